@@ -1,0 +1,124 @@
+//! Where messages go: stderr for the person or runtime that called, syslog for whoever looks later.
+//!
+//! crun throws a hook's stderr away, so on most boxes syslog is the only voice a hook has. It is used only when
+//! `/dev/log` is a socket: without one the syslog crate would send UDP packets into the void and call it success.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::os::unix::fs::FileTypeExt;
+use std::sync::Mutex;
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use syslog::{Facility, Formatter3164, Logger, LoggerBackend};
+
+const DEV_LOG: &str = "/dev/log";
+
+/// The process's logger: one line per message, control characters escaped.
+struct TwoVoices {
+    stderr: LevelFilter,
+    syslog: Option<Mutex<Logger<LoggerBackend, Formatter3164>>>,
+}
+
+/// Starts logging: to stderr what is at least as grave as `stderr`, to syslog what is at least `syslog`.
+///
+/// A second call only changes the overall level.
+pub fn start(program: &str, stderr: LevelFilter, syslog: LevelFilter) {
+    let logger = TwoVoices { stderr, syslog: connect(program).map(Mutex::new) };
+    // Only a second logger fails here, and then the first one goes on serving.
+    let _already_set = log::set_boxed_logger(Box::new(logger));
+    log::set_max_level(stderr.max(syslog));
+}
+
+/// A connection to `/dev/log` that never blocks: a stuck syslog daemon must not hold up a container.
+fn connect(program: &str) -> Option<Logger<LoggerBackend, Formatter3164>> {
+    if !std::fs::metadata(DEV_LOG).ok()?.file_type().is_socket() {
+        return None;
+    }
+    let formatter = Formatter3164 {
+        facility: Facility::LOG_DAEMON,
+        hostname: None,
+        process: program.to_owned(),
+        pid: std::process::id(),
+    };
+    let logger = syslog::unix_custom(formatter, DEV_LOG).ok()?;
+    match &logger.backend {
+        LoggerBackend::Unix(socket) => socket.set_nonblocking(true).ok()?,
+        LoggerBackend::UnixStream(stream) => stream.get_ref().set_nonblocking(true).ok()?,
+        _ => return None,
+    }
+    Some(logger)
+}
+
+impl Log for TwoVoices {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= log::max_level()
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let message = escape(&record.args().to_string());
+        if record.level() <= self.stderr {
+            // One write, so that lines of parallel hooks don't mix. Nobody may be listening, and that is fine.
+            let _closed =
+                std::io::stderr().write_all(format!("{}: {message}\n", word(record.level())).as_bytes());
+        }
+        let Some(syslog) = &self.syslog else { return };
+        let Ok(mut syslog) = syslog.lock() else { return };
+        // A syslog daemon that died must not stop the work.
+        let _lost = match record.level() {
+            Level::Error => syslog.err(message),
+            Level::Warn => syslog.warning(message),
+            Level::Info => syslog.info(message),
+            Level::Debug | Level::Trace => syslog.debug(message),
+        };
+    }
+
+    fn flush(&self) {}
+}
+
+fn word(level: Level) -> &'static str {
+    match level {
+        Level::Error => "error",
+        Level::Warn => "warning",
+        Level::Info => "info",
+        Level::Debug | Level::Trace => "debug",
+    }
+}
+
+/// `text` on one line, harmless on a terminal: control and text-direction characters are written as escapes.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || is_format(c) {
+            // Writing to a String cannot fail.
+            let _infallible = write!(safe, "{}", c.escape_default());
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+/// Characters that change how the text around them is shown: bidirectional overrides, zero-width marks, separators.
+fn is_format(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_cannot_forge_lines_or_drive_a_terminal() {
+        let cases = [
+            ("plain name.dmp", "plain name.dmp"),
+            ("a\nerror: b", "a\\nerror: b"),
+            ("\u{1b}[2J", "\\u{1b}[2J"),
+            ("gpj.\u{202e}dmp", "gpj.\\u{202e}dmp"),
+            ("zażółć", "zażółć"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(escape(text), expected);
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Every raw system call of the crate, each wrapped once; `unsafe` is denied everywhere else.
+//!
+//! Only what neither `nix` nor `rustix` offers safely stands here.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use rustix::io::Errno;
+
+/// What `LOOP_GET_STATUS64` tells and `LOOP_CONFIGURE` takes: `struct loop_info64`, linux/loop.h.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct LoopInfo64 {
+    device: u64,
+    inode: u64,
+    rdevice: u64,
+    offset: u64,
+    sizelimit: u64,
+    number: u32,
+    encrypt_type: u32,
+    encrypt_key_size: u32,
+    flags: u32,
+    file_name: [u8; 64],
+    crypt_name: [u8; 64],
+    encrypt_key: [u8; 32],
+    init: [u64; 2],
+}
+
+/// `struct loop_config`, linux/loop.h, since Linux 5.8.
+#[repr(C)]
+struct LoopConfig {
+    fd: u32,
+    block_size: u32,
+    info: LoopInfo64,
+    reserved: [u64; 8],
+}
+
+const LOOP_INFO_ZERO: LoopInfo64 = LoopInfo64 {
+    device: 0,
+    inode: 0,
+    rdevice: 0,
+    offset: 0,
+    sizelimit: 0,
+    number: 0,
+    encrypt_type: 0,
+    encrypt_key_size: 0,
+    flags: 0,
+    file_name: [0; 64],
+    crypt_name: [0; 64],
+    encrypt_key: [0; 32],
+    init: [0; 2],
+};
+
+/// `LO_FLAGS_READ_ONLY`, loop(4).
+pub const LOOP_READ_ONLY: u32 = 1;
+/// `LO_FLAGS_AUTOCLEAR`, loop(4): the device detaches by itself at its last close.
+pub const LOOP_AUTOCLEAR: u32 = 4;
+
+/// The requests of loop(4), as unsafe functions.
+mod request {
+    #![allow(missing_docs)]
+    use super::{LoopConfig, LoopInfo64};
+
+    nix::ioctl_none_bad!(loop_ctl_get_free, 0x4C82);
+    nix::ioctl_write_ptr_bad!(loop_configure, 0x4C0A, LoopConfig);
+    nix::ioctl_read_bad!(loop_get_status64, 0x4C05, LoopInfo64);
+}
+
+/// The number of a free loop device (`LOOP_CTL_GET_FREE`, loop(4)); another process may take it first.
+///
+/// # Errors
+/// The kernel's.
+pub fn loop_get_free(control: impl AsFd) -> io::Result<u32> {
+    // SAFETY: the request takes no argument; the descriptor is borrowed for the call.
+    let number = unsafe { request::loop_ctl_get_free(control.as_fd().as_raw_fd()) }?;
+    u32::try_from(number).map_err(|_| Errno::INVAL.into())
+}
+
+/// Attaches `file` to the loop device `device` in one step (`LOOP_CONFIGURE`, since Linux 5.8).
+///
+/// `name` is what `losetup` shows; the kernel cuts it after 63 bytes.
+///
+/// # Errors
+/// `EBUSY` when the device was taken meanwhile; `EINVAL` or `ENOTTY` on kernels before 5.8.
+pub fn loop_configure(device: impl AsFd, file: BorrowedFd<'_>, name: &[u8], flags: u32) -> io::Result<()> {
+    let mut info = LoopInfo64 { flags, ..LOOP_INFO_ZERO };
+    for (to, from) in info.file_name.iter_mut().take(63).zip(name) {
+        *to = *from;
+    }
+    let fd = u32::try_from(file.as_raw_fd()).map_err(|_| Errno::BADF)?;
+    let config = LoopConfig { fd, block_size: 0, info, reserved: [0; 8] };
+    // SAFETY: `config` is a valid `struct loop_config` that outlives the call; the kernel only reads it and takes
+    // its own reference to the file.
+    unsafe { request::loop_configure(device.as_fd().as_raw_fd(), &raw const config) }?;
+    Ok(())
+}
+
+/// Device and inode number of the file behind a loop device, `None` when nothing is attached
+/// (`LOOP_GET_STATUS64`, loop(4)).
+///
+/// # Errors
+/// The kernel's, but for `ENXIO`.
+pub fn loop_backing_file(device: impl AsFd) -> io::Result<Option<(u64, u64)>> {
+    let mut info = LOOP_INFO_ZERO;
+    // SAFETY: `info` is a valid, writable `struct loop_info64` that outlives the call.
+    match unsafe { request::loop_get_status64(device.as_fd().as_raw_fd(), &raw mut info) } {
+        Ok(_) => Ok(Some((info.device, info.inode))),
+        Err(nix::Error::ENXIO) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `struct mount_attr`, linux/mount.h.
+#[repr(C)]
+struct MountAttr {
+    attr_set: u64,
+    attr_clr: u64,
+    propagation: u64,
+    userns_fd: u64,
+}
+
+const MOUNT_ATTR_IDMAP: u64 = 0x0010_0000;
+
+/// Maps the owners of everything on a detached mount through a user namespace (`mount_setattr`, since Linux 5.12).
+///
+/// # Errors
+/// `ENOSYS` on older kernels, `EINVAL` for file systems that cannot be idmapped.
+pub fn mount_idmap(mount: BorrowedFd<'_>, user_namespace: BorrowedFd<'_>) -> io::Result<()> {
+    let userns_fd = u64::try_from(user_namespace.as_raw_fd()).map_err(|_| Errno::BADF)?;
+    let attr = MountAttr { attr_set: MOUNT_ATTR_IDMAP, attr_clr: 0, propagation: 0, userns_fd };
+    // SAFETY: the path is a valid empty C string, `attr` is a valid `struct mount_attr` of the given size; the
+    // kernel only reads both.
+    let result = unsafe {
+        nix::libc::syscall(
+            nix::libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            nix::libc::AT_EMPTY_PATH,
+            &raw const attr,
+            size_of::<MountAttr>(),
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Closes every descriptor from `first` on: whatever the runtime leaked into this process.
+///
+/// Must run before anything else in the process opens a descriptor it wants to keep.
+///
+/// # Errors
+/// `ENOSYS` on kernels before 5.9.
+pub fn close_from(first: u32) -> io::Result<()> {
+    // SAFETY: called before any descriptor above 2 has an owner in this process, so none is closed behind
+    // somebody's back.
+    let result = unsafe { nix::libc::syscall(nix::libc::SYS_close_range, first, u32::MAX, 0) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Prepares `command` so that the child dies with the thread that started it, starts with no signal blocked, and
+/// inherits `keep` (if any) as descriptor 3 and nothing else above 2.
+pub fn tie_child(command: &mut Command, keep: Option<RawFd>) -> &mut Command {
+    let parent = rustix::process::getpid();
+    // SAFETY: between fork and exec the closure makes only system calls that are async-signal-safe and allocates
+    // nothing.
+    unsafe {
+        command.pre_exec(move || {
+            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+            if rustix::process::getppid() != Some(parent) {
+                return Err(Errno::SRCH.into());
+            }
+            nix::sys::signal::SigSet::empty().thread_set_mask()?;
+            match keep {
+                // dup3 onto itself fails, and a descriptor that is already 3 only needs to lose its CLOEXEC.
+                Some(3) => drop(nix::libc::fcntl(3, nix::libc::F_SETFD, 0)),
+                Some(fd) if nix::libc::dup2(fd, 3) < 0 => return Err(io::Error::last_os_error()),
+                _ => {}
+            }
+            Ok(())
+        })
+    }
+}
