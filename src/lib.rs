@@ -4,8 +4,10 @@
 //!
 //! - [`error`]: the one error type, its kinds and the exit codes they lead to.
 //! - [`sys`]: every raw system call; `unsafe` is denied everywhere else.
+//! - [`dump`]: reads minidumps: what crashed, is the file whole.
 //! - [`log`]: where messages go (stderr, syslog), with foreign text escaped.
 
+pub mod dump;
 pub mod error;
 pub mod log;
 pub mod sys;
