@@ -6,8 +6,17 @@
 //! - [`sys`]: every raw system call; `unsafe` is denied everywhere else.
 //! - [`dump`]: reads minidumps: what crashed, is the file whole.
 //! - [`log`]: where messages go (stderr, syslog), with foreign text escaped.
+//! - [`host`]: the host's own directories and files; [`tool`]: running the e2fsprogs programs.
+//! - [`oci`]: what a runtime hands over: the state, the bundle, its hooks section.
+//! - [`settings`]: what to do for a container, and the administrator's settings.
+//! - [`image`]: the ext4 image: made, locked, attached, mounted, read.
 
 pub mod dump;
 pub mod error;
+pub mod host;
+pub mod image;
 pub mod log;
+pub mod oci;
+pub mod settings;
 pub mod sys;
+pub mod tool;
