@@ -98,13 +98,15 @@ impl<S: Source + ?Sized> Check<'_, '_, S> {
             self.miss(|| "the exception is cut".to_owned());
         }
         if system.is_none() {
-            self.miss(|| format!("no system information ({unused} streams were promised and not written)"));
+            self.miss(|| {
+                format!("no system information ({unused} of the promised streams were never written)")
+            });
         }
         if streams.exception.is_none() && unused > 0 {
-            self.miss(|| format!("no exception ({unused} streams were promised and not written)"));
+            self.miss(|| format!("no exception ({unused} of the promised streams were never written)"));
         }
         if streams.unused_at_end > 1 && system.as_ref().is_some_and(SystemInfo::is_linux) {
-            self.miss(|| format!("the last {} streams were not written", streams.unused_at_end));
+            self.miss(|| format!("the last {} streams were never written", streams.unused_at_end));
         }
         if let Some(exception) = self.dump.exception()? {
             self.location("the crashed thread's registers", exception.context);

@@ -23,7 +23,7 @@ const DIRECTORY_ENTRY: usize = 12;
 /// Breakpad writes 13 streams, others up to 30.
 const MAX_STREAMS: u32 = 512;
 /// More threads, modules or pieces of memory than any real dump has.
-const MAX_RECORDS: u32 = 65_536;
+const MAX_RECORDS: u32 = 16_384;
 
 /// Whether a file that begins with `first_bytes` claims to be a minidump.
 #[must_use]

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use super::report::{Crash, Module, Place, Report, Thread};
+use super::report::{Crash, Module, Place, Process, Report, System, Thread};
 use crate::log::escape;
 
 /// One line, for a log: what crashed, where, which build.
@@ -107,7 +107,7 @@ impl Display for Details<'_> {
 
 fn thread_of(thread: &Thread, count: Option<u32>) -> String {
     match count {
-        Some(count) => format!("{thread} of {count} threads"),
+        Some(count) => format!("{thread}, one of {count}"),
         None => thread.to_string(),
     }
 }
@@ -123,7 +123,7 @@ fn module_line(module: &Module) -> String {
     line
 }
 
-fn process(process: &super::report::Process) -> String {
+fn process(process: &Process) -> String {
     let mut line = escape(process.name.as_deref().unwrap_or("unnamed"));
     if let Some(pid) = process.pid {
         line.push_str(&format!(", pid {pid}"));
@@ -134,9 +134,11 @@ fn process(process: &super::report::Process) -> String {
     line + " (as the container counts)"
 }
 
-fn system(system: &super::report::System) -> String {
-    match &system.version {
-        Some(version) => format!("{}, {}, {}", system.os, system.cpu, escape(version)),
-        None => format!("{}, {}", system.os, system.cpu),
+/// The version usually begins with the system's name.
+fn system(system: &System) -> String {
+    match system.version.as_deref().map(escape) {
+        Some(version) if version.starts_with(&system.os) => format!("{}, {version}", system.cpu),
+        Some(version) => format!("{}, {} {version}", system.cpu, system.os),
+        None => format!("{}, {}", system.cpu, system.os),
     }
 }
