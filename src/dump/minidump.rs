@@ -103,7 +103,7 @@ impl<'s, S: Source + ?Sized> Minidump<'s, S> {
     /// The words for something that is not all there.
     pub(super) fn beyond(&self, what: &str, location: Location) -> String {
         let Location { offset, size } = location;
-        format!("{what} has {size} bytes at offset {offset}, but the file ends at {}", self.size)
+        format!("{what}: {size} bytes at offset {offset}, but the file ends at {}", self.size)
     }
 
     /// Whether all of `location` is in the file.

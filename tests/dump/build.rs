@@ -14,6 +14,7 @@ const BODY: usize = 32 + STREAMS * 12;
 
 pub(crate) const THREADS: u32 = 3;
 pub(crate) const MODULES: u32 = 4;
+pub(crate) const MEMORY: u32 = 5;
 pub(crate) const EXCEPTION: u32 = 6;
 pub(crate) const SYSTEM: u32 = 7;
 pub(crate) const NAMES: u32 = 24;
@@ -108,4 +109,11 @@ impl Dump {
         bytes.extend(&self.body);
         bytes
     }
+}
+
+/// Registers of x86_64 with this instruction pointer.
+pub(crate) fn registers(address: u64) -> Vec<u8> {
+    let mut context = vec![0; 1232];
+    context[248..256].copy_from_slice(&address.to_le_bytes());
+    context
 }

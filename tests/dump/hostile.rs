@@ -8,7 +8,7 @@ use oci_minidump::dump::{Completeness, Report, Source, completeness};
 use oci_minidump::error::ErrorKind;
 
 use crate::allocations;
-use crate::build::{Dump, LINUX, MODULES, NAMES, STATUS, THREADS};
+use crate::build::{Dump, LINUX, MEMORY, MODULES, NAMES, STATUS, THREADS, registers};
 use crate::samples::{self, WHOLE};
 
 fn report(dump: &Dump) -> Report {
@@ -41,13 +41,6 @@ fn the_instruction_pointer_is_found_on_every_cpu() {
         assert_eq!(report.system.unwrap().cpu, name);
         assert_eq!(report.truncated, None, "{name}");
     }
-}
-
-/// Registers of x86_64 with this instruction pointer.
-fn registers(address: u64) -> Vec<u8> {
-    let mut context = vec![0; 1232];
-    context[248..256].copy_from_slice(&address.to_le_bytes());
-    context
 }
 
 #[test]
@@ -99,7 +92,7 @@ fn names_from_the_container_cannot_drive_a_terminal() {
     let mut dump = Dump::new();
     dump.system(9, LINUX).module(&format!("/{evil}"), b"").thread_name(evil);
     dump.exception(11, 1, 0x1234, &registers(0x10001));
-    let status = format!("Name:\tx\u{9b}1m\nTgid:\t7\nPid:\t7\nUid:\t1 2 3 4\n");
+    let status = "Name:\tx\u{9b}1m\nTgid:\t7\nPid:\t7\nUid:\t1 2 3 4\n";
     let report = report(dump.stream(STATUS, status.as_bytes()));
     let escaped = "a\\u{1b}[2J\\nerror: b\\u{202e}";
     assert_eq!(
@@ -121,41 +114,6 @@ fn environment_and_arguments_are_never_shown() {
             let report = Report::read(bytes.as_slice()).unwrap();
             let shown = format!("{report} {} {}", report.details(), serde_json::to_string(&report).unwrap());
             assert!(!shown.contains(secret), "{}: {shown}", sample.name);
-        }
-    }
-}
-
-#[test]
-fn what_only_begins_as_a_minidump_is_truncated() {
-    let good = Dump::new().system(9, LINUX).exception(11, 1, 0, &[]).bytes();
-    let changed = |at: usize, value: u32| {
-        let mut bytes = good.clone();
-        bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
-        bytes
-    };
-    let system_only = Dump::new().system(9, LINUX).bytes();
-    let mut late = Dump::new();
-    late.system(9, LINUX).exception(11, 1, 0, &[]).entry(0, 0, 0).entry(0, 0, 0);
-    let cases: [(&str, Vec<u8>, Option<&str>); 9] = [
-        ("good", good.clone(), None),
-        ("no crash", system_only, None),
-        ("four bytes", b"MDMP".to_vec(), Some("it ends inside the header, after 4 bytes")),
-        ("zeros", changed(4, 0), Some("the header has format version 0x0 instead of 0xa793")),
-        ("no streams", changed(8, 0), Some("the header promises 0 streams")),
-        ("many streams", changed(8, 513), Some("the header promises 513 streams")),
-        ("directory", changed(12, 0xffff_fff0), Some("it ends inside the directory, after 0 of 2 entries")),
-        (
-            "stream",
-            changed(36, 0xffff_ffff),
-            Some("stream 0x7 has 4294967295 bytes at offset 128, but the file ends at"),
-        ),
-        ("late", late.bytes(), Some("the last 2 streams were never written")),
-    ];
-    for (name, bytes, expected) in cases {
-        let reason = completeness(bytes.as_slice()).unwrap().reason();
-        match (&reason, expected) {
-            (Some(reason), Some(expected)) => assert!(reason.starts_with(expected), "{name}: {reason}"),
-            _ => assert_eq!(reason.as_deref(), expected, "{name}"),
         }
     }
 }
@@ -199,7 +157,7 @@ fn huge_counts_in_a_huge_file_are_bounded() {
         let mut dump = Dump::new();
         let list = dump.put(&count.to_le_bytes());
         dump.system(9, LINUX).exception(11, 1, 0, &registers(1));
-        for kind in [THREADS, MODULES, NAMES, STATUS, 5] {
+        for kind in [THREADS, MODULES, NAMES, STATUS, MEMORY] {
             dump.entry(kind, u32::MAX, list);
         }
         let source = Endless { bytes: dump.bytes(), filler, reads: Cell::new(0) };

@@ -11,5 +11,6 @@ mod crasher;
 mod crashes;
 mod damage;
 mod hostile;
+mod missing;
 mod samples;
 mod verb;
