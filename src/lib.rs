@@ -10,9 +10,11 @@
 //! - [`oci`]: what a runtime hands over: the state, the bundle, its hooks section.
 //! - [`settings`]: what to do for a container, and the administrator's settings.
 //! - [`image`]: the ext4 image: made, locked, attached, mounted, read.
+//! - [`harvest`]: getting the dumps out of an image, onto the host.
 
 pub mod dump;
 pub mod error;
+pub mod harvest;
 pub mod host;
 pub mod image;
 pub mod log;
