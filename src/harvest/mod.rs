@@ -21,7 +21,7 @@ use crate::image::repair::repair;
 use crate::image::superblock::{Condition, inspect};
 use crate::settings::admin::Admin;
 
-pub use name::Owner;
+pub use crate::oci::owner::Owner;
 
 /// How long the lock of an image is waited for.
 pub const LOCK_PATIENCE: Duration = Duration::from_secs(10);

@@ -1,5 +1,6 @@
 //! What a harvested dump is called on the host. The name is an interface: RDK's uploader reads it.
 
+use crate::oci::owner::Owner;
 use crate::settings::admin::Naming;
 
 /// The longest name, in bytes: eCryptfs on set-top boxes takes 143, and a number may have to fit in.
@@ -7,15 +8,6 @@ const MAX_LEN: usize = 135;
 const SUFFIX: &str = ".dmp";
 /// What separates the parts of a container's dump for RDK's uploader.
 const DELIMITER: &str = "<#=#>";
-
-/// Whose dump it is.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Owner<'a> {
-    /// The container's id, when it is known.
-    pub container: Option<&'a str>,
-    /// The state of the app (`fireboltState`), when somebody said it.
-    pub app_state: Option<&'a str>,
-}
 
 /// The name of a dump that the app called `raw` and that was written at `time` (seconds since 1970).
 #[must_use]
