@@ -6,17 +6,24 @@
 //! - [`sys`]: every raw system call; `unsafe` is denied everywhere else.
 //! - [`dump`]: reads minidumps: what crashed, is the file whole.
 //! - [`log`]: where messages go (stderr, syslog), with foreign text escaped.
-//! - [`host`]: the host's own directories and files; [`tool`]: running the e2fsprogs programs.
+//! - [`process`]: what this process inherits; [`host`]: the host's own directories and files; [`tool`]: running the
+//!   e2fsprogs programs.
 //! - [`oci`]: what a runtime hands over: the state, the bundle, its hooks section.
 //! - [`settings`]: what to do for a container, and the administrator's settings.
 //! - [`image`]: the ext4 image: made, locked, attached, mounted, read.
+//! - [`harvest`]: getting the dumps out of an image, onto the host.
+//! - [`hook`]: the OCI hook: prestart and poststop. [`command`]: its commands for people.
 
+pub mod command;
 pub mod dump;
 pub mod error;
+pub mod harvest;
+pub mod hook;
 pub mod host;
 pub mod image;
 pub mod log;
 pub mod oci;
+pub mod process;
 pub mod settings;
 pub mod sys;
 pub mod tool;

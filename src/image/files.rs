@@ -53,6 +53,12 @@ pub trait ImageFiles {
     /// [`crate::error::ErrorKind::Corrupt`] when the file system cannot be read.
     fn list(&mut self) -> Result<Listing>;
 
+    /// The first four bytes of a regular file; fewer when it is shorter.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Corrupt`] when the image cannot be read.
+    fn head(&mut self, candidate: &Candidate) -> Result<Vec<u8>>;
+
     /// Copies at most `limit` bytes of a regular file to `target`, holes as holes. Gives the count of bytes.
     ///
     /// # Errors

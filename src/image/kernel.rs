@@ -29,12 +29,13 @@ pub struct Mounted {
 }
 
 impl Mounted {
-    /// Attaches and mounts the image `file`, which nobody has mounted.
+    /// Attaches and mounts the image `file`, which nobody has mounted. With `replay`, the device is writable, so that
+    /// the kernel can replay the journal; the mount is read-only all the same.
     ///
     /// # Errors
     /// Those of attaching and mounting.
-    pub fn open(file: &File, name: &std::path::Path) -> Result<Self> {
-        Self::mount(LoopDevice::attach(file, name, true)?, Access::Harvest)
+    pub fn open(file: &File, name: &std::path::Path, replay: bool) -> Result<Self> {
+        Self::mount(LoopDevice::attach(file, name, !replay)?, Access::Harvest)
     }
 
     /// Mounts the image that is attached to `device` and still mounted somewhere.
@@ -88,6 +89,24 @@ impl Mounted {
     }
 }
 
+impl Mounted {
+    /// Opens a candidate, whatever it has become since it was listed: on a pinned image the container may still
+    /// exchange one file for another.
+    fn open_file(&self, candidate: &Candidate) -> Result<File> {
+        let shown = String::from_utf8_lossy(&candidate.name);
+        let what = || format!("cannot open {shown} in the image");
+        let gone = || Error::new(ErrorKind::Corrupt, what());
+        let dir = self.open_dir(candidate.dir)?.ok_or_else(gone)?;
+        let name = CString::new(candidate.name.clone()).map_err(|_| gone())?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file: File = rustix::fs::openat(&dir, &name, flags, Mode::empty()).tried(what)?.into();
+        if !file.metadata().tried(what)?.is_file() {
+            return Err(Error::new(ErrorKind::Attack, format!("{shown} is no regular file any more")));
+        }
+        Ok(file)
+    }
+}
+
 fn kind(dir: &File, name: &CStr) -> Result<Kind> {
     let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
         .tried(|| format!("cannot inspect {} in the image", name.to_string_lossy()))?;
@@ -113,21 +132,19 @@ impl ImageFiles for Mounted {
         Ok(listing)
     }
 
+    fn head(&mut self, candidate: &Candidate) -> Result<Vec<u8>> {
+        let mut head = vec![0; 4];
+        let count =
+            self.open_file(candidate)?.read_at(&mut head, 0).tried(|| "cannot read a dump in the image")?;
+        head.truncate(count);
+        Ok(head)
+    }
+
     fn copy(&mut self, candidate: &Candidate, limit: u64, target: &File) -> Result<u64> {
-        let shown = String::from_utf8_lossy(&candidate.name).into_owned();
-        let what = || format!("cannot read {shown} in the image");
-        let gone = || Error::new(ErrorKind::Corrupt, what());
-        let dir = self.open_dir(candidate.dir)?.ok_or_else(gone)?;
-        let name = CString::new(candidate.name.clone()).map_err(|_| gone())?;
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file: File = rustix::fs::openat(&dir, &name, flags, Mode::empty()).tried(what)?.into();
-        // On a pinned image the container may still exchange one for the other.
-        if !file.metadata().tried(what)?.is_file() {
-            return Err(Error::new(ErrorKind::Attack, format!("{shown} is no regular file any more")));
-        }
+        let file = self.open_file(candidate)?;
         let mut at = 0_u64;
         pump(target, limit, |chunk| {
-            let count = file.read_at(chunk, at).tried(what)?;
+            let count = file.read_at(chunk, at).tried(|| "cannot read a dump in the image")?;
             at += u64::try_from(count).unwrap_or(u64::MAX);
             Ok(count)
         })

@@ -7,5 +7,6 @@ pub mod lock;
 pub mod loopback;
 pub mod mount;
 pub mod reader;
+pub mod repair;
 pub mod superblock;
 mod template;

@@ -66,6 +66,14 @@ impl UserSpace {
         }
         Ok(())
     }
+
+    fn open_file(&self, candidate: &Candidate) -> Result<ext4_view::File> {
+        let mut path = format!("/{}/", candidate.dir).into_bytes();
+        path.extend_from_slice(&candidate.name);
+        let path = ext4_view::PathBuf::try_from(path)
+            .map_err(|e| Error::new(ErrorKind::Corrupt, "a name in the image is malformed").caused_by(e))?;
+        self.fs.open(&path).map_err(|e| corrupt("a dump", e))
+    }
 }
 
 fn candidate(dir: &'static str, entry: &DirEntry) -> Result<Candidate> {
@@ -90,14 +98,17 @@ impl ImageFiles for UserSpace {
         Ok(listing)
     }
 
+    fn head(&mut self, candidate: &Candidate) -> Result<Vec<u8>> {
+        let mut file = self.open_file(candidate)?;
+        let mut head = vec![0; 4];
+        let count = file.read_bytes(&mut head).map_err(|e| corrupt("a dump", e))?;
+        head.truncate(count);
+        Ok(head)
+    }
+
     fn copy(&mut self, candidate: &Candidate, limit: u64, target: &File) -> Result<u64> {
-        let mut path = format!("/{}/", candidate.dir).into_bytes();
-        path.extend_from_slice(&candidate.name);
-        let shown = String::from_utf8_lossy(&candidate.name).into_owned();
-        let path = ext4_view::PathBuf::try_from(path)
-            .map_err(|_| Error::new(ErrorKind::Corrupt, format!("the name {shown} is malformed")))?;
-        let mut file = self.fs.open(&path).map_err(|e| corrupt(&shown, e))?;
-        pump(target, limit, |chunk| file.read_bytes(chunk).map_err(|e| corrupt(&shown, e)))
+        let mut file = self.open_file(candidate)?;
+        pump(target, limit, |chunk| file.read_bytes(chunk).map_err(|e| corrupt("a dump", e)))
     }
 }
 

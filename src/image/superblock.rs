@@ -18,14 +18,15 @@ const INCOMPAT_RECOVER: u32 = 4;
 /// How an image looks from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
-    /// An image of ours, cleanly unmounted.
-    Clean,
-    /// An image of ours that was in use when the power went, or in which the kernel found errors.
-    Dirty,
+    /// An ext4 file system (or its ancestors ext2 and ext3).
+    Ext4 {
+        /// Whether its label says that we made it.
+        ours: bool,
+        /// Whether it was in use when the power went, or the kernel found errors in it.
+        dirty: bool,
+    },
     /// Nothing was ever written to it: every byte is zero, or there is none.
     Blank,
-    /// A file system, but none of ours.
-    ForeignExt4,
     /// Something else.
     Unknown,
 }
@@ -45,11 +46,8 @@ pub fn inspect(file: &File) -> io::Result<Condition> {
     if field16(&block, 0x38) != MAGIC {
         return Ok(if is_blank(file)? { Condition::Blank } else { Condition::Unknown });
     }
-    if label(&block) != LABEL.as_bytes() {
-        return Ok(Condition::ForeignExt4);
-    }
     let dirty = field16(&block, 0x3A) != STATE_CLEAN || field32(&block, 0x60) & INCOMPAT_RECOVER != 0;
-    Ok(if dirty { Condition::Dirty } else { Condition::Clean })
+    Ok(Condition::Ext4 { ours: label(&block) == LABEL.as_bytes(), dirty })
 }
 
 fn field16(block: &[u8; 256], at: usize) -> u16 {

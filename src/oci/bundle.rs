@@ -9,10 +9,12 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{Root, User};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::host;
 
 /// The most bytes of a `config.json` that are read; the largest seen in the field have some hundred KiB.
 const MAX_CONFIG: u64 = 8 << 20;
@@ -22,6 +24,16 @@ const MAX_CONFIG: u64 = 8 << 20;
 pub struct Bundle {
     dir: PathBuf,
     config: Value,
+    layout: Layout,
+}
+
+/// How the file was laid out, so that an edit changes nothing else for a reader.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Layout {
+    /// One step of indentation; `None` for JSON on one line.
+    indent: Option<String>,
+    /// Whether the last line ends.
+    final_newline: bool,
 }
 
 impl Bundle {
@@ -31,8 +43,9 @@ impl Bundle {
     /// [`ErrorKind::Config`] naming the file when it is missing, too large or not a JSON object.
     pub fn load(dir: &Path) -> Result<Self> {
         let dir = std::path::absolute(dir).tried(|| format!("cannot resolve {}", dir.display()))?;
-        let config = read_json(&dir.join("config.json"))?;
-        Ok(Self { dir, config })
+        let path = dir.join("config.json");
+        let text = read_bounded(&path)?;
+        Ok(Self { dir, config: parse(&path, &text)?, layout: Layout::of(&text) })
     }
 
     /// The absolute path of the bundle directory.
@@ -53,9 +66,19 @@ impl Bundle {
         &self.config
     }
 
-    /// The whole configuration, to be changed; [`crate::host::write_atomically`] writes it back.
+    /// The whole configuration, to be changed; [`Bundle::save`] writes it back.
     pub fn config_mut(&mut self) -> &mut Value {
         &mut self.config
+    }
+
+    /// Replaces `config.json` with the configuration as it is now, laid out as before.
+    ///
+    /// # Errors
+    /// The kernel's; the old file is untouched then.
+    pub fn save(&self) -> Result<()> {
+        let path = self.config_path();
+        let text = self.layout.write(&self.config).tried(|| format!("cannot write {}", path.display()))?;
+        host::write_atomically(&path, &text, 0o644)
     }
 
     /// The absolute path of the root file system as the host sees it (`root.path`).
@@ -89,14 +112,44 @@ impl Bundle {
     }
 }
 
+impl Layout {
+    fn of(text: &[u8]) -> Self {
+        let mut lines = text.split(|byte| *byte == b'\n').skip(1);
+        let first = lines.find(|line| !line.trim_ascii().is_empty());
+        let indent = first.map(|line| {
+            let blanks: Vec<u8> = line.iter().copied().take_while(u8::is_ascii_whitespace).collect();
+            String::from_utf8_lossy(&blanks).into_owned()
+        });
+        Self { indent, final_newline: text.ends_with(b"\n") }
+    }
+
+    fn write(&self, value: &Value) -> std::io::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        match &self.indent {
+            None => serde_json::to_writer(&mut text, value)?,
+            Some(indent) => {
+                let format = serde_json::ser::PrettyFormatter::with_indent(indent.as_bytes());
+                value.serialize(&mut serde_json::Serializer::with_formatter(&mut text, format))?;
+            }
+        }
+        if self.final_newline {
+            text.push(b'\n');
+        }
+        Ok(text)
+    }
+}
+
 /// Reads a JSON object from a file of the administrator: a regular file of at most 8 MiB.
 ///
 /// # Errors
 /// [`ErrorKind::Config`] naming the file.
 pub fn read_json(path: &Path) -> Result<Value> {
+    parse(path, &read_bounded(path)?)
+}
+
+fn parse(path: &Path, text: &[u8]) -> Result<Value> {
     let wrong = |what: &str| Error::new(ErrorKind::Config, format!("{} {what}", path.display()));
-    let text = read_bounded(path)?;
-    let value: Value = serde_json::from_slice(&text).map_err(|e| wrong("is not valid JSON").caused_by(e))?;
+    let value: Value = serde_json::from_slice(text).map_err(|e| wrong("is not valid JSON").caused_by(e))?;
     if !value.is_object() {
         return Err(wrong("is not a JSON object"));
     }
@@ -128,7 +181,7 @@ mod tests {
     use serde_json::json;
 
     fn bundle(config: Value) -> Bundle {
-        Bundle { dir: "/b".into(), config }
+        Bundle { dir: "/b".into(), config, layout: Layout { indent: None, final_newline: false } }
     }
 
     #[test]
@@ -140,6 +193,19 @@ mod tests {
         assert_eq!(bundle_future.user().unwrap(), (1000, 7));
         assert_eq!(bundle(json!({"root": {"path": "/r"}})).rootfs().unwrap(), Path::new("/r"));
         assert_eq!(bundle(json!({"process": {"user": null}})).user().unwrap(), (0, 0));
+    }
+
+    #[test]
+    fn an_edit_keeps_the_layout() {
+        let texts = [
+            "{\n\t\"a\": 1.0,\n\t\"b\": [\n\t\t{}\n\t]\n}\n",
+            "{\n    \"z\": 18446744073709551615,\n    \"a\": null\n}",
+            "{\"z\":[1,2],\"a\":\"\u{17c}\"}",
+        ];
+        for text in texts {
+            let value: Value = serde_json::from_str(text).unwrap();
+            assert_eq!(String::from_utf8(Layout::of(text.as_bytes()).write(&value).unwrap()).unwrap(), text);
+        }
     }
 
     #[test]

@@ -3,4 +3,5 @@
 pub mod bundle;
 pub mod hooks;
 pub mod id;
+pub mod owner;
 pub mod state;

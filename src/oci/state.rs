@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::oci::id;
+use crate::oci::owner::Owner;
 
 /// The most bytes of state that are read; runtimes write some hundred.
 const MAX_STATE: usize = 1 << 20;
@@ -70,6 +71,20 @@ impl State {
             bundle: Some(state.bundle().clone()).filter(|bundle| !bundle.as_os_str().is_empty()),
             annotations: state.annotations().clone().unwrap_or_default(),
         })
+    }
+}
+
+impl State {
+    /// The state of the app in Dobby's terms (annotation `fireboltState`), if somebody said it.
+    #[must_use]
+    pub fn app_state(&self) -> Option<&str> {
+        self.annotations.get("fireboltState").map(String::as_str)
+    }
+
+    /// The container as the owner of its dumps.
+    #[must_use]
+    pub fn owner(&self) -> Owner<'_> {
+        Owner { container: Some(&self.id), app_state: self.app_state() }
     }
 }
 

@@ -14,6 +14,8 @@ pub const FILE: &str = "/etc/oci-minidump.toml";
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Admin {
+    /// Where the hook keeps its records of prepared containers; on a file system that a reboot empties.
+    pub state_dir: PathBuf,
     /// Where images go that no configuration names.
     pub image_dir: PathBuf,
     /// Where dumps go that no configuration gives a destination.
@@ -72,6 +74,7 @@ pub struct Retention {
 impl Default for Admin {
     fn default() -> Self {
         Self {
+            state_dir: "/run/oci-minidump".into(),
             image_dir: "/var/lib/oci-minidump/images".into(),
             host_destination: "/var/lib/oci-minidump/dumps".into(),
             naming: Naming::App,
@@ -99,7 +102,12 @@ impl Admin {
             let what = format!("{} is wrong near line {}: {}", path.display(), line.max(1), error.message());
             Error::new(ErrorKind::Config, what)
         })?;
-        for (name, dir) in [("image_dir", &admin.image_dir), ("host_destination", &admin.host_destination)] {
+        let dirs = [
+            ("state_dir", &admin.state_dir),
+            ("image_dir", &admin.image_dir),
+            ("host_destination", &admin.host_destination),
+        ];
+        for (name, dir) in dirs {
             if !dir.is_absolute() {
                 let what =
                     format!("{name} \"{}\" in {} is not an absolute path", dir.display(), path.display());
@@ -117,6 +125,7 @@ mod tests {
     #[test]
     fn every_setting_can_be_set_and_mistakes_are_named() {
         let all = r#"
+            state_dir = "/run/x"
             image_dir = "/data/images"
             host_destination = "/opt/minidumps"
             naming = "rdk"

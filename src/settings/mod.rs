@@ -5,8 +5,9 @@ mod annotations;
 mod entry;
 mod rdk;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -17,7 +18,7 @@ pub use entry::{DEFAULT_IMGSIZE, MIN_IMGSIZE};
 pub const PLUGIN: &str = "minidump";
 
 /// One directory of a container that gathers minidumps: one item of `rdkPlugins.minidump.data.paths`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// The image file on the host that backs the directory while the container lives.
     pub image: PathBuf,
@@ -98,10 +99,4 @@ impl Plans {
         }
         Ok(Some(plans))
     }
-}
-
-/// Whether `path` is `dir` or lies below it, by name.
-#[must_use]
-pub fn is_below(path: &Path, dir: &Path) -> bool {
-    path.starts_with(dir)
 }
