@@ -37,7 +37,11 @@ fn run() -> Result<ExitCode> {
     match request {
         Request::Hook(options) => be_hook(&options, &settings).map(done),
         Request::Show(text) => out.write_all(text.as_bytes()).tried(|| "cannot write the help").map(done),
-        Request::Info(files, json) => dump::info::info(&files, json, &mut out),
+        Request::Info(files, json) => {
+            // It needs no settings, but tells of bad files by the log.
+            oci_minidump::log::start(PROGRAM, LevelFilter::Warn, LevelFilter::Off);
+            dump::info::info(&files, json, &mut out)
+        }
         Request::Add(request) => add::add(&request, &for_people(&settings)?, &mut out).map(done),
         Request::Remove(bundle) => remove::remove(&bundle, &mut out).map(done),
         Request::Check(bundle, json) => check::check(&bundle, json, &for_people(&settings)?, &mut out),

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::report::Report;
 use crate::error::{Error, ErrorKind, ExitCode, Result, Tried};
+use crate::log::{escape, escape_json};
 
 /// One file's part of the JSON output.
 #[derive(Serialize)]
@@ -66,8 +67,8 @@ fn highest(one: ExitCode, other: ExitCode) -> ExitCode {
 }
 
 fn write_json(entries: &[Entry], out: &mut impl Write) -> std::io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, entries)?;
-    out.write_all(b"\n")
+    let text = serde_json::to_string_pretty(entries)?;
+    writeln!(out, "{}", escape_json(&text))
 }
 
 /// A block of lines for each dump, with an empty line between two.
@@ -78,7 +79,7 @@ fn write_text(entries: &[Entry], out: &mut impl Write) -> std::io::Result<()> {
         if !std::mem::take(&mut first) {
             writeln!(out)?;
         }
-        write!(out, "{:<12}{}\n{}", "file:", crate::log::escape(&entry.file), report.details())?;
+        write!(out, "{:<12}{}\n{}", "file:", escape(&entry.file), report.details())?;
     }
     Ok(())
 }
