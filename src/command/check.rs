@@ -137,10 +137,10 @@ fn image(plan: &Plan) -> Result<String> {
         return Ok(format!("is in use by a container, through {}", device.path().display()));
     }
     match inspect(image.file()).tried(|| "cannot read it")? {
-        Condition::Ext4 { ours: true, dirty: false } | Condition::Blank => {
+        Condition::Ext4 { ours: true, dirty: false, .. } | Condition::Blank => {
             Ok("was left by an earlier run; its dumps are harvested first, then it is made anew".into())
         }
-        Condition::Ext4 { ours: true, dirty: true } => {
+        Condition::Ext4 { ours: true, dirty: true, .. } => {
             tool::find("e2fsck", "e2fsprogs")?;
             Ok("was in use when the power went; it is repaired and harvested first, then made anew".into())
         }

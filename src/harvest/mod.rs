@@ -107,7 +107,7 @@ pub fn harvest_locked(image: &LockedImage, job: Job<'_>) -> Result<Harvest> {
     let condition = inspect(image.file()).tried(|| format!("cannot read {}", image.path().display()))?;
     let (harvest, ours) = match (condition, pinned) {
         (Condition::Blank, None) => (take::Taken::default(), true),
-        (Condition::Ext4 { ours, dirty }, pinned) => {
+        (Condition::Ext4 { ours, dirty, .. }, pinned) => {
             (read(image, job, (ours, dirty), pinned).map_err(within)?, ours)
         }
         (Condition::Blank | Condition::Unknown, _) => {
