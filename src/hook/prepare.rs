@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, ErrorKind, Result, Tried};
-use crate::harvest::{self, Fate, Job};
+use crate::harvest::{self, Fate, IfMounted, Job};
 use crate::hook::attach::{Item, Source, attach, own};
 use crate::hook::container::Container;
 use crate::hook::record::Record;
@@ -159,13 +159,7 @@ fn ready<'a>(plan: &'a Plan, start: &Start<'_>) -> Result<Ready<'a>> {
 fn leftover(plan: &Plan, start: &Start<'_>) -> Result<Option<LockedImage>> {
     let Some(image) = LockedImage::open(&plan.image, harvest::LOCK_PATIENCE)? else { return Ok(None) };
     if let Some(device) = LoopDevice::of_after(image.file(), DETACH_PATIENCE)? {
-        let what = format!(
-            "the image {} is in use: it is attached to {}",
-            plan.image.display(),
-            device.path().display()
-        );
-        return Err(Error::new(ErrorKind::Busy, what)
-            .advise("give every container an image of its own, or wait until the other one is deleted"));
+        return Err(harvest::in_use(&image, &device));
     }
     let condition = inspect(image.file()).tried(|| format!("cannot read {}", plan.image.display()))?;
     if matches!(condition, Condition::Unknown | Condition::Ext4 { ours: false, .. }) {
@@ -176,7 +170,8 @@ fn leftover(plan: &Plan, start: &Start<'_>) -> Result<Option<LockedImage>> {
         )));
     }
     let owner = start.state.owner();
-    let job = Job { destination: &plan.host_destination, owner, admin: start.admin };
+    let if_mounted = IfMounted::Leave;
+    let job = Job { destination: &plan.host_destination, owner, admin: start.admin, if_mounted };
     match harvest::harvest_locked(&image, job) {
         Ok(harvest) if harvest.image == Fate::Removed => Ok(None),
         Ok(_) => Ok(Some(image)),

@@ -25,7 +25,8 @@ fn kept_until_mended(world: &World, reason: &str, mend: impl FnOnce()) {
     let run = world.run(&bundle, "c").expect(0);
     assert!(world.image("app").exists(), "the image is lost\n{}", run.story());
     assert!(world.log().contains(reason) && world.log().contains("the image is kept"), "{}", run.story());
-    assert!(world.leaks().is_empty(), "{:?}", world.leaks());
+    let leaks = world.leaks();
+    assert!(!leaks.iter().any(|leak| leak.starts_with("loop device")), "{leaks:?}");
     mend();
     bundle
         .edit(|config| config["process"]["args"] = serde_json::json!(["/crasher", "/opt/minidumps", "none"]));

@@ -353,7 +353,15 @@ impl Drop for World {
             // Most are deleted by now.
             let _gone = self.control(&["delete", "--force"], name, &[]);
         }
-        let remains = self.remains();
+        // The kernel detaches a loop device a moment after its last user is gone.
+        let mut remains = self.remains();
+        for _ in 0..500 {
+            if !remains.iter().any(|what| what.starts_with("loop device")) {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            remains = self.remains();
+        }
         for path in mounts_below(&self.dir).iter().rev() {
             let _gone = Command::new("umount").arg("--lazy").arg(path).output();
         }
