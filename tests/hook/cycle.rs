@@ -6,7 +6,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use minidump::{Minidump, MinidumpException, MinidumpModuleList, MinidumpThreadList};
 use serde_json::json;
 
-use crate::world::{RUNTIMES, World};
+use crate::images::dump_bytes;
+use crate::world::{RUNTIMES, World, files_in};
 
 /// Every kind of crash, and whether it leaves a dump.
 const KINDS: [(&str, bool); 5] =
@@ -68,9 +69,9 @@ fn a_container_that_never_starts_leaves_nothing() {
 fn several_paths_are_harvested_each_to_its_destination() {
     for runtime in RUNTIMES {
         let world = World::new(runtime);
-        let bundle = world.bundle("app", &["write", "a.dmp", "5000", "segv"]);
+        let bundle =
+            world.bundle("app", &["write", "a.dmp", "5000", "write", "/var/crash/b.dmp", "6000", "segv"]);
         let other = world.path("other");
-        // The second path holds the first one's name too; nobody writes there.
         bundle.set_paths(&json!([
             world.entry("app"),
             {"image": world.image("two"), "containerSource": "/var/crash", "hostDestination": other, "imgsize": 262_144},
@@ -79,7 +80,9 @@ fn several_paths_are_harvested_each_to_its_destination() {
         let run = world.run(&bundle, "c");
         assert!(!run.output.status.success(), "{}", run.story());
         assert_eq!(world.dumps().len(), 2, "{}", run.story());
-        assert!(!other.exists());
+        assert!(fs::read(world.dumps_dir().join("a.dmp")).unwrap() == dump_bytes(5000), "{}", run.story());
+        assert_eq!(files_in(&other), [other.join("b.dmp")], "{}", run.story());
+        assert!(fs::read(other.join("b.dmp")).unwrap() == dump_bytes(6000), "{}", run.story());
     }
 }
 

@@ -11,6 +11,7 @@ mod damaged;
 mod destination;
 mod hostile;
 mod images;
+mod podman;
 mod repeated;
 mod rootfs;
 mod stdin;
