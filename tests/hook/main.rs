@@ -4,14 +4,15 @@
 
 mod bytes;
 mod commands;
-#[path = "../support/crasher.rs"]
-mod crasher;
 mod cycle;
 mod damaged;
 mod destination;
 mod hostile;
 mod images;
+mod old_kernels;
 mod podman;
+#[path = "../support/programs.rs"]
+mod programs;
 mod repeated;
 mod rootfs;
 mod stdin;

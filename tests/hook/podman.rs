@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::crasher::crasher;
+use crate::programs::crasher;
 use crate::world::{RUNTIMES, World, command, files_in, hook_program};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::crasher::crasher;
+use crate::programs::{crasher, without};
 
 /// Where containers of every test mount their minidump directory.
 pub(crate) const SOURCE: &str = "/opt/minidumps";
@@ -32,6 +32,8 @@ pub(crate) struct World {
     runtime: &'static str,
     name: String,
     containers: std::cell::RefCell<Vec<String>>,
+    /// What stands in front of the hook's command line.
+    launcher: String,
 }
 
 /// A bundle of a world.
@@ -49,9 +51,15 @@ impl World {
         for part in ["runtime", "records", "images"] {
             fs::create_dir_all(dir.join(part)).unwrap();
         }
-        let world = Self { dir, runtime, name, containers: Vec::default().into() };
+        let world = Self { dir, runtime, name, containers: Vec::default().into(), launcher: String::new() };
         world.settings("");
         world
+    }
+
+    /// The same world on a kernel that seems to lack the system calls `missing` (see `examples/without.rs`).
+    pub(crate) fn without(mut self, missing: &str) -> Self {
+        self.launcher = format!("'{}' {missing} ", without().display());
+        self
     }
 
     /// A path in the world.
@@ -121,7 +129,8 @@ impl World {
     /// An entry of `hooks`. crun throws a hook's stderr away, so a shell keeps it in the world's log.
     pub(crate) fn hook_entry(&self, stage: &str) -> Value {
         let command = format!(
-            "exec \"$0\" --settings '{}' {stage} 2>>'{}'",
+            "exec {}\"$0\" --settings '{}' {stage} 2>>'{}'",
+            self.launcher,
             self.path("settings.toml").display(),
             self.log_path().display()
         );
