@@ -4,7 +4,8 @@
 //! without CALL[,CALL...] PROGRAM [ARGUMENT...]
 //! ```
 //!
-//! CALL is one of fsopen, openat2, mount_setattr, pidfd_open, close_range, memfd_create, or LOOP_CONFIGURE (an ioctl).
+//! CALL is one of fsopen, openat2, mount_setattr, pidfd_open, close_range, memfd_create, LOOP_CONFIGURE (an ioctl), or
+//! O_TMPFILE (a flag of openat, which some file systems refuse).
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -40,9 +41,19 @@ fn run() -> Result<std::convert::Infallible, Box<dyn Error>> {
         let rule = SeccompRule::new(vec![request])?;
         missing.insert(libc::SYS_ioctl, vec![rule]);
     }
+    if calls.split(',').any(|call| call == "O_TMPFILE") {
+        let flag = u64::try_from(libc::O_TMPFILE)?;
+        let equal = SeccompCmpOp::MaskedEq(flag);
+        let unnamed = SeccompCondition::new(2, SeccompCmpArgLen::Dword, equal, flag)?;
+        missing.insert(libc::SYS_openat, vec![SeccompRule::new(vec![unnamed])?]);
+    }
     // Before Linux 5.8 the ioctl gives EINVAL; a system call that does not exist gives ENOSYS.
     for (call, rules) in missing {
-        let errno = if rules.is_empty() { libc::ENOSYS } else { libc::EINVAL };
+        let errno = match call {
+            libc::SYS_openat => libc::EOPNOTSUPP,
+            libc::SYS_ioctl => libc::EINVAL,
+            _ => libc::ENOSYS,
+        };
         let filter = SeccompFilter::new(
             [(call, rules)].into_iter().collect(),
             SeccompAction::Allow,
@@ -63,6 +74,7 @@ fn number(call: &str) -> Result<i64, Box<dyn Error>> {
         "close_range" => libc::SYS_close_range,
         "memfd_create" => libc::SYS_memfd_create,
         "LOOP_CONFIGURE" => libc::SYS_ioctl,
+        "O_TMPFILE" => libc::SYS_openat,
         other => return Err(format!("unknown system call {other}").into()),
     })
 }
