@@ -10,3 +10,4 @@ pub mod reader;
 pub mod repair;
 pub mod superblock;
 mod template;
+pub mod unwritten;
