@@ -25,12 +25,13 @@ pub fn poststop(options: &Options, state: &State, dir: &Path, admin: &Admin) -> 
     let gone = what(options, state, dir, admin)?;
     let owner = Owner { container: Some(&state.id), app_state: gone.app_state.as_deref() };
     let mut failures = 0_u32;
-    for plan in &gone.paths {
-        let job = Job { destination: &plan.host_destination, owner, admin, if_mounted: gone.if_mounted };
+    for (plan, if_mounted) in &gone.paths {
+        let if_mounted = *if_mounted;
+        let job = Job { destination: &plan.host_destination, owner, admin, if_mounted };
         match one(plan, job) {
             Ok(()) => {}
             // runc runs poststop for a container that was refused because another one has the image.
-            Err(error) if gone.if_mounted == IfMounted::Leave && error.kind() == ErrorKind::Busy => {
+            Err(error) if if_mounted == IfMounted::Leave && error.kind() == ErrorKind::Busy => {
                 log::info!("container {}: nothing to harvest: {}", state.id, error.report());
             }
             Err(error) => {
@@ -43,22 +44,31 @@ pub fn poststop(options: &Options, state: &State, dir: &Path, admin: &Admin) -> 
             }
         }
     }
-    if failures == 0 { Record::remove(&admin.state_dir, &state.id, dir) } else { Ok(()) }
+    if failures == 0 {
+        Record::discard(&admin.state_dir, &state.id, dir);
+    }
+    Ok(())
 }
 
 /// What a container has left.
 struct Gone {
-    paths: Vec<Plan>,
+    paths: Vec<(Plan, IfMounted)>,
     app_state: Option<String>,
-    if_mounted: IfMounted,
+}
+
+impl Gone {
+    /// `prepared` was mounted for this container. `others` it could not have: the images may be other containers'.
+    fn new(prepared: Vec<Plan>, others: Vec<Plan>, app_state: Option<String>) -> Self {
+        let prepared = prepared.into_iter().map(|plan| (plan, IfMounted::Finish));
+        let others = others.into_iter().map(|plan| (plan, IfMounted::Leave));
+        Self { paths: prepared.chain(others).collect(), app_state }
+    }
 }
 
 /// What to harvest for the container.
 fn what(options: &Options, state: &State, dir: &Path, admin: &Admin) -> Result<Gone> {
     match Record::read(&admin.state_dir, &state.id, dir) {
-        Ok(Some(Record { paths, app_state, .. })) => {
-            return Ok(Gone { paths, app_state, if_mounted: IfMounted::Finish });
-        }
+        Ok(Some(Record { paths, left, app_state, .. })) => return Ok(Gone::new(paths, left, app_state)),
         Ok(None) => {}
         Err(error) => log::warn!("container {}: {}", state.id, error.report()),
     }
@@ -70,8 +80,7 @@ fn what(options: &Options, state: &State, dir: &Path, admin: &Admin) -> Result<G
         log::warn!("container {}: nothing to harvest: {}", state.id, error.report());
     }
     let paths = plans.map(|plans| plans.paths).unwrap_or_default();
-    // Without a record the image may be another container's.
-    Ok(Gone { paths, app_state: state.app_state().map(str::to_owned), if_mounted: IfMounted::Leave })
+    Ok(Gone::new(Vec::new(), paths, state.app_state().map(str::to_owned)))
 }
 
 fn one(plan: &Plan, job: Job<'_>) -> Result<()> {

@@ -22,6 +22,9 @@ pub struct Record {
     pub prepared: u64,
     /// What was prepared.
     pub paths: Vec<Plan>,
+    /// What could not be prepared: images of earlier runs may still hold dumps.
+    #[serde(default)]
+    pub left: Vec<Plan>,
 }
 
 impl Record {
@@ -34,11 +37,14 @@ impl Record {
         let path = path(state_dir, &self.id, &self.bundle);
         let text = serde_json::to_vec(self).map_err(std::io::Error::other);
         let text = text.tried(|| format!("cannot write {}", path.display()))?;
-        let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+        let temporary = temporary(&path);
         // It lives on a file system that a reboot empties, so there is nothing to sync.
-        std::fs::write(&temporary, text)
-            .and_then(|()| std::fs::rename(&temporary, &path))
-            .tried(|| format!("cannot write {}", path.display()))
+        let result = std::fs::write(&temporary, text).and_then(|()| std::fs::rename(&temporary, &path));
+        if result.is_err() {
+            // The error that matters is the first one; the temporary file may not even exist.
+            let _gone = std::fs::remove_file(&temporary);
+        }
+        result.tried(|| format!("cannot write {}", path.display()))
     }
 
     /// The record of a container, if there is one.
@@ -63,13 +69,32 @@ impl Record {
     /// The kernel's; that there is none is none.
     pub fn remove(state_dir: &Path, id: &str, bundle: &Path) -> Result<()> {
         let path = path(state_dir, id, bundle);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(error).tried(|| format!("cannot remove {}", path.display()))
+        for path in [temporary(&path), path] {
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error).tried(|| format!("cannot remove {}", path.display()));
+                }
+                _ => {}
             }
-            _ => Ok(()),
+        }
+        Ok(())
+    }
+}
+
+impl Record {
+    /// Removes the record; that it cannot be removed must keep nobody from anything: it only leads to images that are
+    /// gone.
+    pub fn discard(state_dir: &Path, id: &str, bundle: &Path) {
+        if let Err(error) = Self::remove(state_dir, id, bundle) {
+            log::warn!("{}", error.report());
         }
     }
+}
+
+/// The name that a record has while it is written. It is always the same, so that a hook that was killed meanwhile
+/// leaves at most one, which the next start or poststop of the container takes away.
+fn temporary(path: &Path) -> PathBuf {
+    path.with_extension("tmp")
 }
 
 fn path(state_dir: &Path, id: &str, bundle: &Path) -> PathBuf {
