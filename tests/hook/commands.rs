@@ -164,7 +164,7 @@ fn help_names_every_exit_code_and_command() {
     for code in 0..=9 {
         assert!(help.contains(&format!("  {code} ")), "{code}: {help}");
     }
-    for verb in ["add", "remove", "check", "harvest", "info"] {
+    for verb in ["add", "remove", "check", "harvest", "sweep", "info"] {
         assert!(help.contains(&format!("oci-minidump-hook {verb}")), "{verb}");
         assert!(world.hook(&[verb, "--help"]).expect(0).stdout().contains(verb));
     }

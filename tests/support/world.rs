@@ -74,8 +74,12 @@ impl World {
 
     /// Sets the administrator's settings; records always stay in the world.
     pub(crate) fn settings(&self, more: &str) {
-        let text =
-            format!("state_dir = {:?}\nimage_dir = {:?}\n{more}", self.path("records"), self.path("images"));
+        let text = format!(
+            "state_dir = {:?}\nknown_dirs = {:?}\nimage_dir = {:?}\n{more}",
+            self.path("records"),
+            self.path("image-dirs"),
+            self.path("images")
+        );
         fs::write(self.path("settings.toml"), text).unwrap();
     }
 
