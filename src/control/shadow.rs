@@ -60,6 +60,9 @@ fn absolute_root(config: &mut Map<String, Value>, dir: &Path) -> Result<()> {
         .and_then(|root| root.get_mut("path"))
         .ok_or_else(|| wrong("it has no 'root.path'"))?;
     let path = dir.join(root.as_str().ok_or_else(|| wrong("'root.path' is no string"))?);
+    let what = || format!("cannot find the bundle's root {}", path.display());
+    // runc refuses absolute paths with links or '..' in them.
+    let path = path.canonicalize().tried(what)?;
     if !path.is_dir() {
         return Err(wrong(&format!("its root {} is no directory", path.display())));
     }

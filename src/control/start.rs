@@ -156,7 +156,7 @@ impl Shared {
 
 /// Takes hold of a container that the runtime started, so that a later daemon can do so, too.
 fn keep(container: &Container) -> Result<Process> {
-    let init = Process::hold(container.shelf.pid(PID_FILE)?)?;
+    let init = Process::inherit(container.shelf.pid(PID_FILE)?)?;
     container.shelf.save(&record(container, &init, false))?;
     Ok(init)
 }
