@@ -4,11 +4,29 @@
 //!
 //! - [`error`]: the one error type, its kinds and the exit codes they lead to.
 //! - [`sys`]: every raw system call; `unsafe` is denied everywhere else.
+//! - [`dump`]: reads minidumps: what crashed, is the file whole.
 //! - [`log`]: where messages go (stderr, syslog), with foreign text escaped.
+//! - [`process`]: what this process inherits; [`host`]: the host's own directories and files; [`tool`]: running the
+//!   e2fsprogs programs.
+//! - [`oci`]: what a runtime hands over: the state, the bundle, its hooks section.
+//! - [`settings`]: what to do for a container, and the administrator's settings.
+//! - [`image`]: the ext4 image: made, locked, attached, mounted, read.
+//! - [`harvest`]: getting the dumps out of an image, onto the host.
+//! - [`hook`]: the OCI hook: prestart and poststop. [`command`]: its commands for people.
 //! - `control`: starts, watches and stops containers through an OCI runtime (feature `daemon`).
 
+pub mod command;
 #[cfg(feature = "daemon")]
 pub mod control;
+pub mod dump;
 pub mod error;
+pub mod harvest;
+pub mod hook;
+pub mod host;
+pub mod image;
 pub mod log;
+pub mod oci;
+pub mod process;
+pub mod settings;
 pub mod sys;
+pub mod tool;
