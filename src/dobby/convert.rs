@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::hardware::{Allowed, OWN_GROUPS, device_rule};
 use super::host::Host;
 use super::rootfs::Rootfs;
-use super::runtime::{self, Network, Runtime};
+use super::runtime::{self, Runtime};
 use super::spec::{Cpu, Mount, Spec};
 use super::template;
 use crate::error::Result;
@@ -203,12 +203,4 @@ fn namespaces(spec: &Spec) -> Value {
         ("mount", true),
     ];
     all.iter().filter(|(_, own)| *own).map(|(name, _)| json!({"type": name})).collect()
-}
-
-impl Conversion {
-    /// Whether the container shares the host's network.
-    #[must_use]
-    pub fn shares_network(&self) -> bool {
-        self.runtime.network == Network::Host
-    }
 }

@@ -57,6 +57,7 @@ impl Spec {
             spec = fields(&root, host);
             spec.plugins = merged_plugins(&spec, &root, host);
             schema::check_all(&spec.plugins, &findings);
+            schema::check_complete(&spec.plugins, &findings);
         }
         Ok((spec, findings.into_result(ErrorKind::Input, "the Dobby spec is refused")?))
     }

@@ -25,11 +25,12 @@ fn device(node: &Node<'_>, host: &Host) -> Option<Device> {
     let minor = node.need("minor").and_then(|minor| minor.whole(NUMBERS));
     let device = Device { major: major?, minor: minor?, access: access? };
     let hidraw = host.drivers.get(HIDRAW.0) == Some(&device.major) && HIDRAW.1.contains(&device.minor);
-    if !hidraw && !(device.major == INPUT.0 && INPUT.1.contains(&device.minor)) {
-        node.wrong("is not allowed: only hidraw with minor 0..99, and major 13 with minor 64..95");
-        return None;
+    let event = device.major == INPUT.0 && INPUT.1.contains(&device.minor);
+    if hidraw || event {
+        return Some(device);
     }
-    Some(device)
+    node.wrong("is not allowed: only hidraw with minor 0..99, and major 13 with minor 64..95");
+    None
 }
 
 fn access(node: &Node<'_>) -> Option<String> {

@@ -1,0 +1,22 @@
+//! Dobby specs, converted and started.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that cannot go on has failed"
+)]
+#![cfg(feature = "daemon")]
+
+mod accepted;
+mod bundle;
+mod differences;
+mod examples;
+mod hardware;
+mod injection;
+mod recorded;
+mod rejected;
+mod runtime;
+mod specs;
+mod start;
