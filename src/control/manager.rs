@@ -47,6 +47,7 @@ impl Manager {
         let lock = adopt::take(&settings.state_dir)?;
         let output = Output::open(settings.log_dir.clone(), settings.log_limit)?;
         let shared = Arc::new(Shared::new(settings, output, lock));
+        reaper::adopt_orphans()?;
         shared.spawn(reaper::serve()?);
         let logs = Arc::clone(&shared);
         shared.spawn(async move { logs.output.serve().await });

@@ -58,7 +58,8 @@ impl Process {
     fn hold_as(pid: i32, expected: bool) -> Result<Self> {
         let number = pid;
         let none = || Error::new(ErrorKind::NotFound, format!("there is no process {number}"));
-        let pid = Pid::from_raw(pid).ok_or_else(none)?;
+        // Pid itself panics below zero.
+        let pid = Pid::from_raw(pid.max(0)).ok_or_else(none)?;
         let pidfd = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
             Ok(pidfd) => Some(pidfd),
             Err(Errno::NOSYS | Errno::SRCH) => None,
@@ -182,6 +183,6 @@ mod tests {
         let ours = Identity { pid, start_time: start_time(pid).unwrap() };
         assert!(Process::find(ours).is_some());
         assert!(Process::find(Identity { start_time: ours.start_time + 1, ..ours }).is_none());
-        assert!(Process::hold(0).is_err());
+        assert!(Process::hold(0).is_err() && Process::hold(-7).is_err());
     }
 }
