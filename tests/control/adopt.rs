@@ -10,15 +10,6 @@ use oci_minidump::error::ErrorKind;
 
 use crate::world::{LONG, RUNTIMES, World, names, next, text, until};
 
-/// Drops a manager, and with it all that it does in the background.
-async fn end(manager: Manager) {
-    drop(manager);
-    // The background work ends when it runs next.
-    for _ in 0..10 {
-        tokio::task::yield_now().await;
-    }
-}
-
 #[tokio::test]
 async fn containers_go_on_and_are_adopted() {
     for runtime in RUNTIMES {
@@ -30,7 +21,7 @@ async fn containers_go_on_and_are_adopted() {
         }
         manager.pause(&ids[2]).await.unwrap();
         let before = manager.list();
-        end(manager).await;
+        drop(manager);
 
         let manager = world.open().await;
         let mut events = manager.subscribe();
@@ -64,7 +55,7 @@ async fn a_second_daemon_is_refused() {
     let first = world.open().await;
     let error = Manager::open(world.settings.clone()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy, "{}", error.report());
-    end(first).await;
+    drop(first);
     world.open().await;
 }
 
@@ -93,15 +84,12 @@ async fn what_was_left_half_made_is_cleaned_up() {
             fs::write(dir.join(file), text).unwrap();
         }
     };
-    let record = |starting: bool| {
-        let process = r#"{"pid":2147483647,"start_time":1}"#;
-        format!(r#"{{"descriptor":5,"started":7,"process":{process},"starting":{starting}}}"#)
-    };
+    let record = |init: &str| format!(r#"{{"descriptor":5,"started":7,"init":{init}}}"#);
     leave("empty", &[]);
     leave("config", &[("config.json", "{}")]);
     leave("cut", &[("config.json", "{}"), ("record.json", "{\"descr")]);
-    leave("dead", &[("config.json", "{}"), ("record.json", &record(false))]);
-    leave("starting", &[("config.json", "{}"), ("record.json", &record(true)), ("container.pid", "1")]);
+    leave("dead", &[("config.json", "{}"), ("record.json", &record(r#"{"pid":2147483647,"start_time":1}"#))]);
+    leave("starting", &[("config.json", "{}"), ("record.json", &record("null")), ("container.pid", "1")]);
     let manager = world.open().await;
     until("all is cleaned up", || manager.list().is_empty()).await;
     world.nothing_is_left(&manager).await;
@@ -227,6 +215,6 @@ async fn kill_dash_nine_during_a_start_leaves_no_half_container() {
             manager.delete(&listed.id, true).await.unwrap();
         }
         world.nothing_is_left(&manager).await;
-        end(manager).await;
+        drop(manager);
     }
 }
