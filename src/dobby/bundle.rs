@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::convert::Conversion;
 use super::rootfs::{make_dir, write_file};
@@ -17,13 +18,7 @@ impl Conversion {
     /// [`ErrorKind::Busy`] when something is there already; else the kernel's. Nothing is left behind then.
     pub fn write(&self, bundle: &Path) -> Result<()> {
         let bundle = std::path::absolute(bundle).tried(|| format!("cannot resolve {}", bundle.display()))?;
-        let Some(name) = bundle.file_name() else {
-            let what = format!("the bundle cannot be {}", bundle.display());
-            return Err(Error::new(ErrorKind::Usage, what));
-        };
-        let hidden = format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id());
-        let draft = Draft { dir: bundle.with_file_name(hidden) };
-        make_dir(&draft.dir)?;
+        let draft = Draft::beside(&bundle)?;
         self.fill(&draft.dir)?;
         draft.publish(&bundle)
     }
@@ -43,6 +38,15 @@ struct Draft {
 }
 
 impl Draft {
+    /// A new directory next to the bundle, of a name that no other draft has.
+    fn beside(bundle: &Path) -> Result<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let dir = bundle.with_file_name(format!(".bundle-{}-{number}.tmp", std::process::id()));
+        make_dir(&dir)?;
+        Ok(Self { dir })
+    }
+
     fn publish(self, bundle: &Path) -> Result<()> {
         use rustix::io::Errno;
         match rustix::fs::rename(&self.dir, bundle) {

@@ -7,13 +7,15 @@ use serde_json::{Map, Value, json};
 use super::hardware::{Allowed, OWN_GROUPS, device_rule};
 use super::host::Host;
 use super::rootfs::Rootfs;
-use super::runtime::{self, Runtime};
-use super::spec::{Cpu, Mount, Spec};
+use super::runtime::{self, Network, Runtime};
+use super::spec::{Cpu, Mount, NetworkKey, Spec};
 use super::template;
 use crate::error::Result;
 
 /// What Dobby's generator writes; its daemon takes bundles of this version for converted specs.
 const OCI_VERSION: &str = "1.0.2-dobby";
+/// The longest host name, in characters (uname(2)).
+const LONGEST_NAME: usize = 64;
 
 /// A converted spec.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,15 +47,21 @@ pub fn convert(json: &Value, host: &Host) -> Result<Conversion> {
     }
     let config = config(&spec, host, &allowed, &mut warnings);
     let mut runtime = Runtime::of_config(&config)?;
+    if runtime.network == Network::Host && spec.network != Some(NetworkKey::Open) {
+        warnings
+            .push("rdkPlugins.networking.data.type: \"open\" goes over network: it is the host's".to_owned());
+    }
     runtime.restart_on_crash = spec.restart_on_crash;
     Ok(Conversion { config, rootfs, runtime, warnings })
 }
 
 impl Conversion {
-    /// Makes it the configuration of the container `id`: its host name, and the administrator's limit of processes.
+    /// Makes it the configuration of the container `id`: its host name, cut where the kernel has no room for more, and
+    /// the administrator's limit of processes.
     pub fn for_container(&mut self, id: &str, host: &Host) {
         if let Some(config) = self.config.as_object_mut() {
-            config.insert("hostname".to_owned(), id.into());
+            let name: String = id.chars().take(LONGEST_NAME).collect();
+            config.insert("hostname".to_owned(), name.into());
         }
         let resources = self.config.pointer_mut("/linux/resources").and_then(Value::as_object_mut);
         if let (Some(resources), Some(limit)) = (resources, host.settings.pids_limit) {
@@ -92,9 +100,15 @@ fn process(spec: &Spec, host: &Host, allowed: &Allowed<'_>) -> Value {
         "cwd": working_dir(spec.cwd.as_deref().unwrap_or_default()),
         "env": env(spec, host, allowed),
         "capabilities": template::capabilities(spec.capabilities.as_deref().unwrap_or_default()),
-        "rlimits": template::rlimits(spec.rt_priority.is_some()),
+        "rlimits": template::rlimits(highest_priority(spec)),
         "noNewPrivileges": spec.capabilities.is_none(),
     })
+}
+
+/// Only the spec's own field lifts the limit here; the plugin does so for a bundle that asks for it by its name.
+fn highest_priority(spec: &Spec) -> u32 {
+    let plugin = spec.rt_priority.and(spec.plugins.get("rtscheduling"));
+    plugin.map_or(0, |plugin| runtime::real_time(&plugin.data).limit.into())
 }
 
 /// Runtimes want an absolute path.

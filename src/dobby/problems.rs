@@ -21,7 +21,7 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let field = if self.field.is_empty() { "the spec" } else { &self.field };
+        let field = if self.field.is_empty() { "the whole" } else { &self.field };
         match &self.value {
             Some(value) => write!(f, "{field}: {value} {}", self.rule),
             None => write!(f, "{field}: {}", self.rule),

@@ -157,7 +157,7 @@ fn output(data: &Value) -> Output {
     }
 }
 
-fn real_time(data: &Value) -> RealTime {
+pub(super) fn real_time(data: &Value) -> RealTime {
     let clamped = |value: &Value| {
         let wanted = value.as_f64().map_or(0, |number| number as i64);
         let wanted = if wanted == 0 { PRIORITY } else { wanted };

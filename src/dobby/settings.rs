@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn wrong_settings_are_named() {
         let cases = [
-            (json!([]), "the spec: [] is not an object"),
+            (json!([]), "the whole: [] is not an object"),
             (json!({"gpu": 1}), "gpu: 1 is not an object"),
             (json!({"gpu": {"groupId": 0}}), "gpu.groupId: 0 is out of range 1.."),
             (json!({"vpu": {"devNodes": [1]}}), "vpu.devNodes[0]: 1 is not a string"),

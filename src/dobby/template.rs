@@ -18,14 +18,10 @@ pub(super) fn capabilities(more: &[String]) -> Value {
     })
 }
 
-/// `process.rlimits`; real time is not limited here for a container that is given some.
-pub(super) fn rlimits(real_time: bool) -> Vec<Value> {
+/// `process.rlimits`, with the highest real-time priority.
+pub(super) fn rlimits(priority: u32) -> Value {
     let limit = |name, value: u32| json!({"type": name, "hard": value, "soft": value});
-    let mut limits = vec![limit("RLIMIT_NOFILE", 4096), limit("RLIMIT_NPROC", 300)];
-    if !real_time {
-        limits.push(limit("RLIMIT_RTPRIO", 0));
-    }
-    limits
+    json!([limit("RLIMIT_NOFILE", 4096), limit("RLIMIT_NPROC", 300), limit("RLIMIT_RTPRIO", priority)])
 }
 
 /// A mount of `config.json`.

@@ -201,8 +201,20 @@ fn plugins_that_other_fields_stand_for() {
     for (fields, name, expected) in cases {
         assert_eq!(part(&fields, &at(name)), expected, "{fields}");
     }
-    let limits = part(&json!({"rtPriority": 5}), "/process/rlimits");
-    assert_eq!(limits.as_array().unwrap().len(), 2, "{limits}");
+}
+
+#[test]
+fn the_limit_of_real_time_priorities() {
+    let limit = |priority: u32| json!({"type": "RLIMIT_RTPRIO", "hard": priority, "soft": priority});
+    let scheduling = json!({"rtscheduling": {"data": {"rtlimit": 20}}});
+    let at = "/process/rlimits/2";
+    check(&[
+        (json!({}), at, limit(0)),
+        (json!({"rtPriority": 5}), at, limit(6)),
+        (json!({"version": "1.1", "rtPriority": {"default": 5, "limit": 200}}), at, limit(99)),
+        (json!({"rtPriority": 5, "rdkPlugins": scheduling}), at, limit(20)),
+        (json!({"rdkPlugins": scheduling}), at, limit(0)),
+    ]);
 }
 
 #[test]
@@ -249,6 +261,10 @@ fn what_is_odd_is_accepted_with_a_warning() {
         (json!({"cpu": {"cores": "7"}}), "cpu.cores: this host has none of the processors [7]"),
         (json!({"cpu": {"cores": ",1"}}), "cpu.cores: \",1\" has an empty part"),
         (json!({"gpu": {"enable": true}}), "gpu: this host has no device nodes"),
+        (
+            json!({"network": "nat", "rdkPlugins": {"networking": {"data": {"type": "open"}}}}),
+            "\"open\" goes over network",
+        ),
     ];
     for (fields, expected) in cases {
         let warnings = converted(&with(&fields)).warnings;

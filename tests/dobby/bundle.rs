@@ -54,6 +54,7 @@ fn nothing_is_left_after_a_failure() {
         ("file", ErrorKind::Busy),
         ("link", ErrorKind::Busy),
         ("missing/bundle", ErrorKind::System),
+        ("/", ErrorKind::Busy),
     ] {
         let error = conversion.write(&dir.join(name)).unwrap_err();
         assert_eq!(error.kind(), kind, "{name}: {}", error.report());

@@ -57,7 +57,7 @@ fn escaped_names(spec: &Value, config: &mut Value) {
 }
 
 /// Every difference.
-pub(crate) const DIFFERENCES: [Difference; 26] = [
+pub(crate) const DIFFERENCES: [Difference; 27] = [
     seen(
         no_init,
         told(
@@ -123,7 +123,12 @@ pub(crate) const DIFFERENCES: [Difference; 26] = [
         "names every mistake with field, value and rule",
         "a spec is mended in one go",
     ),
-    told("`rtPriority`", "hangs the daemon", "works as it was meant to", "the hang is a mistake of Dobby's"),
+    told(
+        "`rtPriority`",
+        "hangs the daemon",
+        "sets the limit of priorities that it was meant to set; the priority itself comes out as data",
+        "the hang is a mistake of Dobby's",
+    ),
     told(
         "`cpu.cores`: no number",
         "takes `\"a\"` for the processors 1,3,5,6,7",
@@ -215,6 +220,12 @@ pub(crate) const DIFFERENCES: [Difference; 26] = [
         "writes null for `realtimeRuntime` and `realtimePeriod` where the host has no such groups",
         "leaves them out",
         "null is no number, which some runtimes mind",
+    ),
+    told(
+        "ids of more than 64 characters",
+        "makes them the host name, which the kernel refuses",
+        "cuts the host name after 64 characters",
+        "the id is legal, and nobody looks a container up by its host name",
     ),
     told(
         "the bundle directory",

@@ -101,7 +101,7 @@ pub(crate) fn tempdir(name: &str) -> PathBuf {
 /// What each refusal must say: field, value and rule.
 const REFUSALS: [(&str, &str); 31] = [
     ("args-int", "args[1]: 1 is not a string"),
-    ("array", "the spec: [] is not an object"),
+    ("array", "the whole: [] is not an object"),
     (
         "caps-sysadmin",
         "capabilities[0]: \"CAP_SYS_ADMIN\" is not one of CAP_NET_BIND_SERVICE, CAP_NET_BROADCAST, CAP_NET_RAW",
@@ -126,7 +126,7 @@ const REFUSALS: [(&str, &str); 31] = [
     ("rdkplugins-arr", "rdkPlugins: [] is not an object"),
     ("rdkplugins-str", "rdkPlugins.minidump: \"x\" is not an object"),
     ("seccomp-kill", "seccomp.defaultAction: \"SCMP_ACT_KILL\" is not one of SCMP_ACT_ERRNO, SCMP_ACT_ALLOW"),
-    ("string", "the spec: \"x\" is not an object"),
+    ("string", "the whole: \"x\" is not an object"),
     ("swap-less", "swapLimit: 1 is below memLimit, 41943040"),
     ("swap-str", "swapLimit: \"x\" is not a whole number"),
     ("syslog-str", "syslog: \"yes\" is not true or false"),

@@ -94,6 +94,8 @@ fn a_container_gets_its_name_and_the_limit_of_processes() {
     assert_eq!(conversion.config["hostname"], "dobby");
     conversion.for_container("SleepTest", &host);
     assert_eq!(conversion.config["hostname"], "SleepTest");
+    conversion.for_container(&"x".repeat(128), &host);
+    assert_eq!(conversion.config["hostname"], "x".repeat(64));
     assert_eq!(conversion.config["linux"]["resources"]["pids"], json!({"limit": 77}));
 }
 

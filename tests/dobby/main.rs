@@ -14,7 +14,10 @@ mod bundle;
 mod differences;
 mod examples;
 mod hardware;
+#[path = "../support/hugetlb.rs"]
+mod hugetlb;
 mod injection;
+mod mutations;
 mod recorded;
 mod rejected;
 mod runtime;

@@ -1,8 +1,11 @@
 //! Every field, with values that are refused, and what is said of them.
 
+use std::error::Error;
+
+use oci_minidump::dobby::{Problems, convert};
 use serde_json::{Value, json};
 
-use crate::specs::{minimal, refusal, with};
+use crate::specs::{host, minimal, refusal, with};
 
 fn check(cases: &[(Value, &str)]) {
     for (fields, expected) in cases {
@@ -82,8 +85,10 @@ fn wrong_types() {
                 _ => false,
             };
             if !fits {
-                let report = refusal(&with(&json!({field: value})));
-                assert!(report.contains(&format!("refused: {field}")), "{field} {value}: {report}");
+                let error = convert(&with(&json!({field: value})), &host()).unwrap_err();
+                let cause = error.source().and_then(|cause| cause.downcast_ref::<Problems>()).unwrap();
+                assert_eq!(cause.list.len(), 1, "{field} {value}: {cause}");
+                assert!(cause.list[0].field.starts_with(field), "{field} {value}: {cause}");
             }
         }
     }

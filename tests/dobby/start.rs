@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use oci_minidump::dobby::{self, Host, convert};
 use serde_json::{Value, json};
 
 use crate::examples::tempdir;
+use crate::hugetlb::mount_what_crun_wants;
 use crate::specs::with;
 
 /// The bundle of one container, and a runtime with its own state.
@@ -107,22 +107,6 @@ fn memory(cgroups: &[PathBuf], v1: &str, v2: &str) -> String {
 
 fn words(text: &str) -> Vec<&str> {
     text.split_whitespace().collect()
-}
-
-/// crun refuses a host of cgroup version 1 whose hugetlb controller is not mounted.
-fn mount_what_crun_wants() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let dir = "/sys/fs/cgroup/hugetlb";
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-        let groups = fs::read_to_string("/proc/cgroups").unwrap_or_default();
-        let wanted = groups.contains("hugetlb") && !Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
-        if wanted && !mounts.contains(dir) {
-            fs::create_dir_all(dir).unwrap();
-            let (kind, options) = (Some("cgroup"), Some("hugetlb"));
-            nix::mount::mount(kind, dir, kind, nix::mount::MsFlags::empty(), options).unwrap();
-        }
-    });
 }
 
 /// The spec of the example that everybody tries first.

@@ -36,14 +36,15 @@ pub(in crate::dobby) fn user(spec: &Node<'_>) -> User {
 
 /// `env`.
 pub(in crate::dobby) fn env(spec: &Node<'_>) -> Vec<String> {
-    let Some(env) = spec.member("env") else { return Vec::new() };
-    let variables = env.texts();
-    for variable in env.items() {
-        if variable.value().as_str().is_some_and(|text| !text.contains('=')) {
-            variable.warn("has no '=' in it");
+    let items = spec.member("env").map(|env| env.items()).unwrap_or_default();
+    let variable = |node: &Node<'_>| {
+        let variable = node.text()?;
+        if !variable.contains('=') {
+            node.warn("has no '=' in it");
         }
-    }
-    variables
+        Some(variable)
+    };
+    items.iter().filter_map(variable).collect()
 }
 
 /// `cwd`.
