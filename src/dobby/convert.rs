@@ -6,11 +6,14 @@ use serde_json::{Map, Value, json};
 
 use super::hardware::{Allowed, OWN_GROUPS, device_rule};
 use super::host::Host;
+use super::parse::REFUSED;
+use super::problems::{Findings, Problem};
 use super::rootfs::Rootfs;
-use super::runtime::{self, Network, Runtime};
+use super::runtime::{self, Runtime};
 use super::spec::{Cpu, Mount, NetworkKey, Spec};
 use super::template;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
+use crate::log::shown;
 
 /// What Dobby's generator writes; its daemon takes bundles of this version for converted specs.
 const OCI_VERSION: &str = "1.0.2-dobby";
@@ -34,23 +37,15 @@ pub struct Conversion {
 /// Converts the spec `json` for `host`.
 ///
 /// # Errors
-/// [`ErrorKind::Input`](crate::error::ErrorKind::Input) naming every mistake.
+/// [`ErrorKind::Input`] naming every mistake.
 pub fn convert(json: &Value, host: &Host) -> Result<Conversion> {
-    let (spec, mut warnings) = Spec::parse(json, host)?;
-    let allowed = Allowed::new(&spec, host, |warning| warnings.push(warning));
-    let mut rootfs = Rootfs::new(&spec.etc);
-    for mount in extra_mounts(&spec, &allowed) {
-        rootfs.add_mount_point(&mount.destination, binds_file(mount))?;
-    }
-    for mount in &spec.loop_mounts {
-        rootfs.add_mount_point(&mount.destination, false)?;
-    }
-    let config = config(&spec, host, &allowed, &mut warnings);
+    let findings = Findings::default();
+    let spec = Spec::read(json, host, &findings);
+    let allowed = Allowed::new(&spec, host, &findings);
+    let rootfs = rootfs(&spec, &allowed, &findings);
+    let config = config(&spec, host, &allowed, &findings);
+    let warnings = findings.into_result(ErrorKind::Input, REFUSED)?;
     let mut runtime = Runtime::of_config(&config)?;
-    if runtime.network == Network::Host && spec.network != Some(NetworkKey::Open) {
-        warnings
-            .push("rdkPlugins.networking.data.type: \"open\" goes over network: it is the host's".to_owned());
-    }
     runtime.restart_on_crash = spec.restart_on_crash;
     Ok(Conversion { config, rootfs, runtime, warnings })
 }
@@ -70,7 +65,20 @@ impl Conversion {
     }
 }
 
-fn config(spec: &Spec, host: &Host, allowed: &Allowed<'_>, warnings: &mut Vec<String>) -> Value {
+fn rootfs(spec: &Spec, allowed: &Allowed<'_>, findings: &Findings) -> Rootfs {
+    let mut rootfs = Rootfs::new(&spec.etc);
+    let mounts = extra_mounts(spec, allowed).map(|mount| (&mount.destination, binds_file(mount)));
+    let images = spec.loop_mounts.iter().map(|mount| (&mount.destination, false));
+    for (destination, file) in mounts.chain(images) {
+        if let Err(rule) = rootfs.add_mount_point(destination, file) {
+            let value = Some(shown(&destination.as_str().into()));
+            findings.wrong(Problem { field: "mounts[].destination".to_owned(), value, rule });
+        }
+    }
+    rootfs
+}
+
+fn config(spec: &Spec, host: &Host, allowed: &Allowed<'_>, findings: &Findings) -> Value {
     let mut config = json!({
         "ociVersion": OCI_VERSION,
         "platform": {"os": "linux", "arch": "arm"},
@@ -78,7 +86,7 @@ fn config(spec: &Spec, host: &Host, allowed: &Allowed<'_>, warnings: &mut Vec<St
         "root": {"path": "rootfs", "readonly": true},
         "hostname": "dobby",
         "mounts": mounts(spec, host, allowed),
-        "linux": linux(spec, host, allowed, warnings),
+        "linux": linux(spec, host, allowed, findings),
     });
     if !spec.legacy_plugins.is_empty() {
         let plugin =
@@ -147,7 +155,7 @@ fn binds_file(mount: &Mount) -> bool {
     binds && std::fs::metadata(Path::new(&mount.source)).is_ok_and(|source| !source.is_dir())
 }
 
-fn linux(spec: &Spec, host: &Host, allowed: &Allowed<'_>, warnings: &mut Vec<String>) -> Value {
+fn linux(spec: &Spec, host: &Host, allowed: &Allowed<'_>, findings: &Findings) -> Value {
     let mut linux = Map::new();
     let mut put = |key: &str, value: Value| drop(linux.insert(key.to_owned(), value));
     if spec.user_ns {
@@ -162,15 +170,15 @@ fn linux(spec: &Spec, host: &Host, allowed: &Allowed<'_>, warnings: &mut Vec<Str
         put("seccomp", json!({"defaultAction": seccomp.default_action, "syscalls": syscalls}));
     }
     put("devices", allowed.nodes.iter().map(super::host::DeviceNode::node).collect());
-    put("resources", resources(spec, host, allowed, warnings));
-    put("namespaces", namespaces(spec));
+    put("resources", resources(spec, host, allowed, findings));
+    put("namespaces", namespaces(spec, findings));
     put("maskedPaths", json!(template::MASKED_PATHS));
     put("readonlyPaths", json!(template::READONLY_PATHS));
     put("rootfsPropagation", "slave".into());
     linux.into()
 }
 
-fn resources(spec: &Spec, host: &Host, allowed: &Allowed<'_>, warnings: &mut Vec<String>) -> Value {
+fn resources(spec: &Spec, host: &Host, allowed: &Allowed<'_>, findings: &Findings) -> Value {
     let nobody = json!({"allow": false, "access": "rwm"});
     let nodes = allowed.nodes.iter().map(super::host::DeviceNode::rule);
     let named = spec.devices.iter().map(|device| device_rule(device.major, device.minor, &device.access));
@@ -180,10 +188,10 @@ fn resources(spec: &Spec, host: &Host, allowed: &Allowed<'_>, warnings: &mut Vec
     if host.cgroup_v1 {
         memory["swappiness"] = 60.into();
     }
-    json!({"devices": devices, "memory": memory, "cpu": cpu(&spec.cpu, host, warnings)})
+    json!({"devices": devices, "memory": memory, "cpu": cpu(&spec.cpu, host, findings)})
 }
 
-fn cpu(wanted: &Cpu, host: &Host, warnings: &mut Vec<String>) -> Value {
+fn cpu(wanted: &Cpu, host: &Host, findings: &Findings) -> Value {
     let mut cpu = json!({});
     if let Some(percent) = wanted.shares {
         cpu["shares"] = (percent * 1024 / 100).into();
@@ -192,7 +200,7 @@ fn cpu(wanted: &Cpu, host: &Host, warnings: &mut Vec<String>) -> Value {
         let on = cores.iter().filter(|core| **core < host.cpus).map(u32::to_string);
         let on: Vec<_> = on.collect();
         if on.is_empty() {
-            warnings.push(format!("cpu.cores: this host has none of the processors {cores:?}"));
+            findings.warn(format!("cpu.cores: this host has none of the processors {cores:?}"));
         } else {
             cpu["cpus"] = on.join(",").into();
         }
@@ -205,9 +213,13 @@ fn cpu(wanted: &Cpu, host: &Host, warnings: &mut Vec<String>) -> Value {
 }
 
 /// A container shares the host's network only if `network` is in the spec and the plugin says `open`.
-fn namespaces(spec: &Spec) -> Value {
+fn namespaces(spec: &Spec, findings: &Findings) -> Value {
     let kind = spec.plugins.get("networking").map(|plugin| &plugin.data["type"]);
     let open = spec.network.is_some() && kind.is_some_and(|kind| kind == "open");
+    if open && spec.network != Some(NetworkKey::Open) {
+        findings
+            .warn("rdkPlugins.networking.data.type: \"open\" goes over network: it is the host's".to_owned());
+    }
     let all = [
         ("pid", true),
         ("network", !open),

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::host::{DeviceNode, Host};
+use super::problems::Findings;
 use super::spec::{Mount, Spec, User};
 
 /// Everything that the allowed pieces of hardware bring along.
@@ -28,8 +29,8 @@ pub(super) struct Groups {
 pub(super) const OWN_GROUPS: u32 = 10;
 
 impl<'a> Allowed<'a> {
-    /// What a spec allows on this host; `warn` hears of hardware that the host has no settings for.
-    pub(super) fn new(spec: &Spec, host: &'a Host, mut warn: impl FnMut(String)) -> Self {
+    /// What a spec allows on this host; with a warning for hardware that the host has no settings for.
+    pub(super) fn new(spec: &Spec, host: &'a Host, findings: &Findings) -> Self {
         let mut allowed = Self::default();
         let mut groups = Vec::new();
         let pieces = [
@@ -42,15 +43,15 @@ impl<'a> Allowed<'a> {
             }
             let nodes = hardware.nodes();
             if nodes.is_empty() {
-                warn(format!("{name}: this host has no device nodes for it"));
+                findings.warn(format!("{name}: this host has no device nodes for it"));
             }
-            allowed
-                .nodes
-                .extend(nodes.into_iter().filter(|node| !allowed.nodes.contains(node)).collect::<Vec<_>>());
+            allowed.nodes.extend(nodes);
             *mounts = hardware.mounts.as_slice();
             allowed.env.extend(hardware.env.iter().map(String::as_str));
             groups.extend_from_slice(&hardware.groups);
         }
+        allowed.nodes.sort_by(|a, b| a.path.cmp(&b.path));
+        allowed.nodes.dedup();
         allowed.groups = Groups::new(&groups, spec.user_ns.then_some(spec.user));
         allowed
     }

@@ -42,6 +42,9 @@ const FIELDS: [&str; 24] = [
     "rdkPlugins",
 ];
 
+/// What is said of a spec with mistakes.
+pub(super) const REFUSED: &str = "the Dobby spec is refused";
+
 impl Spec {
     /// The checked spec of `json`, and warnings. The host says which drivers there are and what its default
     /// plugins are.
@@ -50,16 +53,22 @@ impl Spec {
     /// [`ErrorKind::Input`] with all mistakes as its cause.
     pub fn parse(json: &Value, host: &Host) -> Result<(Self, Vec<String>)> {
         let findings = Findings::default();
-        let root = Node::new("", json, &findings);
-        let mut spec = Self::default();
-        if root.object().is_some() {
-            root.only(&FIELDS);
-            spec = fields(&root, host);
-            spec.plugins = merged_plugins(&spec, &root, host);
-            schema::check_all(&spec.plugins, &findings);
-            schema::check_complete(&spec.plugins, &findings);
+        let spec = Self::read(json, host, &findings);
+        Ok((spec, findings.into_result(ErrorKind::Input, REFUSED)?))
+    }
+
+    /// What can be read of a spec, right or wrong.
+    pub(super) fn read(json: &Value, host: &Host, findings: &Findings) -> Self {
+        let root = Node::new("", json, findings);
+        if root.object().is_none() {
+            return Self::default();
         }
-        Ok((spec, findings.into_result(ErrorKind::Input, "the Dobby spec is refused")?))
+        root.only(&FIELDS);
+        let mut spec = fields(&root, host);
+        spec.plugins = merged_plugins(&spec, &root, host);
+        schema::check_all(&spec.plugins, findings);
+        schema::check_complete(&spec.plugins, findings);
+        spec
     }
 }
 

@@ -153,7 +153,10 @@ fn files_mounts_and_devices() {
         (mount("destination", json!("")), "mounts[0].destination: \"\" is empty"),
         (mount("destination", json!("/a/..")), "mounts[0].destination: \"/a/..\" contains '..'"),
         (mount("destination", json!(long)), "is longer than 4095 bytes"),
-        (mount("destination", json!("/etc/hosts/x")), "the destination \"/etc/hosts/x\" lies below the file"),
+        (
+            mount("destination", json!("/etc/hosts/x")),
+            "mounts[].destination: \"/etc/hosts/x\" lies below the file /etc/hosts",
+        ),
         (image("fstype", json!(null)), "mounts[0].fstype: null is not a string"),
         (image("options", json!({})), "mounts[0].options: {} is not an array"),
         (image("destination", json!("/a..b")), "mounts[0].destination: \"/a..b\" contains '..'"),

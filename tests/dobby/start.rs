@@ -12,6 +12,10 @@ use crate::examples::tempdir;
 use crate::hugetlb::mount_what_crun_wants;
 use crate::specs::with;
 
+/// Settings with a device that exists everywhere, and groups that are all mapped in different ways.
+const SETTINGS: &str = r#"{"gpu": {"devNodes": ["/dev/loop-contro?"], "groupIds": [44, 1003, 5],
+    "extraMounts": [{"source": "/sys/class", "destination": "/gpu", "type": "bind", "options": ["rbind", "ro"]}]}}"#;
+
 /// The bundle of one container, and a runtime with its own state.
 struct Container {
     dir: PathBuf,
@@ -24,7 +28,9 @@ impl Container {
         mount_what_crun_wants();
         let id = format!("dobby-{name}-{runtime}-{}", std::process::id());
         let dir = tempdir(&format!("{name}-{runtime}"));
-        let (host, _) = Host::detect(Path::new("/nonexistent/dobby.json")).unwrap();
+        let settings = dir.join("dobby.json");
+        fs::write(&settings, SETTINGS).unwrap();
+        let (host, _) = Host::detect(&settings).unwrap_or_else(|error| panic!("{}", error.report()));
         let mut conversion = convert(spec, &host).unwrap_or_else(|error| panic!("{}", error.report()));
         conversion.for_container(&id, &host);
         conversion.write(&dir.join("bundle")).unwrap();
@@ -203,4 +209,18 @@ fn a_container_sees_what_its_spec_says() {
         container.end();
     }
     fs::remove_dir_all(source).unwrap();
+}
+
+#[test]
+fn hardware_is_there_with_its_groups() {
+    let script = "echo $(id -G | tr ' ' '\\n' | sort -n); test -c /dev/loop-control && echo device; test -d /gpu/net && echo mount";
+    for (user_ns, runtime, groups) in
+        [(true, "crun", "0 3 10 44"), (true, "runc", "0 3 10 44"), (false, "crun", "5 44 1000 1003")]
+    {
+        let fields = json!({"args": ["sh", "-c", script], "gpu": {"enable": true}, "userNs": user_ns});
+        let container = Container::new(&format!("gpu-{user_ns}"), runtime, &with(&fields));
+        let said = container.run();
+        assert_eq!(said.lines().collect::<Vec<_>>(), [groups, "device", "mount"], "{runtime}");
+        container.end();
+    }
 }
