@@ -27,6 +27,10 @@ pub enum ErrorKind {
     Corrupt,
     /// The kernel or the host lacks something: a module, a program, a system call.
     Unsupported,
+    /// There is no such object: a container, a log.
+    NotFound,
+    /// Something did not end within its deadline.
+    Timeout,
     /// Any other failed operation of the operating system.
     System,
 }
@@ -55,6 +59,10 @@ pub enum ExitCode {
     Corrupt = 8,
     /// The kernel or the host lacks something.
     Unsupported = 9,
+    /// There is no such object.
+    NotFound = 10,
+    /// Something did not end within its deadline.
+    Timeout = 11,
 }
 
 impl From<ErrorKind> for ExitCode {
@@ -68,6 +76,8 @@ impl From<ErrorKind> for ExitCode {
             ErrorKind::NoSpace => Self::NoSpace,
             ErrorKind::Corrupt => Self::Corrupt,
             ErrorKind::Unsupported => Self::Unsupported,
+            ErrorKind::NotFound => Self::NotFound,
+            ErrorKind::Timeout => Self::Timeout,
             ErrorKind::System => Self::Failure,
         }
     }

@@ -1,0 +1,23 @@
+//! Starts, watches and stops containers through an OCI runtime.
+//!
+//! The runtime holds the containers and the state directory holds what the runtime does not know; this process is
+//! a cache of both. Ending it, in whatever way, changes nothing for a container, and the next one takes over.
+//!
+//! A [`Manager`] must be opened inside a tokio runtime with one thread, and it reaps every child of the process:
+//! others in the same process must start children through it, never by `std::process` or `tokio::process`.
+
+mod command;
+mod event;
+mod id;
+mod manager;
+mod request;
+mod settings;
+mod state;
+
+pub use command::split;
+pub use event::Event;
+pub use id::ContainerId;
+pub use manager::Manager;
+pub use request::{ExecLimits, ExecOutput, ExecRequest, StartRequest};
+pub use settings::Settings;
+pub use state::{ExitStatus, Health, Listed, State};
