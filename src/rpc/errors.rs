@@ -119,7 +119,7 @@ impl From<Error> for Fault {
 }
 
 /// Every kind with its name on the wire.
-const KINDS: [(ErrorKind, &str); 9] = [
+const KINDS: [(ErrorKind, &str); 11] = [
     (ErrorKind::Usage, "usage"),
     (ErrorKind::Input, "input"),
     (ErrorKind::Config, "config"),
@@ -128,6 +128,8 @@ const KINDS: [(ErrorKind, &str); 9] = [
     (ErrorKind::NoSpace, "no-space"),
     (ErrorKind::Corrupt, "corrupt"),
     (ErrorKind::Unsupported, "unsupported"),
+    (ErrorKind::NotFound, "not-found"),
+    (ErrorKind::Timeout, "timeout"),
     (ErrorKind::System, "system"),
 ];
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::designator::{Version, split_version};
-use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::error::{Error, ErrorKind, Result};
 
 /// The callsign that generic builds use; it always works beside the configured one.
 const ALIAS: &str = "OCIContainer";
@@ -70,16 +70,19 @@ impl Plugin {
             Error::new(ErrorKind::Config, format!("cannot read the plugin file {}", path.display()))
                 .caused_by(error)
         })?;
-        plugin.check().tried(|| format!("cannot use the plugin file {}", path.display()))?;
         Ok(plugin)
     }
 
     /// A callsign must be usable in a method name and in a URL.
-    pub(crate) fn check(&self) -> std::io::Result<()> {
+    ///
+    /// # Errors
+    /// It is empty, too long, or has other characters than letters, digits, dots, dashes and underscores.
+    pub fn check(&self) -> Result<()> {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         if self.callsign.is_empty() || self.callsign.len() > 128 || !self.callsign.bytes().all(fits) {
-            let why = "a callsign is 1 to 128 letters, digits, dots, dashes and underscores";
-            return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, why));
+            let what = format!("cannot use the callsign {:?}", self.callsign);
+            let advice = "a callsign is 1 to 128 letters, digits, dots, dashes and underscores";
+            return Err(Error::new(ErrorKind::Config, what).advise(advice));
         }
         Ok(())
     }

@@ -171,7 +171,7 @@ fn plugin_call(name: &str, params: Params, caller: &Caller<'_>) -> Result<Step, 
         _ => {}
     }
     let method = methods::find(name).ok_or_else(Fault::unknown_method)?;
-    if caller.read_only && method.access == Access::Change {
+    if caller.read_only && method.access != Access::Read {
         return Err(Fault::not_permitted("this address is read-only; use the Unix socket"));
     }
     Ok(Step::Call(method, params))
@@ -186,7 +186,7 @@ fn exists(params: &Params) -> Value {
 }
 
 impl Work {
-    /// Whether the work may be dropped when the client has gone: nothing in it changes anything.
+    /// Whether the work ends when its client has gone.
     #[must_use]
     pub fn cancellable(&self) -> bool {
         !self.steps.iter().any(|(_, step)| matches!(step, Step::Call(method, _) if method.access == Access::Change))

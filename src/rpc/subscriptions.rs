@@ -91,3 +91,56 @@ impl Subscriptions {
         wanted.map(|entry| notification(&format!("{}.{event}", entry.prefix), params)).collect()
     }
 }
+
+/// An event's name and parameters, in Thunder's shape: the descriptor is text, but for a failure, where it is a number.
+fn describe(event: &Event) -> (&'static str, Value) {
+    match event {
+        Event::Started { id, descriptor } => {
+            ("onContainerStarted", json!({"descriptor": descriptor.to_string(), "name": id.as_str()}))
+        }
+        Event::Stopped { id, descriptor, .. } => {
+            ("onContainerStopped", json!({"descriptor": descriptor.to_string(), "name": id.as_str()}))
+        }
+        Event::Failed { id, descriptor, error_code } => {
+            let params = json!({"descriptor": descriptor, "name": id.as_str(), "errorCode": error_code});
+            ("onContainerFailed", params)
+        }
+        Event::Minidump { id, path, size, truncated, .. } => {
+            let path = path.to_string_lossy();
+            let params = json!({"name": id.as_str(), "path": path, "size": size, "truncated": truncated});
+            ("onMinidump", params)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params(text: &str) -> Params {
+        Params::new(serde_json::from_str(text).unwrap())
+    }
+
+    #[test]
+    fn subscribers_are_told_in_the_order_of_their_registration() {
+        let mut subscriptions = Subscriptions::default();
+        let mut add = |text| subscriptions.register(Target::Plugin, &params(text));
+        assert_eq!(add(r#"{"event":"onContainerStarted","id":"client.events.1"}"#), Ok(0.into()));
+        assert_eq!(add(r#"{"event":"onContainerStarted","id":1}"#), Ok(0.into()));
+        assert_eq!(add(r#"{"event":"onContainerStarted"}"#), Ok(0.into()));
+        assert_eq!(add(r#"{"event":"onContainerStarted","id":"1"}"#), Err(Fault::registered_already()));
+        let event = Event::Started { id: "x".parse().unwrap(), descriptor: 91 };
+        let told = subscriptions.messages(&event);
+        let expected = ["client.events.1.", "1.", "."].map(|prefix| {
+            format!(
+                "{{\"jsonrpc\":\"2.0\",\"method\":\"{prefix}onContainerStarted\",\
+                 \"params\":{{\"descriptor\":\"91\",\"name\":\"x\"}}}}"
+            )
+        });
+        assert_eq!(told, expected);
+        let gone = params(r#"{"event":"onContainerStarted","id":1}"#);
+        assert_eq!(subscriptions.unregister(Target::Plugin, &gone), Ok(0.into()));
+        assert_eq!(subscriptions.unregister(Target::Plugin, &gone), Err(Fault::not_registered()));
+        assert_eq!(subscriptions.messages(&event).len(), 2);
+    }
+}
