@@ -192,6 +192,12 @@ impl Work {
         !self.steps.iter().any(|(_, step)| matches!(step, Step::Call(method, _) if method.access == Access::Change))
     }
 
+    /// Whether every answer is known already, without carrying out anything.
+    #[must_use]
+    pub fn is_decided(&self) -> bool {
+        self.steps.iter().all(|(_, step)| matches!(step, Step::Done(_)))
+    }
+
     /// Carries out the calls, one after the other, and gives the answer; `None` when nobody wants one.
     pub async fn run(self, service: Rc<Service>) -> Option<String> {
         let mut replies = Vec::new();

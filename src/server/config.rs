@@ -217,13 +217,9 @@ impl Options {
     pub fn config(&self) -> Result<Config> {
         let token = self.token_file.as_deref().map(super::guard::token::read).transpose()?;
         let listen = Some(self.listen.unwrap_or(DEFAULT_LISTEN)).filter(|_| !self.no_tcp);
-        if let Some(address) = listen.filter(|address| !address.ip().is_loopback() && token.is_none()) {
-            let what = format!("refused to listen on {address}: others can reach it, and access to it is root");
-            return Err(Error::new(ErrorKind::Config, what).advise("give --token-file, or a loopback address"));
-        }
         let mut allow_uids = vec![0, rustix::process::geteuid().as_raw()];
         allow_uids.extend(&self.tcp_allow_uids);
-        Ok(Config {
+        let config = Config {
             listen,
             socket: self.socket.clone().unwrap_or_else(|| DEFAULT_SOCKET.into()),
             socket_group: self.socket_group,
@@ -232,6 +228,49 @@ impl Options {
             allow_uids,
             tcp_read_only: self.tcp_read_only,
             token,
-        })
+        };
+        listen.map_or(Ok(()), |address| config.check_address(address))?;
+        Ok(config)
+    }
+}
+
+impl Config {
+    /// Refuses an address that others can reach, unless there is a token.
+    ///
+    /// # Errors
+    /// It is such an address.
+    pub fn check_address(&self, address: SocketAddr) -> Result<()> {
+        if address.ip().to_canonical().is_loopback() || self.token.is_some() {
+            return Ok(());
+        }
+        let what = format!("refused to listen on {address}: others can reach it, and access to it is root");
+        Err(Error::new(ErrorKind::Config, what).advise("give --token-file, or a loopback address"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_defaults() {
+        let file: Options =
+            toml::from_str("listen = '127.0.0.1:1'\nstop_timeout = 3\nallow_origins = ['a']\nno_tcp = true")
+                .unwrap();
+        let flags = Options { stop_timeout: Some(5), ..Options::default() };
+        let all = flags.over(file);
+        assert_eq!(all.settings().stop_timeout, Duration::from_secs(5));
+        assert_eq!(all.allow_origins, ["a"]);
+        assert_eq!(all.config().unwrap().listen, None);
+        assert_eq!(Options::default().config().unwrap().listen, Some(DEFAULT_LISTEN));
+        assert!(toml::from_str::<Options>("stop_timout = 3").is_err());
+    }
+
+    #[test]
+    fn an_address_that_others_reach_needs_a_token() {
+        for (address, fine) in [("127.0.0.1:1", true), ("[::1]:1", true), ("0.0.0.0:1", false), ("[::]:1", false)] {
+            let options = Options { listen: Some(address.parse().unwrap()), ..Options::default() };
+            assert_eq!(options.config().is_ok(), fine, "{address}");
+        }
     }
 }

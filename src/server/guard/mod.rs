@@ -5,6 +5,8 @@ pub mod origin;
 pub mod peer;
 pub mod token;
 
+use std::net::SocketAddr;
+
 use hyper::StatusCode;
 use hyper::header::{HOST, HeaderMap, HeaderName};
 use hyper::{Request, Version};
@@ -71,8 +73,14 @@ impl Guard {
     /// The guards in front of the port `port`.
     #[must_use]
     pub fn new(config: &Config, port: u16) -> Self {
+        let mut names = config.allow_hosts.clone();
+        // Whoever was told to listen on an address may be addressed by it.
+        names.extend(config.listen.filter(|address| !address.ip().is_unspecified()).map(|address| match address {
+            SocketAddr::V4(address) => address.ip().to_string(),
+            SocketAddr::V6(address) => format!("[{}]", address.ip()),
+        }));
         Self {
-            hosts: Hosts::new(port, config.allow_hosts.clone()),
+            hosts: Hosts::new(port, names),
             origins: config.allow_origins.clone(),
             uids: config.allow_uids.clone(),
             token: config.token.clone(),
