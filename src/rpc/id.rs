@@ -54,7 +54,8 @@ mod tests {
 
     #[test]
     fn every_id_a_client_may_send_is_echoed_exactly() {
-        let echoed = ["0", "-1", "3.5", "1e3", "4294967296", "18446744073709551616", "\"abc\"", "\"\\u0041\"", "null"];
+        let echoed =
+            ["0", "-1", "3.5", "1e3", "4294967296", "18446744073709551616", "\"abc\"", "\"\\u0041\"", "null"];
         for text in echoed {
             assert_eq!(Id::of(Some(text)).unwrap().text(), Some(text));
         }

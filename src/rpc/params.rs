@@ -83,7 +83,9 @@ impl Params {
         match self.get(name).map(|value| value.as_u64().filter(|number| *number <= max)) {
             None => Ok(None),
             Some(Some(number)) => Ok(Some(number)),
-            Some(None) => Err(Fault::parameter(format!("parameter {name} must be a whole number up to {max}"))),
+            Some(None) => {
+                Err(Fault::parameter(format!("parameter {name} must be a whole number up to {max}")))
+            }
         }
     }
 

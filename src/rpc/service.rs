@@ -189,7 +189,10 @@ impl Work {
     /// Whether the work ends when its client has gone.
     #[must_use]
     pub fn cancellable(&self) -> bool {
-        !self.steps.iter().any(|(_, step)| matches!(step, Step::Call(method, _) if method.access == Access::Change))
+        !self
+            .steps
+            .iter()
+            .any(|(_, step)| matches!(step, Step::Call(method, _) if method.access == Access::Change))
     }
 
     /// Whether every answer is known already, without carrying out anything.

@@ -268,7 +268,9 @@ mod tests {
 
     #[test]
     fn an_address_that_others_reach_needs_a_token() {
-        for (address, fine) in [("127.0.0.1:1", true), ("[::1]:1", true), ("0.0.0.0:1", false), ("[::]:1", false)] {
+        for (address, fine) in
+            [("127.0.0.1:1", true), ("[::1]:1", true), ("0.0.0.0:1", false), ("[::]:1", false)]
+        {
             let options = Options { listen: Some(address.parse().unwrap()), ..Options::default() };
             assert_eq!(options.config().is_ok(), fine, "{address}");
         }

@@ -74,7 +74,9 @@ impl Listeners {
         if let Some(address) = config.listen {
             let what = || format!("cannot listen on {address}");
             let socket = StdTcpListener::bind(address).tried(what).map_err(|error| {
-                error.advise("if another daemon or Thunder has the port, choose another by --listen, or --no-tcp")
+                error.advise(
+                    "if another daemon or Thunder has the port, choose another by --listen, or --no-tcp",
+                )
             })?;
             listeners.tcp.push(tcp(socket).tried(what)?);
         }

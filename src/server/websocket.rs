@@ -55,9 +55,11 @@ pub fn upgrade(connection: &Rc<Connection>, request: &mut Request<Incoming>, tar
         answer.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         return answer;
     }
-    let Some(accept) = headers.get(SEC_WEBSOCKET_KEY).filter(|key| key.len() == 24).and_then(|key| {
-        HeaderValue::from_str(&derive_accept_key(key.as_bytes())).ok()
-    }) else {
+    let Some(accept) = headers
+        .get(SEC_WEBSOCKET_KEY)
+        .filter(|key| key.len() == 24)
+        .and_then(|key| HeaderValue::from_str(&derive_accept_key(key.as_bytes())).ok())
+    else {
         return answer::empty(StatusCode::BAD_REQUEST);
     };
     if !connection.server.guard.token_presented(&connection.channel, request, true) {
@@ -201,9 +203,7 @@ impl Session {
                 flow(socket.flush().await)?; // The library has put its answer in place.
                 ControlFlow::Break(None)
             }
-            Err(WsError::Capacity(error)) => {
-                ControlFlow::Break(close(CloseCode::Size, &error.to_string()))
-            }
+            Err(WsError::Capacity(error)) => ControlFlow::Break(close(CloseCode::Size, &error.to_string())),
             Err(WsError::Protocol(error)) => {
                 ControlFlow::Break(close(CloseCode::Protocol, &error.to_string()))
             }

@@ -88,7 +88,8 @@ mod tests {
             assert_eq!(hosts.check(host).is_ok(), allowed, "{host:?}");
         }
         assert!(hosts.is_own_origin("http://127.0.0.1:9998"));
-        for origin in ["http://127.0.0.1", "https://127.0.0.1:9998", "http://127.0.0.1:80", "null", "file://"] {
+        for origin in ["http://127.0.0.1", "https://127.0.0.1:9998", "http://127.0.0.1:80", "null", "file://"]
+        {
             assert!(!hosts.is_own_origin(origin), "{origin}");
         }
     }

@@ -75,9 +75,11 @@ impl Guard {
     pub fn new(config: &Config, port: u16) -> Self {
         let mut names = config.allow_hosts.clone();
         // Whoever was told to listen on an address may be addressed by it.
-        names.extend(config.listen.filter(|address| !address.ip().is_unspecified()).map(|address| match address {
-            SocketAddr::V4(address) => address.ip().to_string(),
-            SocketAddr::V6(address) => format!("[{}]", address.ip()),
+        names.extend(config.listen.filter(|address| !address.ip().is_unspecified()).map(|address| {
+            match address {
+                SocketAddr::V4(address) => address.ip().to_string(),
+                SocketAddr::V6(address) => format!("[{}]", address.ip()),
+            }
         }));
         Self {
             hosts: Hosts::new(port, names),

@@ -53,12 +53,14 @@ fn foreign(which: &str) -> Refusal {
 mod tests {
     use super::*;
 
+    type Case = (&'static [(&'static str, &'static str)], Option<Page>);
+
     #[test]
     fn pages_pass_only_when_their_origin_is_allowed() {
         let allowed = ["http://localhost:50050".to_owned()];
         let hosts = Hosts::new(9998, Vec::new());
         let page = |origin: &str| Some(Page::Allowed(origin.to_owned()));
-        let cases: [(&[(&str, &str)], Option<Page>); 13] = [
+        let cases: [Case; 13] = [
             (&[], Some(Page::None)),
             (&[("origin", "http://localhost:50050")], page("http://localhost:50050")),
             (&[("origin", "http://127.0.0.1:9998")], page("http://127.0.0.1:9998")),
@@ -69,14 +71,20 @@ mod tests {
             (&[("origin", "")], None),
             (&[("sec-fetch-site", "cross-site")], None),
             (&[("sec-fetch-site", "none")], Some(Page::None)),
-            (&[("sec-fetch-site", "cross-site"), ("origin", "http://localhost:50050")], page("http://localhost:50050")),
+            (
+                &[("sec-fetch-site", "cross-site"), ("origin", "http://localhost:50050")],
+                page("http://localhost:50050"),
+            ),
             (&[("referer", "http://evil.example/x")], None),
             (&[("referer", "http://localhost:50050/ui/index.html")], Some(Page::None)),
         ];
         for (headers, expected) in cases {
             let mut map = HeaderMap::new();
             for (name, value) in headers {
-                map.insert(hyper::header::HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
+                map.insert(
+                    hyper::header::HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                    value.parse().unwrap(),
+                );
             }
             assert_eq!(check(&map, &allowed, Some(&hosts)).ok(), expected, "{headers:?}");
         }

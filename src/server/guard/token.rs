@@ -39,7 +39,8 @@ pub fn read(path: &Path) -> Result<String> {
 #[must_use]
 pub fn in_header(headers: &HeaderMap, token: &str) -> bool {
     let presented = header(headers, &AUTHORIZATION).and_then(|value| value.split_once(' '));
-    presented.is_some_and(|(scheme, value)| scheme.eq_ignore_ascii_case("bearer") && same(value.trim(), token))
+    presented
+        .is_some_and(|(scheme, value)| scheme.eq_ignore_ascii_case("bearer") && same(value.trim(), token))
 }
 
 /// Whether the query presents `token` as `token=`, Thunder's way for WebSockets.
