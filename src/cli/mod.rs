@@ -28,13 +28,17 @@ use client::Client;
 /// What `--help` and the man page say at their end.
 const AFTER: &str = "\
 Exit status:
-  0 done, 1 an operation failed, 2 wrong usage, 3 malformed data, 4 wrong configuration, 5 a detected attack,
-  6 in use or in the wrong state, 7 no room, 8 damaged, 9 not supported here, 10 no such container, 11 timed out.
-  `exec` ends with the command's own status, 128 + N when signal N ended it, 125 when it could not be run.
+  0 done                   6 in use, or in the wrong state
+  1 an operation failed    7 no room
+  2 wrong usage            8 damaged
+  3 malformed data         9 not supported here
+  4 wrong configuration   10 no such container
+  5 a detected attack     11 timed out
+  exec: the command's own, 128 + N when signal N ended it, 125 when it could not be run
 
 Files:
-  /etc/ocicontainer.toml  settings of the daemon: the long names of serve's options, with _ for -
-  /run/ocicontainer.sock  where the daemon answers";
+  /etc/ocicontainer.toml   settings of the daemon: serve's options, with _ for -
+  /run/ocicontainer.sock   where the daemon answers";
 
 /// Controls OCI containers: the API of Thunder's org.rdk.OCIContainer plugin, and its command line
 #[derive(Debug, Parser)]

@@ -63,6 +63,7 @@ pub async fn serve(
         .max_headers(HEADER_FIELDS)
         .header_read_timeout(None) // The stream keeps the time.
         .auto_date_header(false)
+        .title_case_headers(true)
         .serve_connection(stream, handler)
         .with_upgrades();
     tokio::pin!(http);
