@@ -1,14 +1,23 @@
 //! The handle to everything.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::sync::broadcast;
 
+use super::container::Container;
+use super::output::Output;
+use super::shared::{Shared, no_container};
 use super::{
     ContainerId, Event, ExecLimits, ExecOutput, ExecRequest, ExitStatus, Health, Listed, Settings,
-    StartRequest, State,
+    StartRequest, State, adopt, reaper, stats,
 };
 use crate::error::{Error, ErrorKind, Result};
+
+/// How long the processes of a container may take to be read.
+const READ_TIME: Duration = Duration::from_millis(500);
 
 /// A handle to all containers; a clone costs a reference count. `Send` and `Sync`, as are all its futures.
 ///
@@ -16,11 +25,17 @@ use crate::error::{Error, ErrorKind, Result};
 /// the containers go on.
 #[derive(Debug, Clone)]
 pub struct Manager {
-    events: broadcast::Sender<Event>,
+    handle: Arc<Handle>,
 }
 
-fn not_yet<T>() -> Result<T> {
-    Err(Error::new(ErrorKind::Unsupported, "this is not built yet"))
+/// Ends the background work with the last clone.
+#[derive(Debug)]
+struct Handle(Arc<Shared>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 impl Manager {
@@ -28,46 +43,69 @@ impl Manager {
     ///
     /// # Errors
     /// [`ErrorKind::Busy`] when another daemon holds the state directory.
-    pub async fn open(_settings: Settings) -> Result<Self> {
-        Ok(Self { events: broadcast::Sender::new(1024) })
+    pub async fn open(settings: Settings) -> Result<Self> {
+        let lock = adopt::take(&settings.state_dir)?;
+        let output = Output::open(settings.log_dir.clone(), settings.log_limit)?;
+        let shared = Arc::new(Shared::new(settings, output, lock));
+        shared.spawn(reaper::serve()?);
+        let logs = Arc::clone(&shared);
+        shared.spawn(async move { logs.output.serve().await });
+        shared.adopt_all()?;
+        Ok(Self { handle: Arc::new(Handle(shared)) })
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.handle.0
     }
 
     /// All containers, in the order of their starts; those that are starting or stopping included.
     #[must_use]
     pub fn list(&self) -> Vec<Listed> {
-        Vec::new()
+        let containers = self.shared().all();
+        containers.iter().map(|c| Listed { descriptor: c.descriptor, id: c.id.clone() }).collect()
     }
 
     /// The container with this id, or with this descriptor in decimal.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] when there is none, [`ErrorKind::Input`] when it cannot be an id.
-    pub fn resolve(&self, _id_or_descriptor: &str) -> Result<ContainerId> {
-        not_yet()
+    pub fn resolve(&self, id_or_descriptor: &str) -> Result<ContainerId> {
+        // No id is all digits.
+        if let Ok(descriptor) = id_or_descriptor.parse::<i32>() {
+            let containers = self.shared().all();
+            let found = containers.iter().find(|container| container.descriptor == descriptor);
+            return found.map(|c| c.id.clone()).ok_or_else(|| no_container(id_or_descriptor));
+        }
+        let id = id_or_descriptor.parse()?;
+        self.shared().find(&id)?;
+        Ok(id)
     }
 
     /// The state of a container.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`].
-    pub fn state(&self, _id: &ContainerId) -> Result<State> {
-        not_yet()
+    pub fn state(&self, id: &ContainerId) -> Result<State> {
+        Ok(self.shared().find(id)?.state())
     }
 
     /// The `info` object of `getContainerInfo`.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`].
-    pub async fn info(&self, _id: &ContainerId) -> Result<serde_json::Value> {
-        not_yet()
+    pub async fn info(&self, id: &ContainerId) -> Result<Value> {
+        let container = self.shared().find(id)?;
+        let pids = stats::pids(container.cgroups());
+        let processes = processes(&container, pids.clone()).await;
+        Ok(stats::info(id.as_str(), container.state().name(), container.cgroups(), &pids, processes))
     }
 
     /// Starts a container and gives its descriptor, once its program runs.
     ///
     /// # Errors
     /// [`ErrorKind::Busy`] when the id is taken; others with the runtime's reason. Nothing is left behind then.
-    pub async fn start(&self, _request: StartRequest) -> Result<i32> {
-        not_yet()
+    pub async fn start(&self, request: StartRequest) -> Result<i32> {
+        self.shared().start(request).await
     }
 
     /// Tells a container to stop: SIGTERM, and SIGKILL after the stop timeout; SIGKILL at once when `force`.
@@ -75,32 +113,32 @@ impl Manager {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`]; the kernel's when the signal cannot be sent.
-    pub async fn stop(&self, _id: &ContainerId, _force: bool) -> Result<()> {
-        not_yet()
+    pub async fn stop(&self, id: &ContainerId, force: bool) -> Result<()> {
+        self.shared().stop(id, force).await
     }
 
     /// Freezes a running container.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`]; [`ErrorKind::Busy`] in any state but Running; the runtime's.
-    pub async fn pause(&self, _id: &ContainerId) -> Result<()> {
-        not_yet()
+    pub async fn pause(&self, id: &ContainerId) -> Result<()> {
+        self.shared().pause(id).await
     }
 
     /// Thaws a paused container.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`]; [`ErrorKind::Busy`] in any state but Paused; the runtime's.
-    pub async fn resume(&self, _id: &ContainerId) -> Result<()> {
-        not_yet()
+    pub async fn resume(&self, id: &ContainerId) -> Result<()> {
+        self.shared().resume(id).await
     }
 
     /// Launches a command in a running container and returns; its output goes to the container's log.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`], [`ErrorKind::Busy`] unless Running, [`ErrorKind::Input`] for a bad option.
-    pub async fn exec(&self, _id: &ContainerId, _request: ExecRequest) -> Result<()> {
-        not_yet()
+    pub async fn exec(&self, id: &ContainerId, request: ExecRequest) -> Result<()> {
+        self.shared().exec(id, request).await
     }
 
     /// Runs a command in a running container to its end and gives its exit status and output. Dropping the
@@ -110,19 +148,19 @@ impl Manager {
     /// As [`Manager::exec`].
     pub async fn exec_wait(
         &self,
-        _id: &ContainerId,
-        _request: ExecRequest,
-        _limits: ExecLimits,
+        id: &ContainerId,
+        request: ExecRequest,
+        limits: ExecLimits,
     ) -> Result<ExecOutput> {
-        not_yet()
+        self.shared().exec_wait(id, request, limits).await
     }
 
     /// Deletes a container with all its state, and returns when it is gone and its dumps are harvested.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`]; [`ErrorKind::Busy`] when it runs and `force` is false; the runtime's.
-    pub async fn delete(&self, _id: &ContainerId, _force: bool) -> Result<()> {
-        not_yet()
+    pub async fn delete(&self, id: &ContainerId, force: bool) -> Result<()> {
+        self.shared().delete(id, force).await
     }
 
     /// Waits until a container is gone (its Stopped event was sent) and tells how it ended. Works for the last
@@ -130,27 +168,49 @@ impl Manager {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`]; [`ErrorKind::Timeout`].
-    pub async fn wait(&self, _id: &ContainerId, _timeout: Option<Duration>) -> Result<ExitStatus> {
-        not_yet()
+    pub async fn wait(&self, id: &ContainerId, timeout: Option<Duration>) -> Result<ExitStatus> {
+        let wait = self.shared().wait(id);
+        let Some(timeout) = timeout else { return wait.await };
+        tokio::time::timeout(timeout, wait).await.unwrap_or_else(|_| {
+            Err(Error::new(ErrorKind::Timeout, format!("container {id} has not ended in time")))
+        })
     }
 
     /// The last bytes of a container's output; also of one that ended, as long as its log exists.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] when there is no log, [`ErrorKind::Input`] when it cannot be an id.
-    pub fn logs(&self, _id: &str, _last_bytes: u64) -> Result<Vec<u8>> {
-        not_yet()
+    pub fn logs(&self, id: &str, last_bytes: u64) -> Result<Vec<u8>> {
+        self.shared().output.tail(&id.parse()?, last_bytes)
     }
 
     /// A receiver of everything that happens from now on. A slow receiver loses the oldest events, and is told.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
-        self.events.subscribe()
+        self.shared().events.subscribe()
     }
 
     /// What the daemon cannot do at the moment.
     #[must_use]
     pub fn health(&self) -> Health {
-        Health::default()
+        Health { degraded: self.shared().troubles() }
+    }
+}
+
+/// The processes of a container, or null when the container keeps them from being read. At most one thread per
+/// container is lost to such a one.
+async fn processes(container: &Container, pids: Vec<i32>) -> Value {
+    if container.being_read.swap(true, Ordering::AcqRel) {
+        return Value::Null;
+    }
+    let being_read = Arc::clone(&container.being_read);
+    let reading = tokio::task::spawn_blocking(move || {
+        let processes = stats::processes(&pids);
+        being_read.store(false, Ordering::Release);
+        processes
+    });
+    match tokio::time::timeout(READ_TIME, reading).await {
+        Ok(Ok(processes)) => processes,
+        _ => Value::Null,
     }
 }

@@ -6,13 +6,34 @@
 //! A [`Manager`] must be opened inside a tokio runtime with one thread, and it reaps every child of the process:
 //! others in the same process must start children through it, never by `std::process` or `tokio::process`.
 
+mod adopt;
+mod bundle;
+mod cgroup;
+pub mod child;
 mod command;
+mod container;
+mod descriptor;
 mod event;
+mod exec;
+mod exit;
+mod harvested;
 mod id;
 mod manager;
+mod minidump;
+mod options;
+mod output;
+mod process;
+mod reaper;
 mod request;
+mod runtime;
 mod settings;
+mod shadow;
+mod shared;
+mod shelf;
+mod start;
 mod state;
+mod stats;
+mod stop;
 
 pub use command::split;
 pub use event::Event;

@@ -1,0 +1,134 @@
+//! Takes over from an earlier daemon.
+
+use std::fs::DirBuilder;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::container::{Container, Phase};
+use super::process::Process;
+use super::shared::Shared;
+use super::shelf::{Record, Shelf};
+use super::start::{PID_FILE, record};
+use super::{ContainerId, ExitStatus, exit, shadow};
+use crate::error::{Error, ErrorKind, Result, Tried};
+
+/// Makes the state directory, if need be, and takes it for this process.
+///
+/// # Errors
+/// [`ErrorKind::Busy`] when another daemon has it, [`ErrorKind::Attack`] when it is not ours alone.
+pub(super) fn take(state_dir: &Path) -> Result<OwnedFd> {
+    let shown = state_dir.display();
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(state_dir)
+        .tried(|| format!("cannot make the state directory {shown}"))?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let dir = rustix::fs::open(state_dir, flags, Mode::empty())
+        .tried(|| format!("cannot open the state directory {shown}"))?;
+    let metadata = std::fs::File::from(dir.try_clone().tried(|| format!("cannot use {shown}"))?)
+        .metadata()
+        .tried(|| format!("cannot look at {shown}"))?;
+    if metadata.uid() != rustix::process::geteuid().as_raw() || metadata.mode() & 0o022 != 0 {
+        let error = Error::new(ErrorKind::Attack, format!("others can write to the state directory {shown}"));
+        return Err(error.advise("it must belong to the daemon's user, mode 0700"));
+    }
+    match rustix::fs::flock(&dir, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(dir),
+        Err(Errno::AGAIN) => {
+            let error = Error::new(ErrorKind::Busy, format!("another daemon holds {shown}"));
+            Err(error.advise("stop it, or use another state directory"))
+        }
+        Err(error) => Err(error).tried(|| format!("cannot lock {shown}")),
+    }
+}
+
+impl Shared {
+    /// Adopts every container of an earlier daemon: those that run go on, the others are cleaned up in the
+    /// background.
+    ///
+    /// # Errors
+    /// When the state directory cannot be read.
+    pub(super) fn adopt_all(self: &Arc<Self>) -> Result<()> {
+        let dir = &self.settings.state_dir;
+        let what = || format!("cannot read the state directory {}", dir.display());
+        for entry in std::fs::read_dir(dir).tried(what)? {
+            let name = entry.tried(what)?.file_name();
+            match name.to_string_lossy().parse::<ContainerId>() {
+                Ok(id) => self.adopt_one(id),
+                Err(_) => log::warn!("{} is none of ours", dir.join(name).display()),
+            }
+        }
+        Ok(())
+    }
+
+    fn adopt_one(self: &Arc<Self>, id: ContainerId) {
+        let shelf = Shelf::new(&self.settings.state_dir, &id);
+        let known = shelf.load();
+        let (descriptor, started) =
+            known.as_ref().map_or((0, 0), |record| (record.descriptor, record.started));
+        let container = Arc::new(Container::new(id.clone(), descriptor, started, shelf));
+        let config = container.shelf.config().unwrap_or_default();
+        // The container is new here.
+        let _first = container.dump_dirs.set(shadow::dump_dirs(&config));
+        self.adopt(Arc::clone(&container));
+        let shared = Arc::clone(self);
+        match known {
+            Ok(Record { starting: false, process, .. }) => match Process::find(process) {
+                Some(init) => {
+                    log::info!("container {id} is adopted");
+                    self.output.watch(&id);
+                    let init = Arc::new(init);
+                    container.came_up(Arc::clone(&init));
+                    self.spawn(exit::watch(shared, container, init));
+                }
+                None => self.spawn(exit::finish(shared, container, ExitStatus::Unknown)),
+            },
+            Ok(starting) => self.spawn(resolve(shared, container, starting)),
+            Err(error) => {
+                log::warn!("container {id} was left half made: {}", error.report());
+                container.enter(Phase::Stopping);
+                self.spawn(async move { shared.give_up(&container).await });
+            }
+        }
+    }
+}
+
+/// Finds out what became of a start that an earlier daemon did not see through.
+async fn resolve(shared: Arc<Shared>, container: Arc<Container>, record_before: Record) {
+    let _change = container.change.lock().await;
+    if let Some(runtime) = Process::find(record_before.process) {
+        let patience = shared.settings.runtime_timeout;
+        if tokio::time::timeout(patience, runtime.ended()).await.is_err() {
+            log::warn!("the runtime that starts container {} hangs and is killed", container.id);
+            // It has just ended by itself.
+            let _gone = runtime.signal(rustix::process::Signal::KILL);
+        }
+    }
+    match came_up(&shared, &container).await {
+        Ok(init) => shared.came_up(&container, init),
+        Err(error) => {
+            log::warn!("container {} did not come up: {}", container.id, error.report());
+            shared.give_up(&container).await;
+        }
+    }
+}
+
+/// Its init, if the runtime says that it runs.
+async fn came_up(shared: &Shared, container: &Container) -> Result<Process> {
+    let init = Process::hold(container.shelf.pid(PID_FILE)?)?;
+    let state = shared.runtime.state(&container.id).await?;
+    let ours = state.is_some_and(|state| {
+        state.bundle == container.shelf.dir() && ["running", "paused"].contains(&state.status.as_str())
+    });
+    if !ours || !init.runs() {
+        return Err(Error::new(ErrorKind::NotFound, "it does not run"));
+    }
+    container.shelf.save(&record(container, &init, false))?;
+    Ok(init)
+}
