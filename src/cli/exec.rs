@@ -15,8 +15,8 @@ const NOT_RUN: u8 = 125;
 pub(super) struct Exec {
     /// Id or descriptor
     id: String,
-    /// Option of the runtime's exec, such as --option=--cwd=/tmp; may be repeated
-    #[arg(long = "option", value_name = "OPTION")]
+    /// Option of the runtime's exec, such as --option --cwd=/tmp; may be repeated
+    #[arg(long = "option", value_name = "OPTION", allow_hyphen_values = true)]
     options: Vec<String>,
     /// Kill the command after so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(..=86_400))]

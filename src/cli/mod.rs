@@ -4,6 +4,7 @@ mod client;
 mod delete;
 mod events;
 mod exec;
+mod follow;
 mod info;
 mod list;
 mod logs;

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::rc::Rc;
 
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -158,6 +158,9 @@ fn health(connection: &Connection, method: &Method) -> Answer {
 
 /// The whole body, within its limits.
 async fn body(incoming: &mut Incoming) -> Result<Bytes, StatusCode> {
+    if incoming.size_hint().lower() > BODY_BYTES as u64 {
+        return Err(StatusCode::PAYLOAD_TOO_LARGE);
+    }
     let whole = timeout(BODY_TIME, Limited::new(incoming, BODY_BYTES).collect()).await;
     let body = match whole {
         Err(_elapsed) => return Err(StatusCode::REQUEST_TIMEOUT),

@@ -1,1 +1,63 @@
-//! man
+//! The man page says what `--help` says.
+
+use std::path::Path;
+
+use crate::world::PROGRAM;
+
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/man/ocicontainer.1");
+
+/// The page as clap knows it: the program, then each verb with its options.
+fn render() -> String {
+    let mut command = oci_minidump::cli::command().disable_help_subcommand(true);
+    command.build();
+    let mut page = Vec::new();
+    let man = clap_mangen::Man::new(command.clone()).date("").source("oci-minidump").manual("User Commands");
+    man.render_title(&mut page).unwrap();
+    man.render_name_section(&mut page).unwrap();
+    man.render_synopsis_section(&mut page).unwrap();
+    man.render_description_section(&mut page).unwrap();
+    for verb in command.get_subcommands() {
+        let title = format!(".SH {}\n", verb.get_name().to_uppercase());
+        page.extend(title.as_bytes());
+        let man = clap_mangen::Man::new(verb.clone());
+        let mut section = Vec::new();
+        man.render_synopsis_section(&mut section).unwrap();
+        man.render_description_section(&mut section).unwrap();
+        man.render_options_section(&mut section).unwrap();
+        let text = String::from_utf8(section).unwrap();
+        page.extend(
+            text.replace(".SH SYNOPSIS\n", "")
+                .replace(".SH DESCRIPTION\n", ".PP\n")
+                .replace(".SH OPTIONS\n", "")
+                .bytes(),
+        );
+    }
+    man.render_extra_section(&mut page).unwrap();
+    String::from_utf8(page).unwrap()
+}
+
+#[test]
+fn the_man_page_is_up_to_date() {
+    let page = render();
+    if std::env::var_os("OCICONTAINER_WRITE_MAN").is_some() {
+        std::fs::create_dir_all(Path::new(PAGE).parent().unwrap()).unwrap();
+        std::fs::write(PAGE, &page).unwrap();
+    }
+    let checked_in = std::fs::read_to_string(PAGE).unwrap();
+    assert!(page == checked_in, "write it anew: OCICONTAINER_WRITE_MAN=1 cargo test --test rpc man_page");
+}
+
+#[test]
+fn every_verb_has_help() {
+    let command = oci_minidump::cli::command();
+    for verb in command.get_subcommands() {
+        let output = std::process::Command::new(PROGRAM).args([verb.get_name(), "--help"]).output().unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        let about = verb.get_about().unwrap_or_else(|| panic!("{} has no description", verb.get_name()));
+        assert!(
+            output.status.success() && help.starts_with(&about.to_string()),
+            "{}: {help}",
+            verb.get_name()
+        );
+    }
+}
