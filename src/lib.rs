@@ -4,20 +4,38 @@
 //!
 //! - [`error`]: the one error type, its kinds and the exit codes they lead to.
 //! - [`sys`]: every raw system call; `unsafe` is denied everywhere else.
+//! - [`dump`]: reads minidumps: what crashed, is the file whole.
 //! - [`log`]: where messages go (stderr, syslog), with foreign text escaped.
-//! - `cli`: the command line of `ocicontainer`, one verb per file (feature `daemon`).
-//! - `server`: HTTP, WebSocket and Unix socket in front of the API, and their guards (feature `daemon`).
-//! - `rpc`: the API: requests, method names, methods, errors, subscriptions (feature `daemon`).
+//! - [`process`]: what this process inherits; [`host`]: the host's own directories and files; [`tool`]: running the
+//!   e2fsprogs programs.
+//! - [`oci`]: what a runtime hands over: the state, the bundle, its hooks section.
+//! - [`settings`]: what to do for a container, and the administrator's settings.
+//! - [`image`]: the ext4 image: made, locked, attached, mounted, read.
+//! - [`harvest`]: getting the dumps out of an image, onto the host.
+//! - [`hook`]: the OCI hook: prestart and poststop. [`command`]: its commands for people.
 //! - `control`: starts, watches and stops containers through an OCI runtime (feature `daemon`).
+//! - `rpc`: the API: requests, method names, methods, errors, subscriptions (feature `daemon`).
+//! - `server`: HTTP, WebSocket and Unix socket in front of the API, and their guards (feature `daemon`).
+//! - `cli`: the command line of `ocicontainer`, one verb per file (feature `daemon`).
 
 #[cfg(feature = "daemon")]
 pub mod cli;
+pub mod command;
 #[cfg(feature = "daemon")]
 pub mod control;
+pub mod dump;
 pub mod error;
+pub mod harvest;
+pub mod hook;
+pub mod host;
+pub mod image;
 pub mod log;
+pub mod oci;
+pub mod process;
 #[cfg(feature = "daemon")]
 pub mod rpc;
 #[cfg(feature = "daemon")]
 pub mod server;
+pub mod settings;
 pub mod sys;
+pub mod tool;

@@ -101,6 +101,26 @@ pub fn escape(text: &str) -> String {
     safe
 }
 
+/// JSON `text` that is harmless on a terminal and means the same: what [`escape`] would escape becomes `\uXXXX`.
+///
+/// serde_json escapes what JSON demands; that leaves the control characters from U+007F on and text directions, which
+/// only occur inside strings.
+#[must_use]
+pub fn escape_json(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && c != '\n' || is_format(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a String cannot fail.
+                let _infallible = write!(safe, "\\u{unit:04x}");
+            }
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
 /// Characters that change how the text around them is shown: bidirectional overrides, zero-width marks, separators.
 fn is_format(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
@@ -122,5 +142,13 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(escape(text), expected);
         }
+    }
+
+    #[test]
+    fn json_stays_json_and_cannot_drive_a_terminal() {
+        let text = "za\u{17c}\u{f3}\n\u{1b}\u{7f}\u{9b}2J\u{202e}\u{1f600}";
+        let json = escape_json(&serde_json::to_string_pretty(&[text]).unwrap());
+        assert_eq!(json, "[\n  \"za\u{17c}\u{f3}\\n\\u001b\\u007f\\u009b2J\\u202e\u{1f600}\"\n]");
+        assert_eq!(serde_json::from_str::<[String; 1]>(&json).unwrap(), [text]);
     }
 }

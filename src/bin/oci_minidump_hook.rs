@@ -1,8 +1,73 @@
 //! `oci-minidump-hook`: the OCI runtime hook and its commands for people.
 
-use std::process::ExitCode;
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::Duration;
 
-fn main() -> ExitCode {
-    oci_minidump::log::start("oci-minidump-hook", log::LevelFilter::Warn, log::LevelFilter::Info);
-    ExitCode::SUCCESS
+use log::LevelFilter;
+use oci_minidump::command::args::{self, Args, Request};
+use oci_minidump::command::{add, check, harvest, remove};
+use oci_minidump::error::{ExitCode, Result, Tried};
+use oci_minidump::hook::{self, Options};
+use oci_minidump::oci::state::State;
+use oci_minidump::settings::admin::Admin;
+use oci_minidump::{dump, process};
+
+const PROGRAM: &str = "oci-minidump-hook";
+/// How long a runtime may take to write the state.
+const STATE_PATIENCE: Duration = Duration::from_secs(10);
+
+fn main() -> std::process::ExitCode {
+    process::inherit_nothing();
+    match run() {
+        Ok(code) => code.into(),
+        Err(error) => {
+            oci_minidump::log::start(PROGRAM, LevelFilter::Warn, LevelFilter::Info);
+            log::error!("{}", error.report());
+            error.exit_code().into()
+        }
+    }
+}
+
+fn run() -> Result<ExitCode> {
+    let Args { request, settings } = args::parse(std::env::args_os().skip(1))?;
+    let mut out = std::io::stdout().lock();
+    let done = |()| ExitCode::Ok;
+    match request {
+        Request::Hook(options) => be_hook(&options, &settings).map(done),
+        Request::Show(text) => out.write_all(text.as_bytes()).tried(|| "cannot write the help").map(done),
+        Request::Info(files, json) => {
+            // It needs no settings, but tells of bad files by the log.
+            oci_minidump::log::start(PROGRAM, LevelFilter::Warn, LevelFilter::Off);
+            dump::info::info(&files, json, &mut out)
+        }
+        Request::Add(request) => add::add(&request, &for_people(&settings)?, &mut out).map(done),
+        Request::Remove(bundle) => remove::remove(&bundle, &mut out).map(done),
+        Request::Check(bundle, json) => check::check(&bundle, json, &for_people(&settings)?, &mut out),
+        Request::Harvest(image, to, json) => {
+            let to = std::path::absolute(&to).tried(|| format!("cannot resolve {}", to.display()))?;
+            harvest::harvest(&image, &to, json, &for_people(&settings)?, &mut out).map(done)
+        }
+    }
+}
+
+/// The settings, with the log set up for a person at a terminal.
+fn for_people(settings: &Path) -> Result<Admin> {
+    let admin = Admin::load(settings)?;
+    oci_minidump::log::start(PROGRAM, LevelFilter::Warn, LevelFilter::Off);
+    Ok(admin)
+}
+
+fn be_hook(options: &Options, settings: &Path) -> Result<()> {
+    let state = State::read(std::io::stdin().as_fd(), STATE_PATIENCE)?;
+    // Some runtimes leave the bundle out of the state and run the hook in it.
+    let cwd = std::env::current_dir().unwrap_or_else(|_| "/".into());
+    let admin = Admin::load(settings).unwrap_or_else(|error| {
+        oci_minidump::log::start(PROGRAM, LevelFilter::Warn, LevelFilter::Info);
+        log::warn!("{}; the defaults are used", error.report());
+        Admin::default()
+    });
+    oci_minidump::log::start(PROGRAM, LevelFilter::Warn.min(admin.log_level), admin.log_level);
+    hook::run(options, &state, &cwd, &admin)
 }

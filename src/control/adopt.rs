@@ -1,12 +1,10 @@
 //! Takes over from an earlier daemon.
 
-use std::fs::DirBuilder;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
 use super::container::{Container, Phase};
@@ -14,8 +12,9 @@ use super::process::Process;
 use super::shared::Shared;
 use super::shelf::{Record, Shelf};
 use super::start::{PID_FILE, record};
-use super::{ContainerId, ExitStatus, exit, shadow};
+use super::{ContainerId, ExitStatus, exit, minidump};
 use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::host;
 
 /// Makes the state directory, if need be, and takes it for this process.
 ///
@@ -23,23 +22,11 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 /// [`ErrorKind::Busy`] when another daemon has it, [`ErrorKind::Attack`] when it is not ours alone.
 pub(super) fn take(state_dir: &Path) -> Result<OwnedFd> {
     let shown = state_dir.display();
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(state_dir)
-        .tried(|| format!("cannot make the state directory {shown}"))?;
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let dir = rustix::fs::open(state_dir, flags, Mode::empty())
-        .tried(|| format!("cannot open the state directory {shown}"))?;
-    let metadata = std::fs::File::from(dir.try_clone().tried(|| format!("cannot use {shown}"))?)
-        .metadata()
-        .tried(|| format!("cannot look at {shown}"))?;
-    if metadata.uid() != rustix::process::geteuid().as_raw() || metadata.mode() & 0o022 != 0 {
-        let error = Error::new(ErrorKind::Attack, format!("others can write to the state directory {shown}"));
-        return Err(error.advise("it must belong to the daemon's user, mode 0700"));
-    }
+    host::make_dir(state_dir, 0o700)?;
+    let dir = host::open_dir(state_dir)?;
+    host::check_trusted(state_dir)?;
     match rustix::fs::flock(&dir, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(dir),
+        Ok(()) => Ok(dir.into()),
         Err(Errno::AGAIN) => {
             let error = Error::new(ErrorKind::Busy, format!("another daemon holds {shown}"));
             Err(error.advise("stop it, or use another state directory"))
@@ -75,7 +62,7 @@ impl Shared {
         let container = Arc::new(Container::new(id.clone(), descriptor, started, shelf));
         let config = container.shelf.config().unwrap_or_default();
         // The container is new here.
-        let _first = container.dump_dirs.set(shadow::dump_dirs(&config));
+        let _first = container.dump_dirs.set(minidump::destinations(&config, id.as_str()));
         self.adopt(Arc::clone(&container));
         let shared = Arc::clone(self);
         match known {

@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +13,7 @@ use std::time::Duration;
 use tokio::sync::OwnedMutexGuard;
 
 use super::{ContainerId, Event};
+use crate::dump::{Completeness, completeness};
 
 /// How many entries of a directory are looked at.
 const MOST: usize = 100_000;
@@ -73,31 +73,9 @@ fn dumps(dir: &Path) -> BTreeSet<OsString> {
     names.filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "dmp")).collect()
 }
 
-/// Size of a dump, and whether a stream of its directory lies beyond its end.
+/// Size of a dump, and whether something is missing at its end.
 fn measure(path: &Path) -> (u64, bool) {
-    let Ok(mut file) = File::open(path) else { return (0, true) };
+    let Ok(file) = File::open(path) else { return (0, true) };
     let size = file.metadata().map_or(0, |metadata| metadata.len());
-    let mut header = [0; 16];
-    let fits = file.read_exact(&mut header).is_ok() && streams_fit(&mut file, &header, size);
-    (size, !fits)
-}
-
-/// MINIDUMP_HEADER holds the number of streams at 8 and their directory's place at 12; each of its entries is
-/// type, size, place, 32 bits each, little-endian.
-fn streams_fit(file: &mut File, header: &[u8; 16], size: u64) -> bool {
-    use std::io::{Seek, SeekFrom};
-    let word = |bytes: &[u8], at: usize| {
-        bytes
-            .get(at..at + 4)
-            .and_then(|word| word.try_into().ok())
-            .map_or(u64::MAX, |word| u32::from_le_bytes(word).into())
-    };
-    let (count, start) = (word(header, 8), word(header, 12));
-    if count > 1024 || file.seek(SeekFrom::Start(start)).is_err() {
-        return false;
-    }
-    let mut directory = Vec::new();
-    let read = file.take(count * 12).read_to_end(&mut directory);
-    read.is_ok_and(|read| read as u64 == count * 12)
-        && directory.chunks_exact(12).all(|entry| word(entry, 4) + word(entry, 8) <= size)
+    (size, completeness(&file).map_or(true, |found| found != Completeness::Complete))
 }

@@ -15,6 +15,9 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 /// How often a process is looked at that is neither our child nor known to a kernel with pidfds (before 5.3).
 const POLL: Duration = Duration::from_millis(250);
 
+/// How long the exit status of a process that ended may take to reach us.
+const TOLD: Duration = Duration::from_secs(1);
+
 /// What tells a process from a later one with the same number, written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Identity {
@@ -41,6 +44,18 @@ impl Process {
     /// # Errors
     /// [`ErrorKind::NotFound`] when there is none.
     pub(super) fn hold(pid: i32) -> Result<Self> {
+        Self::hold_as(pid, false)
+    }
+
+    /// Holds on to a process that a child of ours started and left to us.
+    ///
+    /// # Errors
+    /// As [`Process::hold`].
+    pub(super) fn inherit(pid: i32) -> Result<Self> {
+        Self::hold_as(pid, true)
+    }
+
+    fn hold_as(pid: i32, expected: bool) -> Result<Self> {
         let number = pid;
         let none = || Error::new(ErrorKind::NotFound, format!("there is no process {number}"));
         let pid = Pid::from_raw(pid).ok_or_else(none)?;
@@ -50,7 +65,7 @@ impl Process {
             Err(error) => return Err(error).tried(|| format!("cannot hold process {number}")),
         };
         let start_time = start_time(number);
-        let status = reaper::watch(pid);
+        let status = reaper::watch(pid, expected && start_time.is_some());
         if start_time.is_none() && status.is_none() {
             return Err(none());
         }
@@ -97,9 +112,24 @@ impl Process {
     /// Waits until it has ended. For one call: a second one knows the end but not the status.
     pub(super) async fn ended(&self) -> ExitStatus {
         let status = self.status.lock().ok().and_then(|mut status| status.take());
-        if let Some(status) = status {
-            return status.await.unwrap_or(ExitStatus::Unknown);
+        match status {
+            None => self.vanished().await,
+            // Before pidfds there is nothing to wait for but the reaper.
+            Some(status) if self.pidfd.is_none() => return status.await.unwrap_or(ExitStatus::Unknown),
+            Some(mut status) => tokio::select! {
+                status = &mut status => return status.unwrap_or(ExitStatus::Unknown),
+                () = self.vanished() => {
+                    // Whoever reaps it is about to tell us, unless it never became our child.
+                    let told = tokio::time::timeout(TOLD, status).await;
+                    return told.ok().and_then(std::result::Result::ok).unwrap_or(ExitStatus::Unknown);
+                }
+            },
         }
+        ExitStatus::Unknown
+    }
+
+    /// Waits until it has ended, whoever's child it is.
+    async fn vanished(&self) {
         let pidfd = self.pidfd.as_ref().and_then(|fd| {
             let fd = fd.try_clone().ok()?;
             crate::sys::wait_readable(fd).ok()
@@ -113,7 +143,6 @@ impl Process {
                 }
             }
         }
-        ExitStatus::Unknown
     }
 }
 

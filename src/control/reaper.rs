@@ -66,26 +66,27 @@ pub(super) fn spawn(command: &mut Command) -> io::Result<(Child, Pid, oneshot::R
     Ok((child, pid, status))
 }
 
-/// A receiver of the exit status of a process, or `None` when it is not our child.
-pub(super) fn watch(pid: Pid) -> Option<oneshot::Receiver<ExitStatus>> {
+/// A receiver of the exit status of a process, or `None` when it is not our child and was not lately.
+///
+/// With `expected` also that of a process which is to become our child: crun ends before the process does that
+/// it forked to do its work, and that one is the container's parent for a moment more.
+pub(super) fn watch(pid: Pid, expected: bool) -> Option<oneshot::Receiver<ExitStatus>> {
     let mut table = table();
     let peek = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    match rustix::process::waitid(WaitId::Pid(pid), peek) {
-        Err(Errno::CHILD) => {
-            let found = table.unclaimed.iter().position(|(known, _)| *known == pid)?;
-            let (_, status) = table.unclaimed.remove(found)?;
-            let (sender, receiver) = oneshot::channel();
-            // The receiver is right here.
-            let _received = sender.send(status);
-            Some(receiver)
-        }
-        _ => {
-            let receiver = table.register(pid);
-            // It may have ended long ago, with its SIGCHLD already handled.
-            table.reap();
-            Some(receiver)
-        }
+    if !matches!(rustix::process::waitid(WaitId::Pid(pid), peek), Err(Errno::CHILD)) {
+        let receiver = table.register(pid);
+        // It may have ended long ago, with its SIGCHLD already handled.
+        table.reap();
+        return Some(receiver);
     }
+    if let Some(found) = table.unclaimed.iter().position(|(known, _)| *known == pid) {
+        let (_, status) = table.unclaimed.remove(found)?;
+        let (sender, receiver) = oneshot::channel();
+        // The receiver is right here.
+        let _received = sender.send(status);
+        return Some(receiver);
+    }
+    expected.then(|| table.register(pid))
 }
 
 /// Kills a registered child and its process group; does nothing when it was reaped already.

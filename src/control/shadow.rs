@@ -3,13 +3,13 @@
 //! Nothing is dropped from it: sections nobody knows here (`rdkPlugins`, vendor extensions) stay as they are.
 
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::bundle::Bundle;
 use super::{StartRequest, minidump, split};
 use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::oci::bundle::Bundle;
 
 /// How many variables one request may set.
 const MOST_VARIABLES: usize = 1024;
@@ -22,11 +22,12 @@ const WESTEROS: &str = "/tmp/westeros";
 ///
 /// # Errors
 /// [`ErrorKind::Config`] for a configuration that cannot work, [`ErrorKind::Input`] for a bad request.
-pub(super) fn config(bundle: Bundle, request: &StartRequest, hook: Option<&Path>) -> Result<Value> {
-    let mut value = bundle.config;
+pub(super) fn config(mut bundle: Bundle, request: &StartRequest, hook: Option<&Path>) -> Result<Value> {
+    let (root, (user, _)) = (bundle.rootfs()?, bundle.user()?);
+    let mut value = std::mem::take(bundle.config_mut());
     let config = value.as_object_mut().ok_or_else(|| wrong("it is no object"))?;
-    absolute_root(config, &bundle.dir)?;
-    absolute_mounts(config, &bundle.dir);
+    set_root(config, &root)?;
+    absolute_mounts(config, bundle.dir());
     let process = config
         .get_mut("process")
         .and_then(Value::as_object_mut)
@@ -39,14 +40,13 @@ pub(super) fn config(bundle: Bundle, request: &StartRequest, hook: Option<&Path>
         }
         process.insert("args".to_owned(), words.into());
     }
-    let user = process.get("user").and_then(|user| user.get("uid")).and_then(Value::as_u64).unwrap_or(0);
     set_env(process, &request.env)?;
     if let Some(socket) = &request.westeros_socket {
         check_socket(socket, user)?;
         set_env(process, &["WAYLAND_DISPLAY=westeros".to_owned(), "XDG_RUNTIME_DIR=/tmp".to_owned()])?;
         mount_socket(config, socket)?;
     }
-    minidump::register(config, hook)?;
+    minidump::register(&mut value, hook)?;
     Ok(value)
 }
 
@@ -54,16 +54,15 @@ fn wrong(why: &str) -> Error {
     Error::new(ErrorKind::Config, format!("the bundle's config.json cannot be used: {why}"))
 }
 
-fn absolute_root(config: &mut Map<String, Value>, dir: &Path) -> Result<()> {
-    let root = config
-        .get_mut("root")
-        .and_then(|root| root.get_mut("path"))
-        .ok_or_else(|| wrong("it has no 'root.path'"))?;
-    let path = dir.join(root.as_str().ok_or_else(|| wrong("'root.path' is no string"))?);
+fn set_root(config: &mut Map<String, Value>, path: &Path) -> Result<()> {
+    // runc refuses absolute paths with links or '..' in them.
+    let path = path.canonicalize().tried(|| format!("cannot find the bundle's root {}", path.display()))?;
     if !path.is_dir() {
         return Err(wrong(&format!("its root {} is no directory", path.display())));
     }
-    *root = text(&path)?;
+    if let Some(root) = config.get_mut("root").and_then(Value::as_object_mut) {
+        root.insert("path".to_owned(), text(&path)?);
+    }
     Ok(())
 }
 
@@ -144,7 +143,7 @@ fn set_env(process: &mut Map<String, Value>, variables: &[String]) -> Result<()>
 }
 
 /// Whoever names the socket must not be able to lead us to something else.
-fn check_socket(path: &Path, user: u64) -> Result<()> {
+fn check_socket(path: &Path, user: u32) -> Result<()> {
     let refused = |why: String| {
         let what = format!("the westeros socket {} cannot be used: {why}", path.display());
         Error::new(ErrorKind::Config, what)
@@ -156,8 +155,8 @@ fn check_socket(path: &Path, user: u64) -> Result<()> {
     if !metadata.file_type().is_socket() {
         return Err(refused("it is no socket".to_owned()));
     }
-    let owners = [0, u64::from(rustix::process::geteuid().as_raw()), user];
-    if !owners.contains(&u64::from(metadata.uid())) {
+    let owners = [0, rustix::process::geteuid().as_raw(), user];
+    if !owners.contains(&metadata.uid()) {
         return Err(refused(format!("it belongs to user {}", metadata.uid())));
     }
     Ok(())
@@ -177,19 +176,4 @@ fn mount_socket(config: &mut Map<String, Value>, socket: &Path) -> Result<()> {
         }));
     }
     Ok(())
-}
-
-/// The directories on the host to which the minidumps of a configuration go.
-pub(super) fn dump_dirs(config: &Value) -> Vec<PathBuf> {
-    let paths = config.pointer("/rdkPlugins/minidump/data/paths").and_then(Value::as_array);
-    let mut dirs: Vec<PathBuf> = paths
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.get("hostDestination")?.as_str())
-        .map(PathBuf::from)
-        .filter(|dir| dir.is_absolute())
-        .collect();
-    dirs.sort();
-    dirs.dedup();
-    dirs
 }

@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ContainerId;
-use super::bundle::read_own;
 use super::process::Identity;
 use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::host;
+use crate::oci::bundle::read_json;
 
 /// What a later daemon must know of a container.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -64,28 +65,29 @@ impl Shelf {
     /// # Errors
     /// The kernel's.
     pub(super) fn save(&self, record: &Record) -> Result<()> {
-        let (path, new) = (self.file("record.json"), self.file("record.json.new"));
+        let path = self.file("record.json");
         let what = || format!("cannot write {}", path.display());
         let text = serde_json::to_vec(record).map_err(std::io::Error::from).tried(what)?;
-        let _none_left = std::fs::remove_file(&new);
-        write_new(&new, &text).tried(what)?;
-        std::fs::rename(&new, &path).tried(what)
+        host::write_atomically(&path, &text, 0o600)
     }
 
     /// Reads the record.
     ///
     /// # Errors
-    /// The kernel's; [`ErrorKind::Corrupt`].
+    /// [`ErrorKind::Config`] when it is missing or damaged.
     pub(super) fn load(&self) -> Result<Record> {
-        read_own(&self.file("record.json"))
+        let path = self.file("record.json");
+        serde_json::from_value(read_json(&path)?).map_err(|error| {
+            Error::new(ErrorKind::Corrupt, format!("{} is damaged", path.display())).caused_by(error)
+        })
     }
 
     /// Reads the configuration.
     ///
     /// # Errors
-    /// The kernel's; [`ErrorKind::Corrupt`].
+    /// [`ErrorKind::Config`] when it is missing or damaged.
     pub(super) fn config(&self) -> Result<Value> {
-        read_own(&self.file("config.json"))
+        read_json(&self.file("config.json"))
     }
 
     /// The pid in a pid file.

@@ -4,14 +4,13 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::bundle::Bundle;
 use super::child::Finished;
 use super::container::{Container, Fate, Phase};
 use super::output::Output;
 use super::process::Process;
 use super::shared::Shared;
 use super::shelf::{Record, Shelf};
-use super::{Event, ExitStatus, StartRequest, exit, shadow};
+use super::{Event, ExitStatus, StartRequest, bundle, exit, minidump, shadow};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How much of the log is searched for the runtime's reason.
@@ -83,10 +82,10 @@ impl Shared {
 
     /// Makes the shadow bundle and has the runtime run it.
     async fn launch(&self, container: &Container, request: &StartRequest) -> Result<()> {
-        let bundle = Bundle::open(&request.bundle, &self.settings.bundle_roots)?;
+        let bundle = bundle::open(&request.bundle, &self.settings.bundle_roots)?;
         let config = shadow::config(bundle, request, self.hook.as_deref())?;
         // A container starts once.
-        let _first = container.dump_dirs.set(shadow::dump_dirs(&config));
+        let _first = container.dump_dirs.set(minidump::destinations(&config, container.id.as_str()));
         let shelf = &container.shelf;
         if shelf.dir().exists() {
             self.clear(container).await?;
@@ -156,7 +155,7 @@ impl Shared {
 
 /// Takes hold of a container that the runtime started, so that a later daemon can do so, too.
 fn keep(container: &Container) -> Result<Process> {
-    let init = Process::hold(container.shelf.pid(PID_FILE)?)?;
+    let init = Process::inherit(container.shelf.pid(PID_FILE)?)?;
     container.shelf.save(&record(container, &init, false))?;
     Ok(init)
 }

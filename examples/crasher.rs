@@ -1,0 +1,135 @@
+//! A program whose crashes are caught by real Breakpad: what an app in a container does, as one static file.
+//!
+//! ```text
+//! crasher DIRECTORY ACTION...      the dump goes to DIRECTORY/UUID.dmp
+//!
+//! segv             reads address 0x1234
+//! abort            calls abort()
+//! stack-overflow   calls itself for ever
+//! thread           one thread of six, named worker-3, reads address 0x1234
+//! write NAME SIZE  writes DIRECTORY/NAME: MDMP, then byte I is I modulo 251; exit code 1 if there is no room
+//! sleep SECONDS    waits
+//! none             does nothing
+//! ```
+//!
+//! Actions follow one another: `write a.dmp 1000 segv`. Without a crash the exit code is 0; 2 means a wrong command
+//! line. A container's root that holds nothing but this file is enough, if it was linked statically:
+//!
+//! ```text
+//! cargo rustc --features crasher --example crasher -- -C target-feature=+crt-static
+//! ```
+
+use std::error::Error;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Barrier;
+use std::time::Duration;
+
+use breakpad_handler::{BreakpadHandler, InstallOptions};
+
+const USAGE: &str =
+    "usage: crasher DIRECTORY {segv|abort|stack-overflow|thread|write NAME SIZE|sleep SECONDS|none}...";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _closed = writeln!(std::io::stderr(), "crasher: {error}");
+            ExitCode::from(if error.is::<WrongUsage>() { 2 } else { 1 })
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
+    let mut words = std::env::args().skip(1);
+    let directory = words.next().ok_or(WrongUsage)?;
+    let directory = Path::new(&directory);
+    let _handler = BreakpadHandler::attach(directory, InstallOptions::BothHandlers, Box::new(|_| ()))?;
+    let mut done = 0;
+    while let Some(action) = words.next() {
+        match action.as_str() {
+            "segv" => read_nowhere(),
+            "abort" => std::process::abort(),
+            "stack-overflow" => drop(std::hint::black_box(overflow(0))),
+            "thread" => crash_one_of_six(),
+            "write" => {
+                let name = words.next().ok_or(WrongUsage)?;
+                let size = words.next().and_then(|word| word.parse().ok()).ok_or(WrongUsage)?;
+                write(&directory.join(name), size)?;
+            }
+            "sleep" => {
+                let seconds = words.next().and_then(|word| word.parse().ok()).ok_or(WrongUsage)?;
+                std::thread::sleep(Duration::from_secs(seconds));
+            }
+            "none" => {}
+            _ => return Err(WrongUsage.into()),
+        }
+        done += 1;
+    }
+    if done == 0 { Err(WrongUsage.into()) } else { Ok(()) }
+}
+
+#[derive(Debug)]
+struct WrongUsage;
+
+impl std::fmt::Display for WrongUsage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(USAGE)
+    }
+}
+
+impl Error for WrongUsage {}
+
+#[inline(never)]
+fn read_nowhere() {
+    let nowhere = std::ptr::without_provenance::<u8>(0x1234);
+    #[expect(unsafe_code, reason = "a real fault of the memory cannot be had without")]
+    // SAFETY: there is none, on purpose: no program has memory in its first pages, so that the read ends it.
+    let byte = unsafe { std::ptr::read_volatile(nowhere) };
+    std::hint::black_box(byte);
+}
+
+#[expect(unconditional_recursion, reason = "the crash that is wanted")]
+#[inline(never)]
+fn overflow(depth: u64) -> [u64; 64] {
+    let frame = std::hint::black_box([depth; 64]);
+    let deeper = overflow(depth.wrapping_add(frame[0]));
+    std::hint::black_box(deeper)
+}
+
+/// All six run when the third one crashes.
+fn crash_one_of_six() {
+    let all = Barrier::new(6);
+    std::thread::scope(|scope| {
+        for number in 1..=6 {
+            let all = &all;
+            let body = move || {
+                all.wait();
+                if number == 3 {
+                    read_nowhere();
+                }
+                std::thread::sleep(Duration::from_secs(60));
+            };
+            let name = format!("worker-{number}");
+            if std::thread::Builder::new().name(name).spawn_scoped(scope, body).is_err() {
+                std::process::exit(1);
+            }
+        }
+    });
+}
+
+fn write(path: &Path, size: u64) -> std::io::Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    let mut block = Vec::with_capacity(251 * 256);
+    let mut at = 0;
+    while at < size {
+        block.clear();
+        let end = size.min(at + 251 * 256);
+        block.extend((at..end).map(|i| b"MDMP".get(i as usize).copied().unwrap_or((i % 251) as u8)));
+        file.write_all(&block)?;
+        at = end;
+    }
+    file.flush()
+}

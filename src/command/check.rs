@@ -1,0 +1,203 @@
+//! `check BUNDLE`: reads a bundle as the hook would, and says what would happen, or what is wrong and where.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use pathrs::RootRef;
+use serde::Serialize;
+
+use crate::command::say;
+use crate::error::{Error, ErrorKind, ExitCode, Result, Tried};
+use crate::host;
+use crate::image::lock::LockedImage;
+use crate::image::loopback::LoopDevice;
+use crate::image::superblock::{Condition, inspect};
+use crate::oci::bundle::Bundle;
+use crate::oci::hooks;
+use crate::settings::admin::Admin;
+use crate::settings::{DEFAULT_IMGSIZE, Plan, Plans, Sources};
+use crate::tool;
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Finding {
+    /// Whether it is as it should be.
+    ok: bool,
+    /// What it is about.
+    subject: String,
+    /// What would happen, or what is wrong.
+    text: String,
+}
+
+/// Looks at everything the hook would use for the bundle in `dir`; changes nothing.
+///
+/// # Errors
+/// [`ErrorKind::Config`] when `config.json` cannot be read. What else is wrong is a finding and leads to
+/// [`ExitCode::BadConfig`].
+pub fn check(dir: &Path, json: bool, admin: &Admin, out: &mut impl Write) -> Result<ExitCode> {
+    let bundle = Bundle::load(dir)?;
+    let mut findings = registration(&bundle);
+    match plans(&bundle, admin) {
+        Ok(Some(plans)) => {
+            for plan in &plans.paths {
+                findings.extend(look_at(plan, &bundle));
+            }
+            let text = if plans.required { "the container starts only when all of this works" } else { "the container starts anyway" };
+            findings.push(Finding { ok: true, subject: "required".into(), text: text.into() });
+            findings.push(finding("loop devices", loop_control()));
+        }
+        Ok(None) => findings.push(Finding {
+            ok: false,
+            subject: "configuration".into(),
+            text: "no minidumps are configured: neither rdkPlugins.minidump nor the annotation org.rdk.minidump is there".into(),
+        }),
+        Err(error) => findings.push(finding("configuration", Err(error))),
+    }
+    report(&findings, json, out)?;
+    Ok(if findings.iter().all(|finding| finding.ok) { ExitCode::Ok } else { ExitCode::BadConfig })
+}
+
+fn report(findings: &[Finding], json: bool, out: &mut impl Write) -> Result<()> {
+    if json {
+        let text = serde_json::to_string_pretty(findings).map_err(std::io::Error::other);
+        return say(out, format_args!("{}", text.tried(|| "cannot write the result")?));
+    }
+    for Finding { ok, subject, text } in findings {
+        say(out, format_args!("{} {subject}: {text}", if *ok { "ok     " } else { "PROBLEM" }))?;
+    }
+    Ok(())
+}
+
+fn finding(subject: impl Into<String>, result: Result<String>) -> Finding {
+    let (ok, text) = match result {
+        Ok(text) => (true, text),
+        Err(error) => (false, error.report()),
+    };
+    Finding { ok, subject: subject.into(), text }
+}
+
+fn plans(bundle: &Bundle, admin: &Admin) -> Result<Option<Plans>> {
+    let annotations = bundle.config().get("annotations").and_then(|annotations| annotations.as_object());
+    let annotations: HashMap<String, String> = annotations
+        .into_iter()
+        .flatten()
+        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+        .collect();
+    let sources =
+        Sources { file: None, annotations: Some((&annotations, "ID")), config: Some(bundle.config()) };
+    Plans::find(sources, admin)
+}
+
+fn registration(bundle: &Bundle) -> Vec<Finding> {
+    let registered = hooks::registered(bundle.config());
+    let mut findings = Vec::new();
+    for stages in [["prestart", "createRuntime"], ["poststop", "poststop"]] {
+        let found = registered.iter().find(|(stage, _)| stages.contains(&stage.as_str()));
+        let result = match found {
+            Some((_, path)) if Path::new(path).is_file() => Ok(path.clone()),
+            Some((_, path)) => {
+                Err(Error::new(ErrorKind::Config, format!("{path} is registered and does not exist")))
+            }
+            None => {
+                Err(Error::new(ErrorKind::Config, format!("the hook is not registered as {}", stages[0]))
+                    .advise("use 'oci-minidump-hook add', or hooks.d with podman and CRI-O"))
+            }
+        };
+        findings.push(finding(format!("hook {}", stages[0]), result));
+    }
+    findings
+}
+
+fn loop_control() -> Result<String> {
+    std::fs::File::open("/dev/loop-control").map(|_| "available".to_owned()).map_err(|e| {
+        Error::new(ErrorKind::Unsupported, "cannot open /dev/loop-control")
+            .caused_by(e)
+            .advise("load the kernel module loop (modprobe loop), and run as root")
+    })
+}
+
+fn look_at(plan: &Plan, bundle: &Bundle) -> Vec<Finding> {
+    vec![
+        finding(format!("image {}", plan.image.display()), image(plan)),
+        finding(
+            format!("directory {} in the container", plan.container_source.display()),
+            mount_point(plan, bundle),
+        ),
+        finding(format!("destination {}", plan.host_destination.display()), destination(plan, bundle)),
+    ]
+}
+
+fn image(plan: &Plan) -> Result<String> {
+    let Some(image) = LockedImage::open(&plan.image, std::time::Duration::ZERO)? else {
+        return new_image(plan);
+    };
+    if let Some(device) = LoopDevice::of(image.file())? {
+        return Ok(format!("is in use by a container, through {}", device.path().display()));
+    }
+    match inspect(image.file()).tried(|| "cannot read it")? {
+        Condition::Ext4 { ours: true, dirty: false } | Condition::Blank => {
+            Ok("was left by an earlier run; its dumps are harvested first, then it is made anew".into())
+        }
+        Condition::Ext4 { ours: true, dirty: true } => {
+            tool::find("e2fsck", "e2fsprogs")?;
+            Ok("was in use when the power went; it is repaired and harvested first, then made anew".into())
+        }
+        Condition::Ext4 { ours: false, .. } | Condition::Unknown => {
+            Err(Error::new(ErrorKind::Config, "was not made by this program, so the hook will not touch it")
+                .advise("harvest it by hand and remove it, or name another image"))
+        }
+    }
+}
+
+fn new_image(plan: &Plan) -> Result<String> {
+    let dir = nearest(plan.image.parent().unwrap_or(Path::new("/")));
+    host::check_trusted(dir)?;
+    let free = host::free_bytes(dir)?;
+    if plan.imgsize > free {
+        let what = format!("imgsize {} is above the {free} bytes free in {}", plan.imgsize, dir.display());
+        return Err(Error::new(ErrorKind::NoSpace, what));
+    }
+    if plan.imgsize == DEFAULT_IMGSIZE {
+        return Ok(format!("will be made ({} bytes)", plan.imgsize));
+    }
+    let program = tool::find("mke2fs", "e2fsprogs")?;
+    Ok(format!("will be made ({} bytes, by {})", plan.imgsize, program.display()))
+}
+
+/// `dir` or its nearest parent that exists.
+fn nearest(dir: &Path) -> &Path {
+    dir.ancestors().find(|dir| dir.exists()).unwrap_or(Path::new("/"))
+}
+
+fn mount_point(plan: &Plan, bundle: &Bundle) -> Result<String> {
+    let rootfs = bundle.rootfs()?;
+    let root: OwnedFd = host::open_dir(&rootfs)?.into();
+    match RootRef::from_fd(root.as_fd()).resolve(&plan.container_source) {
+        Ok(handle) => {
+            let stat = rustix::fs::fstat(OwnedFd::from(handle)).tried(|| "cannot inspect it")?;
+            if rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory {
+                return Ok("is there".into());
+            }
+            Err(Error::new(ErrorKind::Config, "is not a directory").advise("mend the root file system"))
+        }
+        Err(error) if matches!(error.kind(), pathrs::error::ErrorKind::OsError(Some(nix::libc::ENOENT))) => {
+            Ok("will be made".into())
+        }
+        Err(error) => Err(Error::new(ErrorKind::Config, "cannot be resolved").caused_by(error)),
+    }
+}
+
+fn destination(plan: &Plan, bundle: &Bundle) -> Result<String> {
+    if plan.host_destination.starts_with(bundle.rootfs()?) {
+        return Err(Error::new(ErrorKind::Config, "lies in the container's root file system"));
+    }
+    match std::fs::symlink_metadata(&plan.host_destination) {
+        Ok(_) => host::open_dir(&plan.host_destination).map(|_| "is there".to_owned()),
+        Err(_) => {
+            host::check_trusted(nearest(&plan.host_destination))?;
+            Ok("will be made when there is a dump (mode 0750)".into())
+        }
+    }
+}

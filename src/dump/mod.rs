@@ -1,0 +1,32 @@
+//! Minidumps: what they say of a crash, whether they are whole.
+//!
+//! Everything here reads files that a container wrote: counts, sizes and offsets in them are only believed after a
+//! check, and no amount of memory or time depends on them.
+//!
+//! - [`source`]: where the bytes come from: a file, or memory.
+//! - [`minidump`], [`streams`]: the format: header, directory, lists.
+//! - [`records`], [`contents`]: what is in it: threads, modules, the crash, texts.
+//! - [`build`]: what identifies the build of a program or library.
+//! - [`completeness`]: whether everything that a dump points at is there.
+//! - [`signal`]: the names of Linux signals and their codes.
+//! - [`report`]: what a person wants to know of a crash.
+//! - [`text`]: a report in words, on one line or on several.
+//! - [`info`]: the verb `info`.
+
+pub mod build;
+pub mod completeness;
+pub mod contents;
+mod fields;
+pub mod info;
+pub mod minidump;
+pub mod records;
+pub mod report;
+pub mod signal;
+pub mod source;
+pub mod streams;
+pub mod text;
+
+pub use completeness::{Completeness, completeness};
+pub use minidump::is_minidump;
+pub use report::Report;
+pub use source::Source;

@@ -1,0 +1,170 @@
+//! Getting the dumps out of an image: at poststop, by hand, and at the next start. Idempotent and locked, since a
+//! runtime may call never, once, twice or in parallel.
+
+pub mod destination;
+pub mod name;
+pub mod retention;
+mod take;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::image::files::ImageFiles;
+use crate::image::kernel::Mounted;
+use crate::image::lock::LockedImage;
+use crate::image::loopback::LoopDevice;
+use crate::image::reader::UserSpace;
+use crate::image::repair::repair;
+use crate::image::superblock::{Condition, inspect};
+use crate::settings::admin::Admin;
+
+pub use crate::oci::owner::Owner;
+
+/// How long the lock of an image is waited for.
+pub const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a loop device may take to go after its container.
+const DETACH_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What to harvest, whose it is and where it goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Job<'a> {
+    /// The directory on the host for the dumps.
+    pub destination: &'a Path,
+    /// Whose dumps they are.
+    pub owner: Owner<'a>,
+    /// The administrator's settings.
+    pub admin: &'a Admin,
+}
+
+/// A dump that is safe on the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Harvested {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Its length in bytes.
+    pub size: u64,
+    /// What is missing, when the app could not write all of it.
+    pub truncated: Option<String>,
+    /// Whether an earlier harvest had put it there already.
+    pub already: bool,
+}
+
+/// An entry that looked like a dump and is none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    /// The name that the container gave it, with bytes that are no UTF-8 replaced.
+    pub name: String,
+    /// Why it was left.
+    pub reason: String,
+}
+
+/// What became of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fate {
+    /// There was none.
+    Absent,
+    /// Everything in it is safe, and it was removed.
+    Removed,
+    /// Everything in it is safe, and it was kept: it is not ours, or still mounted somewhere with an unfinished dump.
+    Kept,
+}
+
+/// What a harvest did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Harvest {
+    /// The dumps that are safe now.
+    pub dumps: Vec<Harvested>,
+    /// What was left out.
+    pub skipped: Vec<Skipped>,
+    /// What became of the image.
+    pub image: Fate,
+}
+
+/// Harvests the image at `image`. When this fails, the image is kept as it is, to be harvested later.
+///
+/// # Errors
+/// [`ErrorKind::Busy`] when somebody else works on the image, [`ErrorKind::NoSpace`] when the destination is full,
+/// [`ErrorKind::Corrupt`] when the image cannot be read, [`ErrorKind::Attack`] when it is a trap.
+pub fn harvest(image: &Path, job: Job<'_>) -> Result<Harvest> {
+    match LockedImage::open(image, LOCK_PATIENCE)? {
+        Some(locked) => harvest_locked(&locked, job),
+        None => Ok(Harvest { dumps: Vec::new(), skipped: Vec::new(), image: Fate::Absent }),
+    }
+}
+
+/// Harvests an image that is locked already.
+///
+/// # Errors
+/// As [`harvest`].
+pub fn harvest_locked(image: &LockedImage, job: Job<'_>) -> Result<Harvest> {
+    let within = |e: Error| e.within(format!("cannot harvest {}", image.path().display()));
+    let pinned = LoopDevice::of_after(image.file(), DETACH_PATIENCE).map_err(within)?;
+    let is_pinned = pinned.is_some();
+    let condition = inspect(image.file()).tried(|| format!("cannot read {}", image.path().display()))?;
+    let (harvest, ours) = match (condition, pinned) {
+        (Condition::Blank, None) => (take::Taken::default(), true),
+        (Condition::Ext4 { ours, dirty }, pinned) => {
+            (read(image, job, (ours, dirty), pinned).map_err(within)?, ours)
+        }
+        (Condition::Blank | Condition::Unknown, _) => {
+            return Err(Error::new(
+                ErrorKind::Corrupt,
+                format!("{} holds no ext4 file system", image.path().display()),
+            )
+            .advise("it is left untouched; remove it or name another image"));
+        }
+    };
+    // A container that is not quite gone may still be writing the dump that looks cut.
+    let unfinished = is_pinned && harvest.dumps.iter().any(|dump| dump.truncated.is_some());
+    let fate = if ours && !unfinished {
+        image.remove()?;
+        Fate::Removed
+    } else {
+        Fate::Kept
+    };
+    Ok(Harvest { dumps: harvest.dumps, skipped: harvest.skipped, image: fate })
+}
+
+/// Reads the image in the way that fits its condition, and publishes what is in it.
+fn read(
+    image: &LockedImage,
+    job: Job<'_>,
+    (ours, dirty): (bool, bool),
+    pinned: Option<LoopDevice>,
+) -> Result<take::Taken> {
+    let budget = image.size()?.saturating_mul(2);
+    if let Some(device) = pinned {
+        log::warn!(
+            "the image {} is still mounted through {}",
+            image.path().display(),
+            device.path().display()
+        );
+        return take::take(&mut Mounted::open_pinned(device)?, job, budget);
+    }
+    let mut replay = false;
+    if dirty {
+        if !ours {
+            let what = format!("the foreign image {} was not cleanly unmounted", image.path().display());
+            return Err(Error::new(ErrorKind::Corrupt, what).advise("run e2fsck -p on it first"));
+        }
+        match repair(image) {
+            // The kernel can replay a journal too.
+            Err(error) if error.kind() == ErrorKind::Unsupported => replay = true,
+            other => other?,
+        }
+    }
+    if !replay {
+        match UserSpace::open(image.file()).and_then(|mut fs| take::take(&mut fs, job, budget)) {
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                log::warn!("{}; the kernel is asked to read it", error.report());
+            }
+            other => return other,
+        }
+    }
+    let mut mounted: Box<dyn ImageFiles> = Box::new(Mounted::open(image.file(), image.path(), replay)?);
+    take::take(mounted.as_mut(), job, budget)
+}

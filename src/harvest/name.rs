@@ -1,0 +1,154 @@
+//! What a harvested dump is called on the host. The name is an interface: RDK's uploader reads it.
+
+use crate::oci::owner::Owner;
+use crate::settings::admin::Naming;
+
+/// The longest name, in bytes: eCryptfs on set-top boxes takes 143, and a number may have to fit in.
+const MAX_LEN: usize = 135;
+const SUFFIX: &str = ".dmp";
+/// What separates the parts of a container's dump for RDK's uploader.
+const DELIMITER: &str = "<#=#>";
+
+/// The name of a dump that the app called `raw` and that was written at `time` (seconds since 1970).
+#[must_use]
+pub fn name(naming: Naming, raw: &[u8], owner: Owner<'_>, time: i64) -> String {
+    match (naming, owner.container) {
+        (Naming::Rdk, Some(container)) => rdk(container, owner.app_state, time),
+        _ => app(raw),
+    }
+}
+
+/// `name` with a number before its ending, for when the name is taken: `a.dmp`, `a-2.dmp`, `a-3.dmp`.
+#[must_use]
+pub fn numbered(name: &str, number: u32) -> String {
+    if number <= 1 {
+        return name.to_owned();
+    }
+    let stem = name.strip_suffix(SUFFIX).unwrap_or(name);
+    format!("{stem}-{number}{SUFFIX}")
+}
+
+/// The app's own name. What could harm a shell, a terminal or the uploader is replaced; a hash of the original then
+/// keeps different names different.
+fn app(raw: &[u8]) -> String {
+    let stem = raw.strip_suffix(SUFFIX.as_bytes()).unwrap_or(raw);
+    let mut safe: String =
+        stem.iter().map(|byte| if is_harmless(*byte) { char::from(*byte) } else { '_' }).collect();
+    if safe.is_empty() || safe.starts_with(['-', '.', ' ']) {
+        safe.insert(0, '_');
+    }
+    if safe.as_bytes() == stem && safe.len() <= MAX_LEN - SUFFIX.len() {
+        return safe + SUFFIX;
+    }
+    safe.truncate(MAX_LEN - SUFFIX.len() - 17);
+    format!("{safe}-{:016x}{SUFFIX}", fnv1a(raw))
+}
+
+/// Letters and digits, what UUIDs and times need, and the uploader's delimiter.
+fn is_harmless(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b" ._-+=@,:<#>".contains(&byte)
+}
+
+/// `<id><#=#>[<state><#=#>]<time>.dmp`: the id is shortened, never the time.
+fn rdk(container: &str, app_state: Option<&str>, time: i64) -> String {
+    let mut tail = DELIMITER.to_owned();
+    if let Some(state) = app_state {
+        tail.extend(state.chars().filter(char::is_ascii_alphanumeric).take(32));
+        tail.push_str(DELIMITER);
+    }
+    tail.push_str(&timestamp(time));
+    let room = MAX_LEN - SUFFIX.len() - tail.len();
+    let id: String = container
+        .chars()
+        .map(|c| {
+            if u8::try_from(c).is_ok_and(|byte| is_harmless(byte) && !b"<#>".contains(&byte)) {
+                c
+            } else {
+                '_'
+            }
+        })
+        .take(room)
+        .collect();
+    id + &tail + SUFFIX
+}
+
+/// `time` as `2026-11-22T01:02:03` in UTC; a time that no calendar knows is given in seconds.
+fn timestamp(time: i64) -> String {
+    let Ok(utc) = time::OffsetDateTime::from_unix_timestamp(time) else { return time.to_string() };
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
+        utc.year(),
+        u8::from(utc.month()),
+        utc.day(),
+        utc.hour(),
+        utc.minute(),
+        utc.second()
+    )
+}
+
+/// The FNV-1a hash: tells names apart, and stays the same in every version.
+#[must_use]
+pub fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn harmless_names_are_kept_and_others_made_harmless() {
+        let uuid = "6e3f0a3c-1b1f-4d8b-9d5d-2f1f0f6a7b11.dmp";
+        let delimited = "com.app<#=#>2026-01-01T00:00:00.dmp";
+        for keep in [uuid, delimited, "a b.dmp"] {
+            assert_eq!(app(keep.as_bytes()), keep);
+        }
+        let bad: [&[u8]; 8] = [
+            b".dmp",
+            b"-rf.dmp",
+            b"..dmp",
+            b"a\nb.dmp",
+            b"\x1b[2J.dmp",
+            b"\xff\xfe.dmp",
+            "\u{202e}x.dmp".as_bytes(),
+            b"a/b.dmp",
+        ];
+        let names: Vec<String> = bad.iter().map(|raw| app(raw)).collect();
+        for (raw, name) in bad.iter().zip(&names) {
+            assert!(
+                name.ends_with(".dmp") && name.bytes().all(is_harmless) && !name.starts_with(['-', '.']),
+                "{raw:?} {name}"
+            );
+        }
+        assert_ne!(app(b"\xff.dmp"), app(b"\xfe.dmp"));
+        let long = [b'x'; 251].iter().chain(b".dmp").copied().collect::<Vec<u8>>();
+        assert_eq!(app(&long).len(), MAX_LEN);
+    }
+
+    #[test]
+    fn rdk_names_keep_the_time_whole() {
+        let owner = |container, app_state| Owner { container: Some(container), app_state };
+        let long = "x".repeat(200);
+        let cases = [
+            (owner("com.app", None), "com.app<#=#>2009-02-13T23:31:30.dmp".to_owned()),
+            (
+                owner("com.app", Some("fore<ground")),
+                "com.app<#=#>foreground<#=#>2009-02-13T23:31:30.dmp".to_owned(),
+            ),
+            (owner(&long, None), format!("{}<#=#>2009-02-13T23:31:30.dmp", "x".repeat(107))),
+            (owner("a<#=#>b", None), "a__=__b<#=#>2009-02-13T23:31:30.dmp".to_owned()),
+        ];
+        for (owner, expected) in cases {
+            assert_eq!(name(Naming::Rdk, b"u.dmp", owner, 1_234_567_890), expected);
+        }
+        assert_eq!(name(Naming::Rdk, b"u.dmp", Owner::default(), 0), "u.dmp");
+        assert_eq!(timestamp(i64::MAX), i64::MAX.to_string());
+    }
+
+    #[test]
+    fn numbers_go_before_the_ending() {
+        assert_eq!([numbered("a.dmp", 1), numbered("a.dmp", 2)], ["a.dmp", "a-2.dmp"]);
+    }
+}

@@ -1,0 +1,220 @@
+//! Bringing a mounted image into a container: from inside its mount namespace, onto a path in which every symbolic
+//! link is kept below the root file system.
+//!
+//! A helper thread does it. A thread that has its own root and working directory (`CLONE_FS`) may enter a mount
+//! namespace alone, so the rest of the process never leaves the host's, and no fork is needed.
+
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use nix::sched::{CloneFlags, setns, unshare};
+use pathrs::RootRef;
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount, unmount};
+use sys_mount::{Mount, MountFlags};
+
+use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::hook::container::Container;
+use crate::image::loopback::LoopDevice;
+use crate::image::mount::{Detached, WRITABLE_OPTIONS};
+
+/// A file system that is ready to be put into a container.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// Mounted, in no namespace.
+    Detached(Detached),
+    /// Only attached to its device: before Linux 5.2 mounting and placing it are one step.
+    Device,
+}
+
+/// What goes where.
+#[derive(Debug)]
+pub(super) struct Item<'a> {
+    pub(super) source: &'a Source,
+    pub(super) device: &'a LoopDevice,
+    /// The path as the container sees it.
+    pub(super) target: &'a Path,
+}
+
+/// File systems on which nothing may be mounted: whoever gets us there wants to mislead us (linux/magic.h).
+const SYSTEM_FILE_SYSTEMS: [(i64, &str); 4] =
+    [(0x9fa0, "proc"), (0x6265_6572, "sysfs"), (0x0027_e0eb, "cgroup"), (0x6367_7270, "cgroup2")];
+
+/// Puts every item into the container; gives for each what went wrong, if anything. With `all`, the first failure
+/// takes the others out again and is the result.
+pub(super) fn attach(container: &Container, items: &[Item<'_>], all: bool) -> Result<Vec<Option<Error>>> {
+    let work = || -> Result<Vec<Option<Error>>> {
+        let root = enter(container)?;
+        let mut failures = Vec::new();
+        for (n, item) in items.iter().enumerate() {
+            match attach_one(&root, item, container) {
+                Err(error) if all => {
+                    undo(&root, items.get(..n).unwrap_or_default());
+                    return Err(error);
+                }
+                result => failures.push(result.err()),
+            }
+        }
+        Ok(failures)
+    };
+    std::thread::scope(|scope| scope.spawn(work).join())
+        .map_err(|_| Error::new(ErrorKind::System, "the mounting thread died"))?
+}
+
+/// Enters the container's mount namespace with this thread, and opens its root file system there.
+fn enter(container: &Container) -> Result<OwnedFd> {
+    unshare(CloneFlags::CLONE_FS).tried(|| "cannot separate the mounting thread")?;
+    if let Some(namespace) = &container.mount_namespace {
+        setns(namespace, CloneFlags::CLONE_NEWNS).tried(|| "cannot enter the container's mount namespace")?;
+    }
+    // Opened only now: by this path the namespace may have another mount on top than the host.
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(CWD, &container.rootfs, flags, Mode::empty())
+        .tried(|| format!("cannot open the root file system {}", container.rootfs.display()))
+}
+
+fn attach_one(root: &OwnedFd, item: &Item<'_>, container: &Container) -> Result<()> {
+    let target = mount_point(root, item.target)?;
+    match item.source {
+        Source::Detached(detached) => {
+            let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+            move_mount(detached.fd(), "", &target, "", flags)
+                .tried(|| format!("cannot mount on {} in the container", item.target.display()))
+        }
+        Source::Device => {
+            mount_device(item, &target)?;
+            let mounted = resolve(root, item.target).map_err(|e| cannot_find(item.target, e))?;
+            own(&reopen(&mounted)?, container.owner.outside)
+        }
+    }
+}
+
+/// The directory in the container on which the image goes, made if it is missing.
+fn mount_point(root: &OwnedFd, path: &Path) -> Result<OwnedFd> {
+    let handle = match resolve(root, path) {
+        Err(error) if is_missing(&error) => make(root, path)?,
+        other => other.map_err(|e| cannot_find(path, e))?,
+    };
+    let stat =
+        rustix::fs::fstat(&handle).tried(|| format!("cannot inspect {} in the container", path.display()))?;
+    if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::Directory {
+        let kind = rustix::fs::FileType::from_raw_mode(stat.st_mode);
+        return Err(trap(path, &format!("is not a directory but {}", kind_name(kind))));
+    }
+    let top = rustix::fs::fstat(root).tried(|| "cannot inspect the root file system")?;
+    if (stat.st_dev, stat.st_ino) == (top.st_dev, top.st_ino) {
+        return Err(trap(path, "leads to the root directory"));
+    }
+    let kind = rustix::fs::fstatfs(&handle).tried(|| format!("cannot inspect {}", path.display()))?.f_type;
+    if let Some((_, name)) = SYSTEM_FILE_SYSTEMS.iter().find(|(magic, _)| *magic == kind) {
+        return Err(trap(path, &format!("leads into {name}")));
+    }
+    Ok(handle)
+}
+
+fn resolve(root: &OwnedFd, path: &Path) -> std::result::Result<OwnedFd, pathrs::error::Error> {
+    let root = RootRef::from_fd(root.as_fd());
+    Ok(root.resolve(path)?.into())
+}
+
+fn make(root: &OwnedFd, path: &Path) -> Result<OwnedFd> {
+    let root = RootRef::from_fd(root.as_fd());
+    let made = root.mkdir_all(path, &std::fs::Permissions::from_mode(0o755));
+    made.map(Into::into).map_err(|error| {
+        let read_only = errno(&error) == Some(nix::libc::EROFS);
+        let kind = if read_only { ErrorKind::NoSpace } else { ErrorKind::System };
+        let error =
+            Error::new(kind, format!("cannot make {} in the container", path.display())).caused_by(error);
+        if read_only {
+            error.advise(
+                "make the directory in the root file system, or put a tmpfs on its parent in mounts[]",
+            )
+        } else {
+            error.advise("a link that leads nowhere, or a file, may be in the way")
+        }
+    })
+}
+
+fn is_missing(error: &pathrs::error::Error) -> bool {
+    errno(error) == Some(nix::libc::ENOENT)
+}
+
+fn errno(error: &pathrs::error::Error) -> Option<i32> {
+    match error.kind() {
+        pathrs::error::ErrorKind::OsError(errno) => errno,
+        _ => None,
+    }
+}
+
+fn cannot_find(path: &Path, error: pathrs::error::Error) -> Error {
+    let attack = matches!(error.kind(), pathrs::error::ErrorKind::SafetyViolation);
+    let kind = if attack { ErrorKind::Attack } else { ErrorKind::System };
+    Error::new(kind, format!("cannot find {} in the container", path.display())).caused_by(error)
+}
+
+fn trap(path: &Path, what: &str) -> Error {
+    Error::new(ErrorKind::Attack, format!("{} in the container {what}", path.display()))
+        .advise("mend the root file system or choose another containerSource")
+}
+
+fn kind_name(kind: rustix::fs::FileType) -> &'static str {
+    match kind {
+        rustix::fs::FileType::RegularFile => "a file",
+        rustix::fs::FileType::Fifo => "a FIFO",
+        rustix::fs::FileType::Socket => "a socket",
+        rustix::fs::FileType::CharacterDevice | rustix::fs::FileType::BlockDevice => "a device",
+        _ => "something else",
+    }
+}
+
+/// Mounts the device of an item on `target` with mount(2).
+fn mount_device(item: &Item<'_>, target: &OwnedFd) -> Result<()> {
+    let options: Vec<String> = WRITABLE_OPTIONS
+        .iter()
+        .map(|(key, value)| value.map_or_else(|| (*key).to_owned(), |value| format!("{key}={value}")))
+        .collect();
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::NOATIME;
+    let onto = format!("/proc/thread-self/fd/{}", target.as_raw_fd());
+    Mount::builder()
+        .fstype("ext4")
+        .flags(flags)
+        .data(&options.join(","))
+        .mount(item.device.path(), onto)
+        .map(drop)
+        .tried(|| {
+            format!(
+                "cannot mount {} on {} in the container",
+                item.device.path().display(),
+                item.target.display()
+            )
+        })
+}
+
+fn reopen(directory: &OwnedFd) -> Result<File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let fd = rustix::fs::openat(directory, ".", flags, Mode::empty());
+    Ok(fd.tried(|| "cannot open the mounted image")?.into())
+}
+
+/// Lets the container's process, and whatever user it becomes, write into the root directory of an image.
+pub(super) fn own(root: &File, (uid, gid): (u32, u32)) -> Result<()> {
+    let metadata = root.metadata().tried(|| "cannot inspect the root of the image")?;
+    if (metadata.uid(), metadata.gid()) != (uid, gid) {
+        std::os::unix::fs::fchown(root, Some(uid), Some(gid))
+            .tried(|| "cannot give the image to the container's user")?;
+    }
+    root.set_permissions(std::fs::Permissions::from_mode(0o1777)).tried(|| "cannot make the image writable")
+}
+
+/// Takes out again what was put in. The container is about to be given up, so what fails here goes with it.
+fn undo(root: &OwnedFd, items: &[Item<'_>]) {
+    for item in items.iter().rev() {
+        let Ok(mounted) = resolve(root, item.target) else { continue };
+        let path = format!("/proc/thread-self/fd/{}", mounted.as_raw_fd());
+        if let Err(error) = unmount(path, UnmountFlags::DETACH) {
+            log::warn!("cannot unmount {} in the container: {error}", item.target.display());
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! poststop: the dumps are taken out of the images of a container that is gone.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use rustix::mount::{UnmountFlags, unmount};
+
+use crate::error::{Error, Result};
+use crate::harvest::{Job, Owner, harvest};
+use crate::hook::record::Record;
+use crate::hook::{Options, plans};
+use crate::image::loopback::LoopDevice;
+use crate::oci::bundle::Bundle;
+use crate::oci::state::State;
+use crate::settings::Plan;
+use crate::settings::admin::Admin;
+
+/// Harvests every image of the container. What was really prepared is known from the record; without one (a reboot,
+/// another tool), the configuration tells.
+///
+/// # Errors
+/// Only when the configuration is wrong. A harvest that fails is logged; the image stays, and the next start or
+/// `sweep` tries again.
+pub fn poststop(options: &Options, state: &State, dir: &Path, admin: &Admin) -> Result<()> {
+    let (paths, app_state) = what(options, state, dir, admin)?;
+    let owner = Owner { container: Some(&state.id), app_state: app_state.as_deref() };
+    let mut failures = 0_u32;
+    for plan in &paths {
+        if let Err(error) = one(plan, owner, admin) {
+            log::error!("container {}: {}; the image is kept for the next harvest", state.id, error.report());
+            failures += 1;
+        }
+    }
+    if failures == 0 { Record::remove(&admin.state_dir, &state.id, dir) } else { Ok(()) }
+}
+
+/// What to harvest for the container, and the state of its app.
+fn what(options: &Options, state: &State, dir: &Path, admin: &Admin) -> Result<(Vec<Plan>, Option<String>)> {
+    match Record::read(&admin.state_dir, &state.id, dir) {
+        Ok(Some(record)) => return Ok((record.paths, record.app_state)),
+        Ok(None) => {}
+        Err(error) => log::warn!("container {}: {}", state.id, error.report()),
+    }
+    // The bundle may be gone by now; annotations and the hook's own file do without it.
+    let bundle = Bundle::load(dir);
+    let plans = plans(options, state, bundle.as_ref().ok(), admin)?;
+    if let (None, Err(error)) = (&plans, bundle) {
+        // Nothing was prepared here, or it was before a reboot: `sweep` knows the images. Failing would keep youki
+        // from ever deleting the container.
+        log::warn!("container {}: nothing to harvest: {}", state.id, error.report());
+    }
+    Ok((plans.map(|plans| plans.paths).unwrap_or_default(), state.app_state().map(str::to_owned)))
+}
+
+fn one(plan: &Plan, owner: Owner<'_>, admin: &Admin) -> Result<()> {
+    for error in unmount_on_host(plan) {
+        log::warn!("{}", error.report());
+    }
+    harvest(&plan.image, Job { destination: &plan.host_destination, owner, admin }).map(drop)
+}
+
+/// Unmounts the image where a container without a mount namespace of its own has left it on the host.
+fn unmount_on_host(plan: &Plan) -> Vec<Error> {
+    use crate::error::Tried;
+
+    let mut errors = Vec::new();
+    let Ok(image) = File::open(&plan.image) else { return errors };
+    let Ok(Some(device)) = LoopDevice::of(&image) else { return errors };
+    let Ok(number) = device.number() else { return errors };
+    for path in mount_points(number) {
+        if path.ends_with(plan.container_source.strip_prefix("/").unwrap_or(&plan.container_source)) {
+            let result = unmount(&path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
+            errors.extend(result.tried(|| format!("cannot unmount {}", path.display())).err());
+        }
+    }
+    errors
+}
+
+/// Where a device is mounted in our mount namespace (proc_pid_mountinfo(5)).
+fn mount_points(number: u64) -> Vec<PathBuf> {
+    let wanted = format!("{}:{}", rustix::fs::major(number), rustix::fs::minor(number));
+    let text = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+    let mut found = Vec::new();
+    for line in text.split(|byte| *byte == b'\n') {
+        let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
+        if let [_, _, device, _, path, ..] = fields[..]
+            && device == wanted.as_bytes()
+        {
+            found.push(unescape(path));
+        }
+    }
+    found
+}
+
+/// A path as mountinfo writes it: blanks, tabs, newlines and backslashes are octal.
+fn unescape(field: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStringExt;
+
+    let mut path = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((byte, tail)) = rest.split_first() {
+        let octal =
+            tail.get(..3).filter(|_| *byte == b'\\').and_then(|digits| std::str::from_utf8(digits).ok());
+        match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(escaped) => {
+                path.push(escaped);
+                rest = tail.get(3..).unwrap_or_default();
+            }
+            None => {
+                path.push(*byte);
+                rest = tail;
+            }
+        }
+    }
+    PathBuf::from(std::ffi::OsString::from_vec(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mount_points_are_unescaped() {
+        let cases =
+            [(&b"/a/b"[..], "/a/b"), (b"/a\\040b", "/a b"), (b"/a\\134b\\", "/a\\b\\"), (b"\\9", "\\9")];
+        for (field, path) in cases {
+            assert_eq!(unescape(field), Path::new(path));
+        }
+    }
+}

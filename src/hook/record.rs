@@ -1,0 +1,77 @@
+//! The record of what was prepared for a container: poststop may come without its bundle, or never.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::harvest::name::fnv1a;
+use crate::host;
+use crate::settings::Plan;
+
+/// What was prepared for a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The container's id.
+    pub id: String,
+    /// Its bundle, which together with the id tells containers of several runtimes apart.
+    pub bundle: PathBuf,
+    /// The state of the app (annotation `fireboltState`), for the names of its dumps.
+    pub app_state: Option<String>,
+    /// When the record was made, in seconds since 1970.
+    pub prepared: u64,
+    /// What was prepared.
+    pub paths: Vec<Plan>,
+}
+
+impl Record {
+    /// Writes the record.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn write(&self, state_dir: &Path) -> Result<()> {
+        host::make_dir(state_dir, 0o700)?;
+        let path = path(state_dir, &self.id, &self.bundle);
+        let text = serde_json::to_vec(self).map_err(std::io::Error::other);
+        let text = text.tried(|| format!("cannot write {}", path.display()))?;
+        let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+        // It lives on a file system that a reboot empties, so there is nothing to sync.
+        std::fs::write(&temporary, text)
+            .and_then(|()| std::fs::rename(&temporary, &path))
+            .tried(|| format!("cannot write {}", path.display()))
+    }
+
+    /// The record of a container, if there is one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] when it cannot be understood; else the kernel's.
+    pub fn read(state_dir: &Path, id: &str, bundle: &Path) -> Result<Option<Self>> {
+        let path = path(state_dir, id, bundle);
+        let text = match std::fs::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            other => other.tried(|| format!("cannot read {}", path.display()))?,
+        };
+        serde_json::from_slice(&text).map(Some).map_err(|e| {
+            let what = format!("the record {} cannot be understood", path.display());
+            Error::new(ErrorKind::Corrupt, what).caused_by(e).advise("remove it")
+        })
+    }
+
+    /// Removes the record.
+    ///
+    /// # Errors
+    /// The kernel's; that there is none is none.
+    pub fn remove(state_dir: &Path, id: &str, bundle: &Path) -> Result<()> {
+        let path = path(state_dir, id, bundle);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).tried(|| format!("cannot remove {}", path.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn path(state_dir: &Path, id: &str, bundle: &Path) -> PathBuf {
+    state_dir.join(format!("{id}.{:016x}.json", fnv1a(bundle.as_os_str().as_encoded_bytes())))
+}

@@ -1,0 +1,155 @@
+//! The host's own directories and files: made, checked and replaced with care.
+
+use std::fs::{DirBuilder, File, Permissions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+
+use crate::error::{Error, ErrorKind, Result, Tried};
+
+/// Makes `dir` and its missing parents with the given permission bits.
+///
+/// # Errors
+/// [`ErrorKind::Attack`] when the nearest existing parent is writable by strangers; else the kernel's.
+pub fn make_dir(dir: &Path, mode: u32) -> Result<()> {
+    match std::fs::symlink_metadata(dir) {
+        Ok(metadata) if metadata.is_dir() => return Ok(()),
+        Ok(_) => return Err(not_a_dir(dir)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).tried(|| format!("cannot inspect {}", dir.display())),
+    }
+    let parent = dir.parent().unwrap_or(Path::new("/"));
+    if !parent.exists() {
+        make_dir(parent, mode)?;
+    }
+    check_trusted(parent)?;
+    match DirBuilder::new().mode(mode).create(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => make_dir(dir, mode),
+        other => other.tried(|| format!("cannot make the directory {}", dir.display())),
+    }
+}
+
+/// Opens `dir`, which must be a directory itself and no link to one.
+///
+/// # Errors
+/// [`ErrorKind::Attack`] for a symbolic link; else the kernel's.
+pub fn open_dir(dir: &Path) -> Result<File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match rustix::fs::openat(CWD, dir, flags, Mode::empty()) {
+        Ok(fd) => Ok(fd.into()),
+        Err(rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR) => Err(not_a_dir(dir)),
+        Err(error) => Err(error).tried(|| format!("cannot open the directory {}", dir.display())),
+    }
+}
+
+fn not_a_dir(dir: &Path) -> Error {
+    match std::fs::symlink_metadata(dir) {
+        Ok(metadata) if metadata.is_symlink() => {
+            Error::new(ErrorKind::Attack, format!("{} is a symbolic link", dir.display()))
+                .advise("name the real directory")
+        }
+        _ => Error::new(ErrorKind::Config, format!("{} is not a directory", dir.display())),
+    }
+}
+
+/// Checks that no stranger can exchange what lies in `dir`: it and its parents belong to root or to us, and who else
+/// may write there is held back by the sticky bit.
+///
+/// # Errors
+/// [`ErrorKind::Attack`] naming the directory and its weakness.
+pub fn check_trusted(dir: &Path) -> Result<()> {
+    let real = std::fs::canonicalize(dir).tried(|| format!("cannot resolve {}", dir.display()))?;
+    let us = rustix::process::geteuid().as_raw();
+    for dir in real.ancestors() {
+        let metadata = std::fs::metadata(dir).tried(|| format!("cannot inspect {}", dir.display()))?;
+        let weakness = if metadata.uid() != 0 && metadata.uid() != us {
+            format!("belongs to user {}", metadata.uid())
+        } else if metadata.mode() & 0o1002 == 0o0002 {
+            "is writable by everybody and not sticky".to_owned()
+        } else {
+            continue;
+        };
+        let what = format!("the directory {} {weakness}", dir.display());
+        return Err(Error::new(ErrorKind::Attack, what)
+            .advise("use a directory that only root can write to (chown root, chmod o-w)"));
+    }
+    Ok(())
+}
+
+/// Replaces the content of `path` at once: a reader sees the old file or the new one, also after a power cut.
+///
+/// Mode and owner of an existing file are kept; a new file gets `mode`.
+///
+/// # Errors
+/// The kernel's; the old file is untouched then.
+pub fn write_atomically(path: &Path, content: &[u8], mode: u32) -> Result<()> {
+    let dir_path = path.parent().unwrap_or(Path::new("/"));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = dir_path.join(format!(".{name}.{}.tmp", std::process::id()));
+    let result = write_beside(path, &temporary, content, mode);
+    if result.is_err() {
+        // The error that matters is the first one; the temporary file may not even exist.
+        let _gone = std::fs::remove_file(&temporary);
+    }
+    result
+}
+
+fn write_beside(path: &Path, temporary: &Path, content: &[u8], mode: u32) -> Result<()> {
+    let what = || format!("cannot write {}", temporary.display());
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut file: File =
+        rustix::fs::openat(CWD, temporary, flags, Mode::from_raw_mode(0o600)).tried(what)?.into();
+    file.write_all(content).tried(what)?;
+    match std::fs::metadata(path) {
+        Ok(old) => {
+            std::os::unix::fs::fchown(&file, Some(old.uid()), Some(old.gid())).tried(what)?;
+            file.set_permissions(Permissions::from_mode(old.mode() & 0o7777)).tried(what)?;
+        }
+        Err(_) => file.set_permissions(Permissions::from_mode(mode)).tried(what)?,
+    }
+    file.sync_all().tried(what)?;
+    std::fs::rename(temporary, path).tried(|| format!("cannot replace {}", path.display()))?;
+    sync_parent(path)
+}
+
+/// Makes a change of the directory entry `path` safe from power cuts.
+///
+/// # Errors
+/// The kernel's.
+pub fn sync_parent(path: &Path) -> Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    let dir_file = File::open(dir).tried(|| format!("cannot open the directory {}", dir.display()))?;
+    rustix::fs::fsync(dir_file).tried(|| format!("cannot sync the directory {}", dir.display()))
+}
+
+/// Gives the unnamed file `file` (made by `O_TMPFILE`, open(2)) the name `name` in the directory `dir`. Never
+/// overwrites, and a watcher sees `IN_CREATE` for a file that is already whole.
+///
+/// # Errors
+/// `EEXIST` when the name is taken; else the kernel's.
+pub fn link_unnamed(
+    file: &File,
+    dir: impl std::os::fd::AsFd,
+    name: &std::ffi::OsStr,
+) -> rustix::io::Result<()> {
+    match rustix::fs::linkat(file, "", dir.as_fd(), name, AtFlags::EMPTY_PATH) {
+        // Without CAP_DAC_READ_SEARCH only the way through /proc is open.
+        Err(rustix::io::Errno::NOENT) => {
+            let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(file));
+            rustix::fs::linkat(CWD, path, dir.as_fd(), name, AtFlags::SYMLINK_FOLLOW)
+        }
+        other => other,
+    }
+}
+
+/// Bytes that an unprivileged process may still write on the file system of `dir`.
+///
+/// # Errors
+/// The kernel's.
+pub fn free_bytes(dir: &Path) -> Result<u64> {
+    let stat =
+        rustix::fs::statvfs(dir).tried(|| format!("cannot inspect the file system of {}", dir.display()))?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}

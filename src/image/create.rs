@@ -1,0 +1,171 @@
+//! Making an image: from the template for the default size, by `mke2fs` for every other.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::host;
+use crate::image::superblock::LABEL;
+use crate::image::template;
+use crate::settings::{DEFAULT_IMGSIZE, Plan};
+use crate::tool;
+
+/// How long `mke2fs` may take; a gigabyte takes well under a second.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// The features of an image: what kernels since 3.18 and the user-space reader know, whatever the host's mke2fs.conf.
+const FEATURES: &str = "none,has_journal,ext_attr,dir_index,filetype,extent,flex_bg,sparse_super,large_file,huge_file,\
+                        dir_nlink,extra_isize,metadata_csum";
+/// The most files that an image can hold.
+pub const MAX_INODES: u64 = 512;
+
+/// A new image that has no name yet: it vanishes with its last descriptor unless [`NewImage::publish`] names it.
+///
+/// Naming it comes last, when it is already mounted: the mount has written the file system to the disk by then, so no
+/// power cut leaves a half-made image under the final name, and no failure leaves anything.
+#[derive(Debug)]
+pub struct NewImage {
+    file: File,
+    path: PathBuf,
+    /// The name it has meanwhile where the file system has no unnamed files.
+    temporary: Option<PathBuf>,
+}
+
+impl NewImage {
+    /// Makes the image that `plan` describes, locked.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoSpace`] when the file system has no room for it, [`ErrorKind::Unsupported`] without `mke2fs`.
+    pub fn make(plan: &Plan) -> Result<Self> {
+        let dir = parent(&plan.image);
+        host::make_dir(dir, 0o700)?;
+        host::check_trusted(dir)?;
+        let free = host::free_bytes(dir)?;
+        if plan.imgsize > free {
+            let what =
+                format!("imgsize {} is above the {free} bytes free in {}", plan.imgsize, dir.display());
+            return Err(Error::new(ErrorKind::NoSpace, format!("{what} ({}.imgsize)", plan.origin)));
+        }
+        let image = Self::unnamed(&plan.image)?;
+        let what = || format!("cannot write the image {}", plan.image.display());
+        rustix::fs::flock(&image.file, FlockOperation::NonBlockingLockExclusive).tried(what)?;
+        image.file.set_len(plan.imgsize).tried(what)?;
+        if plan.imgsize == DEFAULT_IMGSIZE {
+            template::write(&image.file).tried(what)?;
+        } else {
+            run_mke2fs(&image.file, plan.imgsize, &[]).map_err(|e| e.within(plan.image.display()))?;
+        }
+        Ok(image)
+    }
+
+    fn unnamed(path: &Path) -> Result<Self> {
+        let dir = parent(path);
+        let mode = Mode::from_raw_mode(0o600);
+        let what = || format!("cannot make the image {}", path.display());
+        match rustix::fs::openat(CWD, dir, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, mode) {
+            Ok(fd) => Ok(Self { file: fd.into(), path: path.to_owned(), temporary: None }),
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let temporary = dir.join(format!(".{name}.new"));
+                remove_stale(&temporary)?;
+                let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let fd = rustix::fs::openat(CWD, &temporary, flags, mode).tried(what)?;
+                Ok(Self { file: fd.into(), path: path.to_owned(), temporary: Some(temporary) })
+            }
+            Err(error) => Err(error).tried(what),
+        }
+    }
+
+    /// The image as a file.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Gives the image its final name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] when another one has that name by now.
+    pub fn publish(mut self) -> Result<()> {
+        let result = match &self.temporary {
+            None => {
+                let dir = host::open_dir(parent(&self.path))?;
+                host::link_unnamed(&self.file, dir, self.path.file_name().unwrap_or_default())
+            }
+            Some(temporary) => {
+                let flags = rustix::fs::RenameFlags::NOREPLACE;
+                rustix::fs::renameat_with(CWD, temporary, CWD, &self.path, flags)
+            }
+        };
+        match result {
+            Err(Errno::EXIST) => Err(Error::new(
+                ErrorKind::Busy,
+                format!("another process made the image {} at the same moment", self.path.display()),
+            )
+            .advise("give every container an image of its own")),
+            other => {
+                other.tried(|| format!("cannot name the image {}", self.path.display()))?;
+                self.temporary = None;
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Drop for NewImage {
+    fn drop(&mut self) {
+        if let Some(temporary) = &self.temporary {
+            // Nobody but us knows the name; the next one to make the image removes what stays.
+            let _stays = std::fs::remove_file(temporary);
+        }
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("/"))
+}
+
+/// Removes a temporary image whose maker died: nobody holds its lock.
+fn remove_stale(temporary: &Path) -> Result<()> {
+    let Ok(file) = File::open(temporary) else { return Ok(()) };
+    if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        let what = format!("another process is making the image {}", temporary.display());
+        return Err(Error::new(ErrorKind::Busy, what));
+    }
+    std::fs::remove_file(temporary).tried(|| format!("cannot remove {}", temporary.display()))
+}
+
+/// Makes a file system of `size` bytes in `file` with `mke2fs`, whose options are pinned.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] without `mke2fs`, [`ErrorKind::System`] with its last words when it fails.
+pub fn run_mke2fs(file: &File, size: u64, environment: &[(&str, &str)]) -> Result<()> {
+    let inodes = (size >> 14).clamp(32, MAX_INODES).to_string();
+    // Small blocks waste little in small images; the kernel wants a block group to be below 8 times the block size.
+    let block = if size < 64 << 20 { "1024" } else { "4096" };
+    let extended = "lazy_itable_init=0,lazy_journal_init=1,nodiscard,root_owner=0:0,\
+                    hash_seed=6f63692d-6d69-4e69-8475-6d7000000002";
+    let arguments = [
+        ["-t", "ext4"],
+        ["-F", "-q"],
+        ["-b", block],
+        ["-I", "256"],
+        ["-N", &inodes],
+        ["-m", "0"],
+        ["-L", LABEL],
+        ["-U", "6f63692d-6d69-4e69-8475-6d7000000001"],
+        ["-O", FEATURES],
+        ["-E", extended],
+    ];
+    let arguments: Vec<&str> = arguments.iter().flatten().copied().chain([tool::WORK_FILE]).collect();
+    let environment: Vec<(&str, &str)> =
+        [("MKE2FS_CONFIG", "/dev/null")].iter().chain(environment).copied().collect();
+    let outcome = tool::run("mke2fs", &arguments, &environment, file, PATIENCE)?;
+    if outcome.code == Some(0) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::System, format!("mke2fs failed: {}", outcome.last_words)))
+}

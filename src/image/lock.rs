@@ -1,0 +1,136 @@
+//! An existing image, opened without following links, checked and locked.
+//!
+//! The lock (flock(2)) covers the moments in which the hook works on an image. While a container uses it, the loop
+//! device attached to it is the lock: it lives exactly as long as the mount.
+
+use std::fs::File;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::error::{Error, ErrorKind, Result, Tried};
+
+/// How long between two tries to get the lock.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// An image file that exists and that nobody else works on while this value lives.
+#[derive(Debug)]
+pub struct LockedImage {
+    file: File,
+    path: PathBuf,
+}
+
+impl LockedImage {
+    /// Opens and locks the image at `path`; `None` when there is no such file.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Attack`] for anything but a regular file of root's (or our own) with one name,
+    /// [`ErrorKind::Busy`] when somebody else holds the lock for longer than `patience`.
+    pub fn open(path: &Path, patience: Duration) -> Result<Option<Self>> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            let file: File = match rustix::fs::openat(CWD, path, flags, Mode::empty()) {
+                Ok(fd) => fd.into(),
+                Err(Errno::NOENT) => return Ok(None),
+                Err(error) => return Err(refuse(path, error)),
+            };
+            check(&file, path)?;
+            lock(&file, path, deadline)?;
+            // While we waited, the image may have been harvested, removed and made anew.
+            if same_file(&file, path)? {
+                return Ok(Some(Self { file, path: path.to_owned() }));
+            }
+        }
+    }
+
+    /// The image as a file.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The path by which it was opened.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The length of the image in bytes.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn size(&self) -> Result<u64> {
+        Ok(self.file.metadata().tried(|| format!("cannot inspect {}", self.path.display()))?.len())
+    }
+
+    /// Removes the image.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn remove(&self) -> Result<()> {
+        std::fs::remove_file(&self.path).tried(|| format!("cannot remove the image {}", self.path.display()))
+    }
+}
+
+fn refuse(path: &Path, error: Errno) -> Error {
+    match error {
+        Errno::LOOP => trap(path, "is a symbolic link"),
+        Errno::ISDIR => trap(path, "is a directory"),
+        Errno::NXIO => trap(path, "is a FIFO or a socket"),
+        other => match Err::<(), _>(other).tried(|| format!("cannot open the image {}", path.display())) {
+            Err(error) => error,
+            Ok(()) => trap(path, "cannot be opened"),
+        },
+    }
+}
+
+fn trap(path: &Path, what: &str) -> Error {
+    Error::new(ErrorKind::Attack, format!("the image {} {what}", path.display()))
+        .advise("it is left untouched; find out who put it there, and remove it or name another image")
+}
+
+fn check(file: &File, path: &Path) -> Result<()> {
+    let metadata = file.metadata().tried(|| format!("cannot inspect the image {}", path.display()))?;
+    let kind = metadata.file_type();
+    let us = rustix::process::geteuid().as_raw();
+    if kind.is_fifo() {
+        Err(trap(path, "is a FIFO"))
+    } else if kind.is_block_device() || kind.is_char_device() {
+        Err(trap(path, "is a device"))
+    } else if !kind.is_file() {
+        Err(trap(path, "is not a regular file"))
+    } else if metadata.uid() != 0 && metadata.uid() != us {
+        Err(trap(path, &format!("belongs to user {}", metadata.uid())))
+    } else if metadata.nlink() > 1 {
+        Err(trap(path, &format!("has {} names (hard links)", metadata.nlink())))
+    } else {
+        Ok(())
+    }
+}
+
+fn lock(file: &File, path: &Path, deadline: Instant) -> Result<()> {
+    loop {
+        match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) if Instant::now() < deadline => std::thread::sleep(PAUSE),
+            Err(Errno::WOULDBLOCK) => {
+                let what = format!("another process works on the image {}", path.display());
+                return Err(Error::new(ErrorKind::Busy, what).advise("try again later"));
+            }
+            Err(Errno::INTR) => {}
+            other => return other.tried(|| format!("cannot lock the image {}", path.display())),
+        }
+    }
+}
+
+fn same_file(file: &File, path: &Path) -> Result<bool> {
+    let ours = file.metadata().tried(|| format!("cannot inspect the image {}", path.display()))?;
+    match std::fs::symlink_metadata(path) {
+        Ok(named) => Ok((named.dev(), named.ino()) == (ours.dev(), ours.ino())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error).tried(|| format!("cannot inspect the image {}", path.display())),
+    }
+}

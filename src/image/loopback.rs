@@ -1,0 +1,164 @@
+//! Loop devices (loop(4)): finding the one behind an image, attaching an image to a free one.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::sys;
+
+/// How often a free device is looked for; another starter may take it first each time.
+const TRIES: u32 = 64;
+/// How long between two looks at a device that is about to go.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// A loop device with an image attached. It detaches by itself when nobody has it open or mounted any more.
+#[derive(Debug)]
+pub struct LoopDevice {
+    file: File,
+    path: PathBuf,
+}
+
+impl LoopDevice {
+    /// The path of the device, such as `/dev/loop0`.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The device number, as in the `st_rdev` of its node.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn number(&self) -> Result<u64> {
+        Ok(self.file.metadata().tried(|| format!("cannot inspect {}", self.path.display()))?.rdev())
+    }
+
+    /// Attaches `image` to a free device. `name` is what `losetup` shows.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] without loop devices, [`ErrorKind::Busy`] when others take every free one first.
+    pub fn attach(image: &File, name: &Path, read_only: bool) -> Result<Self> {
+        let control = File::open("/dev/loop-control").map_err(|error| {
+            Error::new(ErrorKind::Unsupported, "cannot open /dev/loop-control")
+                .caused_by(error)
+                .advise("load the kernel module loop (modprobe loop), and run as root")
+        })?;
+        let flags = sys::LOOP_AUTOCLEAR | if read_only { sys::LOOP_READ_ONLY } else { 0 };
+        let label = name.as_os_str().as_encoded_bytes();
+        for attempt in 0..TRIES {
+            let number = sys::loop_get_free(&control).tried(|| "cannot find a free loop device")?;
+            let device = Self::open(number, !read_only)?;
+            match sys::loop_configure(&device.file, image.as_fd(), label, flags) {
+                Ok(()) => return Ok(device),
+                Err(error) => match error.raw_os_error() {
+                    Some(nix::libc::EBUSY) => std::thread::sleep(Duration::from_micros(100) * attempt),
+                    Some(nix::libc::EINVAL | nix::libc::ENOTTY | nix::libc::ENOSYS) => {
+                        return old::attach(image, read_only);
+                    }
+                    _ => {
+                        let what = format!("cannot attach {} to {}", name.display(), device.path.display());
+                        return Err(error).tried(|| what);
+                    }
+                },
+            }
+        }
+        Err(Error::new(ErrorKind::Busy, format!("every free loop device was taken by others, {TRIES} times")))
+    }
+
+    /// The device that `image` is attached to, if any, found by device and inode number, not by name.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn of(image: &File) -> Result<Option<Self>> {
+        let metadata = image.metadata().tried(|| "cannot inspect the image")?;
+        let wanted = Some((metadata.dev(), metadata.ino()));
+        let entries = match std::fs::read_dir("/sys/block") {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            other => other.tried(|| "cannot list /sys/block")?,
+        };
+        for entry in entries {
+            let entry = entry.tried(|| "cannot list /sys/block")?;
+            let name = entry.file_name();
+            let Some(number) = name.to_str().and_then(|name| name.strip_prefix("loop")?.parse().ok()) else {
+                continue;
+            };
+            // The directory is there only while something is attached; it spares opening every device.
+            if !entry.path().join("loop").exists() {
+                continue;
+            }
+            let Ok(device) = Self::open(number, false) else { continue };
+            if sys::loop_backing_file(&device.file).ok().flatten() == wanted {
+                return Ok(Some(device));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The device that `image` is still attached to after waiting for it to go, but not longer than `patience`.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn of_after(image: &File, patience: Duration) -> Result<Option<Self>> {
+        let deadline = Instant::now() + patience;
+        loop {
+            match Self::of(image)? {
+                Some(_) if Instant::now() < deadline => std::thread::sleep(PAUSE),
+                other => return Ok(other),
+            }
+        }
+    }
+
+    fn open(number: u32, writable: bool) -> Result<Self> {
+        let path = PathBuf::from(format!("/dev/loop{number}"));
+        let file = File::options().read(true).write(writable).open(&path);
+        let file = file.tried(|| format!("cannot open {}", path.display()))?;
+        Ok(Self { file, path })
+    }
+}
+
+/// Attaching on kernels before 5.8, in two steps.
+#[cfg(feature = "old-kernels")]
+mod old {
+    use super::{Duration, Error, ErrorKind, File, LoopDevice, Result, TRIES, Tried};
+
+    pub(super) fn attach(image: &File, read_only: bool) -> Result<LoopDevice> {
+        let control = loopdev::LoopControl::open().tried(|| "cannot open /dev/loop-control")?;
+        for attempt in 0..TRIES {
+            let device = control.next_free().tried(|| "cannot find a free loop device")?;
+            let path =
+                device.path().ok_or_else(|| Error::new(ErrorKind::System, "a loop device has no path"))?;
+            match device
+                .with()
+                .read_only(read_only)
+                .autoclear(true)
+                .attach_fd(std::os::fd::AsRawFd::as_raw_fd(image))
+            {
+                Ok(()) => {
+                    // Opened before `device` is closed: the last close detaches.
+                    let file = File::options().read(true).write(!read_only).open(&path);
+                    let file = file.tried(|| format!("cannot open {}", path.display()))?;
+                    return Ok(LoopDevice { file, path });
+                }
+                Err(error) if error.raw_os_error() == Some(nix::libc::EBUSY) => {
+                    std::thread::sleep(Duration::from_micros(100) * attempt);
+                }
+                Err(error) => return Err(error).tried(|| format!("cannot attach to {}", path.display())),
+            }
+        }
+        Err(Error::new(ErrorKind::Busy, format!("every free loop device was taken by others, {TRIES} times")))
+    }
+}
+
+/// Built without support for kernels before 5.8.
+#[cfg(not(feature = "old-kernels"))]
+mod old {
+    use super::{Error, ErrorKind, File, LoopDevice, Result};
+
+    pub(super) fn attach(_image: &File, _read_only: bool) -> Result<LoopDevice> {
+        Err(Error::new(ErrorKind::Unsupported, "this kernel has no LOOP_CONFIGURE")
+            .advise("use Linux 5.8 or newer, or build with the feature old-kernels"))
+    }
+}

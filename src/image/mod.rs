@@ -1,0 +1,12 @@
+//! The ext4 image that backs a container's minidump directory while the container lives.
+
+pub mod create;
+pub mod files;
+pub mod kernel;
+pub mod lock;
+pub mod loopback;
+pub mod mount;
+pub mod reader;
+pub mod repair;
+pub mod superblock;
+mod template;

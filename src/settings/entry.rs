@@ -1,0 +1,87 @@
+//! Reading and checking the values of one plan; every message names the field, the value and the rule.
+
+use std::path::{Component, Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::log::escape;
+
+/// The size of an image when none is given, in bytes (the seed's 8 MB).
+pub const DEFAULT_IMGSIZE: u64 = 8_388_608;
+/// The smallest image that holds an ext4 file system with room for a dump, in bytes.
+pub const MIN_IMGSIZE: u64 = 131_072;
+
+/// Directories of a container that the kernel or the runtime owns; nothing is mounted there.
+const SYSTEM_DIRS: [&str; 3] = ["/proc", "/sys", "/dev"];
+
+/// An error about the value of a field.
+pub(super) fn wrong(what: impl std::fmt::Display, at: &str) -> Error {
+    Error::new(ErrorKind::Config, format!("{what} ({at})"))
+}
+
+/// `value` in a message: compact, escaped, cut.
+pub(super) fn shown(value: &Value) -> String {
+    let text = escape(&value.to_string());
+    match text.char_indices().nth(80) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}
+
+/// The member `key` of `object` as an absolute path on the host.
+pub(super) fn host_path(object: &Value, key: &str, at: &str) -> Result<PathBuf> {
+    let at = format!("{at}.{key}");
+    let value = object.get(key).ok_or_else(|| wrong(format!("{key} is missing"), &at))?;
+    let text = value.as_str().ok_or_else(|| wrong(format!("{key} {} is not a string", shown(value)), &at))?;
+    check_host_path(text, key, &at)
+}
+
+/// Checks that `text` is an absolute path without `..` and NUL.
+pub(super) fn check_host_path(text: &str, key: &str, at: &str) -> Result<PathBuf> {
+    let path = Path::new(text);
+    let rule = if !path.is_absolute() {
+        "is not an absolute path"
+    } else if text.contains('\0') {
+        "contains a NUL character"
+    } else if path.components().any(|c| c == Component::ParentDir) {
+        "contains '..'"
+    } else if path.file_name().is_none() {
+        "is the root directory"
+    } else {
+        return Ok(path.components().collect());
+    };
+    Err(wrong(format!("{key} \"{}\" {rule}", escape(text)), at))
+}
+
+/// Checks that `text` can be the mount point in a container.
+pub(super) fn check_container_path(text: &str, key: &str, at: &str) -> Result<PathBuf> {
+    let path = check_host_path(text, key, at)?;
+    match SYSTEM_DIRS.iter().find(|dir| path.starts_with(dir)) {
+        Some(dir) => Err(wrong(format!("{key} \"{}\" lies in {dir}", escape(text)), at)),
+        None => Ok(path),
+    }
+}
+
+/// The member `imgsize` of `object` in bytes, the default when there is none.
+pub(super) fn imgsize(object: &Value, at: &str) -> Result<u64> {
+    let at = format!("{at}.imgsize");
+    let Some(value) = object.get("imgsize").filter(|value| !value.is_null()) else {
+        return Ok(DEFAULT_IMGSIZE);
+    };
+    let size = value.as_u64().ok_or_else(|| {
+        wrong(format!("imgsize {} is not a positive whole number of bytes", shown(value)), &at)
+    })?;
+    check_imgsize(size, &at)
+}
+
+/// Checks that an image of `size` bytes can be made.
+pub(super) fn check_imgsize(size: u64, at: &str) -> Result<u64> {
+    if size < MIN_IMGSIZE {
+        return Err(wrong(format!("imgsize {size} is below the minimum of {MIN_IMGSIZE} bytes"), at));
+    }
+    if i64::try_from(size).is_err() {
+        return Err(wrong(format!("imgsize {size} is above the maximum of {} bytes", i64::MAX), at));
+    }
+    Ok(size)
+}

@@ -1,0 +1,16 @@
+//! The dump reader against real dumps, against another reader of them, and against damaged and hostile ones.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod agree;
+mod allocations;
+mod build;
+mod container;
+#[path = "../support/crasher.rs"]
+mod crasher;
+mod crashes;
+mod damage;
+mod hostile;
+mod missing;
+mod samples;
+mod verb;
