@@ -24,12 +24,11 @@ impl Events {
         }
         loop {
             let (event, params) = client.next_event()?;
-            let text = if self.common.json {
-                json!({"event": event, "params": params}).to_string()
+            if self.common.json {
+                term::json(&json!({"event": event, "params": params}))?;
             } else {
-                describe(&event, &params)
-            };
-            term::line(&text)?;
+                term::line(&describe(&event, &params))?;
+            }
         }
     }
 }

@@ -52,7 +52,7 @@ impl Exec {
         });
         let result = self.common.connect()?.call("executeCommand", params)?;
         if self.common.json {
-            term::line(&result.to_string())?;
+            term::json(&result)?;
         }
         Ok(ExitCode::Ok as u8)
     }
@@ -68,7 +68,7 @@ impl Exec {
         });
         let result = self.common.connect()?.call("runCommand", params)?;
         if self.common.json {
-            term::line(&result.to_string())?;
+            term::json(&result)?;
         } else {
             term::output(&decode(&result["stdout"])?, self.raw)?;
             term::error_output(&decode(&result["stderr"])?, self.raw)?;

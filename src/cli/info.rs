@@ -19,7 +19,7 @@ impl Info {
     pub(super) fn run(&self) -> Result<()> {
         let result = self.common.connect()?.about("getContainerInfo", &self.id)?;
         if self.common.json {
-            return term::line(&result.to_string());
+            return term::json(&result);
         }
         let info = &result["info"];
         let memory = &info["memory"]["user"];

@@ -18,7 +18,7 @@ impl List {
         let mut client = self.common.connect()?;
         let result = client.call("listContainers", json!({}))?;
         if self.common.json {
-            return term::line(&result.to_string());
+            return term::json(&result);
         }
         let mut rows = Vec::new();
         for container in result["containers"].as_array().into_iter().flatten() {

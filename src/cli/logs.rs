@@ -33,7 +33,7 @@ impl Logs {
     pub(super) fn run(&self) -> Result<()> {
         let mut client = self.common.connect()?;
         if self.common.json {
-            return term::line(&self.tail(&mut client, "text")?.to_string());
+            return term::json(&self.tail(&mut client, "text")?);
         }
         let tail = |client: &mut Client| decode(&self.tail(client, "base64")?["log"]);
         if !self.follow {

@@ -2,6 +2,7 @@
 
 mod client;
 mod delete;
+mod dumps;
 mod events;
 mod exec;
 mod follow;
@@ -65,6 +66,8 @@ enum Verb {
     Wait(wait::Wait),
     Delete(delete::Delete),
     Events(events::Events),
+    #[command(subcommand)]
+    Dumps(dumps::Dumps),
 }
 
 /// What every verb that talks to the daemon takes.
@@ -114,6 +117,7 @@ pub fn run() -> Result<u8> {
         Verb::Wait(verb) => verb.run(),
         Verb::Delete(verb) => verb.run(),
         Verb::Events(verb) => verb.run(),
+        Verb::Dumps(verb) => return verb.run(),
     }?;
     Ok(ExitCode::Ok as u8)
 }

@@ -19,7 +19,7 @@ impl Pause {
     pub(super) fn run(&self) -> Result<()> {
         let result = self.common.connect()?.about("pauseContainer", &self.id)?;
         if self.common.json {
-            return term::line(&result.to_string());
+            return term::json(&result);
         }
         term::line(&format!("paused {}", self.id))
     }

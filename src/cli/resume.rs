@@ -19,7 +19,7 @@ impl Resume {
     pub(super) fn run(&self) -> Result<()> {
         let result = self.common.connect()?.about("resumeContainer", &self.id)?;
         if self.common.json {
-            return term::line(&result.to_string());
+            return term::json(&result);
         }
         term::line(&format!("resumed {}", self.id))
     }

@@ -42,7 +42,7 @@ impl Start {
         });
         let result = self.common.connect()?.call("startContainer", params)?;
         if self.common.json {
-            return term::line(&result.to_string());
+            return term::json(&result);
         }
         term::line(&format!("started {}, descriptor {}", self.id, result["descriptor"]))
     }

@@ -36,7 +36,7 @@ impl StartSpec {
         let params = json!({"containerId": self.id, "dobbySpec": spec, "command": command});
         let result = self.common.connect()?.call("startContainerFromDobbySpec", params)?;
         if self.common.json {
-            return term::line(&result.to_string());
+            return term::json(&result);
         }
         term::line(&format!("started {}, descriptor {}", self.id, result["descriptor"]))
     }

@@ -18,7 +18,7 @@ impl State {
     pub(super) fn run(&self) -> Result<()> {
         let result = self.common.connect()?.about("getContainerState", &self.id)?;
         if self.common.json {
-            return term::line(&result.to_string());
+            return term::json(&result);
         }
         term::line(result["state"].as_str().unwrap_or_default())
     }

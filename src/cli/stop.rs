@@ -23,7 +23,7 @@ impl Stop {
         let params = json!({"containerId": self.id, "force": self.force});
         let result = self.common.connect()?.call("stopContainer", params)?;
         if self.common.json {
-            return term::line(&result.to_string());
+            return term::json(&result);
         }
         term::line(&format!("stopping {}", self.id))
     }

@@ -2,8 +2,10 @@
 
 use std::io::{ErrorKind as IoKind, IsTerminal as _, Write as _};
 
+use serde_json::Value;
+
 use crate::error::{Result, Tried};
-use crate::log::escape;
+use crate::log::{escape, escape_json};
 
 /// Writes `bytes` as they are. A reader that has had enough is no failure.
 pub(super) fn write(bytes: &[u8]) -> Result<()> {
@@ -18,6 +20,11 @@ pub(super) fn write(bytes: &[u8]) -> Result<()> {
 pub(super) fn line(text: &str) -> Result<()> {
     let text = if std::io::stdout().is_terminal() { escape(text) } else { text.to_owned() };
     write(format!("{text}\n").as_bytes())
+}
+
+/// Writes one line of JSON, in which nothing drives a terminal.
+pub(super) fn json(value: &Value) -> Result<()> {
+    write(format!("{}\n", escape_json(&value.to_string())).as_bytes())
 }
 
 /// Writes a container's output: as it is, or with what would drive the terminal escaped.

@@ -24,7 +24,7 @@ impl Wait {
         let params = json!({"containerId": self.id, "timeout": timeout});
         let result = self.common.connect()?.call("waitContainer", params)?;
         if self.common.json {
-            return term::line(&result.to_string());
+            return term::json(&result);
         }
         match (result["exitCode"].as_i64(), result["signal"].as_i64()) {
             (Some(code), _) => term::line(&format!("exit code {code}")),

@@ -6,6 +6,7 @@
 mod cli;
 mod configuration;
 mod containers;
+mod dumps;
 mod events;
 mod guards;
 mod http;
