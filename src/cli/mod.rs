@@ -36,7 +36,8 @@ Exit status:
   3 malformed data         9 not supported here
   4 wrong configuration   10 no such container
   5 a detected attack     11 timed out
-  exec: the command's own, 128 + N when signal N ended it, 125 when it could not be run
+  exec ends with the command's own status, 128 + N when signal N ended it,
+  125 when it could not be run
 
 Files:
   /etc/ocicontainer.toml   settings of the daemon: serve's options, with _ for -

@@ -8,7 +8,9 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/man/ocicontaine
 
 /// The page as clap knows it: the program, then each verb with its options.
 fn render() -> String {
-    let mut command = oci_minidump::cli::command().disable_help_subcommand(true);
+    let mut command = oci_minidump::cli::command()
+        .disable_help_subcommand(true)
+        .mut_subcommand("dumps", |dumps| dumps.disable_help_subcommand(true));
     command.build();
     let mut page = Vec::new();
     let man = clap_mangen::Man::new(command.clone()).date("").source("oci-minidump").manual("User Commands");
@@ -17,23 +19,35 @@ fn render() -> String {
     man.render_synopsis_section(&mut page).unwrap();
     man.render_description_section(&mut page).unwrap();
     for verb in command.get_subcommands() {
-        let title = format!(".SH {}\n", verb.get_name().to_uppercase());
-        page.extend(title.as_bytes());
-        let man = clap_mangen::Man::new(verb.clone());
-        let mut section = Vec::new();
-        man.render_synopsis_section(&mut section).unwrap();
-        man.render_description_section(&mut section).unwrap();
-        man.render_options_section(&mut section).unwrap();
-        let text = String::from_utf8(section).unwrap();
-        page.extend(
-            text.replace(".SH SYNOPSIS\n", "")
-                .replace(".SH DESCRIPTION\n", ".PP\n")
-                .replace(".SH OPTIONS\n", "")
-                .bytes(),
-        );
+        render_verb(verb, "", &mut page);
     }
-    man.render_extra_section(&mut page).unwrap();
+    // Each block: a title line, then lines that are kept as they are.
+    let extra = command.get_after_help().unwrap().to_string();
+    for block in extra.split("\n\n") {
+        let (title, lines) = block.split_once(":\n").unwrap();
+        page.extend(format!(".SH \"{}\"\n.nf\n{lines}\n.fi\n", title.to_uppercase()).bytes());
+    }
     String::from_utf8(page).unwrap()
+}
+
+fn render_verb(verb: &clap::Command, above: &str, page: &mut Vec<u8>) {
+    let name = format!("{above}{}", verb.get_name());
+    let inner: Vec<_> = verb.get_subcommands().collect();
+    for below in &inner {
+        render_verb(below, &format!("{name} "), page);
+    }
+    if !inner.is_empty() {
+        return;
+    }
+    page.extend(format!(".SH \"{}\"\n", name.to_uppercase()).bytes());
+    let man = clap_mangen::Man::new(verb.clone());
+    let mut section = Vec::new();
+    man.render_synopsis_section(&mut section).unwrap();
+    man.render_description_section(&mut section).unwrap();
+    man.render_options_section(&mut section).unwrap();
+    let text = String::from_utf8(section).unwrap();
+    let titles = [(".SH SYNOPSIS\n", ""), (".SH DESCRIPTION\n", ".PP\n"), (".SH OPTIONS\n", "")];
+    page.extend(titles.iter().fold(text, |text, (title, instead)| text.replace(title, instead)).bytes());
 }
 
 #[test]
