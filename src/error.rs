@@ -177,6 +177,7 @@ fn kind_of(error: &io::Error) -> ErrorKind {
         Some(Errno::NOSPC | Errno::DQUOT | Errno::ROFS | Errno::FBIG) => ErrorKind::NoSpace,
         Some(Errno::BUSY | Errno::TXTBSY) => ErrorKind::Busy,
         Some(Errno::NOSYS | Errno::OPNOTSUPP) => ErrorKind::Unsupported,
+        Some(Errno::UCLEAN | Errno::IO | Errno::BADMSG) => ErrorKind::Corrupt,
         _ => ErrorKind::System,
     }
 }

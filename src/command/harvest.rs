@@ -5,8 +5,8 @@ use std::path::Path;
 
 use crate::command::say;
 use crate::error::{Error, ErrorKind, Result, Tried};
-use crate::harvest::{Fate, Harvest, Job, Owner};
-use crate::log::escape;
+use crate::harvest::{Fate, Harvest, IfMounted, Job, Owner};
+use crate::log::{escape, escape_json};
 use crate::settings::admin::Admin;
 
 /// Harvests `image` into `destination` and says what it did, for people or as JSON.
@@ -20,14 +20,14 @@ pub fn harvest(
     admin: &Admin,
     out: &mut impl Write,
 ) -> Result<()> {
-    let job = Job { destination, owner: Owner::default(), admin };
+    let job = Job { destination, owner: Owner::default(), admin, if_mounted: IfMounted::Read };
     let harvest = crate::harvest::harvest(image, job)?;
     if harvest.image == Fate::Absent {
         return Err(Error::new(ErrorKind::Input, format!("there is no image {}", image.display())));
     }
     if json {
         let text = serde_json::to_string_pretty(&harvest).map_err(std::io::Error::other);
-        return say(out, format_args!("{}", text.tried(|| "cannot write the result")?));
+        return say(out, format_args!("{}", escape_json(&text.tried(|| "cannot write the result")?)));
     }
     tell(&harvest, image, out)
 }

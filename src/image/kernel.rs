@@ -170,7 +170,7 @@ fn mount_in_private_namespace(device: &LoopDevice, access: Access) -> Result<Fil
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | nosymfollow;
         let (flags, data) = match access {
             // A superblock that is mounted read-write cannot be mounted read-only a second time.
-            Access::HarvestPinned | Access::Container => (flags, ""),
+            Access::HarvestPinned | Access::Container(_) => (flags, ""),
             Access::Harvest => (flags | MountFlags::RDONLY, "errors=continue"),
         };
         let mount = Mount::builder().fstype("ext4").flags(flags).data(data).mount(device.path(), target);

@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const REPAIRED: i32 = 1 | 2;
 
 /// Brings a dirty image into a state that can be read: replays the journal, repairs what is safe to repair. When that
-/// is not enough, a copy is set aside first (see [`aside`]) and everything is repaired.
+/// is not enough, a copy is set aside first and everything is repaired.
 ///
 /// # Errors
 /// [`ErrorKind::Unsupported`] without `e2fsck`, [`ErrorKind::Corrupt`] when it gave up. The image is kept as it is.
@@ -49,7 +49,7 @@ pub fn repair(image: &LockedImage) -> Result<()> {
 /// Moves an image that is of no use out of the way.
 ///
 /// # Errors
-/// As [`aside`], and the kernel's.
+/// [`ErrorKind::Corrupt`] when there are too many set aside already; else the kernel's.
 pub fn set_aside(image: &LockedImage) -> Result<PathBuf> {
     use crate::error::Tried;
 

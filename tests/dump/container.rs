@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use serde_json::json;
 
-use crate::crasher::crasher;
+use crate::programs::crasher;
 
 /// A bundle and a directory for dumps on the host; both go when the test ends.
 #[derive(Debug)]

@@ -6,11 +6,11 @@ mod agree;
 mod allocations;
 mod build;
 mod container;
-#[path = "../support/crasher.rs"]
-mod crasher;
 mod crashes;
 mod damage;
 mod hostile;
 mod missing;
+#[path = "../support/programs.rs"]
+mod programs;
 mod samples;
 mod verb;

@@ -125,14 +125,10 @@ fn other_users_are_refused_over_tcp_and_by_the_sockets_mode() {
 
 /// A program that writes a request and is gone before anyone can ask who it was.
 fn write_then_close_as(uid: u32, port: u16, text: &str) {
-    let script = format!(
-        "import socket,struct\ns=socket.create_connection(('127.0.0.1',{port}))\n\
-         s.sendall(bytes.fromhex('{}'))\ns.close()",
-        text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>()
-    );
-    let mut command = Command::new("/usr/bin/python3");
-    let status = command.arg("-c").arg(script).uid(uid).gid(uid).current_dir("/").status().unwrap();
-    assert!(status.success());
+    let script = format!("exec 3<>/dev/tcp/127.0.0.1/{port} && printf %s \"$REQUEST\" >&3");
+    let mut command = Command::new("bash");
+    command.args(["-c", &script]).env("REQUEST", text).uid(uid).gid(uid).current_dir("/");
+    assert!(command.status().unwrap().success());
 }
 
 #[test]
