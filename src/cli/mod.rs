@@ -27,6 +27,28 @@ use log::LevelFilter;
 use crate::error::{ExitCode, Result};
 use client::Client;
 
+/// What the man page says of the methods that Thunder's plugin does not have.
+pub const METHODS: &str = "\
+Besides those of org.rdk.OCIContainer; * marks what must be given.
+
+deleteContainer   containerId*, force (boolean: stop it first if it runs)
+                  -> success, once the container and its state are gone
+waitContainer     containerId*, timeout (milliseconds)
+                  -> containerId, exitCode, signal (one of them null, both when
+                  nobody saw the end), success
+getContainerLogs  containerId*, bytes (default 65536, at most 262144),
+                  encoding (text, base64)
+                  -> containerId, log, success
+runCommand        containerId*, command* (a line, or an array of words), options,
+                  timeout (milliseconds, default 30000), bytes (of each of stdout
+                  and stderr, default and at most 262144), encoding
+                  -> exitCode, signal, stdout, stderr, truncated, timedOut, success
+
+startContainer honours envvar, an array of NAME=VALUE. executeCommand is also
+called execCommand and execCommamd. Failures have their reason as text in
+error.data. Event onMinidump {name, path, size, truncated}: a crash dump of
+container name is on the host at path; it comes before onContainerStopped.";
+
 /// What `--help` and the man page say at their end.
 const AFTER: &str = "\
 Exit status:

@@ -32,6 +32,8 @@ pub struct Service {
 /// Where a message came from, as far as its answer depends on it.
 #[derive(Debug)]
 pub struct Caller<'a> {
+    /// Who it is, in words for the log.
+    pub name: &'a str,
     /// Whom the URL's path names.
     pub target: Target,
     /// The subscriptions of a WebSocket; plain HTTP has none.
@@ -173,6 +175,10 @@ fn plugin_call(name: &str, params: Params, caller: &Caller<'_>) -> Result<Step, 
     let method = methods::find(name).ok_or_else(Fault::unknown_method)?;
     if caller.read_only && method.access != Access::Read {
         return Err(Fault::not_permitted("this address is read-only; use the Unix socket"));
+    }
+    if method.access != Access::Read {
+        let container = params.get("containerId").and_then(Value::as_str).unwrap_or_default();
+        log::info!("{} calls {} for {container:?}", caller.name, method.name);
     }
     Ok(Step::Call(method, params))
 }

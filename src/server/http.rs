@@ -33,6 +33,8 @@ pub struct Connection {
     pub server: Rc<Server>,
     /// How it came in.
     pub channel: Channel,
+    /// Who is at its other end, in words for the log.
+    pub name: String,
     phase: Phase,
     _place: OwnedSemaphorePermit,
 }
@@ -41,7 +43,7 @@ impl Connection {
     /// Whether only methods that change nothing are allowed here.
     #[must_use]
     pub fn read_only(&self) -> bool {
-        self.server.config.tcp_read_only && self.channel != Channel::Unix
+        self.server.config.tcp_read_only && matches!(self.channel, Channel::Tcp(_))
     }
 }
 
@@ -56,7 +58,8 @@ pub async fn serve(
     let phase = Phase::new(begins);
     let stream = TokioIo::new(Stream::new(socket, phase.clone()));
     let mut closing = server.closing.subscribe();
-    let connection = Rc::new(Connection { server, channel, phase, _place: place });
+    let name = channel.to_string();
+    let connection = Rc::new(Connection { server, channel, name, phase, _place: place });
     let handler = service_fn(move |request| handle(Rc::clone(&connection), request));
     let http = http1::Builder::new()
         .max_buf_size(HEADER_BYTES)
@@ -172,8 +175,13 @@ async fn body(incoming: &mut Incoming) -> Result<Bytes, StatusCode> {
 }
 
 async fn call(connection: &Connection, body: &[u8], target: Target) -> Answer {
-    let mut caller =
-        Caller { target, subscriptions: None, read_only: connection.read_only(), names_kinds: false };
+    let mut caller = Caller {
+        name: &connection.name,
+        target,
+        subscriptions: None,
+        read_only: connection.read_only(),
+        names_kinds: false,
+    };
     let service = &connection.server.service;
     let work = match service.accept(body, &mut caller) {
         Ok(work) => work,

@@ -161,9 +161,10 @@ pub async fn accept_unix(server: Rc<Server>, listener: UnixListener) {
                     trouble.warn("refused a connection to the Unix socket: too many");
                     continue;
                 };
-                let socket = Socket::Unix(socket);
-                let server = Rc::clone(&server);
-                tokio::task::spawn_local(http::serve(server, socket, Channel::Unix, place, Waiting::Idle));
+                let peer = socket.peer_cred().ok();
+                let channel = Channel::Unix(peer.map(|peer| (peer.uid(), peer.pid().unwrap_or_default())));
+                let (server, socket) = (Rc::clone(&server), Socket::Unix(socket));
+                tokio::task::spawn_local(http::serve(server, socket, channel, place, Waiting::Idle));
             }
             Err(error) => pause(&trouble, &error).await,
         }

@@ -68,8 +68,7 @@ pub fn run(options: &Options) -> Result<()> {
 
 async fn serve(options: &Options) -> Result<()> {
     let (config, plugin) = (options.config()?, options.plugin()?);
-    let mut terminate = signal(SignalKind::terminate()).tried(|| "cannot wait for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).tried(|| "cannot wait for SIGINT")?;
+    let told_to_end = told_to_end()?;
     // The state directory first: whoever holds it is the daemon.
     let manager = Manager::open(options.settings()).await?;
     let mut listeners = Listeners::open(&config)?;
@@ -84,10 +83,7 @@ async fn serve(options: &Options) -> Result<()> {
     let made = listeners.made.take();
     let accepting = accept(&server, listeners);
     ready();
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    told_to_end.await;
     log::info!("ending; containers go on");
     for task in accepting {
         task.abort();
@@ -98,6 +94,24 @@ async fn serve(options: &Options) -> Result<()> {
         log::warn!("ending with requests under way");
     }
     Ok(())
+}
+
+/// Ends at SIGTERM or SIGINT; the signals count from now on.
+fn told_to_end() -> Result<impl Future<Output = ()>> {
+    let listen = |kind| signal(kind).tried(|| "cannot wait for signals");
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut hangup = listen(SignalKind::hangup())?;
+    Ok(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => return,
+                _ = interrupt.recv() => return,
+                // A terminal that closes must not end the daemon.
+                _ = hangup.recv() => log::info!("SIGHUP changes nothing: settings are read at the start"),
+            }
+        }
+    })
 }
 
 fn accept(server: &Rc<Server>, listeners: Listeners) -> Vec<tokio::task::JoinHandle<()>> {

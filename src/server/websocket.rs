@@ -66,7 +66,7 @@ pub fn upgrade(connection: &Rc<Connection>, request: &mut Request<Incoming>, tar
         return answer::empty(StatusCode::FORBIDDEN);
     }
     let place = match connection.channel {
-        Channel::Unix => None,
+        Channel::Unix(_) => None,
         Channel::Tcp(_) => match limits::place(&connection.server.room.websockets) {
             Some(place) => Some(place),
             None => return answer::empty(StatusCode::SERVICE_UNAVAILABLE),
@@ -218,6 +218,7 @@ impl Session {
     /// One message of the client's: its calls begin, and answer when they are done.
     async fn call(&mut self, bytes: &[u8], socket: &mut Socket) -> ControlFlow<End> {
         let mut caller = Caller {
+            name: &self.connection.name,
             target: self.target,
             subscriptions: Some(&mut self.subscriptions),
             read_only: self.connection.read_only(),

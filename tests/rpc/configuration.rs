@@ -169,6 +169,58 @@ fn requests_under_way_are_finished_when_the_daemon_ends() {
 }
 
 #[test]
+fn hanging_up_ends_nothing() {
+    let world = World::new();
+    let pid = rustix::process::Pid::from_raw(world.pid().try_into().unwrap()).unwrap();
+    rustix::process::kill_process(pid, Signal::HUP).unwrap();
+    world.until("it is logged", || world.log().contains("SIGHUP changes nothing"));
+    assert_eq!(world.done("listContainers", &json!({}))["success"], true);
+}
+
+#[test]
+fn other_loopback_addresses_work_as_well() {
+    for (listen, host) in [("[::1]:0", "[::1]"), ("127.0.0.2:0", "127.0.0.2")] {
+        let world = World::with(&["--listen", listen]);
+        let log = world.log();
+        let (_, rest) = log.split_once("http://").unwrap();
+        let address = rest.split('/').next().unwrap();
+        let body = r#"{"id":1,"method":"OCIContainer.versions"}"#;
+        for host in [host, address] {
+            let mut client = crate::wire::Http::over(std::net::TcpStream::connect(address).unwrap());
+            assert_eq!(
+                client.request("POST", "/jsonrpc", &[("Host", host)], body).status,
+                200,
+                "{listen} {host}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_socket_can_be_given_to_a_group() {
+    use std::os::unix::fs::MetadataExt;
+    let world = World::with(&["--socket-group", "65534"]);
+    let metadata = std::fs::metadata(world.path("socket")).unwrap();
+    assert_eq!((metadata.gid(), metadata.mode() & 0o777), (65534, 0o660));
+}
+
+#[test]
+fn changes_are_logged_with_who_asked() {
+    let world = World::new();
+    let id = world.id("a\u{1b}");
+    let _refused = world.call("stopContainer", &json!({"containerId": id}));
+    world.cli(&["delete", "nobody"]);
+    world.done("listContainers", &json!({}));
+    let log = world.log();
+    assert!(log.contains("user 0 over TCP calls stopContainer for"), "{log}");
+    assert!(
+        log.contains("user 0 (process ") && log.contains("calls deleteContainer for \"nobody\""),
+        "{log}"
+    );
+    assert!(!log.contains("listContainers") && !log.contains('\u{1b}'), "{log}");
+}
+
+#[test]
 fn no_tcp_means_none() {
     let world = World::with(&["--no-tcp"]);
     assert!(!world.log().contains("http://"), "{}", world.log());

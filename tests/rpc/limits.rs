@@ -156,6 +156,42 @@ fn a_client_that_reads_nothing_holds_up_nobody() {
 }
 
 #[test]
+fn a_websocket_that_reads_nothing_holds_up_nobody() {
+    let world = World::new();
+    let mut deaf = world.ws();
+    deaf.socket.get_ref().set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+    let batch = format!("[{}]", vec![r#"{"id":1,"method":"Controller.1.status"}"#; 32].join(","));
+    while deaf.socket.send(Message::text(batch.as_str())).is_ok() {}
+    let mut other = world.ws();
+    for event in ["onContainerStarted", "onContainerStopped"] {
+        other.call(&format!("{PLUGIN}.register"), &json!({"event": event, "id": "e"}));
+    }
+    world.run(&world.id("a"), &["true"]);
+    assert!(other.text().contains("onContainerStarted"));
+    assert!(other.text().contains("onContainerStopped"));
+    world.until("the deaf client is dropped", || {
+        let gone = deaf.socket.get_mut().write_all(b"x");
+        gone.is_err_and(|error| !matches!(error.kind(), std::io::ErrorKind::WouldBlock))
+    });
+}
+
+#[test]
+fn running_out_of_descriptors_is_survived_quietly() {
+    let world = World::new();
+    let pid = rustix::process::Pid::from_raw(world.pid().try_into().unwrap());
+    let open = std::fs::read_dir(format!("/proc/{}/fd", world.pid())).unwrap().count() as u64;
+    let limit = rustix::process::Rlimit { current: Some(open + 3), maximum: Some(open + 3) };
+    rustix::process::prlimit(pid, rustix::process::Resource::Nofile, limit).unwrap();
+    let kept: Vec<Http> = (0..20).map(|_| world.unix()).collect();
+    world.until("there is trouble", || world.log().contains("cannot take a connection"));
+    std::thread::sleep(Duration::from_secs(1));
+    let complaints = world.log().matches("cannot take a connection").count();
+    assert_eq!(complaints, 1, "{}", world.log());
+    drop(kept);
+    assert_eq!(world.unix().request("POST", "/jsonrpc", &[], LIST).status, 200);
+}
+
+#[test]
 fn strangers_cannot_take_the_room_of_those_who_may_call() {
     use std::os::unix::process::CommandExt;
     let world = World::new();

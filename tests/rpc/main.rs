@@ -6,6 +6,7 @@
 mod cli;
 mod configuration;
 mod containers;
+mod crowd;
 mod dumps;
 mod events;
 mod guards;

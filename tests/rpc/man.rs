@@ -22,6 +22,8 @@ fn render() -> String {
         render_verb(verb, "", &mut page);
     }
     // Each block: a title line, then lines that are kept as they are.
+    let methods = oci_minidump::cli::METHODS.replace('*', "\\(**");
+    page.extend(format!(".SH METHODS\n.nf\n{methods}\n.fi\n").bytes());
     let extra = command.get_after_help().unwrap().to_string();
     for block in extra.split("\n\n") {
         let (title, lines) = block.split_once(":\n").unwrap();

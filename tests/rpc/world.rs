@@ -86,8 +86,9 @@ impl World {
         let socket = format!("answering on {}", self.path("socket").display());
         self.until("the daemon answers", || self.log()[before..].contains(&socket));
         let log = self.log();
-        if let Some((_, rest)) = log[before..].split_once("http://127.0.0.1:") {
-            self.port = rest.split('/').next().unwrap().parse().unwrap();
+        if let Some((_, rest)) = log[before..].split_once("http://") {
+            let address = rest.split('/').next().unwrap();
+            self.port = address.rsplit(':').next().unwrap().parse().unwrap();
         }
     }
 

@@ -5,6 +5,7 @@ pub mod origin;
 pub mod peer;
 pub mod token;
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use hyper::StatusCode;
@@ -43,10 +44,22 @@ fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 /// How a connection came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Channel {
-    /// The Unix socket: file permissions have decided.
-    Unix,
+    /// The Unix socket: file permissions have decided. The user and process at the other end, if the kernel tells.
+    Unix(Option<(u32, i32)>),
     /// TCP.
     Tcp(Peer),
+}
+
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(Some((uid, pid))) => write!(f, "user {uid} (process {pid})"),
+            Self::Unix(None) => f.write_str("somebody at the Unix socket"),
+            Self::Tcp(Peer::User(uid)) => write!(f, "user {uid} over TCP"),
+            Self::Tcp(Peer::Remote) => f.write_str("a remote caller"),
+            Self::Tcp(Peer::Nobody) => f.write_str("nobody"),
+        }
+    }
 }
 
 /// What is known of the other end of a TCP connection.
@@ -134,7 +147,7 @@ impl Guard {
     #[must_use]
     pub fn token_presented<B>(&self, channel: &Channel, request: &Request<B>, websocket: bool) -> bool {
         match (&self.token, channel) {
-            (None, _) | (_, Channel::Unix) => true,
+            (None, _) | (_, Channel::Unix(_)) => true,
             (Some(token), Channel::Tcp(_)) => {
                 token::in_header(request.headers(), token)
                     || (websocket && token::in_query(request.uri().query(), token))
