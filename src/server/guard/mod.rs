@@ -1,5 +1,6 @@
 //! Who may call: the guards in front of the API, which is root on the box.
 
+mod diag;
 pub mod host;
 pub mod origin;
 pub mod peer;
