@@ -61,18 +61,22 @@ pub struct Options {
     pub runtime_timeout: Option<u64>,
     /// Directory that bundles must lie below; may be repeated [default: anywhere]
     #[arg(long = "bundle-root", value_name = "DIR")]
+    #[serde(alias = "bundle_root")]
     pub bundle_roots: Vec<PathBuf>,
     /// The oci-minidump-hook to register in bundles that ask for it [default: the installed one]
     #[arg(long, value_name = "PATH")]
     pub hook: Option<PathBuf>,
-    /// Web origin whose pages may call, exactly as browsers send it; may be repeated [default: none]
+    /// Web origin whose pages may call, exactly as browsers send it, or * for any; may be repeated [default: none]
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
+    #[serde(alias = "allow_origin")]
     pub allow_origins: Vec<String>,
     /// Further name that callers may use for this host, with or without port; may be repeated
     #[arg(long = "allow-host", value_name = "HOST[:PORT]")]
+    #[serde(alias = "allow_host")]
     pub allow_hosts: Vec<String>,
     /// User that may call over loopback TCP besides root and the daemon's own; may be repeated
     #[arg(long = "tcp-allow-uid", value_name = "UID")]
+    #[serde(alias = "tcp_allow_uid")]
     pub tcp_allow_uids: Vec<u32>,
     /// Allow only methods that change nothing over TCP
     #[arg(long)]
@@ -255,7 +259,7 @@ mod tests {
     #[test]
     fn flags_win_over_the_file_and_the_file_over_defaults() {
         let file: Options =
-            toml::from_str("listen = '127.0.0.1:1'\nstop_timeout = 3\nallow_origins = ['a']\nno_tcp = true")
+            toml::from_str("listen = '127.0.0.1:1'\nstop_timeout = 3\nallow_origin = ['a']\nno_tcp = true")
                 .unwrap();
         let flags = Options { stop_timeout: Some(5), ..Options::default() };
         let all = flags.over(file);

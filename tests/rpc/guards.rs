@@ -98,6 +98,19 @@ fn only_allowed_pages_may_call() {
     assert_eq!(answer.header("access-control-allow-origin"), None, "never a star");
 }
 
+#[test]
+fn every_page_may_call_where_the_administrator_says_so() {
+    let world = World::with(&["--allow-origin", "*"]);
+    for headers in
+        [[("Origin", "http://any.example")], [("Origin", "null")], [("Sec-Fetch-Site", "cross-site")]]
+    {
+        assert_eq!(statuses(&world, &headers), (200, 101), "{headers:?}");
+    }
+    let answer = world.tcp().request("POST", "/jsonrpc", &[("Origin", "http://any.example")], LIST);
+    assert_eq!(answer.header("access-control-allow-origin"), Some("http://any.example"));
+    assert_eq!(statuses(&world, &[("Origin", "http://evil.example"), ("Host", "evil.example")]), (403, 403));
+}
+
 /// Runs `sh`-less curl as another user and gives the HTTP status.
 fn curl_as(uid: u32, args: &[&str]) -> String {
     let mut command = Command::new("curl");
