@@ -1,11 +1,7 @@
 //! One frame or body: which requests are in it, and what is wrong with it.
 
-use std::borrow::Cow;
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::Deserialize as _;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::errors::Fault;
 use super::id::Id;
@@ -47,22 +43,14 @@ pub struct Request {
 pub fn parse(bytes: &[u8]) -> Result<Message, Fault> {
     let text = std::str::from_utf8(bytes).map_err(|error| Fault::parse(error.to_string()))?;
     check_depth(text)?;
-    let raw: &RawValue = first_value(text)?;
-    if !raw.get().starts_with('[') {
-        return Ok(Message::Single(entry(raw)));
-    }
-    let batch: Vec<&RawValue> = first_value(raw.get())?;
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let value = Value::deserialize(&mut deserializer).map_err(|error| Fault::parse(error.to_string()))?;
+    let Value::Array(batch) = value else { return Ok(Message::Single(entry(value))) };
     match batch.len() {
         0 => Err(Fault::invalid("the batch is empty")),
         1..=MAX_BATCH => Ok(Message::Batch(batch.into_iter().map(entry).collect())),
         n => Err(Fault::invalid(format!("the batch has {n} requests, at most {MAX_BATCH} are allowed"))),
     }
-}
-
-/// The first JSON value of `text`.
-fn first_value<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Fault> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    T::deserialize(&mut deserializer).map_err(|error| Fault::parse(error.to_string()))
 }
 
 /// Refuses nesting beyond [`MAX_DEPTH`] before any parser sees it.
@@ -88,58 +76,18 @@ fn check_depth(text: &str) -> Result<(), Fault> {
 }
 
 /// One request object.
-fn entry(raw: &RawValue) -> Entry {
-    if !raw.get().starts_with('{') {
+fn entry(value: Value) -> Entry {
+    let Value::Object(mut members) = value else {
         return Err(Fault::invalid("a request must be a JSON object"));
-    }
-    let members: Members<'_> = first_value(raw.get())?;
-    let id = Id::read(members.id)?;
-    let method = match members.method {
+    };
+    let id = Id::read(members.get("id"))?;
+    let method = match members.get_mut("method").map(Value::take) {
         Some(Value::String(method)) => method,
         None if matches!(id, Id::Absent) => return Err(Fault::invalid("neither a method nor an id")),
         _ => String::new(),
     };
-    Ok(Request { id, method, params: members.params })
-}
-
-/// The members of a request that count.
-#[derive(Default)]
-struct Members<'a> {
-    id: Option<&'a RawValue>,
-    method: Option<Value>,
-    params: Value,
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MembersVisitor)
-    }
-}
-
-/// Reads members one by one: a derived reader would refuse a member that is there twice.
-struct MembersVisitor;
-
-impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a request object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Members::default();
-        while let Some(name) = map.next_key::<Cow<'de, str>>()? {
-            match name.as_ref() {
-                "id" => members.id = Some(map.next_value()?),
-                "method" => members.method = Some(map.next_value()?),
-                "params" => members.params = map.next_value()?,
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(members)
-    }
+    let params = members.get_mut("params").map(Value::take).unwrap_or_default();
+    Ok(Request { id, method, params })
 }
 
 /// The answer to one request, or `None` when it wanted none.
@@ -215,7 +163,7 @@ mod tests {
 
     #[test]
     fn replies_have_thunders_members_in_thunders_order() {
-        let id = Id::of(Some("7")).unwrap();
+        let id = Id::read(Some(&7.into())).unwrap();
         let result = serde_json::json!({"success": true});
         assert_eq!(reply(&id, &Ok(result)).unwrap(), r#"{"jsonrpc":"2.0","id":7,"result":{"success":true}}"#);
         let fault = Fault::unknown_method();

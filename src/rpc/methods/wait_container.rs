@@ -19,10 +19,12 @@ pub(super) const METHOD: Method = Method {
 };
 
 async fn call(manager: Manager, params: Params) -> Outcome {
-    let sent = params.text("containerId")?;
+    let sent = params.text("containerId")?.to_owned();
     let timeout = params.milliseconds("timeout")?;
+    // It may be a long wait, and nobody knows how much came along.
+    drop(params);
     // One that has ended is known by its id only.
-    let id = match manager.resolve(sent) {
+    let id = match manager.resolve(&sent) {
         Ok(id) => id,
         Err(error) if error.kind() == ErrorKind::NotFound => sent.parse().map_err(|_| error)?,
         Err(error) => return Err(error.into()),
