@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
@@ -16,23 +17,32 @@ use super::{ContainerId, ExitStatus, exit, minidump};
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::host;
 
+/// How often, and how long apart, the lock of the state directory is tried.
+const ATTEMPTS: u32 = 25;
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// Makes the state directory, if need be, and takes it for this process.
 ///
 /// # Errors
 /// [`ErrorKind::Busy`] when another daemon has it, [`ErrorKind::Attack`] when it is not ours alone.
-pub(super) fn take(state_dir: &Path) -> Result<OwnedFd> {
+pub(super) async fn take(state_dir: &Path) -> Result<OwnedFd> {
     let shown = state_dir.display();
     host::make_dir(state_dir, 0o700)?;
     let dir = host::open_dir(state_dir)?;
     host::check_trusted(state_dir)?;
-    match rustix::fs::flock(&dir, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(dir.into()),
-        Err(Errno::AGAIN) => {
-            let error = Error::new(ErrorKind::Busy, format!("another daemon holds {shown}"));
-            Err(error.advise("stop it, or use another state directory"))
+    for attempt in 0.. {
+        match rustix::fs::flock(&dir, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => break,
+            // A child of a daemon that was killed holds it, too, until it becomes the runtime.
+            Err(Errno::AGAIN) if attempt < ATTEMPTS => tokio::time::sleep(PAUSE).await,
+            Err(Errno::AGAIN) => {
+                let error = Error::new(ErrorKind::Busy, format!("another daemon holds {shown}"));
+                return Err(error.advise("stop it, or use another state directory"));
+            }
+            Err(error) => return Err(error).tried(|| format!("cannot lock {shown}")),
         }
-        Err(error) => Err(error).tried(|| format!("cannot lock {shown}")),
     }
+    Ok(dir.into())
 }
 
 impl Shared {
@@ -66,7 +76,7 @@ impl Shared {
         self.adopt(Arc::clone(&container));
         let shared = Arc::clone(self);
         match known {
-            Ok(Record { starting: false, process, .. }) => match Process::find(process) {
+            Ok(Record { init: Some(init), .. }) => match Process::find(init) {
                 Some(init) => {
                     log::info!("container {id} is adopted");
                     self.output.watch(&id);
@@ -76,7 +86,7 @@ impl Shared {
                 }
                 None => self.spawn(exit::finish(shared, container, ExitStatus::Unknown)),
             },
-            Ok(starting) => self.spawn(resolve(shared, container, starting)),
+            Ok(Record { init: None, .. }) => self.spawn(resolve(shared, container)),
             Err(error) => {
                 log::warn!("container {id} was left half made: {}", error.report());
                 container.enter(Phase::Stopping);
@@ -87,14 +97,16 @@ impl Shared {
 }
 
 /// Finds out what became of a start that an earlier daemon did not see through.
-async fn resolve(shared: Arc<Shared>, container: Arc<Container>, record_before: Record) {
+async fn resolve(shared: Arc<Shared>, container: Arc<Container>) {
     let _change = container.change.lock().await;
-    if let Some(runtime) = Process::find(record_before.process) {
-        let patience = shared.settings.runtime_timeout;
-        if tokio::time::timeout(patience, runtime.ended()).await.is_err() {
+    let deadline = tokio::time::Instant::now() + shared.settings.runtime_timeout;
+    // The runtime goes on without us; it may have several processes.
+    while let Some(runtime) = Process::working_on(container.shelf.dir()) {
+        if tokio::time::timeout_at(deadline, runtime.ended()).await.is_err() {
             log::warn!("the runtime that starts container {} hangs and is killed", container.id);
-            // It has just ended by itself.
-            let _gone = runtime.signal(rustix::process::Signal::KILL);
+            if runtime.signal(rustix::process::Signal::KILL).is_err() {
+                break;
+            }
         }
     }
     match came_up(&shared, &container).await {
@@ -116,6 +128,6 @@ async fn came_up(shared: &Shared, container: &Container) -> Result<Process> {
     if !ours || !init.runs() {
         return Err(Error::new(ErrorKind::NotFound, "it does not run"));
     }
-    container.shelf.save(&record(container, &init, false))?;
+    container.shelf.save(&record(container, Some(&init)))?;
     Ok(init)
 }

@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::pin::Pin;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -116,7 +117,8 @@ impl Helper {
         let guard = Guard { pid, armed: self.tied };
         let stdout = receiver(child.stdout.take().map(OwnedFd::from), &name)?;
         let stderr = receiver(child.stderr.take().map(OwnedFd::from), &name)?;
-        Ok(Running { guard, status, stdout, stderr, limit, deadline: self.deadline })
+        let reaping = Box::pin(reaper::serve()?);
+        Ok(Running { reaping, guard, status, stdout, stderr, limit, deadline: self.deadline })
     }
 
     /// Runs it to its end.
@@ -148,14 +150,21 @@ impl Drop for Guard {
 }
 
 /// A helper at work.
-#[derive(Debug)]
 pub struct Running {
+    /// Helpers also run where no manager reaps.
+    reaping: Pin<Box<dyn Future<Output = ()> + Send>>,
     guard: Guard,
     status: oneshot::Receiver<ExitStatus>,
     stdout: Option<pipe::Receiver>,
     stderr: Option<pipe::Receiver>,
     limit: usize,
     deadline: Duration,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("pid", &self.pid()).finish_non_exhaustive()
+    }
 }
 
 impl Running {
@@ -166,46 +175,46 @@ impl Running {
     }
 
     /// Waits for its end, reading what it says; kills it and its process group at the deadline.
-    pub async fn finish(mut self) -> Finished {
-        let (mut stdout, mut stderr) = (Kept::new(self.limit), Kept::new(self.limit));
-        let (mut exit, mut timed_out) = (None, false);
-        {
-            let reading = async { tokio::join!(stdout.read(self.stdout), stderr.read(self.stderr)) };
-            tokio::pin!(reading);
-            let ended = async {
-                tokio::select! {
-                    status = &mut self.status => Some(status),
-                    _ = &mut reading => None,
-                }
-            };
-            match timeout(self.deadline, ended).await {
-                Ok(Some(status)) => {
-                    exit = status.ok();
-                    // What it left behind may go on talking.
-                    let _left_open = timeout(GRACE, &mut reading).await;
-                }
-                Ok(None) => {}
-                Err(_) => timed_out = true,
+    pub async fn finish(self) -> Finished {
+        let reaping = self.reaping;
+        let Self { mut guard, mut status, stdout, stderr, limit, deadline, .. } = self;
+        let (mut out, mut err) = (Kept::new(limit), Kept::new(limit));
+        let watched = async {
+            let reading = async { tokio::join!(out.read(stdout), err.read(stderr)) };
+            let exit = timeout(deadline, exit_and_rest(&mut status, reading)).await;
+            if exit.is_err() {
+                reaper::kill(guard.pid);
+                return (timeout(VANISH, &mut status).await.ok(), true);
             }
-        }
-        if exit.is_none() && !timed_out {
-            match timeout(self.deadline, &mut self.status).await {
-                Ok(status) => exit = status.ok(),
-                Err(_) => timed_out = true,
-            }
-        }
-        if timed_out {
-            reaper::kill(self.guard.pid);
-            exit = timeout(VANISH, &mut self.status).await.ok().and_then(std::result::Result::ok);
-        }
-        self.guard.armed = false;
+            (exit.ok(), false)
+        };
+        let (exit, timed_out) = tokio::select! {
+            ended = watched => ended,
+            () = reaping => (None, false),
+        };
+        guard.armed = false;
         Finished {
-            exit: exit.unwrap_or(ExitStatus::Unknown),
-            truncated: stdout.truncated || stderr.truncated,
-            stdout: stdout.bytes,
-            stderr: stderr.bytes,
+            exit: exit.and_then(std::result::Result::ok).unwrap_or(ExitStatus::Unknown),
+            truncated: out.truncated || err.truncated,
+            stdout: out.bytes,
+            stderr: err.bytes,
             timed_out,
         }
+    }
+}
+
+/// The exit status, once it is there; what the helper left behind may go on talking for a moment.
+async fn exit_and_rest(
+    status: &mut oneshot::Receiver<ExitStatus>,
+    reading: impl Future,
+) -> std::result::Result<ExitStatus, oneshot::error::RecvError> {
+    tokio::pin!(reading);
+    tokio::select! {
+        exit = &mut *status => {
+            let _left_open = timeout(GRACE, reading).await;
+            exit
+        }
+        _ = &mut reading => status.await,
     }
 }
 

@@ -44,9 +44,10 @@ impl Manager {
     /// # Errors
     /// [`ErrorKind::Busy`] when another daemon holds the state directory.
     pub async fn open(settings: Settings) -> Result<Self> {
-        let lock = adopt::take(&settings.state_dir)?;
+        let lock = adopt::take(&settings.state_dir).await?;
         let output = Output::open(settings.log_dir.clone(), settings.log_limit)?;
         let shared = Arc::new(Shared::new(settings, output, lock));
+        reaper::adopt_orphans()?;
         shared.spawn(reaper::serve()?);
         let logs = Arc::clone(&shared);
         shared.spawn(async move { logs.output.serve().await });

@@ -1,6 +1,9 @@
 //! A process that is never mistaken for another one with the same number.
 
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -58,7 +61,8 @@ impl Process {
     fn hold_as(pid: i32, expected: bool) -> Result<Self> {
         let number = pid;
         let none = || Error::new(ErrorKind::NotFound, format!("there is no process {number}"));
-        let pid = Pid::from_raw(pid).ok_or_else(none)?;
+        // Pid itself panics below zero.
+        let pid = Pid::from_raw(pid.max(0)).ok_or_else(none)?;
         let pidfd = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
             Ok(pidfd) => Some(pidfd),
             Err(Errno::NOSYS | Errno::SRCH) => None,
@@ -77,6 +81,23 @@ impl Process {
     pub(super) fn find(identity: Identity) -> Option<Self> {
         let process = Self::hold(identity.pid).ok()?;
         (process.identity == identity && process.runs()).then_some(process)
+    }
+
+    /// A runtime that was told `--bundle BUNDLE` and is still at it.
+    ///
+    /// It must be of our user and in our pid namespace: inside a container anybody can call himself anything.
+    pub(super) fn working_on(bundle: &Path) -> Option<Self> {
+        let namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
+        let us = rustix::process::geteuid().as_raw();
+        let pids = std::fs::read_dir("/proc").ok()?.flatten();
+        let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        let mut found = pids.filter(|pid| {
+            let dir = PathBuf::from(format!("/proc/{pid}"));
+            std::fs::metadata(&dir).is_ok_and(|metadata| metadata.uid() == us)
+                && std::fs::read_link(dir.join("ns/pid")).is_ok_and(|other| other == namespace)
+                && std::fs::read(dir.join("cmdline")).is_ok_and(|line| names_bundle(&line, bundle))
+        });
+        found.find_map(|pid| Self::hold(pid).ok().filter(Self::runs))
     }
 
     /// What to write down.
@@ -146,6 +167,12 @@ impl Process {
     }
 }
 
+/// Whether the words of a command line, each ended by a NUL byte, have `--bundle BUNDLE` among them.
+fn names_bundle(line: &[u8], bundle: &Path) -> bool {
+    let mut words = line.split(|byte| *byte == 0);
+    words.any(|word| word == b"--bundle") && words.next() == Some(bundle.as_os_str().as_bytes())
+}
+
 /// When a process started, in clock ticks since boot.
 fn start_time(pid: i32) -> Option<u64> {
     stat(pid).map(|(_, start)| start)
@@ -182,6 +209,6 @@ mod tests {
         let ours = Identity { pid, start_time: start_time(pid).unwrap() };
         assert!(Process::find(ours).is_some());
         assert!(Process::find(Identity { start_time: ours.start_time + 1, ..ours }).is_none());
-        assert!(Process::hold(0).is_err());
+        assert!(Process::hold(0).is_err() && Process::hold(-7).is_err());
     }
 }

@@ -35,13 +35,20 @@ fn table() -> MutexGuard<'static, Table> {
     TABLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Makes this process the parent of orphans below it, and reaps until the future is dropped.
+/// Makes this process the parent of orphans below it.
+///
+/// # Errors
+/// The kernel's.
+pub(super) fn adopt_orphans() -> Result<()> {
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+        .tried(|| "cannot become the parent of containers")
+}
+
+/// Reaps until the future is dropped. More than one at a time does no harm.
 ///
 /// # Errors
 /// When the handler of SIGCHLD cannot be installed.
 pub(super) fn serve() -> Result<impl Future<Output = ()> + Send> {
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
-        .tried(|| "cannot become the parent of containers")?;
     let mut children = signal(SignalKind::child()).tried(|| "cannot listen for SIGCHLD")?;
     Ok(async move {
         loop {

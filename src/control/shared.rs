@@ -5,7 +5,9 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rustix::fs::FlockOperation;
 use tokio::sync::{broadcast, watch};
+use tokio::task::JoinHandle;
 
 use super::container::Container;
 use super::descriptor::Descriptors;
@@ -34,7 +36,7 @@ pub(super) struct Shared {
     troubles: Mutex<BTreeMap<String, String>>,
     closing: watch::Sender<bool>,
     /// Held for as long as this daemon is the one.
-    _lock: OwnedFd,
+    lock: OwnedFd,
 }
 
 /// All containers, in the order of their starts.
@@ -62,24 +64,39 @@ impl Shared {
             ended: Mutex::default(),
             troubles: Mutex::default(),
             closing: watch::Sender::new(false),
-            _lock: held,
+            lock: held,
         }
     }
 
-    /// Runs work in the background until it ends or the daemon closes.
-    pub(super) fn spawn(self: &Arc<Self>, work: impl Future<Output = ()> + Send + 'static) {
+    /// Does work in the background.
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        // It ends by itself, or when the daemon closes.
+        drop(self.entrust(work));
+    }
+
+    /// Does work that goes on when its caller goes away; `None` if the daemon closes before it ends.
+    pub(super) fn entrust<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<Option<T>> {
         let mut closing = self.closing.subscribe();
         tokio::spawn(async move {
             tokio::select! {
-                _ = closing.wait_for(|closing| *closing) => {}
-                () = work => {}
+                // First: nothing may happen any more once the lock is given up.
+                biased;
+                _ = closing.wait_for(|closing| *closing) => None,
+                done = work => Some(done),
             }
-        });
+        })
     }
 
-    /// Ends all background work.
+    /// Ends all background work and lets the next daemon have the state directory.
     pub(super) fn close(&self) {
         self.closing.send_replace(true);
+        // A child that is about to exec has a copy of the descriptor: closing ours would not be enough.
+        if let Err(error) = rustix::fs::flock(&self.lock, FlockOperation::Unlock) {
+            log::warn!("cannot unlock the state directory: {error}");
+        }
     }
 
     /// Tells the subscribers, if there are any.

@@ -22,10 +22,8 @@ pub(super) struct Record {
     pub(super) descriptor: i32,
     /// When it was started, in nanoseconds since 1970; gives the order of the list.
     pub(super) started: u64,
-    /// The runtime while it starts the container, the container's init after that.
-    pub(super) process: Identity,
-    /// Whether the runtime is still at it.
-    pub(super) starting: bool,
+    /// Its init; `None` while the runtime is still at it.
+    pub(super) init: Option<Identity>,
 }
 
 /// The directory of one container. All files in it are ours, 0600, and none is below a root file system.

@@ -22,8 +22,9 @@ impl Shared {
     /// Starts a container and gives its descriptor. Goes on when the caller goes away.
     pub(super) async fn start(self: &Arc<Self>, request: StartRequest) -> Result<i32> {
         let shared = Arc::clone(self);
-        let start = tokio::spawn(async move { shared.start_to_end(request).await });
-        start.await.map_err(|error| Error::new(ErrorKind::System, "the start broke off").caused_by(error))?
+        let start = self.entrust(async move { shared.start_to_end(request).await });
+        let broke_off = || Error::new(ErrorKind::System, "the start broke off");
+        start.await.map_err(|error| broke_off().caused_by(error))?.ok_or_else(broke_off)?
     }
 
     async fn start_to_end(self: Arc<Self>, request: StartRequest) -> Result<i32> {
@@ -93,10 +94,8 @@ impl Shared {
         shelf.create(&config)?;
         drop(config);
         let output = self.log_for(container)?;
+        shelf.save(&record(container, None))?;
         let running = self.runtime.run(&container.id, shelf.dir(), &shelf.file(PID_FILE), output)?;
-        if let Ok(runtime) = Process::hold(running.pid()) {
-            shelf.save(&record(container, &runtime, true))?;
-        }
         let finished = running.finish().await;
         if finished.exit == ExitStatus::Code(0) { Ok(()) } else { Err(self.why(container, &finished)) }
     }
@@ -156,12 +155,12 @@ impl Shared {
 /// Takes hold of a container that the runtime started, so that a later daemon can do so, too.
 fn keep(container: &Container) -> Result<Process> {
     let init = Process::inherit(container.shelf.pid(PID_FILE)?)?;
-    container.shelf.save(&record(container, &init, false))?;
+    container.shelf.save(&record(container, Some(&init)))?;
     Ok(init)
 }
 
 /// What a later daemon must know.
-pub(super) fn record(container: &Container, process: &Process, starting: bool) -> Record {
+pub(super) fn record(container: &Container, init: Option<&Process>) -> Record {
     let (descriptor, started) = (container.descriptor, container.started);
-    Record { descriptor, started, process: process.identity(), starting }
+    Record { descriptor, started, init: init.map(Process::identity) }
 }

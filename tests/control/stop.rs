@@ -5,7 +5,7 @@ use std::time::Duration;
 use oci_minidump::control::{ExitStatus, StartRequest, State};
 use oci_minidump::error::ErrorKind;
 
-use crate::world::{LONG, RUNTIMES, World, until};
+use crate::world::{LONG, RUNTIMES, World};
 
 const KILLED: ExitStatus = ExitStatus::Signal(9);
 
@@ -112,7 +112,10 @@ async fn a_stop_during_a_start_stops_what_was_started() {
     let starter = manager.clone();
     let request = StartRequest::new(id.clone(), &bundle);
     let start = tokio::spawn(async move { starter.start(request).await });
-    until("the start is seen", || manager.state(&id).is_ok_and(|state| state == State::Starting)).await;
+    while manager.state(&id).is_err() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(manager.state(&id).unwrap(), State::Starting);
     manager.stop(&id, false).await.unwrap();
     start.await.unwrap().unwrap();
     manager.wait(&id, Some(LONG)).await.unwrap();
