@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rustix::mount::{UnmountFlags, unmount};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::harvest::{IfMounted, Job, Owner, harvest};
+use crate::harvest::{Harvest, IfMounted, Job, Owner, harvest};
 use crate::hook::record::Record;
 use crate::hook::{Options, plans};
 use crate::image::loopback::LoopDevice;
@@ -28,7 +28,7 @@ pub fn poststop(options: &Options, state: &State, dir: &Path, admin: &Admin) -> 
     for plan in &gone.paths {
         let job = Job { destination: &plan.host_destination, owner, admin, if_mounted: gone.if_mounted };
         match one(plan, job) {
-            Ok(()) => {}
+            Ok(_) => {}
             // runc runs poststop for a container that was refused because another one has the image.
             Err(error) if gone.if_mounted == IfMounted::Leave && error.kind() == ErrorKind::Busy => {
                 log::info!("container {}: nothing to harvest: {}", state.id, error.report());
@@ -56,8 +56,10 @@ struct Gone {
 /// What to harvest for the container.
 fn what(options: &Options, state: &State, dir: &Path, admin: &Admin) -> Result<Gone> {
     match Record::read(&admin.state_dir, &state.id, dir) {
-        Ok(Some(Record { paths, app_state, .. })) => {
-            return Ok(Gone { paths, app_state, if_mounted: IfMounted::Finish });
+        Ok(Some(record)) => {
+            // Somebody may call us for a container that runs.
+            let if_mounted = if record.is_alive() { IfMounted::Leave } else { IfMounted::Finish };
+            return Ok(Gone { paths: record.paths, app_state: record.app_state, if_mounted });
         }
         Ok(None) => {}
         Err(error) => log::warn!("container {}: {}", state.id, error.report()),
@@ -74,13 +76,14 @@ fn what(options: &Options, state: &State, dir: &Path, admin: &Admin) -> Result<G
     Ok(Gone { paths, app_state: state.app_state().map(str::to_owned), if_mounted: IfMounted::Leave })
 }
 
-fn one(plan: &Plan, job: Job<'_>) -> Result<()> {
+/// Harvests the image of one plan of a container that is gone.
+pub(super) fn one(plan: &Plan, job: Job<'_>) -> Result<Harvest> {
     if job.if_mounted == IfMounted::Finish {
         for error in unmount_on_host(plan) {
             log::warn!("{}", error.report());
         }
     }
-    harvest(&plan.image, job).map(drop)
+    harvest(&plan.image, job)
 }
 
 /// Unmounts the image where a container without a mount namespace of its own has left it on the host.

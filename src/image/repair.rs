@@ -66,6 +66,12 @@ fn e2fsck(image: &LockedImage, mode: &str) -> Result<tool::Outcome> {
         .map_err(|e| e.within(format!("the image {}", image.path().display())))
 }
 
+/// Whether a file was set aside by [`repair`] or [`set_aside`], for people to look at.
+#[must_use]
+pub fn is_set_aside(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.to_string_lossy().starts_with("damaged"))
+}
+
 /// A free name beside the image for something damaged. There are four of them: a device that breaks its images at
 /// every start must not fill its disk with them.
 fn aside(image: &Path) -> Result<PathBuf> {

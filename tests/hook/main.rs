@@ -16,5 +16,6 @@ mod programs;
 mod repeated;
 mod rootfs;
 mod stdin;
+mod sweep;
 #[path = "../support/world.rs"]
 mod world;
