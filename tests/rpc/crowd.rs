@@ -87,3 +87,32 @@ fn a_slow_call_on_one_container_delays_no_other() {
     let last: Value = serde_json::from_str(&ws.text()).unwrap();
     assert_eq!((&last["id"], &last["result"]["exitCode"]), (&json!("slow"), &json!(0)));
 }
+
+#[test]
+fn a_command_ends_with_the_client_that_waits_for_it() {
+    let world = World::new();
+    let id = world.id("a");
+    world.run(&id, &["sleep", "100"]);
+    let about = json!({"containerId": id});
+    let processes = || world.done("getContainerInfo", &about)["info"]["pids"].as_array().unwrap().len();
+    // The runtime says who it is once the command is in the container.
+    let is_known = || {
+        let files = std::fs::read_dir(world.path("state").join(&id)).unwrap().flatten();
+        let is_pid_file = |name: &str| name.starts_with("exec-") && name.ends_with(".pid");
+        files
+            .filter(|file| is_pid_file(&file.file_name().to_string_lossy()))
+            .any(|file| file.metadata().unwrap().len() > 0)
+    };
+    let params = json!({"containerId": id, "command": "sleep 1000", "timeout": 60_000});
+    let request = json!({"id": 1, "method": format!("{PLUGIN}.runCommand"), "params": params}).to_string();
+    let mut http = world.tcp();
+    http.send(crate::wire::request("POST", "/jsonrpc", &[], &request).as_bytes());
+    world.until("the command runs", || processes() == 2 && is_known());
+    drop(http);
+    world.until("the command ended with its HTTP client", || processes() == 1 && !is_known());
+    let mut ws = world.ws();
+    ws.send(&request);
+    world.until("the command runs", || processes() == 2 && is_known());
+    drop(ws);
+    world.until("the command ended with its WebSocket", || processes() == 1 && !is_known());
+}
