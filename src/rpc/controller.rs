@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::errors::Fault;
+use super::errors::{Fault, quoted};
 use super::params::Params;
 use super::service::Service;
 
@@ -49,7 +49,7 @@ pub(super) fn call(
 fn status(service: &Service, index: Option<&str>) -> Result<Value, Fault> {
     let plugin = service.plugin();
     if let Some(callsign) = index.filter(|index| !index.is_empty() && !plugin.is_me(index)) {
-        return Err(Fault::unknown_key(format!("there is no plugin {callsign:?} here")));
+        return Err(Fault::unknown_key(format!("there is no plugin {} here", quoted(callsign))));
     }
     Ok(json!([{
         "callsign": plugin.callsign,
@@ -84,7 +84,7 @@ fn deactivate(service: &Service, params: &Params) -> Result<Value, Fault> {
 fn check_callsign(service: &Service, params: &Params) -> Result<(), Fault> {
     match params.get("callsign").and_then(Value::as_str) {
         Some(callsign) if service.plugin().is_me(callsign) => Ok(()),
-        Some(callsign) => Err(Fault::unknown_key(format!("there is no plugin {callsign:?} here"))),
+        Some(callsign) => Err(Fault::unknown_key(format!("there is no plugin {} here", quoted(callsign)))),
         None => Err(Fault::unknown_key("parameter callsign is missing")),
     }
 }

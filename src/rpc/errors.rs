@@ -63,7 +63,7 @@ impl Fault {
     /// A callsign that is not here.
     #[must_use]
     pub fn unknown_callsign(callsign: &str) -> Self {
-        Self::new(2, "ERROR_UNAVAILABLE", Some(format!("there is no plugin {callsign:?} here")))
+        Self::new(2, "ERROR_UNAVAILABLE", Some(format!("there is no plugin {} here", quoted(callsign))))
     }
 
     /// The Controller was asked about a callsign that is not here.
@@ -114,8 +114,22 @@ impl Fault {
 
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
-        Self { kind: Some(error.kind()), ..Self::new(1, "ERROR_GENERAL", Some(error.report())) }
+        // It may quote the client or the runtime at length.
+        let reason = beginning(&error.report(), 4096).to_owned();
+        Self { kind: Some(error.kind()), ..Self::new(1, "ERROR_GENERAL", Some(reason)) }
     }
+}
+
+/// A client's text in quotes, cut where it gets too long for an answer or a log line.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    let beginning = beginning(text, 128);
+    if beginning.len() < text.len() { format!("{beginning:?}...") } else { format!("{text:?}") }
+}
+
+/// At most the first `longest` characters.
+fn beginning(text: &str, longest: usize) -> &str {
+    text.char_indices().nth(longest).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
 /// Every kind with its name on the wire.
@@ -158,5 +172,11 @@ mod tests {
         let named = fault.naming_its_kind().to_json();
         assert_eq!(named["kind"], "busy");
         assert_eq!(kind_of("busy"), ErrorKind::Busy);
+    }
+
+    #[test]
+    fn a_clients_text_is_quoted_and_cut() {
+        assert_eq!(quoted("a\n\u{202e}b"), r#""a\n\u{202e}b""#);
+        assert_eq!(quoted(&"ż".repeat(1000)).chars().count(), 128 + 2 + 3);
     }
 }

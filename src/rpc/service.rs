@@ -9,7 +9,7 @@ use tokio::sync::broadcast;
 use super::controller::{self, StateChange};
 use super::designator::{Designator, Version};
 use super::envelope::{self, Entry, Message, Request};
-use super::errors::Fault;
+use super::errors::{Fault, quoted};
 use super::id::Id;
 use super::methods::{self, Access, Method};
 use super::params::Params;
@@ -178,7 +178,7 @@ fn plugin_call(name: &str, params: Params, caller: &Caller<'_>) -> Result<Step, 
     }
     if method.access != Access::Read {
         let container = params.get("containerId").and_then(Value::as_str).unwrap_or_default();
-        log::info!("{} calls {} for {container:?}", caller.name, method.name);
+        log::info!("{} calls {} for {}", caller.name, method.name, quoted(container));
     }
     Ok(Step::Call(method, params))
 }

@@ -66,6 +66,23 @@ fn bodies_headers_and_messages_have_a_largest_size() {
 }
 
 #[test]
+fn a_clients_text_fills_neither_answers_nor_the_log() {
+    let world = World::new();
+    let long = "x".repeat(500_000);
+    for body in [
+        json!({"id": 1, "method": format!("{long}.1.y")}),
+        json!({"id": 1, "method": format!("Controller.1.status@{long}")}),
+        json!({"id": 1, "method": format!("{PLUGIN}.stopContainer"), "params": {"containerId": long}}),
+        json!({"id": 1, "method": format!("{PLUGIN}.startContainer"), "params": {"containerId": "a", "bundlePath": long}}),
+        json!({"id": 1, "method": format!("{PLUGIN}.executeCommand"), "params": {"containerId": "a", "command": long}}),
+    ] {
+        let answer = world.post(&body.to_string());
+        assert!(answer.body.len() < 6000, "{}", answer.body.len());
+    }
+    assert!(world.log().len() < 10_000, "{}", world.log().len());
+}
+
+#[test]
 fn half_a_header_is_not_waited_for_for_ever() {
     let world = World::new();
     let mut client = world.tcp();

@@ -1,6 +1,7 @@
 //! The `Host` check: what a browser was told by a rebound DNS name ends here.
 
 use super::Refusal;
+use crate::rpc::errors::quoted;
 
 /// The names under which we may be addressed.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ impl Hosts {
         if (loopback && own_port) || allowed {
             return Ok(());
         }
-        Err(Refusal::forbidden(format!("the request is for host {host:?}; see --allow-host")))
+        Err(Refusal::forbidden(format!("the request is for host {}; see --allow-host", quoted(host))))
     }
 
     /// Whether `origin` is our own: a page at it could only have come from us, and we serve none.

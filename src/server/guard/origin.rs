@@ -3,6 +3,7 @@
 use hyper::header::{HeaderMap, ORIGIN, REFERER};
 
 use super::{Hosts, Refusal, header};
+use crate::rpc::errors::quoted;
 
 /// What the headers of a request say about the web page behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +26,7 @@ pub fn check(headers: &HeaderMap, allowed: &[String], hosts: Option<&Hosts>) -> 
         if own || is_allowed(allowed, origin) {
             return Ok(Page::Allowed(origin.to_owned()));
         }
-        return Err(foreign(&format!("of origin {origin:?}")));
+        return Err(foreign(&format!("of origin {}", quoted(origin))));
     }
     // Browsers that leave the Origin out still betray themselves.
     if let Some(site) = headers.get("sec-fetch-site")
@@ -40,7 +41,7 @@ pub fn check(headers: &HeaderMap, allowed: &[String], hosts: Option<&Hosts>) -> 
         let origin: String = referer.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
         let own = hosts.is_some_and(|hosts| hosts.is_own_origin(&origin));
         if !own && !is_allowed(allowed, &origin) {
-            return Err(foreign(&format!("at {origin:?}")));
+            return Err(foreign(&format!("at {}", quoted(&origin))));
         }
     }
     Ok(Page::None)
