@@ -13,7 +13,8 @@ use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::{ExitStatus, reaper};
+use super::cgroup::Cgroups;
+use super::{ExitStatus, family, reaper};
 use crate::error::{Error, ErrorKind, Result, Tried};
 
 /// How long output may still trickle in after the end of the helper: something it left behind may hold the pipe.
@@ -54,6 +55,8 @@ pub struct Finished {
     pub truncated: bool,
     /// Whether it was killed at its deadline.
     pub timed_out: bool,
+    /// The cgroups of the processes that were killed then, so far as they are not ours.
+    pub(super) groups: Vec<Cgroups>,
 }
 
 impl Helper {
@@ -141,10 +144,18 @@ struct Guard {
     armed: bool,
 }
 
+impl Guard {
+    fn kill(&self) -> Vec<Cgroups> {
+        let groups = reaper::unreaped(self.pid, || family::kill(self.pid.as_raw_pid()));
+        // It has ended meanwhile.
+        groups.unwrap_or_default()
+    }
+}
+
 impl Drop for Guard {
     fn drop(&mut self) {
         if self.armed {
-            reaper::kill(self.pid);
+            self.kill();
         }
     }
 }
@@ -174,7 +185,7 @@ impl Running {
         self.guard.pid.as_raw_nonzero().get()
     }
 
-    /// Waits for its end, reading what it says; kills it and its process group at the deadline.
+    /// Waits for its end, reading what it says; kills it with all its descendants at the deadline.
     pub async fn finish(self) -> Finished {
         let reaping = self.reaping;
         let Self { mut guard, mut status, stdout, stderr, limit, deadline, .. } = self;
@@ -183,14 +194,14 @@ impl Running {
             let reading = async { tokio::join!(out.read(stdout), err.read(stderr)) };
             let exit = timeout(deadline, exit_and_rest(&mut status, reading)).await;
             if exit.is_err() {
-                reaper::kill(guard.pid);
-                return (timeout(VANISH, &mut status).await.ok(), true);
+                let groups = guard.kill();
+                return (timeout(VANISH, &mut status).await.ok(), Some(groups));
             }
-            (exit.ok(), false)
+            (exit.ok(), None)
         };
-        let (exit, timed_out) = tokio::select! {
+        let (exit, killed) = tokio::select! {
             ended = watched => ended,
-            () = reaping => (None, false),
+            () = reaping => (None, None),
         };
         guard.armed = false;
         Finished {
@@ -198,7 +209,8 @@ impl Running {
             truncated: out.truncated || err.truncated,
             stdout: out.bytes,
             stderr: err.bytes,
-            timed_out,
+            timed_out: killed.is_some(),
+            groups: killed.unwrap_or_default(),
         }
     }
 }

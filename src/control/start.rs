@@ -10,7 +10,7 @@ use super::output::Output;
 use super::process::Process;
 use super::shared::Shared;
 use super::shelf::{Record, Shelf};
-use super::{Event, ExitStatus, StartRequest, bundle, exit, minidump, shadow};
+use super::{Event, ExitStatus, StartRequest, bundle, exit, family, minidump, shadow};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How much of the log is searched for the runtime's reason.
@@ -97,6 +97,9 @@ impl Shared {
         shelf.save(&record(container, None))?;
         let running = self.runtime.run(&container.id, shelf.dir(), &shelf.file(PID_FILE), output)?;
         let finished = running.finish().await;
+        if finished.timed_out {
+            family::end_work_on(shelf.dir(), finished.groups.clone()).await;
+        }
         if finished.exit == ExitStatus::Code(0) { Ok(()) } else { Err(self.why(container, &finished)) }
     }
 
@@ -141,12 +144,13 @@ impl Shared {
     /// Removes what is left of a container that does not run: from the runtime, if it is ours, and here.
     pub(super) async fn clear(&self, container: &Container) -> Result<()> {
         let (id, shelf) = (&container.id, &container.shelf);
-        let known = self.runtime.state(id).await;
-        // Somebody else may have a container of this name in the same runtime: hands off.
-        if let Ok(Some(state)) = &known
-            && state.bundle == shelf.dir()
-        {
-            self.runtime.delete(id, true).await?;
+        match self.runtime.state(id).await {
+            Ok(Some(state)) if state.bundle == shelf.dir() => self.runtime.delete(id, true).await?,
+            // Somebody else has a container of this name in the same runtime: hands off.
+            Ok(Some(_)) => {}
+            // A start that was cut short may have left something that the runtime does not call a container.
+            Ok(None) => drop(self.runtime.delete(id, true).await),
+            Err(error) => log::debug!("{}", error.report()),
         }
         shelf.remove()
     }
