@@ -120,6 +120,13 @@ impl Error {
         self
     }
 
+    /// The same error as another kind.
+    #[must_use]
+    pub fn of_kind(mut self, kind: ErrorKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
     /// The same error as part of something larger: `what` goes in front of the message.
     #[must_use]
     pub fn within(mut self, what: impl fmt::Display) -> Self {
@@ -178,6 +185,29 @@ fn kind_of(error: &io::Error) -> ErrorKind {
         Some(Errno::BUSY | Errno::TXTBSY) => ErrorKind::Busy,
         Some(Errno::NOSYS | Errno::OPNOTSUPP) => ErrorKind::Unsupported,
         _ => ErrorKind::System,
+    }
+}
+
+/// Turns the errors of reading what somebody else wrote into [`Error`]s: a file system that cannot be read is damaged.
+pub trait Unreadable<T> {
+    /// `what` says what was tried on what object.
+    ///
+    /// # Errors
+    /// The original one as [`ErrorKind::Corrupt`] when it says so, else as [`Tried`] would have it.
+    fn unreadable<S: Into<String>>(self, what: impl FnOnce() -> S) -> Result<T>;
+}
+
+impl<T, E: Into<io::Error>> Unreadable<T> for std::result::Result<T, E> {
+    fn unreadable<S: Into<String>>(self, what: impl FnOnce() -> S) -> Result<T> {
+        use rustix::io::Errno;
+
+        self.map_err(Into::into).or_else(|error: io::Error| {
+            let damaged = [Errno::UCLEAN, Errno::IO, Errno::BADMSG, Errno::INVAL];
+            let is_damaged = Errno::from_io_error(&error).is_some_and(|errno| damaged.contains(&errno));
+            Err(error)
+                .tried(what)
+                .map_err(|error| if is_damaged { error.of_kind(ErrorKind::Corrupt) } else { error })
+        })
     }
 }
 

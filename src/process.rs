@@ -10,7 +10,8 @@ pub fn inherit_nothing() {
     mask.add(Signal::SIGXFSZ);
     // Neither can fail for these arguments, and without them the work still gets done.
     let _old_mask = mask.thread_set_mask();
-    let _old_umask = rustix::process::umask(Mode::from_raw_mode(0o077));
+    // Directories made in the container's root file system must stay passable for its users.
+    let _old_umask = rustix::process::umask(Mode::from_raw_mode(0o022));
     if crate::sys::close_from(3).is_err() {
         // Before Linux 5.9; what was leaked stays open, but every child gets only what it is given.
         log::debug!("cannot close inherited descriptors");

@@ -8,7 +8,7 @@ use std::path::Path;
 use pathrs::RootRef;
 use serde::Serialize;
 
-use crate::command::say;
+use crate::command::{say, say_json};
 use crate::error::{Error, ErrorKind, ExitCode, Result, Tried};
 use crate::host;
 use crate::image::lock::LockedImage;
@@ -61,8 +61,7 @@ pub fn check(dir: &Path, json: bool, admin: &Admin, out: &mut impl Write) -> Res
 
 fn report(findings: &[Finding], json: bool, out: &mut impl Write) -> Result<()> {
     if json {
-        let text = serde_json::to_string_pretty(findings).map_err(std::io::Error::other);
-        return say(out, format_args!("{}", text.tried(|| "cannot write the result")?));
+        return say_json(out, &findings);
     }
     for Finding { ok, subject, text } in findings {
         say(out, format_args!("{} {subject}: {text}", if *ok { "ok     " } else { "PROBLEM" }))?;
@@ -137,10 +136,10 @@ fn image(plan: &Plan) -> Result<String> {
         return Ok(format!("is in use by a container, through {}", device.path().display()));
     }
     match inspect(image.file()).tried(|| "cannot read it")? {
-        Condition::Ext4 { ours: true, dirty: false } | Condition::Blank => {
+        Condition::Ext4 { ours: true, dirty: false, .. } | Condition::Blank => {
             Ok("was left by an earlier run; its dumps are harvested first, then it is made anew".into())
         }
-        Condition::Ext4 { ours: true, dirty: true } => {
+        Condition::Ext4 { ours: true, dirty: true, .. } => {
             tool::find("e2fsck", "e2fsprogs")?;
             Ok("was in use when the power went; it is repaired and harvested first, then made anew".into())
         }

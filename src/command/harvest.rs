@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::path::Path;
 
-use crate::command::say;
-use crate::error::{Error, ErrorKind, Result, Tried};
-use crate::harvest::{Fate, Harvest, Job, Owner};
+use crate::command::{say, say_json};
+use crate::error::{Error, ErrorKind, Result};
+use crate::harvest::{Fate, Harvest, IfMounted, Job, Owner};
 use crate::log::escape;
 use crate::settings::admin::Admin;
 
@@ -20,14 +20,13 @@ pub fn harvest(
     admin: &Admin,
     out: &mut impl Write,
 ) -> Result<()> {
-    let job = Job { destination, owner: Owner::default(), admin };
+    let job = Job { destination, owner: Owner::default(), admin, if_mounted: IfMounted::Read };
     let harvest = crate::harvest::harvest(image, job)?;
     if harvest.image == Fate::Absent {
         return Err(Error::new(ErrorKind::Input, format!("there is no image {}", image.display())));
     }
     if json {
-        let text = serde_json::to_string_pretty(&harvest).map_err(std::io::Error::other);
-        return say(out, format_args!("{}", text.tried(|| "cannot write the result")?));
+        return say_json(out, &harvest);
     }
     tell(&harvest, image, out)
 }

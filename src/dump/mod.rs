@@ -7,7 +7,7 @@
 //! - [`minidump`], [`streams`]: the format: header, directory, lists.
 //! - [`records`], [`contents`]: what is in it: threads, modules, the crash, texts.
 //! - [`build`]: what identifies the build of a program or library.
-//! - [`completeness`]: whether everything that a dump points at is there.
+//! - [`mod@completeness`]: whether everything that a dump points at is there.
 //! - [`signal`]: the names of Linux signals and their codes.
 //! - [`report`]: what a person wants to know of a crash.
 //! - [`text`]: a report in words, on one line or on several.

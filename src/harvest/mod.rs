@@ -12,7 +12,6 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result, Tried};
-use crate::image::files::ImageFiles;
 use crate::image::kernel::Mounted;
 use crate::image::lock::LockedImage;
 use crate::image::loopback::LoopDevice;
@@ -37,6 +36,19 @@ pub struct Job<'a> {
     pub owner: Owner<'a>,
     /// The administrator's settings.
     pub admin: &'a Admin,
+    /// What to do with an image that is mounted.
+    pub if_mounted: IfMounted,
+}
+
+/// What to do with an image that is still mounted after a moment's waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfMounted {
+    /// Leave it alone: another container may be using it.
+    Leave,
+    /// Read it and keep it: somebody wants to see the dumps of a container that runs.
+    Read,
+    /// Read it and remove it: its container is gone, and something else pins the mount.
+    Finish,
 }
 
 /// A dump that is safe on the host.
@@ -102,12 +114,16 @@ pub fn harvest(image: &Path, job: Job<'_>) -> Result<Harvest> {
 /// As [`harvest`].
 pub fn harvest_locked(image: &LockedImage, job: Job<'_>) -> Result<Harvest> {
     let within = |e: Error| e.within(format!("cannot harvest {}", image.path().display()));
-    let pinned = LoopDevice::of_after(image.file(), DETACH_PATIENCE).map_err(within)?;
+    let patience = if job.if_mounted == IfMounted::Read { Duration::ZERO } else { DETACH_PATIENCE };
+    let pinned = LoopDevice::of_after(image.file(), patience).map_err(within)?;
+    if let (Some(device), IfMounted::Leave) = (&pinned, job.if_mounted) {
+        return Err(in_use(image, device));
+    }
     let is_pinned = pinned.is_some();
     let condition = inspect(image.file()).tried(|| format!("cannot read {}", image.path().display()))?;
     let (harvest, ours) = match (condition, pinned) {
         (Condition::Blank, None) => (take::Taken::default(), true),
-        (Condition::Ext4 { ours, dirty }, pinned) => {
+        (Condition::Ext4 { ours, dirty, .. }, pinned) => {
             (read(image, job, (ours, dirty), pinned).map_err(within)?, ours)
         }
         (Condition::Blank | Condition::Unknown, _) => {
@@ -119,14 +135,27 @@ pub fn harvest_locked(image: &LockedImage, job: Job<'_>) -> Result<Harvest> {
         }
     };
     // A container that is not quite gone may still be writing the dump that looks cut.
-    let unfinished = is_pinned && harvest.dumps.iter().any(|dump| dump.truncated.is_some());
-    let fate = if ours && !unfinished {
+    let unfinished = harvest.dumps.iter().any(|dump| dump.truncated.is_some());
+    let finished = !is_pinned || (job.if_mounted == IfMounted::Finish && !unfinished);
+    let fate = if ours && finished {
         image.remove()?;
         Fate::Removed
     } else {
         Fate::Kept
     };
     Ok(Harvest { dumps: harvest.dumps, skipped: harvest.skipped, image: fate })
+}
+
+/// The error about an image that somebody else is using.
+#[must_use]
+pub fn in_use(image: &LockedImage, device: &LoopDevice) -> Error {
+    let what = format!(
+        "the image {} is in use: it is attached to {}",
+        image.path().display(),
+        device.path().display()
+    );
+    Error::new(ErrorKind::Busy, what)
+        .advise("give every container an image of its own, or wait until the other one is deleted")
 }
 
 /// Reads the image in the way that fits its condition, and publishes what is in it.
@@ -145,26 +174,38 @@ fn read(
         );
         return take::take(&mut Mounted::open_pinned(device)?, job, budget);
     }
-    let mut replay = false;
+    if dirty && !ours {
+        let what = format!("the foreign image {} was not cleanly unmounted", image.path().display());
+        return Err(Error::new(ErrorKind::Corrupt, what).advise("run e2fsck -p on it first"));
+    }
     if dirty {
-        if !ours {
-            let what = format!("the foreign image {} was not cleanly unmounted", image.path().display());
-            return Err(Error::new(ErrorKind::Corrupt, what).advise("run e2fsck -p on it first"));
-        }
         match repair(image) {
             // The kernel can replay a journal too.
-            Err(error) if error.kind() == ErrorKind::Unsupported => replay = true,
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                log::warn!("{}; the kernel is asked to read it", error.report());
+                return take::take(&mut Mounted::open(image.file(), image.path(), true)?, job, budget);
+            }
             other => other?,
         }
     }
-    if !replay {
-        match UserSpace::open(image.file()).and_then(|mut fs| take::take(&mut fs, job, budget)) {
-            Err(error) if error.kind() == ErrorKind::Corrupt => {
-                log::warn!("{}; the kernel is asked to read it", error.report());
-            }
-            other => return other,
+    match read_clean(image, job, budget) {
+        // Damaged without having been noticed: repaired once, unless it is somebody else's.
+        Err(error) if error.kind() == ErrorKind::Corrupt && ours && !dirty => {
+            log::warn!("{}; it is repaired first", error.report());
+            repair(image)?;
+            read_clean(image, job, budget)
         }
+        other => other,
     }
-    let mut mounted: Box<dyn ImageFiles> = Box::new(Mounted::open(image.file(), image.path(), replay)?);
-    take::take(mounted.as_mut(), job, budget)
+}
+
+/// Reads a cleanly unmounted image in user space, or, if that cannot understand it, through the kernel.
+fn read_clean(image: &LockedImage, job: Job<'_>, budget: u64) -> Result<take::Taken> {
+    match UserSpace::open(image.file()).and_then(|mut fs| take::take(&mut fs, job, budget)) {
+        Err(error) if error.kind() == ErrorKind::Corrupt => {
+            log::warn!("{}; the kernel is asked to read it", error.report());
+            take::take(&mut Mounted::open(image.file(), image.path(), false)?, job, budget)
+        }
+        other => other,
+    }
 }

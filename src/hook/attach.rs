@@ -18,7 +18,7 @@ use sys_mount::{Mount, MountFlags};
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::hook::container::Container;
 use crate::image::loopback::LoopDevice;
-use crate::image::mount::{Detached, WRITABLE_OPTIONS};
+use crate::image::mount::{Detached, Writable};
 
 /// A file system that is ready to be put into a container.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(super) enum Source {
     /// Mounted, in no namespace.
     Detached(Detached),
     /// Only attached to its device: before Linux 5.2 mounting and placing it are one step.
-    Device,
+    Device(Writable),
 }
 
 /// What goes where.
@@ -83,8 +83,8 @@ fn attach_one(root: &OwnedFd, item: &Item<'_>, container: &Container) -> Result<
             move_mount(detached.fd(), "", &target, "", flags)
                 .tried(|| format!("cannot mount on {} in the container", item.target.display()))
         }
-        Source::Device => {
-            mount_device(item, &target)?;
+        Source::Device(writable) => {
+            mount_device(item, *writable, &target)?;
             let mounted = resolve(root, item.target).map_err(|e| cannot_find(item.target, e))?;
             own(&reopen(&mounted)?, container.owner.outside)
         }
@@ -170,12 +170,14 @@ fn kind_name(kind: rustix::fs::FileType) -> &'static str {
 }
 
 /// Mounts the device of an item on `target` with mount(2).
-fn mount_device(item: &Item<'_>, target: &OwnedFd) -> Result<()> {
-    let options: Vec<String> = WRITABLE_OPTIONS
+fn mount_device(item: &Item<'_>, writable: Writable, target: &OwnedFd) -> Result<()> {
+    let options: Vec<String> = writable
+        .options
         .iter()
         .map(|(key, value)| value.map_or_else(|| (*key).to_owned(), |value| format!("{key}={value}")))
         .collect();
-    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::NOATIME;
+    let mut flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::NOATIME;
+    flags.set(MountFlags::SYNCHRONOUS, writable.sync);
     let onto = format!("/proc/thread-self/fd/{}", target.as_raw_fd());
     Mount::builder()
         .fstype("ext4")

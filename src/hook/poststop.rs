@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::mount::{UnmountFlags, unmount};
 
-use crate::error::{Error, Result};
-use crate::harvest::{Job, Owner, harvest};
+use crate::error::{Error, ErrorKind, Result};
+use crate::harvest::{Harvest, IfMounted, Job, Owner, harvest};
 use crate::hook::record::Record;
 use crate::hook::{Options, plans};
 use crate::image::loopback::LoopDevice;
@@ -22,22 +22,45 @@ use crate::settings::admin::Admin;
 /// Only when the configuration is wrong. A harvest that fails is logged; the image stays, and the next start or
 /// `sweep` tries again.
 pub fn poststop(options: &Options, state: &State, dir: &Path, admin: &Admin) -> Result<()> {
-    let (paths, app_state) = what(options, state, dir, admin)?;
-    let owner = Owner { container: Some(&state.id), app_state: app_state.as_deref() };
+    let gone = what(options, state, dir, admin)?;
+    let owner = Owner { container: Some(&state.id), app_state: gone.app_state.as_deref() };
     let mut failures = 0_u32;
-    for plan in &paths {
-        if let Err(error) = one(plan, owner, admin) {
-            log::error!("container {}: {}; the image is kept for the next harvest", state.id, error.report());
-            failures += 1;
+    for plan in &gone.paths {
+        let job = Job { destination: &plan.host_destination, owner, admin, if_mounted: gone.if_mounted };
+        match one(plan, job) {
+            Ok(_) => {}
+            // runc runs poststop for a container that was refused because another one has the image.
+            Err(error) if gone.if_mounted == IfMounted::Leave && error.kind() == ErrorKind::Busy => {
+                log::info!("container {}: nothing to harvest: {}", state.id, error.report());
+            }
+            Err(error) => {
+                log::error!(
+                    "container {}: {}; the image is kept for the next harvest",
+                    state.id,
+                    error.report()
+                );
+                failures += 1;
+            }
         }
     }
     if failures == 0 { Record::remove(&admin.state_dir, &state.id, dir) } else { Ok(()) }
 }
 
-/// What to harvest for the container, and the state of its app.
-fn what(options: &Options, state: &State, dir: &Path, admin: &Admin) -> Result<(Vec<Plan>, Option<String>)> {
+/// What a container has left.
+struct Gone {
+    paths: Vec<Plan>,
+    app_state: Option<String>,
+    if_mounted: IfMounted,
+}
+
+/// What to harvest for the container.
+fn what(options: &Options, state: &State, dir: &Path, admin: &Admin) -> Result<Gone> {
     match Record::read(&admin.state_dir, &state.id, dir) {
-        Ok(Some(record)) => return Ok((record.paths, record.app_state)),
+        Ok(Some(record)) => {
+            // Somebody may call us for a container that runs.
+            let if_mounted = if record.is_alive() { IfMounted::Leave } else { IfMounted::Finish };
+            return Ok(Gone { paths: record.paths, app_state: record.app_state, if_mounted });
+        }
         Ok(None) => {}
         Err(error) => log::warn!("container {}: {}", state.id, error.report()),
     }
@@ -45,18 +68,22 @@ fn what(options: &Options, state: &State, dir: &Path, admin: &Admin) -> Result<(
     let bundle = Bundle::load(dir);
     let plans = plans(options, state, bundle.as_ref().ok(), admin)?;
     if let (None, Err(error)) = (&plans, bundle) {
-        // Nothing was prepared here, or it was before a reboot: `sweep` knows the images. Failing would keep youki
-        // from ever deleting the container.
+        // Nothing was prepared here, or it was before a reboot. Failing would keep youki from ever deleting it.
         log::warn!("container {}: nothing to harvest: {}", state.id, error.report());
     }
-    Ok((plans.map(|plans| plans.paths).unwrap_or_default(), state.app_state().map(str::to_owned)))
+    let paths = plans.map(|plans| plans.paths).unwrap_or_default();
+    // Without a record the image may be another container's.
+    Ok(Gone { paths, app_state: state.app_state().map(str::to_owned), if_mounted: IfMounted::Leave })
 }
 
-fn one(plan: &Plan, owner: Owner<'_>, admin: &Admin) -> Result<()> {
-    for error in unmount_on_host(plan) {
-        log::warn!("{}", error.report());
+/// Harvests the image of one plan of a container that is gone.
+pub(super) fn one(plan: &Plan, job: Job<'_>) -> Result<Harvest> {
+    if job.if_mounted == IfMounted::Finish {
+        for error in unmount_on_host(plan) {
+            log::warn!("{}", error.report());
+        }
     }
-    harvest(&plan.image, Job { destination: &plan.host_destination, owner, admin }).map(drop)
+    harvest(&plan.image, job)
 }
 
 /// Unmounts the image where a container without a mount namespace of its own has left it on the host.

@@ -1,17 +1,21 @@
 //! prestart: an image is made and mounted, and put into the container as its minidump directory.
 
+use std::fs::File;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, ErrorKind, Result, Tried};
-use crate::harvest::{self, Fate, Job};
+use crate::harvest::{self, Fate, IfMounted, Job};
 use crate::hook::attach::{Item, Source, attach, own};
 use crate::hook::container::Container;
-use crate::hook::record::Record;
+use crate::hook::record::{Record, start_time};
 use crate::image::create::NewImage;
+use crate::image::identity::Identity;
+use crate::image::known;
 use crate::image::lock::LockedImage;
 use crate::image::loopback::LoopDevice;
-use crate::image::mount::{Access, Detached, is_too_old};
+use crate::image::mount::{Access, Detached, Writable, is_too_old};
 use crate::image::repair::set_aside;
 use crate::image::superblock::{Condition, inspect};
 use crate::oci::bundle::Bundle;
@@ -80,7 +84,7 @@ fn try_prepare(state: &State, plans: &Plans, bundle: &Bundle, admin: &Admin) -> 
         }
     }
     // Before the mounts: if we are killed in between, somebody still finds the images.
-    write_record(&start, &all);
+    write_record(&start, pid, &all);
     place(&start, all, plans.required)
 }
 
@@ -140,16 +144,30 @@ fn ready<'a>(plan: &'a Plan, start: &Start<'_>) -> Result<Ready<'a>> {
     match leftover(plan, start)? {
         Some(old) => {
             let device = LoopDevice::attach(old.file(), &plan.image, false)?;
-            let source = mount(&device, start.container)?;
+            let source = mount(&device, writable(old.file(), plan)?, start.container)?;
             Ok(Ready { plan, source, device, old: Some(old) })
         }
         None => {
             let image = NewImage::make(plan)?;
+            introduce(image.file(), plan, start);
             let device = LoopDevice::attach(image.file(), &plan.image, false)?;
-            let source = mount(&device, start.container)?;
+            let source = mount(&device, writable(image.file(), plan)?, start.container)?;
             image.publish()?;
             Ok(Ready { plan, source, device, old: None })
         }
+    }
+}
+
+/// Makes sure that `sweep` finds a new image and knows whose it is, also after a reboot. A container must not fail for
+/// want of it.
+fn introduce(image: &File, plan: &Plan, start: &Start<'_>) {
+    let destination = Some(plan.host_destination.clone());
+    Identity { container: Some(start.state.id.clone()), destination }.write(image);
+    let dir = plan.image.parent().unwrap_or(Path::new("/"));
+    if dir != start.admin.image_dir
+        && let Err(error) = known::remember(&start.admin.known_dirs, dir)
+    {
+        log::warn!("container {}: {}", start.state.id, error.report());
     }
 }
 
@@ -157,13 +175,7 @@ fn ready<'a>(plan: &'a Plan, start: &Start<'_>) -> Result<Ready<'a>> {
 fn leftover(plan: &Plan, start: &Start<'_>) -> Result<Option<LockedImage>> {
     let Some(image) = LockedImage::open(&plan.image, harvest::LOCK_PATIENCE)? else { return Ok(None) };
     if let Some(device) = LoopDevice::of_after(image.file(), DETACH_PATIENCE)? {
-        let what = format!(
-            "the image {} is in use: it is attached to {}",
-            plan.image.display(),
-            device.path().display()
-        );
-        return Err(Error::new(ErrorKind::Busy, what)
-            .advise("give every container an image of its own, or wait until the other one is deleted"));
+        return Err(harvest::in_use(&image, &device));
     }
     let condition = inspect(image.file()).tried(|| format!("cannot read {}", plan.image.display()))?;
     if matches!(condition, Condition::Unknown | Condition::Ext4 { ours: false, .. }) {
@@ -174,7 +186,8 @@ fn leftover(plan: &Plan, start: &Start<'_>) -> Result<Option<LockedImage>> {
         )));
     }
     let owner = start.state.owner();
-    let job = Job { destination: &plan.host_destination, owner, admin: start.admin };
+    let if_mounted = IfMounted::Leave;
+    let job = Job { destination: &plan.host_destination, owner, admin: start.admin, if_mounted };
     match harvest::harvest_locked(&image, job) {
         Ok(harvest) if harvest.image == Fate::Removed => Ok(None),
         Ok(_) => Ok(Some(image)),
@@ -194,21 +207,24 @@ fn leftover(plan: &Plan, start: &Start<'_>) -> Result<Option<LockedImage>> {
     }
 }
 
+/// The mount options that fit the image.
+fn writable(image: &File, plan: &Plan) -> Result<Writable> {
+    let condition = inspect(image).tried(|| format!("cannot read the image {}", plan.image.display()))?;
+    Ok(Writable::new(matches!(condition, Condition::Ext4 { journal: true, .. })))
+}
+
 /// Mounts a device for the container and makes it writable for the container's user.
-fn mount(device: &LoopDevice, container: &Container) -> Result<Source> {
-    let detached = match Detached::mount(device, Access::Container) {
-        Err(error) if is_too_old(&error) => return Ok(Source::Device),
+fn mount(device: &LoopDevice, writable: Writable, container: &Container) -> Result<Source> {
+    let detached = match Detached::mount(device, Access::Container(writable)) {
+        Err(error) if is_too_old(&error) => return Ok(Source::Device(writable)),
         other => other?,
     };
     let root = detached.root()?;
-    let Some(user_namespace) = &container.user_namespace else {
-        own(&root, container.owner.inside)?;
-        return Ok(Source::Detached(detached));
-    };
-    // With an idmapped mount the image holds the container's own ids, and every user inside can write.
     own(&root, container.owner.inside)?;
-    use std::os::fd::AsFd;
-    if let Err(error) = sys::mount_idmap(detached.fd().as_fd(), user_namespace.as_fd()) {
+    // With an idmapped mount the image holds the container's own ids, and every user inside can write.
+    if let Some(user_namespace) = &container.user_namespace
+        && let Err(error) = sys::mount_idmap(detached.fd().as_fd(), user_namespace.as_fd())
+    {
         log::debug!("no idmapped mount ({error}): the image is given to the mapped user");
         own(&root, container.owner.outside)?;
     }
@@ -216,12 +232,13 @@ fn mount(device: &LoopDevice, container: &Container) -> Result<Source> {
 }
 
 /// The record is for `poststop` without a bundle and for `sweep`. A container must not fail for want of it.
-fn write_record(start: &Start<'_>, all: &[Ready<'_>]) {
+fn write_record(start: &Start<'_>, pid: i32, all: &[Ready<'_>]) {
     let prepared = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let record = Record {
         id: start.state.id.clone(),
         bundle: start.bundle.dir().to_owned(),
         app_state: start.state.app_state().map(str::to_owned),
+        init: (pid, start_time(pid).unwrap_or(0)),
         prepared,
         paths: all.iter().map(|ready| ready.plan.clone()).collect(),
     };

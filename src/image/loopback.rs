@@ -1,7 +1,7 @@
 //! Loop devices (loop(4)): finding the one behind an image, attaching an image to a free one.
 
 use std::fs::File;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -38,6 +38,8 @@ impl LoopDevice {
 
     /// Attaches `image` to a free device. `name` is what `losetup` shows.
     ///
+    /// The device keeps the open file it is given, and with it every lock on it (flock(2)), so it gets one of its own.
+    ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] without loop devices, [`ErrorKind::Busy`] when others take every free one first.
     pub fn attach(image: &File, name: &Path, read_only: bool) -> Result<Self> {
@@ -46,6 +48,12 @@ impl LoopDevice {
                 .caused_by(error)
                 .advise("load the kernel module loop (modprobe loop), and run as root")
         })?;
+        let again = format!("/proc/self/fd/{}", image.as_raw_fd());
+        let image = &File::options()
+            .read(true)
+            .write(!read_only)
+            .open(&again)
+            .tried(|| format!("cannot open {} again by {again}", name.display()))?;
         let flags = sys::LOOP_AUTOCLEAR | if read_only { sys::LOOP_READ_ONLY } else { 0 };
         let label = name.as_os_str().as_encoded_bytes();
         for attempt in 0..TRIES {
@@ -66,6 +74,25 @@ impl LoopDevice {
             }
         }
         Err(Error::new(ErrorKind::Busy, format!("every free loop device was taken by others, {TRIES} times")))
+    }
+
+    /// Detaches the device, at once or when whoever has it mounted is done.
+    ///
+    /// # Errors
+    /// The kernel's.
+    #[cfg(feature = "old-kernels")]
+    pub fn detach(&self) -> Result<()> {
+        let what = || format!("cannot detach {}", self.path.display());
+        loopdev::LoopDevice::open(&self.path).and_then(|device| device.detach()).tried(what)
+    }
+
+    /// Without support for old kernels, every device detaches by itself.
+    ///
+    /// # Errors
+    /// None.
+    #[cfg(not(feature = "old-kernels"))]
+    pub fn detach(&self) -> Result<()> {
+        Ok(())
     }
 
     /// The device that `image` is attached to, if any, found by device and inode number, not by name.
@@ -122,7 +149,7 @@ impl LoopDevice {
 /// Attaching on kernels before 5.8, in two steps.
 #[cfg(feature = "old-kernels")]
 mod old {
-    use super::{Duration, Error, ErrorKind, File, LoopDevice, Result, TRIES, Tried};
+    use super::{AsRawFd, Duration, Error, ErrorKind, File, LoopDevice, Result, TRIES, Tried};
 
     pub(super) fn attach(image: &File, read_only: bool) -> Result<LoopDevice> {
         let control = loopdev::LoopControl::open().tried(|| "cannot open /dev/loop-control")?;
@@ -130,12 +157,7 @@ mod old {
             let device = control.next_free().tried(|| "cannot find a free loop device")?;
             let path =
                 device.path().ok_or_else(|| Error::new(ErrorKind::System, "a loop device has no path"))?;
-            match device
-                .with()
-                .read_only(read_only)
-                .autoclear(true)
-                .attach_fd(std::os::fd::AsRawFd::as_raw_fd(image))
-            {
+            match device.with().read_only(read_only).autoclear(true).attach_fd(image.as_raw_fd()) {
                 Ok(()) => {
                     // Opened before `device` is closed: the last close detaches.
                     let file = File::options().read(true).write(!read_only).open(&path);

@@ -8,7 +8,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 
-use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::error::{Error, ErrorKind, Result, Tried, Unreadable};
 use crate::image::loopback::LoopDevice;
 
 /// What the container may not do on its minidump directory: the seed's fixed flags 14.
@@ -19,16 +19,37 @@ pub const HARDENED: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID
 /// `MOUNT_ATTR_NOSYMFOLLOW`, since Linux 5.14.
 const NOSYMFOLLOW: MountAttrFlags = MountAttrFlags::from_bits_retain(0x0020_0000);
 
-/// The options of a writable mount. An error never panics the host, whatever the superblock says, and a dump is on the
-/// disk a second after it was written: without delayed allocation its data goes out with the next commit.
-pub const WRITABLE_OPTIONS: [(&str, Option<&str>); 3] =
-    [("errors", Some("remount-ro")), ("commit", Some("1")), ("nodelalloc", None)];
+/// The options of a mount into which a container writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Writable {
+    /// ext4's own options.
+    pub options: &'static [(&'static str, Option<&'static str>)],
+    /// Whether every write waits for the disk (`MS_SYNCHRONOUS`, mount(2)).
+    pub sync: bool,
+}
+
+impl Writable {
+    /// An error never panics the host, whatever the superblock says, and a dump is on the disk a second after it was
+    /// written: without delayed allocation its data goes out with the next commit. An image too small for a journal
+    /// has no commits; there, every write waits.
+    #[must_use]
+    pub fn new(journal: bool) -> Self {
+        if journal {
+            Self {
+                options: &[("errors", Some("remount-ro")), ("commit", Some("1")), ("nodelalloc", None)],
+                sync: false,
+            }
+        } else {
+            Self { options: &[("errors", Some("remount-ro"))], sync: true }
+        }
+    }
+}
 
 /// How an image is to be mounted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// For a container that writes its dumps.
-    Container,
+    Container(Writable),
     /// To read an image that nobody has mounted.
     Harvest,
     /// To read an image that is still mounted elsewhere: through the same device, so through the same superblock.
@@ -47,15 +68,25 @@ impl Detached {
     /// # Errors
     /// [`ErrorKind::Unsupported`] on kernels before 5.2; else the kernel's, with what ext4 said.
     pub fn mount(device: &LoopDevice, access: Access) -> Result<Self> {
-        match try_mount(device, access, attributes(access)) {
+        let attributes = attributes(access);
+        let mounted = match try_mount(device, access, attributes) {
             // NOSYMFOLLOW is unknown before 5.14. The harvest never follows links anyway.
-            Err(Errno::INVAL) if access != Access::Container => {
-                try_mount(device, access, attributes(access) - NOSYMFOLLOW)
+            Err((Errno::INVAL, _)) if attributes.contains(NOSYMFOLLOW) => {
+                try_mount(device, access, attributes - NOSYMFOLLOW)
             }
             other => other,
+        };
+        match mounted {
+            Ok(fd) => Ok(Self { fd }),
+            Err((errno, words)) => {
+                let words = if words.is_empty() { words } else { format!(" ({words})") };
+                let what = || format!("cannot mount {}{words}", device.path().display());
+                match access {
+                    Access::Container(_) => Err(errno).tried(what),
+                    Access::Harvest | Access::HarvestPinned => Err(errno).unreadable(what),
+                }
+            }
         }
-        .map(|fd| Self { fd })
-        .tried(|| format!("cannot mount {}", device.path().display()))
     }
 
     /// The root directory, opened for reading.
@@ -77,13 +108,24 @@ impl Detached {
 
 fn attributes(access: Access) -> MountAttrFlags {
     match access {
-        Access::Container => HARDENED | MountAttrFlags::MOUNT_ATTR_NOATIME,
+        Access::Container(_) => HARDENED | MountAttrFlags::MOUNT_ATTR_NOATIME,
         Access::Harvest | Access::HarvestPinned => HARDENED | MountAttrFlags::MOUNT_ATTR_RDONLY | NOSYMFOLLOW,
     }
 }
 
-fn try_mount(device: &LoopDevice, access: Access, attributes: MountAttrFlags) -> rustix::io::Result<OwnedFd> {
-    let context = rustix::mount::fsopen("ext4", FsOpenFlags::FSOPEN_CLOEXEC)?;
+/// Mounts; a failure comes with what the file system said.
+fn try_mount(
+    device: &LoopDevice,
+    access: Access,
+    attributes: MountAttrFlags,
+) -> std::result::Result<OwnedFd, (Errno, String)> {
+    let silent = |errno| (errno, String::new());
+    let context = rustix::mount::fsopen("ext4", FsOpenFlags::FSOPEN_CLOEXEC).map_err(silent)?;
+    configure(&context, device, access).map_err(|errno| (errno, last_words(&context)))?;
+    rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes).map_err(silent)
+}
+
+fn configure(context: &OwnedFd, device: &LoopDevice, access: Access) -> rustix::io::Result<()> {
     rustix::mount::fsconfig_set_string(context.as_fd(), "source", device.path())?;
     match access {
         // A superblock that is mounted already keeps its options.
@@ -92,17 +134,27 @@ fn try_mount(device: &LoopDevice, access: Access, attributes: MountAttrFlags) ->
             rustix::mount::fsconfig_set_flag(context.as_fd(), "ro")?;
             rustix::mount::fsconfig_set_string(context.as_fd(), "errors", "continue")?;
         }
-        Access::Container => {
-            for (key, value) in WRITABLE_OPTIONS {
+        Access::Container(writable) => {
+            for (key, value) in writable.options {
                 match value {
-                    Some(value) => rustix::mount::fsconfig_set_string(context.as_fd(), key, value)?,
-                    None => rustix::mount::fsconfig_set_flag(context.as_fd(), key)?,
+                    Some(value) => rustix::mount::fsconfig_set_string(context.as_fd(), *key, *value)?,
+                    None => rustix::mount::fsconfig_set_flag(context.as_fd(), *key)?,
                 }
+            }
+            if writable.sync {
+                rustix::mount::fsconfig_set_flag(context.as_fd(), "sync")?;
             }
         }
     }
-    rustix::mount::fsconfig_create(context.as_fd())?;
-    rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+    rustix::mount::fsconfig_create(context.as_fd())
+}
+
+/// What the file system says about a failed configuration: the first message in the context's log (fsopen(2)).
+fn last_words(context: &OwnedFd) -> String {
+    let mut message = [0; 256];
+    let length = rustix::io::read(context, &mut message).unwrap_or(0);
+    let text = String::from_utf8_lossy(message.get(..length).unwrap_or_default()).into_owned();
+    text.trim_start_matches("e ").trim().to_owned()
 }
 
 /// Whether an error says that this kernel has no detached mounts (before 5.2).

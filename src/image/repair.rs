@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const REPAIRED: i32 = 1 | 2;
 
 /// Brings a dirty image into a state that can be read: replays the journal, repairs what is safe to repair. When that
-/// is not enough, a copy is set aside first (see [`aside`]) and everything is repaired.
+/// is not enough, a copy is set aside first and everything is repaired.
 ///
 /// # Errors
 /// [`ErrorKind::Unsupported`] without `e2fsck`, [`ErrorKind::Corrupt`] when it gave up. The image is kept as it is.
@@ -49,7 +49,7 @@ pub fn repair(image: &LockedImage) -> Result<()> {
 /// Moves an image that is of no use out of the way.
 ///
 /// # Errors
-/// As [`aside`], and the kernel's.
+/// [`ErrorKind::Corrupt`] when there are too many set aside already; else the kernel's.
 pub fn set_aside(image: &LockedImage) -> Result<PathBuf> {
     use crate::error::Tried;
 
@@ -64,6 +64,12 @@ fn e2fsck(image: &LockedImage, mode: &str) -> Result<tool::Outcome> {
     let environment = [("E2FSCK_CONFIG", "/dev/null"), ("LC_ALL", "C")];
     tool::run("e2fsck", &arguments, &environment, image.file(), PATIENCE)
         .map_err(|e| e.within(format!("the image {}", image.path().display())))
+}
+
+/// Whether a file was set aside by [`repair`] or [`set_aside`], for people to look at.
+#[must_use]
+pub fn is_set_aside(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.to_string_lossy().starts_with("damaged"))
 }
 
 /// A free name beside the image for something damaged. There are four of them: a device that breaks its images at

@@ -12,6 +12,8 @@ const OFFSET: u64 = 1024;
 const MAGIC: u16 = 0xEF53;
 /// `s_state`: cleanly unmounted, no errors seen.
 const STATE_CLEAN: u16 = 1;
+/// `s_feature_compat`: there is a journal.
+const COMPAT_HAS_JOURNAL: u32 = 4;
 /// `s_feature_incompat`: the journal must be replayed.
 const INCOMPAT_RECOVER: u32 = 4;
 
@@ -24,6 +26,8 @@ pub enum Condition {
         ours: bool,
         /// Whether it was in use when the power went, or the kernel found errors in it.
         dirty: bool,
+        /// Whether it has a journal; the smallest images have no room for one.
+        journal: bool,
     },
     /// Nothing was ever written to it: every byte is zero, or there is none.
     Blank,
@@ -47,7 +51,8 @@ pub fn inspect(file: &File) -> io::Result<Condition> {
         return Ok(if is_blank(file)? { Condition::Blank } else { Condition::Unknown });
     }
     let dirty = field16(&block, 0x3A) != STATE_CLEAN || field32(&block, 0x60) & INCOMPAT_RECOVER != 0;
-    Ok(Condition::Ext4 { ours: label(&block) == LABEL.as_bytes(), dirty })
+    let journal = field32(&block, 0x5C) & COMPAT_HAS_JOURNAL != 0;
+    Ok(Condition::Ext4 { ours: label(&block) == LABEL.as_bytes(), dirty, journal })
 }
 
 fn field16(block: &[u8; 256], at: usize) -> u16 {

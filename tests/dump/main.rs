@@ -5,12 +5,14 @@
 mod agree;
 mod allocations;
 mod build;
-mod container;
-#[path = "../support/crasher.rs"]
-mod crasher;
 mod crashes;
 mod damage;
 mod hostile;
 mod missing;
+#[path = "../support/programs.rs"]
+mod programs;
 mod samples;
 mod verb;
+#[allow(dead_code, reason = "the world is that of the hook's tests")]
+#[path = "../support/world.rs"]
+mod world;

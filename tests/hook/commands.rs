@@ -1,0 +1,203 @@
+//! The commands for people.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::images::{dump_bytes, image};
+use crate::world::{RUNTIMES, World};
+
+const UNKNOWN: &str = "{\n\t\"ociVersion\": \"1.0.2\",\n\t\"x-vendor\": {\n\t\t\"limit\": 18446744073709551615,\n\t\t\"half\": 0.5\n\t},\n\t\"rdkPlugins\": {\n\t\t\"networking\": {\n\t\t\t\"required\": false\n\t\t}\n\t}\n}\n";
+
+#[test]
+fn add_registers_twice_the_same_and_remove_restores_the_file() {
+    let world = World::new("crun");
+    let dir = world.path("b");
+    fs::create_dir(&dir).unwrap();
+    let config = dir.join("config.json");
+    fs::write(&config, UNKNOWN).unwrap();
+    let words = [
+        "add",
+        dir.to_str().unwrap(),
+        "--container-source",
+        "/opt/minidumps",
+        "--host-destination",
+        "/opt/dumps",
+    ];
+    world.hook(&words).expect(0);
+    let once = fs::read_to_string(&config).unwrap();
+    let value: Value = serde_json::from_str(&once).unwrap();
+    let program = crate::world::hook_program();
+    for stage in ["prestart", "poststop"] {
+        assert_eq!(value["hooks"][stage][0]["path"], json!(program));
+    }
+    let entry = &value["rdkPlugins"]["minidump"]["data"]["paths"][0];
+    assert_eq!(entry["hostDestination"], "/opt/dumps");
+    assert!(
+        entry["image"].as_str().unwrap().starts_with(world.path("images/b-").to_str().unwrap()),
+        "{entry}"
+    );
+    assert!(once.contains("18446744073709551615") && once.contains("\n\t\"x-vendor\""), "{once}");
+    let run = world.hook(&words).expect(0);
+    assert!(run.stdout().contains("nothing to change"), "{}", run.story());
+    assert_eq!(fs::read_to_string(&config).unwrap(), once);
+    // Other values change the entry, not their number.
+    let more =
+        [&words[..], &["--image", "/data/i.img", "--imgsize", "1048576", "--required", "false"]].concat();
+    world.hook(&more).expect(0);
+    let value: Value = serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
+    assert_eq!(
+        value["rdkPlugins"]["minidump"],
+        json!({"required": false, "data": {"paths": [{"image": "/data/i.img",
+        "containerSource": "/opt/minidumps", "hostDestination": "/opt/dumps", "imgsize": 1_048_576}]}})
+    );
+    world.hook(&["remove", dir.to_str().unwrap()]).expect(0);
+    assert_eq!(fs::read_to_string(&config).unwrap(), UNKNOWN);
+    let run = world.hook(&["remove", dir.to_str().unwrap()]).expect(0);
+    assert!(run.stdout().contains("nothing to remove"), "{}", run.story());
+    assert_eq!(crate::world::files_in(&dir), [config]);
+}
+
+#[test]
+fn add_refuses_what_the_hook_would_refuse_and_leaves_the_file() {
+    let world = World::new("crun");
+    let bundle = world.bundle("app", &["none"]);
+    let before = fs::read(bundle.dir.join("config.json")).unwrap();
+    let dir = bundle.dir.to_str().unwrap();
+    let cases = [
+        (["--container-source", "/proc/x", "--host-destination", "/d"], "lies in /proc"),
+        (["--container-source", "rel", "--host-destination", "/d"], "is not an absolute path"),
+        (["--container-source", "/a", "--host-destination", "d"], "is not an absolute path"),
+    ];
+    for (words, reason) in cases {
+        let run = world.hook(&[&["add", dir][..], &words].concat()).expect(4);
+        assert!(run.stderr().contains(reason), "{}", run.story());
+        assert_eq!(fs::read(bundle.dir.join("config.json")).unwrap(), before);
+    }
+}
+
+#[test]
+fn a_bundle_made_by_add_works_as_it_is() {
+    for runtime in RUNTIMES {
+        let world = World::new(runtime);
+        let bundle = world.bundle("app", &["segv"]);
+        bundle.edit(|config| {
+            config["hooks"] = json!(null);
+            config["rdkPlugins"] = json!(null);
+        });
+        let dumps = world.dumps_dir();
+        let words = ["--container-source", "/opt/minidumps", "--host-destination", dumps.to_str().unwrap()];
+        world.hook(&[&["add", bundle.dir.to_str().unwrap()][..], &words].concat()).expect(0);
+        world.hook(&["check", bundle.dir.to_str().unwrap()]).expect(0);
+        let run = world.run(&bundle, "c");
+        let info = world.hook(&["info", world.dump().to_str().unwrap()]).expect(0);
+        assert!(info.stdout().contains("SIGSEGV"), "{}{}", info.story(), run.story());
+    }
+}
+
+#[test]
+fn check_says_what_would_happen_or_what_is_wrong() {
+    let world = World::new("crun");
+    let bundle = world.bundle("app", &["none"]);
+    let program = crate::world::hook_program();
+    let hook = json!([{"path": program}]);
+    bundle.edit(|config| config["hooks"] = json!({"prestart": hook, "poststop": hook}));
+    let dir = bundle.dir.to_str().unwrap().to_owned();
+    let run = world.hook(&["check", &dir]).expect(0);
+    assert!(run.stdout().contains("will be made (8388608 bytes)"), "{}", run.story());
+    type Mistake<'a> = (&'a str, &'a str, Box<dyn Fn(&mut Value) + 'a>);
+    let set = |key: &'static str, value: Value| -> Box<dyn Fn(&mut Value)> {
+        Box::new(move |config| config["rdkPlugins"]["minidump"]["data"]["paths"][0][key] = value.clone())
+    };
+    let inside = bundle.rootfs().join("x");
+    let mistakes: [Mistake<'_>; 7] = [
+        (
+            "no hook",
+            "the hook is not registered as poststop",
+            Box::new(|config| config["hooks"]["poststop"] = json!([])),
+        ),
+        (
+            "hook gone",
+            "is registered and does not exist",
+            Box::new(|config| config["hooks"]["prestart"] = json!([{"path": "/nowhere/oci-minidump-hook"}])),
+        ),
+        ("imgsize", "imgsize 1024 is below the minimum", set("imgsize", json!(1024))),
+        ("large", "bytes free in", set("imgsize", json!(1_u64 << 50))),
+        ("image", "is a directory", set("image", json!("/usr"))),
+        ("destination", "lies in the container's root file system", set("hostDestination", json!(inside))),
+        ("nothing", "no minidumps are configured", Box::new(|config| config["rdkPlugins"] = json!({}))),
+    ];
+    let before = bundle.config();
+    for (name, reason, make) in mistakes {
+        bundle.edit(|config| make(config));
+        let run = world.hook(&["check", &dir]).expect(4);
+        assert!(run.stdout().contains(reason) && run.stdout().contains("PROBLEM"), "{name}: {}", run.story());
+        let run = world.hook(&["check", &dir, "--json"]).expect(4);
+        let findings: Value = serde_json::from_str(&run.stdout()).unwrap();
+        assert!(findings.as_array().unwrap().iter().any(|finding| finding["ok"] == false), "{name}");
+        bundle.write(&before);
+    }
+    assert!(!world.image("app").exists());
+}
+
+#[test]
+fn harvest_by_hand_tells_and_tells_programs() {
+    let world = World::new("crun");
+    let made = image(&world, 8 << 20, |dir| fs::write(dir.join("a.dmp"), dump_bytes(777)).unwrap());
+    let (image, to) = (made.to_str().unwrap(), world.dumps_dir());
+    let run = world.hook(&["harvest", image, "--to", to.to_str().unwrap(), "--json"]).expect(0);
+    let harvest: Value = serde_json::from_str(&run.stdout()).unwrap();
+    assert_eq!(
+        (&harvest["dumps"][0]["size"], &harvest["image"]),
+        (&json!(777), &json!("removed")),
+        "{}",
+        run.story()
+    );
+    let run = world.hook(&["harvest", image, "--to", to.to_str().unwrap()]).expect(3);
+    assert!(run.stderr().contains("there is no image"), "{}", run.story());
+}
+
+#[test]
+fn help_names_every_exit_code_and_command() {
+    let world = World::new("crun");
+    let help = world.hook(&["--help"]).expect(0).stdout();
+    for code in 0..=9 {
+        assert!(help.contains(&format!("  {code} ")), "{code}: {help}");
+    }
+    for verb in ["add", "remove", "check", "harvest", "sweep", "info"] {
+        assert!(help.contains(&format!("oci-minidump-hook {verb}")), "{verb}");
+        assert!(world.hook(&[verb, "--help"]).expect(0).stdout().contains(verb));
+    }
+    assert_eq!(
+        world.hook(&["--version"]).expect(0).stdout(),
+        format!("oci-minidump-hook {}\n", env!("CARGO_PKG_VERSION"))
+    );
+    world.hook(&["bogus"]).expect(2);
+}
+
+#[test]
+fn the_manual_page_and_the_readme_know_what_help_knows() {
+    let world = World::new("crun");
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let man = fs::read_to_string(root.join("scripts/man/oci-minidump-hook.1")).unwrap().replace("\\-", "-");
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let mut help = world.hook(&["--help"]).expect(0).stdout();
+    for verb in ["add", "remove", "check", "harvest", "sweep", "info"] {
+        help += &world.hook(&[verb, "--help"]).expect(0).stdout();
+        assert!(
+            man.contains(&format!(".B oci-minidump-hook {verb}")) && readme.contains(&format!("| `{verb}")),
+            "{verb}"
+        );
+    }
+    let options =
+        help.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').filter(|word| word.starts_with("--"));
+    for option in options {
+        assert!(man.contains(option), "{option} is not in the manual page");
+    }
+    // Every setting is documented in both.
+    let admin = fs::read_to_string(root.join("src/settings/admin.rs")).unwrap();
+    for line in admin.lines().filter_map(|line| line.strip_prefix("    pub ")) {
+        let Some((name, _)) = line.split_once(": ").filter(|(name, _)| !name.contains(' ')) else { continue };
+        assert!(man.contains(name) && readme.contains(name), "{name} is not documented");
+    }
+}

@@ -1,0 +1,113 @@
+//! The main job: a crash inside a container becomes a whole minidump on the host.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use minidump::{Minidump, MinidumpException, MinidumpModuleList, MinidumpThreadList};
+use serde_json::json;
+
+use crate::images::dump_bytes;
+use crate::world::{RUNTIMES, World, files_in};
+
+/// Every kind of crash, and whether it leaves a dump.
+const KINDS: [(&str, bool); 5] =
+    [("segv", true), ("abort", true), ("stack-overflow", true), ("thread", true), ("none", false)];
+
+#[test]
+fn every_kind_of_crash_is_harvested_whole() {
+    for runtime in RUNTIMES {
+        for (kind, dumps) in KINDS {
+            let world = World::new(runtime);
+            let bundle = world.bundle("app", &[kind]);
+            let run = world.run(&bundle, kind);
+            assert_eq!(run.output.status.success(), !dumps, "{}", run.story());
+            if !dumps {
+                assert!(!world.dumps_dir().exists(), "{runtime} {kind}: {:?}", world.dumps());
+                continue;
+            }
+            let path = world.dump();
+            let dump = Minidump::read_path(&path).unwrap();
+            dump.get_stream::<MinidumpException<'_>>().unwrap();
+            assert!(dump.get_stream::<MinidumpModuleList>().unwrap().iter().count() > 0);
+            let threads = dump.get_stream::<MinidumpThreadList<'_>>().unwrap().threads.len();
+            assert_eq!(threads > 1, kind == "thread", "{runtime} {kind}: {threads} threads");
+            let metadata = fs::metadata(&path).unwrap();
+            assert_eq!((metadata.permissions().mode() & 0o7777, metadata.uid()), (0o600, 0));
+            assert!(!world.log().contains("warning"), "{}", world.log());
+        }
+    }
+}
+
+#[test]
+fn create_start_delete_harvests_at_delete() {
+    for runtime in RUNTIMES {
+        let world = World::new(runtime);
+        let bundle = world.bundle("app", &["segv"]);
+        world.create(&bundle, "c").expect(0);
+        assert!(world.image("app").exists());
+        world.control(&["start"], "c", &[]).expect(0);
+        wait_until_stopped(&world, "c");
+        assert!(world.dumps().is_empty());
+        world.control(&["delete"], "c", &[]).expect(0);
+        Minidump::read_path(world.dump()).unwrap();
+        assert!(!world.image("app").exists());
+    }
+}
+
+#[test]
+fn a_container_that_never_starts_leaves_nothing() {
+    for runtime in RUNTIMES {
+        let world = World::new(runtime);
+        let bundle = world.bundle("app", &["segv"]);
+        world.create(&bundle, "c").expect(0);
+        world.control(&["delete", "--force"], "c", &[]).expect(0);
+        assert!(!world.image("app").exists() && world.dumps().is_empty());
+    }
+}
+
+#[test]
+fn several_paths_are_harvested_each_to_its_destination() {
+    for runtime in RUNTIMES {
+        let world = World::new(runtime);
+        let bundle =
+            world.bundle("app", &["write", "a.dmp", "5000", "write", "/var/crash/b.dmp", "6000", "segv"]);
+        let other = world.path("other");
+        bundle.set_paths(&json!([
+            world.entry("app"),
+            {"image": world.image("two"), "containerSource": "/var/crash", "hostDestination": other, "imgsize": 262_144},
+            {"image": world.image("three"), "containerSource": "/var/more", "hostDestination": other, "imgsize": 10_485_760},
+        ]));
+        let run = world.run(&bundle, "c");
+        assert!(!run.output.status.success(), "{}", run.story());
+        assert_eq!(world.dumps().len(), 2, "{}", run.story());
+        assert!(fs::read(world.dumps_dir().join("a.dmp")).unwrap() == dump_bytes(5000), "{}", run.story());
+        assert_eq!(files_in(&other), [other.join("b.dmp")], "{}", run.story());
+        assert!(fs::read(other.join("b.dmp")).unwrap() == dump_bytes(6000), "{}", run.story());
+    }
+}
+
+#[test]
+fn nothing_configured_costs_nothing_and_leaves_nothing() {
+    for runtime in RUNTIMES {
+        let world = World::new(runtime);
+        let bundle = world.bundle("app", &["none"]);
+        for plugins in
+            [json!(null), json!({}), json!({"minidump": {"required": true, "data": {"paths": []}}})]
+        {
+            bundle.edit(|config| config["rdkPlugins"] = plugins.clone());
+            let run = world.run(&bundle, "c").expect(0);
+            assert_eq!(world.log(), "", "{}", run.story());
+        }
+    }
+}
+
+pub(crate) fn wait_until_stopped(world: &World, name: &str) {
+    for _ in 0..2000 {
+        let state = world.control(&["state"], name, &[]).expect(0).stdout();
+        if state.contains("\"stopped\"") {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    panic!("{name} does not stop\n{}", world.log());
+}

@@ -1,0 +1,144 @@
+//! Images that were not cleanly unmounted, that the user-space reader cannot read, that are still mounted, or broken.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::process::{Child, Command, Stdio};
+
+use oci_minidump::settings::DEFAULT_IMGSIZE;
+use serde_json::json;
+
+use crate::images::{dump_bytes, image};
+use crate::world::{RUNTIMES, World, command, wait_until};
+
+/// Copies an image while it is mounted and synced: what a power cut leaves.
+fn cut_power(world: &World, size: u64) -> std::path::PathBuf {
+    let cut = world.path("images/cut.img");
+    let source = world.image("made");
+    let made = image(world, size, |dir| {
+        fs::write(dir.join("a.dmp"), dump_bytes(50_000)).unwrap();
+        let file = File::open(dir.join("a.dmp")).unwrap();
+        file.sync_all().unwrap();
+        command("sync", &["-f".as_ref(), dir.as_ref()]);
+        fs::copy(&source, &cut).unwrap();
+    });
+    fs::remove_file(made).unwrap();
+    cut
+}
+
+#[test]
+fn after_a_power_cut_the_journal_is_replayed_first() {
+    for size in [262_144, DEFAULT_IMGSIZE] {
+        let world = World::new("crun");
+        let cut = cut_power(&world, size);
+        let run = world
+            .hook(&["harvest", cut.to_str().unwrap(), "--to", world.dumps_dir().to_str().unwrap()])
+            .expect(0);
+        assert!(fs::read(world.dump()).unwrap() == dump_bytes(50_000), "{size}: {}", run.story());
+        assert!(!cut.exists(), "{}", run.story());
+    }
+}
+
+#[test]
+fn a_start_after_a_power_cut_harvests_and_goes_on() {
+    for runtime in RUNTIMES {
+        let world = World::new(runtime);
+        let cut = cut_power(&world, DEFAULT_IMGSIZE);
+        let bundle = world.bundle("cut", &["write", "b.dmp", "700", "none"]);
+        assert_eq!(world.image("cut"), cut);
+        let run = world.run(&bundle, "c").expect(0);
+        assert!(fs::read(world.dumps_dir().join("a.dmp")).unwrap() == dump_bytes(50_000), "{}", run.story());
+        assert_eq!(world.dumps().len(), 2, "{}", run.story());
+    }
+}
+
+#[test]
+fn what_the_user_space_reader_refuses_is_read_by_the_kernel() {
+    let world = World::new("crun");
+    let path = world.image("inline");
+    File::create(&path).unwrap().set_len(DEFAULT_IMGSIZE).unwrap();
+    let options = ["-q", "-F", "-t", "ext4", "-L", "oci-minidump", "-O", "inline_data"];
+    command("mke2fs", &options.iter().map(AsRef::as_ref).chain([path.as_ref()]).collect::<Vec<_>>());
+    world.with_mounted(&path, |dir| fs::write(dir.join("a.dmp"), dump_bytes(30_000)).unwrap());
+    let run = world
+        .hook(&["harvest", path.to_str().unwrap(), "--to", world.dumps_dir().to_str().unwrap()])
+        .expect(0);
+    assert!(run.stderr().contains("the kernel is asked to read it"), "{}", run.story());
+    assert!(fs::read(world.dump()).unwrap() == dump_bytes(30_000), "{}", run.story());
+    assert!(world.leaks().is_empty(), "{:?}", world.leaks());
+}
+
+#[test]
+fn a_damaged_image_is_kept_aside_and_the_container_starts() {
+    let world = World::new("crun");
+    let path =
+        image(&world, DEFAULT_IMGSIZE, |dir| fs::write(dir.join("a.dmp"), dump_bytes(30_000)).unwrap());
+    let broken = world.image("app");
+    fs::rename(path, &broken).unwrap();
+    // The superblock is left, everything behind it is noise.
+    let noise: Vec<u8> = (0..2_000_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+    File::options().write(true).open(&broken).unwrap().write_all_at(&noise, 2048).unwrap();
+    let bundle = world.bundle("app", &["write", "b.dmp", "500", "none"]);
+    let run = world.run(&bundle, "c").expect(0);
+    assert_eq!(world.dumps().last().unwrap().file_name().unwrap(), "b.dmp", "{}", run.story());
+    let aside = world.path("images/app.img.damaged1");
+    assert!(aside.exists() && run.story().contains("damaged"), "{}", run.story());
+    for path in crate::world::files_in(&world.path("images")) {
+        fs::remove_file(path).unwrap();
+    }
+}
+
+#[test]
+fn an_image_still_mounted_is_read_through_its_own_device() {
+    for runtime in RUNTIMES {
+        let world = World::new(runtime);
+        let bundle = world.bundle("app", &["write", "a.dmp", "50000", "sleep", "100"]);
+        world.create(&bundle, "c").expect(0);
+        world.control(&["start"], "c", &[]).expect(0);
+        wait_until(|| !world.leaks().is_empty());
+        let pid: i64 =
+            serde_json::from_str::<serde_json::Value>(&world.control(&["state"], "c", &[]).stdout()).unwrap()
+                ["pid"]
+                .as_i64()
+                .unwrap();
+        let mut pin = enter(pid);
+        wait_for_file(pid, "a.dmp", 50_000);
+        world.control(&["delete", "--force"], "c", &[]).expect(0);
+        assert!(world.log().contains("is still mounted through /dev/loop"), "{}", world.log());
+        assert!(fs::read(world.dump()).unwrap() == dump_bytes(50_000), "{}", world.log());
+        pin.kill().unwrap();
+        pin.wait().unwrap();
+        wait_until(|| world.leaks().is_empty());
+        // The dump is no real one, so it looked unfinished and the image was kept. Harvested again, nothing is doubled.
+        let image = world.image("app");
+        world
+            .hook(&["harvest", image.to_str().unwrap(), "--to", world.dumps_dir().to_str().unwrap()])
+            .expect(0);
+        assert_eq!(world.dumps().len(), 1, "{}", world.log());
+        assert!(!image.exists());
+    }
+}
+
+/// A process that keeps the mount namespace of a container alive.
+fn enter(pid: i64) -> Child {
+    let mut command = Command::new("nsenter");
+    command.args(["--mount", "--target", &pid.to_string(), "/crasher", "/tmp", "sleep", "100"]);
+    // Before pivot_root there is another root; afterwards the program is the container's own.
+    command.arg("none").stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap()
+}
+
+fn wait_for_file(pid: i64, name: &str, size: u64) {
+    let path = format!("/proc/{pid}/root/opt/minidumps/{name}");
+    wait_until(|| fs::metadata(&path).is_ok_and(|metadata| metadata.len() == size));
+}
+
+#[test]
+fn an_image_of_zeros_is_made_anew() {
+    let world = World::new("crun");
+    let bundle = world.bundle("app", &["write", "a.dmp", "500", "none"]);
+    for length in [0, 4096, DEFAULT_IMGSIZE] {
+        File::create(world.image("app")).unwrap().set_len(length).unwrap();
+        let run = world.run(&bundle, "c").expect(0);
+        assert_eq!(world.dumps().len(), 1, "{length}: {}", run.story());
+    }
+    bundle.edit(|config| config["hooks"] = json!({}));
+}

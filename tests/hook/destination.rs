@@ -1,0 +1,171 @@
+//! The directory on the host: missing, read-only, full, taken. No dump is lost, none overwritten.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use crate::images::dump_bytes;
+use crate::world::{RUNTIMES, World, command};
+
+#[test]
+fn a_missing_destination_is_made_for_root_only() {
+    let world = World::new("crun");
+    let bundle = world.bundle("app", &["segv"]);
+    let deep = world.path("a/b/c");
+    bundle.edit(|config| {
+        config["rdkPlugins"]["minidump"]["data"]["paths"][0]["hostDestination"] = deep.to_str().into()
+    });
+    let run = world.run(&bundle, "c");
+    assert_eq!(fs::read_dir(&deep).unwrap().count(), 1, "{}", run.story());
+    assert_eq!(fs::metadata(&deep).unwrap().permissions().mode() & 0o7777, 0o750);
+}
+
+/// Runs a container that leaves two dumps, with a destination that cannot take them; then mends it, and starts anew.
+fn kept_until_mended(world: &World, reason: &str, mend: impl FnOnce()) {
+    let bundle = world.bundle("app", &["write", "a.dmp", "300000", "write", "b.dmp", "400000", "none"]);
+    let run = world.run(&bundle, "c").expect(0);
+    assert!(world.image("app").exists(), "the image is lost\n{}", run.story());
+    assert!(world.log().contains(reason) && world.log().contains("the image is kept"), "{}", run.story());
+    let leaks = world.leaks();
+    assert!(!leaks.iter().any(|leak| leak.starts_with("loop device")), "{leaks:?}");
+    mend();
+    bundle
+        .edit(|config| config["process"]["args"] = serde_json::json!(["/crasher", "/opt/minidumps", "none"]));
+    let run = world.run(&bundle, "d").expect(0);
+    for (name, size) in [("a.dmp", 300_000), ("b.dmp", 400_000)] {
+        let bytes = fs::read(world.dumps_dir().join(name)).unwrap_or_default();
+        assert!(bytes == dump_bytes(size), "{name}: {}", run.story());
+    }
+    // The first container's record is for those who look for its dumps; deleting it again settles it.
+    world.hook_with_input(&["poststop"], &world.stopped_state(&bundle, "c")).expect(0);
+}
+
+#[test]
+fn a_read_only_destination_keeps_the_image() {
+    for runtime in RUNTIMES {
+        let world = World::new(runtime);
+        let dir = world.dumps_dir();
+        fs::create_dir(&dir).unwrap();
+        command(
+            "mount",
+            &["-t".as_ref(), "tmpfs".as_ref(), "-o".as_ref(), "ro".as_ref(), "tmpfs".as_ref(), dir.as_ref()],
+        );
+        kept_until_mended(&world, "Read-only file system", || drop(command("umount", &[dir.as_ref()])));
+    }
+}
+
+#[test]
+fn a_full_destination_keeps_the_image_and_shows_nothing_half_made() {
+    for runtime in RUNTIMES {
+        let world = World::new(runtime);
+        let dir = world.dumps_dir();
+        fs::create_dir(&dir).unwrap();
+        command(
+            "mount",
+            &[
+                "-t".as_ref(),
+                "tmpfs".as_ref(),
+                "-o".as_ref(),
+                "size=500k".as_ref(),
+                "tmpfs".as_ref(),
+                dir.as_ref(),
+            ],
+        );
+        kept_until_mended(&world, "No space left", || {
+            for path in world.dumps() {
+                let size = if path.ends_with("a.dmp") { 300_000 } else { 400_000 };
+                assert_eq!(fs::metadata(&path).unwrap().len(), size, "{}", path.display());
+            }
+            command("mount", &["-o".as_ref(), "remount,size=4m".as_ref(), dir.as_ref()]);
+        });
+        command("umount", &[dir.as_ref()]);
+    }
+}
+
+#[test]
+fn a_destination_that_is_a_link_is_refused() {
+    let world = World::new("crun");
+    symlink("/tmp", world.dumps_dir()).unwrap();
+    kept_until_mended(&world, "is a symbolic link", || fs::remove_file(world.dumps_dir()).unwrap());
+}
+
+#[test]
+fn dumps_of_one_name_from_two_containers_both_survive() {
+    for runtime in RUNTIMES {
+        let world = World::new(runtime);
+        for (name, size) in [("one", "1000"), ("two", "2000"), ("three", "1000")] {
+            let bundle = world.bundle(name, &["write", "x.dmp", size, "none"]);
+            world.run(&bundle, name).expect(0);
+        }
+        // The third has the same bytes as the first, so it is there already.
+        let sizes: Vec<u64> = world.dumps().iter().map(|path| fs::metadata(path).unwrap().len()).collect();
+        let names: Vec<_> = world.dumps().iter().map(|path| path.file_name().unwrap().to_owned()).collect();
+        assert_eq!(
+            (names, sizes),
+            (vec!["x-2.dmp".into(), "x.dmp".into()], vec![2000, 1000]),
+            "{}",
+            world.log()
+        );
+    }
+}
+
+#[test]
+fn a_destination_inside_the_rootfs_is_refused() {
+    let world = World::new("crun");
+    let bundle = world.bundle("app", &["none"]);
+    let inside = bundle.rootfs().join("dumps");
+    bundle.edit(|config| {
+        config["rdkPlugins"]["minidump"]["data"]["paths"][0]["hostDestination"] = inside.to_str().into()
+    });
+    world.run(&bundle, "c").fails_with("lies in the container's root file system");
+}
+
+#[test]
+fn the_administrators_settings_are_followed() {
+    let world = World::new("crun");
+    world.settings("mode = \"0640\"\ngroup = 4242\nnaming = \"rdk\"\n[retention]\nmax_count = 2\n");
+    fs::create_dir(world.dumps_dir()).unwrap();
+    fs::write(world.dumps_dir().join("foreign.dmp"), "not ours").unwrap();
+    let bundle = world.bundle(
+        "app",
+        &["write", "x.dmp", "1000", "write", "y.dmp", "2000", "write", "z.dmp", "3000", "none"],
+    );
+    bundle.edit(|config| config["annotations"]["fireboltState"] = "inactive".into());
+    let run = world.run(&bundle, "c").expect(0);
+    let ours: Vec<_> = world.dumps().into_iter().filter(|path| !path.ends_with("foreign.dmp")).collect();
+    assert_eq!((ours.len(), world.dumps().len()), (2, 3), "{}", run.story());
+    for path in ours {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert!(name.starts_with(&format!("{}<#=#>inactive<#=#>20", world.id("c"))), "{name}");
+        let metadata = fs::metadata(&path).unwrap();
+        assert_eq!(
+            (metadata.permissions().mode() & 0o7777, std::os::unix::fs::MetadataExt::gid(&metadata)),
+            (0o640, 4242)
+        );
+    }
+}
+
+#[test]
+fn a_file_system_without_unnamed_files_does_too() {
+    for runtime in RUNTIMES {
+        let world = World::new(runtime).without("O_TMPFILE");
+        let bundle = world.bundle("app", &["write", "x.dmp", "5000", "write", "y.dmp", "300000", "none"]);
+        let to = world.dumps_dir();
+        fs::create_dir(&to).unwrap();
+        fs::write(to.join("x.dmp"), "another").unwrap();
+        // What killed hooks left.
+        fs::write(to.join(".oci-minidump-part-1-0"), "half").unwrap();
+        fs::write(world.path("images/.app.img.new"), "half").unwrap();
+        let run = world.run(&bundle, "c").expect(0);
+        let names: Vec<_> = world.dumps().iter().map(|path| path.file_name().unwrap().to_owned()).collect();
+        assert_eq!(names, ["x-2.dmp", "x.dmp", "y.dmp"], "{}", run.story());
+        assert!(fs::read(to.join("x-2.dmp")).unwrap() == dump_bytes(5000), "{}", run.story());
+    }
+}
+
+#[test]
+fn an_image_that_cannot_be_used_leaves_nothing_where_there_are_no_unnamed_files() {
+    let world = World::new("crun").without("O_TMPFILE");
+    let bundle = world.bundle("app", &["none"]);
+    fs::write(bundle.rootfs().join("opt"), "in the way").unwrap();
+    world.run(&bundle, "c").fails_with("/opt/minidumps in the container");
+}

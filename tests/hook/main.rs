@@ -1,0 +1,21 @@
+//! The hook binary with real runtimes, real crashes, loop devices and mounts.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod bytes;
+mod commands;
+mod cycle;
+mod damaged;
+mod destination;
+mod hostile;
+mod images;
+mod old_kernels;
+mod podman;
+#[path = "../support/programs.rs"]
+mod programs;
+mod repeated;
+mod rootfs;
+mod stdin;
+mod sweep;
+#[path = "../support/world.rs"]
+mod world;
