@@ -244,7 +244,8 @@ impl Kept {
 
     async fn read(&mut self, stream: Option<impl AsyncRead + Unpin>) {
         let Some(mut stream) = stream else { return };
-        let mut buffer = [0; 4096];
+        // On the heap: a task that may read some day must not hold the buffer all the while.
+        let mut buffer = vec![0; 4096];
         // A broken pipe ends the output as its end does.
         while let Ok(count @ 1..) = stream.read(&mut buffer).await {
             let new = &buffer[..count.min(buffer.len())];

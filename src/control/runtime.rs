@@ -41,8 +41,6 @@ pub(super) struct Exec<'a> {
     /// Checked options.
     pub(super) options: &'a [String],
     pub(super) command: &'a [String],
-    /// Where the pid goes.
-    pub(super) pid_file: &'a Path,
     /// Where the runtime's own complaints go.
     pub(super) log: &'a Path,
 }
@@ -166,7 +164,7 @@ impl Runtime {
 
 impl Exec<'_> {
     fn add_to(&self, helper: &mut Helper) {
-        helper.args(["--pid-file"]).args([self.pid_file]).args(self.options);
+        helper.args(self.options);
         helper.args(["--", self.id.as_str()]).args(self.command);
     }
 }
