@@ -22,7 +22,7 @@ const GRACE: Duration = Duration::from_millis(100);
 /// How long a killed helper may take to vanish; one in an uninterruptible sleep never does.
 const VANISH: Duration = Duration::from_secs(2);
 /// All that a helper finds in its environment.
-const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Where a helper's standard streams lead.
 #[derive(Debug)]
@@ -65,10 +65,7 @@ impl Helper {
     #[must_use]
     pub fn new(program: &Path, streams: Streams, deadline: Duration) -> Self {
         let mut command = Command::new(program);
-        command.env_clear();
-        if let Some((name, value)) = PATH.split_once('=') {
-            command.env(name, value);
-        }
+        command.env_clear().env("PATH", PATH).process_group(0);
         Self { command, streams, deadline, tied: true }
     }
 
@@ -89,39 +86,25 @@ impl Helper {
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] when there is no such program; the kernel's.
-    pub fn start(mut self) -> Result<Running> {
-        let name = self.command.get_program().to_string_lossy().into_owned();
-        self.command.process_group(0);
-        let (stdin, _closed) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
-            .tried(|| format!("cannot make a pipe for {name}"))?;
-        // Not /dev/null: a runtime gives its standard streams to the container's user, the host's device too.
-        self.command.stdin(stdin);
-        let limit = match self.streams {
-            Streams::Captured(limit) => {
-                self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
-                limit
-            }
-            Streams::File(file) => {
-                let copy = file.try_clone().tried(|| format!("cannot share the log with {name}"))?;
-                self.command.stdout(file).stderr(copy);
-                0
-            }
-        };
-        if self.tied {
-            crate::sys::tie_child(&mut self.command, None);
+    pub fn start(self) -> Result<Running> {
+        let Self { mut command, streams, deadline, tied } = self;
+        let name = command.get_program().to_string_lossy().into_owned();
+        let limit = connect(&mut command, streams, &name)?;
+        if tied {
+            crate::sys::tie_child(&mut command, None);
         }
-        let (mut child, pid, status) = reaper::spawn(&mut self.command).map_err(|error| {
+        let (mut child, pid, status) = reaper::spawn(&mut command).map_err(|error| {
             let kind = match error.kind() {
                 std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied => ErrorKind::Unsupported,
                 _ => ErrorKind::System,
             };
             Error::new(kind, format!("cannot run {name}")).caused_by(error)
         })?;
-        let guard = Guard { pid, armed: self.tied };
+        let guard = Guard { pid, armed: tied };
         let stdout = receiver(child.stdout.take().map(OwnedFd::from), &name)?;
         let stderr = receiver(child.stderr.take().map(OwnedFd::from), &name)?;
         let reaping = Box::pin(reaper::serve()?);
-        Ok(Running { reaping, guard, status, stdout, stderr, limit, deadline: self.deadline })
+        Ok(Running { reaping, guard, status, stdout, stderr, limit, deadline })
     }
 
     /// Runs it to its end.
@@ -130,6 +113,25 @@ impl Helper {
     /// As [`Helper::start`]; a deadline that passed is none.
     pub async fn run(self) -> Result<Finished> {
         Ok(self.start()?.finish().await)
+    }
+}
+
+/// Connects the standard streams and gives how much of the output is to be kept.
+fn connect(command: &mut Command, streams: Streams, name: &str) -> Result<usize> {
+    let (stdin, _closed) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+        .tried(|| format!("cannot make a pipe for {name}"))?;
+    // Not /dev/null: a runtime gives its standard streams to the container's user, the host's device too.
+    command.stdin(stdin);
+    match streams {
+        Streams::Captured(limit) => {
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            Ok(limit)
+        }
+        Streams::File(file) => {
+            let copy = file.try_clone().tried(|| format!("cannot share the log with {name}"))?;
+            command.stdout(file).stderr(copy);
+            Ok(0)
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::child::Finished;
 use super::container::{Container, Fate, Phase};
 use super::output::Output;
 use super::process::Process;
+use super::runtime::OciState;
 use super::shared::Shared;
 use super::shelf::{Record, Shelf};
 use super::{Event, ExitStatus, StartRequest, bundle, exit, family, minidump, shadow};
@@ -89,7 +90,7 @@ impl Shared {
         let _first = container.dump_dirs.set(minidump::destinations(&config, container.id.as_str()));
         let shelf = &container.shelf;
         if shelf.dir().exists() {
-            self.clear(container).await?;
+            self.clear(container, self.runtime.state(&container.id).await?).await?;
         }
         shelf.create(&config)?;
         drop(config);
@@ -134,23 +135,33 @@ impl Shared {
     /// A start failed: nothing may be left of it.
     pub(super) async fn give_up(&self, container: &Arc<Container>) {
         self.output.unwatch(&container.id);
-        if let Err(error) = self.clear(container).await {
+        let cleared = match self.runtime.state(&container.id).await {
+            Ok(known) => self.clear(container, known).await,
+            // A runtime that cannot even say that has nothing that could be deleted.
+            Err(error) => {
+                log::warn!("container {}: {}", container.id, error.report());
+                container.shelf.remove()
+            }
+        };
+        if let Err(error) = cleared {
             log::error!("container {} could not be cleaned up: {}", container.id, error.report());
         }
         self.forget(container);
         container.seal(Fate::NeverStarted);
     }
 
-    /// Removes what is left of a container that does not run: from the runtime, if it is ours, and here.
-    pub(super) async fn clear(&self, container: &Container) -> Result<()> {
+    /// Removes what is left of a container that does not run: from the runtime, which gave `known`, and here.
+    ///
+    /// # Errors
+    /// The runtime's, and the directory stays for another try.
+    pub(super) async fn clear(&self, container: &Container, known: Option<OciState>) -> Result<()> {
         let (id, shelf) = (&container.id, &container.shelf);
-        match self.runtime.state(id).await {
-            Ok(Some(state)) if state.bundle == shelf.dir() => self.runtime.delete(id, true).await?,
+        match known {
+            Some(state) if state.bundle == shelf.dir() => self.runtime.delete(id, true).await?,
             // Somebody else has a container of this name in the same runtime: hands off.
-            Ok(Some(_)) => {}
+            Some(_) => {}
             // A start that was cut short may have left something that the runtime does not call a container.
-            Ok(None) => drop(self.runtime.delete(id, true).await),
-            Err(error) => log::debug!("{}", error.report()),
+            None => drop(self.runtime.delete(id, true).await),
         }
         shelf.remove()
     }
