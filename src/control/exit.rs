@@ -49,12 +49,8 @@ impl Shared {
         if let Err(error) = self.runtime.delete(id, false).await {
             // Processes that outlived the init, a state file that was damaged: force helps against both.
             log::debug!("{}", error.report());
-            if let Err(error) = self.runtime.delete(id, true).await {
-                let known = self.runtime.state(id).await?;
-                if known.is_some_and(|state| state.bundle == container.shelf.dir()) {
-                    return Err(error);
-                }
-            }
+            let known = self.runtime.state(id).await?;
+            return self.clear(container, known).await;
         }
         container.shelf.remove()
     }
