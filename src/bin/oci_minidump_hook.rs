@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use log::LevelFilter;
 use oci_minidump::command::args::{self, Args, Request};
-use oci_minidump::command::{add, check, harvest, remove};
+use oci_minidump::command::{add, check, harvest, remove, sweep};
 use oci_minidump::error::{ExitCode, Result, Tried};
 use oci_minidump::hook::{self, Options};
 use oci_minidump::oci::state::State;
@@ -45,6 +45,7 @@ fn run() -> Result<ExitCode> {
         Request::Add(request) => add::add(&request, &for_people(&settings)?, &mut out).map(done),
         Request::Remove(bundle) => remove::remove(&bundle, &mut out).map(done),
         Request::Check(bundle, json) => check::check(&bundle, json, &for_people(&settings)?, &mut out),
+        Request::Sweep(json) => sweep::sweep(json, &for_people(&settings)?, &mut out),
         Request::Harvest(image, to, json) => {
             let to = std::path::absolute(&to).tried(|| format!("cannot resolve {}", to.display()))?;
             harvest::harvest(&image, &to, json, &for_people(&settings)?, &mut out).map(done)

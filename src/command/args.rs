@@ -24,6 +24,8 @@ pub enum Request {
     Check(PathBuf, bool),
     /// `harvest IMAGE --to DIR`, as JSON or not.
     Harvest(PathBuf, PathBuf, bool),
+    /// `sweep`, as JSON or not.
+    Sweep(bool),
     /// `info FILE...`, as JSON or not.
     Info(Vec<PathBuf>, bool),
     /// A text to show.
@@ -117,6 +119,10 @@ fn request(words: Words) -> Result<Request> {
         "remove" => Ok(Request::Remove(operand(&words, "BUNDLE")?)),
         "check" => Ok(Request::Check(operand(&words, "BUNDLE")?, words.json)),
         "harvest" => Ok(Request::Harvest(operand(&words, "IMAGE")?, need(words.to, "--to DIR")?, words.json)),
+        "sweep" => {
+            refuse_operands(&words, 0)?;
+            Ok(Request::Sweep(words.json))
+        }
         "info" if words.operands.is_empty() => Err(usage("info needs a FILE".into())),
         "info" => Ok(Request::Info(words.operands, words.json)),
         other => Err(usage(format!("there is no command '{}'", crate::log::escape(other)))),
@@ -190,7 +196,7 @@ mod tests {
 
     #[test]
     fn every_command_has_a_help_text_of_its_own() {
-        for verb in ["add", "remove", "check", "harvest", "info"] {
+        for verb in ["add", "remove", "check", "harvest", "sweep", "info"] {
             let Ok(Request::Show(text)) = parse_line(&format!("{verb} --help")) else { panic!("{verb}") };
             assert!(text.contains(&format!("oci-minidump-hook {verb}")), "{verb}: {text}");
             let Ok(Request::Show(other)) = parse_line(&format!("help {verb}")) else { panic!("{verb}") };

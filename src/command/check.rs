@@ -8,13 +8,12 @@ use std::path::Path;
 use pathrs::RootRef;
 use serde::Serialize;
 
-use crate::command::say;
+use crate::command::{say, say_json};
 use crate::error::{Error, ErrorKind, ExitCode, Result, Tried};
 use crate::host;
 use crate::image::lock::LockedImage;
 use crate::image::loopback::LoopDevice;
 use crate::image::superblock::{Condition, inspect};
-use crate::log::escape_json;
 use crate::oci::bundle::Bundle;
 use crate::oci::hooks;
 use crate::settings::admin::Admin;
@@ -62,8 +61,7 @@ pub fn check(dir: &Path, json: bool, admin: &Admin, out: &mut impl Write) -> Res
 
 fn report(findings: &[Finding], json: bool, out: &mut impl Write) -> Result<()> {
     if json {
-        let text = serde_json::to_string_pretty(findings).map_err(std::io::Error::other);
-        return say(out, format_args!("{}", escape_json(&text.tried(|| "cannot write the result")?)));
+        return say_json(out, &findings);
     }
     for Finding { ok, subject, text } in findings {
         say(out, format_args!("{} {subject}: {text}", if *ok { "ok     " } else { "PROBLEM" }))?;

@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::path::Path;
 
-use crate::command::say;
-use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::command::{say, say_json};
+use crate::error::{Error, ErrorKind, Result};
 use crate::harvest::{Fate, Harvest, IfMounted, Job, Owner};
-use crate::log::{escape, escape_json};
+use crate::log::escape;
 use crate::settings::admin::Admin;
 
 /// Harvests `image` into `destination` and says what it did, for people or as JSON.
@@ -26,8 +26,7 @@ pub fn harvest(
         return Err(Error::new(ErrorKind::Input, format!("there is no image {}", image.display())));
     }
     if json {
-        let text = serde_json::to_string_pretty(&harvest).map_err(std::io::Error::other);
-        return say(out, format_args!("{}", escape_json(&text.tried(|| "cannot write the result")?)));
+        return say_json(out, &harvest);
     }
     tell(&harvest, image, out)
 }

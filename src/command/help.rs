@@ -11,6 +11,7 @@ pub fn of(verb: &str) -> &'static str {
         "remove" => REMOVE,
         "check" => CHECK,
         "harvest" => HARVEST,
+        "sweep" => SWEEP,
         "info" => INFO,
         _ => PROGRAM,
     }
@@ -27,13 +28,14 @@ Run by people:
   oci-minidump-hook remove BUNDLE
   oci-minidump-hook check BUNDLE
   oci-minidump-hook harvest IMAGE --to DIR
+  oci-minidump-hook sweep
   oci-minidump-hook info FILE...
   oci-minidump-hook help [COMMAND]
 
 Options:
   --config FILE    plans as a JSON object {\"paths\": [...]}, instead of annotations and config.json
   --settings FILE  the administrator's settings (default /etc/oci-minidump.toml)
-  --json           results as JSON (check, harvest, info)
+  --json           results as JSON (check, harvest, sweep, info)
   -h, --help       help, also for each command
   -V, --version    the version
 
@@ -78,6 +80,13 @@ Takes the minidumps out of IMAGE into DIR, and removes the image when everything
 An image that another program made is read, too, and kept.
 
   oci-minidump-hook harvest IMAGE --to DIR [--json]
+";
+
+const SWEEP: &str = "\
+Harvests what poststop missed: images of containers that are gone, and images that a power cut left. Run it at boot.
+Exits with 1 when something could not be harvested; it is kept for the next time.
+
+  oci-minidump-hook sweep [--json]
 ";
 
 const INFO: &str = "\

@@ -6,6 +6,7 @@ pub mod poststop;
 pub mod prepare;
 pub mod record;
 pub mod stage;
+pub mod sweep;
 
 use std::path::{Path, PathBuf};
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rustix::mount::{UnmountFlags, unmount};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::harvest::{IfMounted, Job, Owner, harvest};
+use crate::harvest::{Harvest, IfMounted, Job, Owner, harvest};
 use crate::hook::record::Record;
 use crate::hook::{Options, plans};
 use crate::image::loopback::LoopDevice;
@@ -29,7 +29,7 @@ pub fn poststop(options: &Options, state: &State, dir: &Path, admin: &Admin) -> 
         let if_mounted = *if_mounted;
         let job = Job { destination: &plan.host_destination, owner, admin, if_mounted };
         match one(plan, job) {
-            Ok(()) => {}
+            Ok(_) => {}
             // runc runs poststop for a container that was refused because another one has the image.
             Err(error) if if_mounted == IfMounted::Leave && error.kind() == ErrorKind::Busy => {
                 log::info!("container {}: nothing to harvest: {}", state.id, error.report());
@@ -56,19 +56,10 @@ struct Gone {
     app_state: Option<String>,
 }
 
-impl Gone {
-    /// `prepared` was mounted for this container. `others` it could not have: the images may be other containers'.
-    fn new(prepared: Vec<Plan>, others: Vec<Plan>, app_state: Option<String>) -> Self {
-        let prepared = prepared.into_iter().map(|plan| (plan, IfMounted::Finish));
-        let others = others.into_iter().map(|plan| (plan, IfMounted::Leave));
-        Self { paths: prepared.chain(others).collect(), app_state }
-    }
-}
-
 /// What to harvest for the container.
 fn what(options: &Options, state: &State, dir: &Path, admin: &Admin) -> Result<Gone> {
     match Record::read(&admin.state_dir, &state.id, dir) {
-        Ok(Some(Record { paths, left, app_state, .. })) => return Ok(Gone::new(paths, left, app_state)),
+        Ok(Some(record)) => return Ok(Gone { paths: record.plans(), app_state: record.app_state }),
         Ok(None) => {}
         Err(error) => log::warn!("container {}: {}", state.id, error.report()),
     }
@@ -79,17 +70,20 @@ fn what(options: &Options, state: &State, dir: &Path, admin: &Admin) -> Result<G
         // Nothing was prepared here, or it was before a reboot. Failing would keep youki from ever deleting it.
         log::warn!("container {}: nothing to harvest: {}", state.id, error.report());
     }
-    let paths = plans.map(|plans| plans.paths).unwrap_or_default();
-    Ok(Gone::new(Vec::new(), paths, state.app_state().map(str::to_owned)))
+    // Without a record the image may be another container's.
+    let paths =
+        plans.into_iter().flat_map(|plans| plans.paths).map(|plan| (plan, IfMounted::Leave)).collect();
+    Ok(Gone { paths, app_state: state.app_state().map(str::to_owned) })
 }
 
-fn one(plan: &Plan, job: Job<'_>) -> Result<()> {
+/// Harvests the image of one plan of a container that is gone.
+pub(super) fn one(plan: &Plan, job: Job<'_>) -> Result<Harvest> {
     if job.if_mounted == IfMounted::Finish {
         for error in unmount_on_host(plan) {
             log::warn!("{}", error.report());
         }
     }
-    harvest(&plan.image, job).map(drop)
+    harvest(&plan.image, job)
 }
 
 /// Unmounts the image where a container without a mount namespace of its own has left it on the host.

@@ -9,9 +9,11 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::harvest::{self, Fate, IfMounted, Job};
 use crate::hook::attach::{Item, Source, attach, own};
 use crate::hook::container::Container;
-use crate::hook::record::Record;
+use crate::hook::record::{Record, start_time};
 use crate::image::create::NewImage;
+use crate::image::identity::Identity;
 use crate::image::kernel::mount_in_private_namespace;
+use crate::image::known;
 use crate::image::lock::LockedImage;
 use crate::image::loopback::LoopDevice;
 use crate::image::mount::{Access, Detached, Writable, is_too_old};
@@ -86,7 +88,7 @@ fn try_prepare(state: &State, plans: &Plans, bundle: &Bundle, admin: &Admin) -> 
         }
     }
     // Before the mounts: if we are killed in between, somebody still finds the images.
-    write_record(&start, &all, left);
+    write_record(&start, pid, &all, left);
     place(&start, all, plans.required)
 }
 
@@ -153,11 +155,25 @@ fn ready<'a>(plan: &'a Plan, start: &Start<'_>) -> Result<Ready<'a>> {
         }
         None => {
             let image = NewImage::make(plan)?;
+            introduce(image.file(), plan, start);
             let device = LoopDevice::attach(image.file(), &plan.image, false)?;
             let source = mount(&device, writable(image.file(), plan)?, start.container)?;
             image.publish()?;
             Ok(Ready { plan, source, device, old: None })
         }
+    }
+}
+
+/// Makes sure that `sweep` finds a new image and knows whose it is, also after a reboot. A container must not fail for
+/// want of it.
+fn introduce(image: &File, plan: &Plan, start: &Start<'_>) {
+    let destination = Some(plan.host_destination.clone());
+    Identity { container: Some(start.state.id.clone()), destination }.write(image);
+    let dir = plan.image.parent().unwrap_or(Path::new("/"));
+    if dir != start.admin.image_dir
+        && let Err(error) = known::remember(&start.admin.known_dirs, dir)
+    {
+        log::warn!("container {}: {}", start.state.id, error.report());
     }
 }
 
@@ -226,12 +242,13 @@ fn mount(device: &LoopDevice, writable: Writable, container: &Container) -> Resu
 }
 
 /// The record is for `poststop` without a bundle and for `sweep`. A container must not fail for want of it.
-fn write_record(start: &Start<'_>, all: &[Ready<'_>], left: Vec<Plan>) {
+fn write_record(start: &Start<'_>, pid: i32, all: &[Ready<'_>], left: Vec<Plan>) {
     let prepared = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let record = Record {
         id: start.state.id.clone(),
         bundle: start.bundle.dir().to_owned(),
         app_state: start.state.app_state().map(str::to_owned),
+        init: (pid, start_time(pid).unwrap_or(0)),
         prepared,
         paths: all.iter().map(|ready| ready.plan.clone()).collect(),
         left,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::harvest::IfMounted;
 use crate::harvest::name::fnv1a;
 use crate::host;
 use crate::settings::Plan;
@@ -18,6 +19,9 @@ pub struct Record {
     pub bundle: PathBuf,
     /// The state of the app (annotation `fireboltState`), for the names of its dumps.
     pub app_state: Option<String>,
+    /// The container's init, and when it started, in clock ticks since boot (proc_pid_stat(5)): together they name a
+    /// process that a later one with the same number cannot be taken for.
+    pub init: (i32, u64),
     /// When the record was made, in seconds since 1970.
     pub prepared: u64,
     /// What was prepared.
@@ -52,15 +56,37 @@ impl Record {
     /// # Errors
     /// [`ErrorKind::Corrupt`] when it cannot be understood; else the kernel's.
     pub fn read(state_dir: &Path, id: &str, bundle: &Path) -> Result<Option<Self>> {
-        let path = path(state_dir, id, bundle);
-        let text = match std::fs::read(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            other => other.tried(|| format!("cannot read {}", path.display()))?,
+        read_at(&path(state_dir, id, bundle))
+    }
+
+    /// All records; each that cannot be understood is an error of its own.
+    ///
+    /// # Errors
+    /// The kernel's, when the directory cannot be listed.
+    pub fn all(state_dir: &Path) -> Result<Vec<Result<Self>>> {
+        let entries = match std::fs::read_dir(state_dir) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.tried(|| format!("cannot list {}", state_dir.display()))?,
         };
-        serde_json::from_slice(&text).map(Some).map_err(|e| {
-            let what = format!("the record {} cannot be understood", path.display());
-            Error::new(ErrorKind::Corrupt, what).caused_by(e).advise("remove it")
-        })
+        let paths = entries.flatten().map(|entry| entry.path());
+        let records = paths.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
+        Ok(records.filter_map(|path| read_at(&path).transpose()).collect())
+    }
+
+    /// Whether the container's init still lives.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        let (pid, started) = self.init;
+        start_time(pid) == Some(started)
+    }
+
+    /// Every plan, and what to do when its image is mounted: what was prepared is this container's, unless somebody
+    /// calls us while it runs. What could not be prepared may be another's by now.
+    #[must_use]
+    pub fn plans(&self) -> Vec<(Plan, IfMounted)> {
+        let ours = if self.is_alive() { IfMounted::Leave } else { IfMounted::Finish };
+        let prepared = self.paths.iter().map(|plan| (plan.clone(), ours));
+        prepared.chain(self.left.iter().map(|plan| (plan.clone(), IfMounted::Leave))).collect()
     }
 
     /// Removes the record.
@@ -95,6 +121,30 @@ impl Record {
 /// leaves at most one, which the next start or poststop of the container takes away.
 fn temporary(path: &Path) -> PathBuf {
     path.with_extension("tmp")
+}
+
+fn read_at(path: &Path) -> Result<Option<Record>> {
+    let text = match std::fs::read(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        other => other.tried(|| format!("cannot read {}", path.display()))?,
+    };
+    serde_json::from_slice(&text).map(Some).map_err(|e| {
+        let what = format!("the record {} cannot be understood", path.display());
+        Error::new(ErrorKind::Corrupt, what).caused_by(e).advise("remove it")
+    })
+}
+
+/// When a process started, in clock ticks since boot; `None` when there is no such process, or when it is dead and only
+/// waits for its parent.
+#[must_use]
+pub fn start_time(pid: i32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name before it may hold anything, so it is skipped from behind.
+    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_ascii_whitespace().collect();
+    if matches!(fields.first(), Some(&("Z" | "X"))) {
+        return None;
+    }
+    fields.get(19)?.parse().ok()
 }
 
 fn path(state_dir: &Path, id: &str, bundle: &Path) -> PathBuf {

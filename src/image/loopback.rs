@@ -76,6 +76,25 @@ impl LoopDevice {
         Err(Error::new(ErrorKind::Busy, format!("every free loop device was taken by others, {TRIES} times")))
     }
 
+    /// Detaches the device, at once or when whoever has it mounted is done.
+    ///
+    /// # Errors
+    /// The kernel's.
+    #[cfg(feature = "old-kernels")]
+    pub fn detach(&self) -> Result<()> {
+        let what = || format!("cannot detach {}", self.path.display());
+        loopdev::LoopDevice::open(&self.path).and_then(|device| device.detach()).tried(what)
+    }
+
+    /// Without support for old kernels, every device detaches by itself.
+    ///
+    /// # Errors
+    /// None.
+    #[cfg(not(feature = "old-kernels"))]
+    pub fn detach(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// The device that `image` is attached to, if any, found by device and inode number, not by name.
     ///
     /// # Errors

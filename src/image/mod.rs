@@ -2,7 +2,9 @@
 
 pub mod create;
 pub mod files;
+pub mod identity;
 pub mod kernel;
+pub mod known;
 pub mod lock;
 pub mod loopback;
 pub mod mount;

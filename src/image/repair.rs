@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::error::{Error, ErrorKind, Result, Tried, Unreadable};
 use crate::image::files::pump;
 use crate::image::lock::LockedImage;
 use crate::tool;
@@ -76,7 +76,7 @@ fn copy(image: &LockedImage) -> Result<File> {
     let file = unnamed(image.path()).tried(|| "cannot make a file beside it")?;
     let mut at = 0_u64;
     pump(&file, image.size()?, |chunk| {
-        let count = image.file().read_at(chunk, at).tried(|| "cannot read it")?;
+        let count = image.file().read_at(chunk, at).unreadable(|| "cannot read it")?;
         at += u64::try_from(count).unwrap_or(u64::MAX);
         Ok(count)
     })?;
@@ -107,6 +107,12 @@ fn e2fsck(image: &LockedImage, file: &File, mode: &str) -> Result<tool::Outcome>
     let environment = [("E2FSCK_CONFIG", "/dev/null"), ("LC_ALL", "C")];
     tool::run("e2fsck", &arguments, &environment, file, PATIENCE)
         .map_err(|e| e.within(format!("the image {}", image.path().display())))
+}
+
+/// Whether a file was set aside by [`set_aside`], for people to look at.
+#[must_use]
+pub fn is_set_aside(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.to_string_lossy().starts_with("damaged"))
 }
 
 /// A free name beside the image for something damaged. There are four of them: a device that breaks its images at

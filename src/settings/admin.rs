@@ -16,6 +16,8 @@ pub const FILE: &str = "/etc/oci-minidump.toml";
 pub struct Admin {
     /// Where the hook keeps its records of prepared containers; on a file system that a reboot empties.
     pub state_dir: PathBuf,
+    /// The list of directories in which images were made; on a file system that survives a reboot.
+    pub known_dirs: PathBuf,
     /// Where images go that no configuration names.
     pub image_dir: PathBuf,
     /// Where dumps go that no configuration gives a destination.
@@ -75,6 +77,7 @@ impl Default for Admin {
     fn default() -> Self {
         Self {
             state_dir: "/run/oci-minidump".into(),
+            known_dirs: "/var/lib/oci-minidump/image-dirs".into(),
             image_dir: "/var/lib/oci-minidump/images".into(),
             host_destination: "/var/lib/oci-minidump/dumps".into(),
             naming: Naming::App,
@@ -104,6 +107,7 @@ impl Admin {
         })?;
         let dirs = [
             ("state_dir", &admin.state_dir),
+            ("known_dirs", &admin.known_dirs),
             ("image_dir", &admin.image_dir),
             ("host_destination", &admin.host_destination),
         ];
@@ -126,6 +130,7 @@ mod tests {
     fn every_setting_can_be_set_and_mistakes_are_named() {
         let all = r#"
             state_dir = "/run/x"
+            known_dirs = "/data/image-dirs"
             image_dir = "/data/images"
             host_destination = "/opt/minidumps"
             naming = "rdk"

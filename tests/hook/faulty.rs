@@ -183,6 +183,7 @@ impl<'a> Stage<'a> {
         if self.case.stage == "poststop" {
             let record = json!({
                 "id": self.world.id("c"), "bundle": self.bundle.dir, "app_state": null, "prepared": 0,
+                "init": [i32::MAX, 0],
                 "paths": [{
                     "image": self.world.image("app"), "container_source": SOURCE,
                     "host_destination": self.world.dumps_dir(), "imgsize": MADE, "origin": "the test",

@@ -22,5 +22,6 @@ mod repeated;
 mod rootfs;
 mod stdin;
 mod surroundings;
+mod sweep;
 #[path = "../support/world.rs"]
 mod world;

@@ -74,8 +74,12 @@ impl World {
 
     /// Sets the administrator's settings; records always stay in the world.
     pub(crate) fn settings(&self, more: &str) {
-        let text =
-            format!("state_dir = {:?}\nimage_dir = {:?}\n{more}", self.path("records"), self.path("images"));
+        let text = format!(
+            "state_dir = {:?}\nknown_dirs = {:?}\nimage_dir = {:?}\n{more}",
+            self.path("records"),
+            self.path("image-dirs"),
+            self.path("images")
+        );
         fs::write(self.path("settings.toml"), text).unwrap();
     }
 
@@ -240,15 +244,22 @@ impl World {
         dumps.into_iter().next().unwrap()
     }
 
-    /// Mounts an image on the host while `work` runs.
-    pub(crate) fn with_mounted(&self, image: &Path, work: impl FnOnce(&Path)) {
+    /// Mounts an image while `work` runs, where only its thread sees it: a container that is created at the same moment
+    /// would take a copy of a mount of the host's with it, and keep the image mounted.
+    pub(crate) fn with_mounted(&self, image: &Path, work: impl FnOnce(&Path) + Send) {
+        use nix::sched::{CloneFlags, unshare};
+
         let point = self.path("mounted");
         fs::create_dir_all(&point).unwrap();
-        command("mount", &["-o".as_ref(), "loop".as_ref(), image.as_ref(), point.as_ref()]);
-        work(&point);
-        command("umount", &[point.as_ref()]);
-        // Whoever copies the mount namespace at this moment keeps the mount for that long.
-        self.settle();
+        let isolated = || {
+            unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS).unwrap();
+            command("mount", &["--make-rprivate".as_ref(), "/".as_ref()]);
+            command("mount", &["-o".as_ref(), "loop".as_ref(), image.as_ref(), point.as_ref()]);
+            work(&point);
+            command("umount", &[point.as_ref()]);
+        };
+        std::thread::scope(|scope| scope.spawn(isolated).join()).unwrap();
+        wait_until(|| self.leaks().is_empty());
     }
 
     /// What must not be left: mounts and loop devices of this world.
@@ -386,6 +397,17 @@ impl Drop for World {
             assert!(remains.is_empty(), "left behind: {remains:?}");
         }
     }
+}
+
+/// Waits for what comes in a moment.
+pub(crate) fn wait_until(done: impl Fn() -> bool) {
+    for _ in 0..6000 {
+        if done() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    panic!("waited in vain");
 }
 
 /// Runs a host program that must succeed.

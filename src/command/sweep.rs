@@ -1,0 +1,29 @@
+//! `sweep`: harvests what poststop missed.
+
+use std::io::Write;
+
+use crate::command::{say, say_json};
+use crate::error::{ExitCode, Result};
+use crate::hook::sweep::sweep as run;
+use crate::settings::admin::Admin;
+
+/// Sweeps and says what that did, for people or as JSON. Exits with [`ExitCode::Failure`] when something is left that
+/// should have been harvested.
+///
+/// # Errors
+/// As [`crate::hook::sweep::sweep`].
+pub fn sweep(json: bool, admin: &Admin, out: &mut impl Write) -> Result<ExitCode> {
+    let sweep = run(admin)?;
+    if json {
+        say_json(out, &sweep)?;
+    } else {
+        for swept in &sweep.harvested {
+            for dump in &swept.harvest.dumps {
+                say(out, format_args!("{} ({} bytes)", dump.path.display(), dump.size))?;
+            }
+        }
+        let (images, running, failed) = (sweep.harvested.len(), sweep.in_use.len(), sweep.failures.len());
+        say(out, format_args!("{images} images harvested, {running} in use, {failed} failed"))?;
+    }
+    Ok(if sweep.failures.is_empty() { ExitCode::Ok } else { ExitCode::Failure })
+}

@@ -1,0 +1,93 @@
+//! `sweep` harvests what poststop missed, and touches nothing else.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::images::dump_bytes;
+use crate::world::{Bundle, RUNTIMES, World};
+
+fn sweep(world: &World, code: i32) -> Value {
+    let run = world.hook(&["sweep", "--json"]).expect(code);
+    serde_json::from_str(&run.stdout()).unwrap_or_else(|error| panic!("{error}: {}", run.story()))
+}
+
+/// A container that has ended and whose poststop never comes.
+fn ended(world: &World, name: &str) -> Bundle {
+    let bundle = world.bundle(name, &["write", &format!("{name}.dmp"), "5000", "none"]);
+    bundle.edit(|config| config["hooks"]["poststop"] = json!([]));
+    world.run(&bundle, name).expect(0);
+    assert!(world.image(name).exists());
+    bundle
+}
+
+#[test]
+fn what_poststop_missed_is_harvested_and_running_containers_are_left() {
+    for runtime in RUNTIMES {
+        let world = World::new(runtime);
+        ended(&world, "gone");
+        let running = world.bundle("running", &["write", "running.dmp", "7000", "sleep", "100"]);
+        world.create(&running, "running").expect(0);
+        let swept = sweep(&world, 0);
+        assert_eq!(swept["harvested"][0]["container"], world.id("gone"), "{swept}");
+        assert_eq!(swept["in_use"], json!([world.image("running")]), "{swept}");
+        assert!(fs::read(world.dump()).unwrap() == dump_bytes(5000), "{swept}");
+        assert!(!world.image("gone").exists() && world.image("running").exists());
+        assert_eq!(sweep(&world, 0)["harvested"], json!([]));
+    }
+}
+
+#[test]
+fn after_a_reboot_the_images_tell_whose_they_are() {
+    let world = World::new("crun");
+    let elsewhere = world.path("elsewhere");
+    let bundle = world.bundle("app", &["write", "a.dmp", "5000", "none"]);
+    bundle.edit(|config| {
+        config["hooks"]["poststop"] = json!([]);
+        config["rdkPlugins"]["minidump"]["data"]["paths"][0]["image"] = json!(elsewhere.join("x.img"));
+    });
+    world.run(&bundle, "c").expect(0);
+    // A reboot empties the directory of the records.
+    for record in crate::world::files_in(&world.path("records")) {
+        fs::remove_file(record).unwrap();
+    }
+    let foreign = elsewhere.join("notes.txt");
+    fs::write(&foreign, "not an image").unwrap();
+    let swept = sweep(&world, 0);
+    assert_eq!(swept["harvested"][0]["container"], world.id("c"), "{swept}");
+    assert!(fs::read(world.dump()).unwrap() == dump_bytes(5000), "{swept}");
+    assert_eq!(crate::world::files_in(&elsewhere), [foreign]);
+}
+
+#[test]
+fn what_cannot_be_harvested_is_said_and_kept() {
+    let world = World::new("crun");
+    ended(&world, "app");
+    fs::write(world.dumps_dir(), "in the way").unwrap();
+    let swept = sweep(&world, 1);
+    assert!(swept["failures"][0].as_str().unwrap().contains("is not a directory"), "{swept}");
+    assert!(world.image("app").exists());
+    fs::remove_file(world.dumps_dir()).unwrap();
+    sweep(&world, 0);
+    assert!(fs::read(world.dump()).unwrap() == dump_bytes(5000));
+}
+
+#[test]
+fn many_sweeps_and_a_start_at_once_lose_nothing() {
+    let world = World::new("crun");
+    let bundle = ended(&world, "app");
+    bundle.edit(|config| config["hooks"]["poststop"] = json!([world.hook_entry("poststop")]));
+    let (settings, hook) = (world.path("settings.toml"), crate::world::hook_program());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let status =
+                    std::process::Command::new(&hook).arg("--settings").arg(&settings).arg("sweep").output();
+                assert!(status.unwrap().status.success());
+            });
+        }
+        world.run(&bundle, "again").expect(0);
+    });
+    sweep(&world, 0);
+    assert!(fs::read(world.dump()).unwrap() == dump_bytes(5000), "{}", world.log());
+}
