@@ -116,8 +116,13 @@ impl LoopDevice {
             if !entry.path().join("loop").exists() {
                 continue;
             }
-            let Ok(device) = Self::open(number, false) else { continue };
-            if sys::loop_backing_file(&device.file).ok().flatten() == wanted {
+            // A device that cannot be looked at may be the one: taken for free, the image would be mounted twice.
+            let device = match Self::open(number, false) {
+                Err(_) if !entry.path().join("loop").exists() => continue,
+                other => other?,
+            };
+            let backing = sys::loop_backing_file(&device.file);
+            if backing.tried(|| format!("cannot inspect {}", device.path.display()))? == wanted {
                 return Ok(Some(device));
             }
         }
