@@ -118,7 +118,7 @@ impl<'a> Destination<'a> {
         }
     }
 
-    /// Gives up a draft.
+    /// Removes the temporary name of a draft.
     pub fn discard(&self, draft: &Draft) {
         if let Some(name) = &draft.temporary {
             // Its lock goes with the descriptor, so the next hook removes what stays.
@@ -133,9 +133,8 @@ impl<'a> Destination<'a> {
     /// [`ErrorKind::NoSpace`] and others of the kernel; nothing is left behind then.
     pub fn publish(&self, draft: &Draft, name: &str, container: Option<&str>) -> Result<Published> {
         let result = self.try_publish(draft, name, container);
-        if !result.as_ref().is_ok_and(|published| !published.already) {
-            self.discard(draft);
-        }
+        // Also when it has another name by now.
+        self.discard(draft);
         result
     }
 
@@ -178,19 +177,14 @@ impl<'a> Destination<'a> {
         }
     }
 
-    /// Gives the file called `temporary` the name `name` instead. A rename would do it at once, but raises no
+    /// Gives the file called `temporary` the name `name`. A rename would do it at once, but raises no
     /// `IN_CREATE`: it is for file systems without hard links.
     fn give_second_name(&self, temporary: &str, name: &str) -> rustix::io::Result<()> {
         match rustix::fs::linkat(&self.dir, temporary, &self.dir, name, AtFlags::empty()) {
             Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) => {
                 rustix::fs::renameat_with(&self.dir, temporary, &self.dir, name, RenameFlags::NOREPLACE)
             }
-            other => {
-                other?;
-                // What stays has no lock any more, so the next hook removes it.
-                let _stays = rustix::fs::unlinkat(&self.dir, temporary, AtFlags::empty());
-                Ok(())
-            }
+            other => other,
         }
     }
 

@@ -154,3 +154,35 @@ fn a_disk_that_cannot_be_read_costs_no_dump() {
     fail_everywhere(&PRESTART[2], "reads", &[EIO], required);
     fail_everywhere(&POSTSTOP[0], "reads", &[EIO], poststop);
 }
+
+/// How many calls at most lie before a start has found out that its image is in use, and waits.
+const LOOK: [(&str, usize); 2] = [("opens", 64), ("changes", 12)];
+
+#[test]
+fn an_image_in_use_is_never_taken_whatever_fails() {
+    for (kinds, calls) in LOOK {
+        // Most of the time a start waits, so there may be many.
+        std::thread::scope(|scope| {
+            for worker in 1..=16 {
+                scope.spawn(move || try_to_take(kinds, (worker..=calls).step_by(16)));
+            }
+        });
+    }
+}
+
+/// Starts a second container with an image that is in use, with a call failing in each try.
+fn try_to_take(kinds: &str, steps: impl Iterator<Item = usize>) {
+    let stage = Stage::new(&PRESTART[0]);
+    let owner = Held::new();
+    stage.hook("prestart", Some(&owner)).expect(0);
+    for step in steps {
+        let held = Held::new();
+        let (run, calls) = stage.run(&held, kinds, &format!("{EMFILE}@{step}"));
+        let story = || format!("error {EMFILE} from {:?} ({step})\n{}", calls.get(step - 1), run.story());
+        assert_words(&run, &story);
+        assert!(run.code() != Some(0) && !held.has_directory(&stage.bundle), "{}", story());
+    }
+    stage.write_last(&owner);
+    drop(owner);
+    stage.end(true, &|| "an image in use".to_owned());
+}

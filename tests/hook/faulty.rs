@@ -285,7 +285,13 @@ impl<'a> Stage<'a> {
         let expected: Vec<&str> =
             left.chain(Some(&LAST).filter(|_| with_last)).map(|(name, _)| *name).collect();
         assert_eq!(dumps, expected, "{}\nfirst: {}", run.story(), story());
-        let remains = self.world.settle();
+        let mut remains = self.world.settle();
+        // A draft whose name could not be removed goes with the next harvest.
+        if self.case.missing.contains("O_TMPFILE") && remains.iter().any(|what| what.contains("/.oci-")) {
+            self.lay();
+            self.hook("poststop", None).expect(0);
+            remains = self.world.settle();
+        }
         assert!(remains.is_empty(), "left behind: {remains:?}\n{}\nfirst: {}", run.story(), story());
         if self.world.dumps_dir().exists() {
             fs::remove_dir_all(self.world.dumps_dir()).unwrap();
