@@ -11,7 +11,8 @@ use crate::error::Result;
 /// Waits for the end of a container and cleans up after it.
 pub(super) async fn watch(shared: Arc<Shared>, container: Arc<Container>, init: Arc<Process>) {
     let exit = init.ended().await;
-    finish(shared, container, exit).await;
+    // Boxed: while a container lives, nothing of its clean-up takes memory.
+    Box::pin(finish(shared, container, exit)).await;
 }
 
 /// Cleans up after a container that ended.
