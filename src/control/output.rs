@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
@@ -29,6 +29,8 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 
 /// How long growing files are left alone after a look at them.
 const PACE: Duration = Duration::from_millis(250);
+/// How often the end of a log is copied that grows under our hands.
+const ROUNDS: u32 = 10;
 /// How much output is kept in memory of a container whose log cannot be opened.
 const IN_MEMORY: u64 = 64 * 1024;
 
@@ -234,18 +236,18 @@ fn collapse(log: &File, keep: u64) -> std::io::Result<bool> {
 fn copy_end(log: &mut File, older: &std::path::Path, keep: u64) -> std::io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut copy = File::from(rustix::fs::open(older, flags, Mode::from_raw_mode(0o640))?);
-    let end = log.metadata()?.len();
-    log.seek(SeekFrom::Start(end.saturating_sub(keep)))?;
-    // A container that writes faster than we read must not keep us here.
-    let mut rest = log.take(keep.saturating_mul(2));
-    let mut buffer = [0; 16 * 1024];
-    loop {
-        let count = rest.read(&mut buffer)?;
-        if count == 0 {
-            return Ok(());
+    // A container may write faster than we are let read: what counts is its newest output, but not for ever.
+    for _ in 0..ROUNDS {
+        copy.set_len(0)?;
+        copy.rewind()?;
+        let start = log.metadata()?.len().saturating_sub(keep);
+        log.seek(SeekFrom::Start(start))?;
+        let copied = std::io::copy(&mut (&*log).take(keep.saturating_mul(2)), &mut copy)?;
+        if start + copied == log.metadata()?.len() {
+            break;
         }
-        copy.write_all(buffer.get(..count).unwrap_or_default())?;
     }
+    Ok(())
 }
 
 /// The last bytes of a file.
