@@ -3,6 +3,8 @@
 use nix::sys::signal::{SigSet, Signal};
 use rustix::fs::Mode;
 
+use crate::error::{Error, ErrorKind, Result, Tried};
+
 /// Puts right the signal mask (crun blocks everything), the umask, and the descriptors that leaked from the runtime.
 pub fn inherit_nothing() {
     // A small RLIMIT_FSIZE must give an error that can be reported, not a signal that kills.
@@ -16,4 +18,16 @@ pub fn inherit_nothing() {
         // Before Linux 5.9; what was leaked stays open, but every child gets only what it is given.
         log::debug!("cannot close inherited descriptors");
     }
+}
+
+/// Does `work` in a thread of its own, which may change its root, its working directory and its namespaces.
+///
+/// # Errors
+/// Those of `work`, and the kernel's when there is no room for a thread.
+pub fn apart<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().spawn_scoped(scope, work);
+        let thread = thread.tried(|| "cannot start a thread")?;
+        thread.join().map_err(|_| Error::new(ErrorKind::System, "the mounting thread died"))?
+    })
 }

@@ -48,6 +48,7 @@ fn tell(harvest: &Harvest, image: &Path, out: &mut impl Write) -> Result<()> {
     let fate = match harvest.image {
         Fate::Absent => "absent",
         Fate::Removed => "removed",
+        Fate::Aside => "damaged, renamed",
         Fate::Kept => "kept",
     };
     say(out, format_args!("image {}: {fate}", image.display()))

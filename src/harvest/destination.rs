@@ -174,9 +174,22 @@ impl<'a> Destination<'a> {
     fn give_name(&self, draft: &Draft, name: &str) -> rustix::io::Result<()> {
         match &draft.temporary {
             None => host::link_unnamed(&draft.file, &self.dir, OsStr::new(name)),
-            Some(temporary) => {
-                let flags = RenameFlags::NOREPLACE;
-                rustix::fs::renameat_with(&self.dir, temporary.as_str(), &self.dir, name, flags)
+            Some(temporary) => self.give_second_name(temporary, name),
+        }
+    }
+
+    /// Gives the file called `temporary` the name `name` instead. A rename would do it at once, but raises no
+    /// `IN_CREATE`: it is for file systems without hard links.
+    fn give_second_name(&self, temporary: &str, name: &str) -> rustix::io::Result<()> {
+        match rustix::fs::linkat(&self.dir, temporary, &self.dir, name, AtFlags::empty()) {
+            Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) => {
+                rustix::fs::renameat_with(&self.dir, temporary, &self.dir, name, RenameFlags::NOREPLACE)
+            }
+            other => {
+                other?;
+                // What stays has no lock any more, so the next hook removes it.
+                let _stays = rustix::fs::unlinkat(&self.dir, temporary, AtFlags::empty());
+                Ok(())
             }
         }
     }

@@ -6,6 +6,7 @@ pub mod name;
 pub mod retention;
 mod take;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::image::kernel::Mounted;
 use crate::image::lock::LockedImage;
 use crate::image::loopback::LoopDevice;
 use crate::image::reader::UserSpace;
-use crate::image::repair::repair;
+use crate::image::repair::{Repaired, repair, set_aside};
 use crate::image::superblock::{Condition, inspect};
 use crate::settings::admin::Admin;
 
@@ -81,6 +82,8 @@ pub enum Fate {
     Absent,
     /// Everything in it is safe, and it was removed.
     Removed,
+    /// What could be read is safe; the image was damaged, and was renamed for somebody to look at.
+    Aside,
     /// Everything in it is safe, and it was kept: it is not ours, or still mounted somewhere with an unfinished dump.
     Kept,
 }
@@ -121,8 +124,8 @@ pub fn harvest_locked(image: &LockedImage, job: Job<'_>) -> Result<Harvest> {
     }
     let is_pinned = pinned.is_some();
     let condition = inspect(image.file()).tried(|| format!("cannot read {}", image.path().display()))?;
-    let (harvest, ours) = match (condition, pinned) {
-        (Condition::Blank, None) => (take::Taken::default(), true),
+    let (reading, ours) = match (condition, pinned) {
+        (Condition::Blank, None) => (Reading::default(), true),
         (Condition::Ext4 { ours, dirty, .. }, pinned) => {
             (read(image, job, (ours, dirty), pinned).map_err(within)?, ours)
         }
@@ -134,16 +137,20 @@ pub fn harvest_locked(image: &LockedImage, job: Job<'_>) -> Result<Harvest> {
             .advise("it is left untouched; remove it or name another image"));
         }
     };
+    let Reading { taken, damaged } = reading;
     // A container that is not quite gone may still be writing the dump that looks cut.
-    let unfinished = harvest.dumps.iter().any(|dump| dump.truncated.is_some());
+    let unfinished = taken.dumps.iter().any(|dump| dump.truncated.is_some());
     let finished = !is_pinned || (job.if_mounted == IfMounted::Finish && !unfinished);
-    let fate = if ours && finished {
+    let fate = if !(ours && finished) {
+        Fate::Kept
+    } else if damaged {
+        log::warn!("the damaged image is kept as {}", set_aside(image)?.display());
+        Fate::Aside
+    } else {
         image.remove()?;
         Fate::Removed
-    } else {
-        Fate::Kept
     };
-    Ok(Harvest { dumps: harvest.dumps, skipped: harvest.skipped, image: fate })
+    Ok(Harvest { dumps: taken.dumps, skipped: taken.skipped, image: fate })
 }
 
 /// The error about an image that somebody else is using.
@@ -158,13 +165,27 @@ pub fn in_use(image: &LockedImage, device: &LoopDevice) -> Error {
         .advise("give every container an image of its own, or wait until the other one is deleted")
 }
 
+/// What came of reading an image.
+#[derive(Debug, Default)]
+struct Reading {
+    taken: take::Taken,
+    /// Whether the image was so damaged that something may be missing.
+    damaged: bool,
+}
+
+impl From<take::Taken> for Reading {
+    fn from(taken: take::Taken) -> Self {
+        Self { taken, damaged: false }
+    }
+}
+
 /// Reads the image in the way that fits its condition, and publishes what is in it.
 fn read(
     image: &LockedImage,
     job: Job<'_>,
     (ours, dirty): (bool, bool),
     pinned: Option<LoopDevice>,
-) -> Result<take::Taken> {
+) -> Result<Reading> {
     let budget = image.size()?.saturating_mul(2);
     if let Some(device) = pinned {
         log::warn!(
@@ -172,39 +193,45 @@ fn read(
             image.path().display(),
             device.path().display()
         );
-        return take::take(&mut Mounted::open_pinned(device)?, job, budget);
+        return take::take(&mut Mounted::open_pinned(device)?, job, budget).map(Reading::from);
     }
     if dirty && !ours {
         let what = format!("the foreign image {} was not cleanly unmounted", image.path().display());
         return Err(Error::new(ErrorKind::Corrupt, what).advise("run e2fsck -p on it first"));
     }
     if dirty {
-        match repair(image) {
+        return match repair(image) {
             // The kernel can replay a journal too.
             Err(error) if error.kind() == ErrorKind::Unsupported => {
                 log::warn!("{}; the kernel is asked to read it", error.report());
-                return take::take(&mut Mounted::open(image.file(), image.path(), true)?, job, budget);
+                let mut mounted = Mounted::open(image.file(), image.path(), true)?;
+                take::take(&mut mounted, job, budget).map(Reading::from)
             }
-            other => other?,
-        }
+            other => read_repaired(image, &other?, job, budget),
+        };
     }
-    match read_clean(image, job, budget) {
-        // Damaged without having been noticed: repaired once, unless it is somebody else's.
-        Err(error) if error.kind() == ErrorKind::Corrupt && ours && !dirty => {
+    match read_clean(image, image.file(), job, budget) {
+        // Damaged without having been noticed: repaired, unless it is somebody else's.
+        Err(error) if error.kind() == ErrorKind::Corrupt && ours => {
             log::warn!("{}; it is repaired first", error.report());
-            repair(image)?;
-            read_clean(image, job, budget)
+            read_repaired(image, &repair(image)?, job, budget)
         }
-        other => other,
+        other => other.map(Reading::from),
     }
 }
 
-/// Reads a cleanly unmounted image in user space, or, if that cannot understand it, through the kernel.
-fn read_clean(image: &LockedImage, job: Job<'_>, budget: u64) -> Result<take::Taken> {
-    match UserSpace::open(image.file()).and_then(|mut fs| take::take(&mut fs, job, budget)) {
+fn read_repaired(image: &LockedImage, repaired: &Repaired, job: Job<'_>, budget: u64) -> Result<Reading> {
+    let taken = read_clean(image, &repaired.file, job, budget)?;
+    Ok(Reading { taken, damaged: repaired.damaged })
+}
+
+/// Reads a cleanly unmounted image, or the repaired copy of one, in user space; if that cannot understand it, through
+/// the kernel.
+fn read_clean(image: &LockedImage, file: &File, job: Job<'_>, budget: u64) -> Result<take::Taken> {
+    match UserSpace::open(file).and_then(|mut fs| take::take(&mut fs, job, budget)) {
         Err(error) if error.kind() == ErrorKind::Corrupt => {
             log::warn!("{}; the kernel is asked to read it", error.report());
-            take::take(&mut Mounted::open(image.file(), image.path(), false)?, job, budget)
+            take::take(&mut Mounted::open(file, image.path(), false)?, job, budget)
         }
         other => other,
     }

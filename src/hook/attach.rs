@@ -19,23 +19,31 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::hook::container::Container;
 use crate::image::loopback::LoopDevice;
 use crate::image::mount::{Detached, Writable};
+use crate::process::apart;
 
 /// A file system that is ready to be put into a container.
 #[derive(Debug)]
-pub(super) enum Source {
+pub enum Source {
     /// Mounted, in no namespace.
     Detached(Detached),
-    /// Only attached to its device: before Linux 5.2 mounting and placing it are one step.
-    Device(Writable),
+    /// Before Linux 5.2 no mount can be moved between namespaces: the device is mounted once more in the container.
+    Device {
+        /// The options of both mounts.
+        writable: Writable,
+        /// The root directory of the first mount, which keeps the file system and its options alive.
+        kept: File,
+    },
 }
 
 /// What goes where.
 #[derive(Debug)]
-pub(super) struct Item<'a> {
-    pub(super) source: &'a Source,
-    pub(super) device: &'a LoopDevice,
+pub struct Item<'a> {
+    /// The file system.
+    pub source: &'a Source,
+    /// The device that it is on.
+    pub device: &'a LoopDevice,
     /// The path as the container sees it.
-    pub(super) target: &'a Path,
+    pub target: &'a Path,
 }
 
 /// File systems on which nothing may be mounted: whoever gets us there wants to mislead us (linux/magic.h).
@@ -44,12 +52,15 @@ const SYSTEM_FILE_SYSTEMS: [(i64, &str); 4] =
 
 /// Puts every item into the container; gives for each what went wrong, if anything. With `all`, the first failure
 /// takes the others out again and is the result.
-pub(super) fn attach(container: &Container, items: &[Item<'_>], all: bool) -> Result<Vec<Option<Error>>> {
-    let work = || -> Result<Vec<Option<Error>>> {
+///
+/// # Errors
+/// [`ErrorKind::Attack`] when a path leads where nothing may be mounted; else the kernel's.
+pub fn attach(container: &Container, items: &[Item<'_>], all: bool) -> Result<Vec<Option<Error>>> {
+    apart(|| {
         let root = enter(container)?;
         let mut failures = Vec::new();
         for (n, item) in items.iter().enumerate() {
-            match attach_one(&root, item, container) {
+            match attach_one(&root, item) {
                 Err(error) if all => {
                     undo(&root, items.get(..n).unwrap_or_default());
                     return Err(error);
@@ -58,9 +69,7 @@ pub(super) fn attach(container: &Container, items: &[Item<'_>], all: bool) -> Re
             }
         }
         Ok(failures)
-    };
-    std::thread::scope(|scope| scope.spawn(work).join())
-        .map_err(|_| Error::new(ErrorKind::System, "the mounting thread died"))?
+    })
 }
 
 /// Enters the container's mount namespace with this thread, and opens its root file system there.
@@ -75,7 +84,7 @@ fn enter(container: &Container) -> Result<OwnedFd> {
         .tried(|| format!("cannot open the root file system {}", container.rootfs.display()))
 }
 
-fn attach_one(root: &OwnedFd, item: &Item<'_>, container: &Container) -> Result<()> {
+fn attach_one(root: &OwnedFd, item: &Item<'_>) -> Result<()> {
     let target = mount_point(root, item.target)?;
     match item.source {
         Source::Detached(detached) => {
@@ -83,11 +92,7 @@ fn attach_one(root: &OwnedFd, item: &Item<'_>, container: &Container) -> Result<
             move_mount(detached.fd(), "", &target, "", flags)
                 .tried(|| format!("cannot mount on {} in the container", item.target.display()))
         }
-        Source::Device(writable) => {
-            mount_device(item, *writable, &target)?;
-            let mounted = resolve(root, item.target).map_err(|e| cannot_find(item.target, e))?;
-            own(&reopen(&mounted)?, container.owner.outside)
-        }
+        Source::Device { writable, .. } => mount_device(item, *writable, &target),
     }
 }
 
@@ -171,18 +176,13 @@ fn kind_name(kind: rustix::fs::FileType) -> &'static str {
 
 /// Mounts the device of an item on `target` with mount(2).
 fn mount_device(item: &Item<'_>, writable: Writable, target: &OwnedFd) -> Result<()> {
-    let options: Vec<String> = writable
-        .options
-        .iter()
-        .map(|(key, value)| value.map_or_else(|| (*key).to_owned(), |value| format!("{key}={value}")))
-        .collect();
     let mut flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::NOATIME;
     flags.set(MountFlags::SYNCHRONOUS, writable.sync);
     let onto = format!("/proc/thread-self/fd/{}", target.as_raw_fd());
     Mount::builder()
         .fstype("ext4")
         .flags(flags)
-        .data(&options.join(","))
+        .data(&writable.data())
         .mount(item.device.path(), onto)
         .map(drop)
         .tried(|| {
@@ -192,12 +192,6 @@ fn mount_device(item: &Item<'_>, writable: Writable, target: &OwnedFd) -> Result
                 item.target.display()
             )
         })
-}
-
-fn reopen(directory: &OwnedFd) -> Result<File> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let fd = rustix::fs::openat(directory, ".", flags, Mode::empty());
-    Ok(fd.tried(|| "cannot open the mounted image")?.into())
 }
 
 /// Lets the container's process, and whatever user it becomes, write into the root directory of an image.

@@ -13,26 +13,32 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 
 /// The user and group that write the dumps, once as the container and once as the host knows them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Owner {
-    pub(super) inside: (u32, u32),
-    pub(super) outside: (u32, u32),
+pub struct Owner {
+    /// Inside the container.
+    pub inside: (u32, u32),
+    /// On the host.
+    pub outside: (u32, u32),
 }
 
 /// A container that is created but whose program does not run yet.
 #[derive(Debug)]
-pub(super) struct Container {
+pub struct Container {
     /// Its mount namespace; `None` when it is the host's.
-    pub(super) mount_namespace: Option<File>,
+    pub mount_namespace: Option<File>,
     /// Its user namespace; `None` when it is the host's.
-    pub(super) user_namespace: Option<File>,
+    pub user_namespace: Option<File>,
     /// Where its root file system lies, seen from its mount namespace: the host's path before pivot_root(2), `/` after.
-    pub(super) rootfs: PathBuf,
-    pub(super) owner: Owner,
+    pub rootfs: PathBuf,
+    /// Whose the directory becomes.
+    pub owner: Owner,
 }
 
 impl Container {
     /// Looks at the container whose init is `pid`. `user` are the ids of its process inside.
-    pub(super) fn open(pid: i32, rootfs: &Path, user: (u32, u32)) -> Result<Self> {
+    ///
+    /// # Errors
+    /// The kernel's when there is no such process, [`ErrorKind::Config`] when `user` is not mapped.
+    pub fn open(pid: i32, rootfs: &Path, user: (u32, u32)) -> Result<Self> {
         let alive = Alive::hold(pid)?;
         let mount_namespace = foreign_namespace(pid, "mnt")?;
         let user_namespace = foreign_namespace(pid, "user")?;

@@ -1,7 +1,7 @@
 //! The OCI hook: what happens at prestart and at poststop.
 
-mod attach;
-mod container;
+pub mod attach;
+pub mod container;
 pub mod poststop;
 pub mod prepare;
 pub mod record;

@@ -25,12 +25,13 @@ pub fn poststop(options: &Options, state: &State, dir: &Path, admin: &Admin) -> 
     let gone = what(options, state, dir, admin)?;
     let owner = Owner { container: Some(&state.id), app_state: gone.app_state.as_deref() };
     let mut failures = 0_u32;
-    for plan in &gone.paths {
-        let job = Job { destination: &plan.host_destination, owner, admin, if_mounted: gone.if_mounted };
+    for (plan, if_mounted) in &gone.paths {
+        let if_mounted = *if_mounted;
+        let job = Job { destination: &plan.host_destination, owner, admin, if_mounted };
         match one(plan, job) {
             Ok(_) => {}
             // runc runs poststop for a container that was refused because another one has the image.
-            Err(error) if gone.if_mounted == IfMounted::Leave && error.kind() == ErrorKind::Busy => {
+            Err(error) if if_mounted == IfMounted::Leave && error.kind() == ErrorKind::Busy => {
                 log::info!("container {}: nothing to harvest: {}", state.id, error.report());
             }
             Err(error) => {
@@ -43,24 +44,22 @@ pub fn poststop(options: &Options, state: &State, dir: &Path, admin: &Admin) -> 
             }
         }
     }
-    if failures == 0 { Record::remove(&admin.state_dir, &state.id, dir) } else { Ok(()) }
+    if failures == 0 {
+        Record::discard(&admin.state_dir, &state.id, dir);
+    }
+    Ok(())
 }
 
 /// What a container has left.
 struct Gone {
-    paths: Vec<Plan>,
+    paths: Vec<(Plan, IfMounted)>,
     app_state: Option<String>,
-    if_mounted: IfMounted,
 }
 
 /// What to harvest for the container.
 fn what(options: &Options, state: &State, dir: &Path, admin: &Admin) -> Result<Gone> {
     match Record::read(&admin.state_dir, &state.id, dir) {
-        Ok(Some(record)) => {
-            // Somebody may call us for a container that runs.
-            let if_mounted = if record.is_alive() { IfMounted::Leave } else { IfMounted::Finish };
-            return Ok(Gone { paths: record.paths, app_state: record.app_state, if_mounted });
-        }
+        Ok(Some(record)) => return Ok(Gone { paths: record.plans(), app_state: record.app_state }),
         Ok(None) => {}
         Err(error) => log::warn!("container {}: {}", state.id, error.report()),
     }
@@ -71,9 +70,10 @@ fn what(options: &Options, state: &State, dir: &Path, admin: &Admin) -> Result<G
         // Nothing was prepared here, or it was before a reboot. Failing would keep youki from ever deleting it.
         log::warn!("container {}: nothing to harvest: {}", state.id, error.report());
     }
-    let paths = plans.map(|plans| plans.paths).unwrap_or_default();
     // Without a record the image may be another container's.
-    Ok(Gone { paths, app_state: state.app_state().map(str::to_owned), if_mounted: IfMounted::Leave })
+    let paths =
+        plans.into_iter().flat_map(|plans| plans.paths).map(|plan| (plan, IfMounted::Leave)).collect();
+    Ok(Gone { paths, app_state: state.app_state().map(str::to_owned) })
 }
 
 /// Harvests the image of one plan of a container that is gone.

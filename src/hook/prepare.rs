@@ -12,6 +12,7 @@ use crate::hook::container::Container;
 use crate::hook::record::{Record, start_time};
 use crate::image::create::NewImage;
 use crate::image::identity::Identity;
+use crate::image::kernel::mount_in_private_namespace;
 use crate::image::known;
 use crate::image::lock::LockedImage;
 use crate::image::loopback::LoopDevice;
@@ -72,7 +73,7 @@ fn try_prepare(state: &State, plans: &Plans, bundle: &Bundle, admin: &Admin) -> 
     let rootfs = bundle.rootfs()?;
     let container = Container::open(pid, &rootfs, bundle.user()?)?;
     let start = Start { state, bundle, rootfs: &rootfs, container: &container, admin };
-    let mut all = Vec::new();
+    let (mut all, mut left) = (Vec::new(), Vec::new());
     for plan in &plans.paths {
         match ready(plan, &start) {
             Ok(ready) => all.push(ready),
@@ -80,11 +81,14 @@ fn try_prepare(state: &State, plans: &Plans, bundle: &Bundle, admin: &Admin) -> 
                 all.into_iter().for_each(undo);
                 return Err(error);
             }
-            Err(error) => warn(state, &error),
+            Err(error) => {
+                warn(state, &error);
+                left.push(plan.clone());
+            }
         }
     }
     // Before the mounts: if we are killed in between, somebody still finds the images.
-    write_record(&start, pid, &all);
+    write_record(&start, pid, &all, left);
     place(&start, all, plans.required)
 }
 
@@ -99,9 +103,11 @@ fn place(start: &Start<'_>, all: Vec<Ready<'_>>, required: bool) -> Result<()> {
     let failures = match failures {
         Ok(failures) => failures,
         Err(error) => {
+            // An image of an earlier run stays, with its dumps: somebody must find it.
+            let is_empty = all.iter().all(|ready| ready.old.is_none());
             all.into_iter().for_each(undo);
-            if let Err(error) = Record::remove(&start.admin.state_dir, &start.state.id, start.bundle.dir()) {
-                log::warn!("{}", error.report());
+            if is_empty {
+                Record::discard(&start.admin.state_dir, &start.state.id, start.bundle.dir());
             }
             return Err(error);
         }
@@ -189,7 +195,7 @@ fn leftover(plan: &Plan, start: &Start<'_>) -> Result<Option<LockedImage>> {
     let if_mounted = IfMounted::Leave;
     let job = Job { destination: &plan.host_destination, owner, admin: start.admin, if_mounted };
     match harvest::harvest_locked(&image, job) {
-        Ok(harvest) if harvest.image == Fate::Removed => Ok(None),
+        Ok(harvest) if matches!(harvest.image, Fate::Removed | Fate::Aside) => Ok(None),
         Ok(_) => Ok(Some(image)),
         Err(error) if error.kind() == ErrorKind::Corrupt => {
             let aside = set_aside(&image)?;
@@ -216,7 +222,11 @@ fn writable(image: &File, plan: &Plan) -> Result<Writable> {
 /// Mounts a device for the container and makes it writable for the container's user.
 fn mount(device: &LoopDevice, writable: Writable, container: &Container) -> Result<Source> {
     let detached = match Detached::mount(device, Access::Container(writable)) {
-        Err(error) if is_too_old(&error) => return Ok(Source::Device(writable)),
+        Err(error) if is_too_old(&error) => {
+            let kept = mount_in_private_namespace(device, Access::Container(writable))?;
+            own(&kept, container.owner.outside)?;
+            return Ok(Source::Device { writable, kept });
+        }
         other => other?,
     };
     let root = detached.root()?;
@@ -232,7 +242,7 @@ fn mount(device: &LoopDevice, writable: Writable, container: &Container) -> Resu
 }
 
 /// The record is for `poststop` without a bundle and for `sweep`. A container must not fail for want of it.
-fn write_record(start: &Start<'_>, pid: i32, all: &[Ready<'_>]) {
+fn write_record(start: &Start<'_>, pid: i32, all: &[Ready<'_>], left: Vec<Plan>) {
     let prepared = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let record = Record {
         id: start.state.id.clone(),
@@ -241,6 +251,7 @@ fn write_record(start: &Start<'_>, pid: i32, all: &[Ready<'_>]) {
         init: (pid, start_time(pid).unwrap_or(0)),
         prepared,
         paths: all.iter().map(|ready| ready.plan.clone()).collect(),
+        left,
     };
     if let Err(error) = record.write(&start.admin.state_dir) {
         log::warn!("container {}: {}", start.state.id, error.report());

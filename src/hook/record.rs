@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::harvest::IfMounted;
 use crate::harvest::name::fnv1a;
 use crate::host;
 use crate::settings::Plan;
@@ -25,6 +26,9 @@ pub struct Record {
     pub prepared: u64,
     /// What was prepared.
     pub paths: Vec<Plan>,
+    /// What could not be prepared: images of earlier runs may still hold dumps.
+    #[serde(default)]
+    pub left: Vec<Plan>,
 }
 
 impl Record {
@@ -37,11 +41,14 @@ impl Record {
         let path = path(state_dir, &self.id, &self.bundle);
         let text = serde_json::to_vec(self).map_err(std::io::Error::other);
         let text = text.tried(|| format!("cannot write {}", path.display()))?;
-        let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+        let temporary = temporary(&path);
         // It lives on a file system that a reboot empties, so there is nothing to sync.
-        std::fs::write(&temporary, text)
-            .and_then(|()| std::fs::rename(&temporary, &path))
-            .tried(|| format!("cannot write {}", path.display()))
+        let result = std::fs::write(&temporary, text).and_then(|()| std::fs::rename(&temporary, &path));
+        if result.is_err() {
+            // The error that matters is the first one; the temporary file may not even exist.
+            let _gone = std::fs::remove_file(&temporary);
+        }
+        result.tried(|| format!("cannot write {}", path.display()))
     }
 
     /// The record of a container, if there is one.
@@ -73,19 +80,47 @@ impl Record {
         start_time(pid) == Some(started)
     }
 
+    /// Every plan, and what to do when its image is mounted: what was prepared is this container's, unless somebody
+    /// calls us while it runs. What could not be prepared may be another's by now.
+    #[must_use]
+    pub fn plans(&self) -> Vec<(Plan, IfMounted)> {
+        let ours = if self.is_alive() { IfMounted::Leave } else { IfMounted::Finish };
+        let prepared = self.paths.iter().map(|plan| (plan.clone(), ours));
+        prepared.chain(self.left.iter().map(|plan| (plan.clone(), IfMounted::Leave))).collect()
+    }
+
     /// Removes the record.
     ///
     /// # Errors
     /// The kernel's; that there is none is none.
     pub fn remove(state_dir: &Path, id: &str, bundle: &Path) -> Result<()> {
         let path = path(state_dir, id, bundle);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(error).tried(|| format!("cannot remove {}", path.display()))
+        for path in [temporary(&path), path] {
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error).tried(|| format!("cannot remove {}", path.display()));
+                }
+                _ => {}
             }
-            _ => Ok(()),
+        }
+        Ok(())
+    }
+}
+
+impl Record {
+    /// Removes the record; that it cannot be removed must keep nobody from anything: it only leads to images that are
+    /// gone.
+    pub fn discard(state_dir: &Path, id: &str, bundle: &Path) {
+        if let Err(error) = Self::remove(state_dir, id, bundle) {
+            log::warn!("{}", error.report());
         }
     }
+}
+
+/// The name that a record has while it is written. It is always the same, so that a hook that was killed meanwhile
+/// leaves at most one, which the next start or poststop of the container takes away.
+fn temporary(path: &Path) -> PathBuf {
+    path.with_extension("tmp")
 }
 
 fn read_at(path: &Path) -> Result<Option<Record>> {

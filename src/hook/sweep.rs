@@ -94,10 +94,13 @@ impl Sweep {
 fn settle(record: &Record, admin: &Admin, sweep: &mut Sweep) {
     let owner = Owner { container: Some(&record.id), app_state: record.app_state.as_deref() };
     let mut settled = true;
-    for plan in &record.paths {
-        let job = Job { destination: &plan.host_destination, owner, admin, if_mounted: IfMounted::Finish };
-        match poststop::one(plan, job) {
+    for (plan, if_mounted) in record.plans() {
+        let job = Job { destination: &plan.host_destination, owner, admin, if_mounted };
+        match poststop::one(&plan, job) {
             Ok(harvest) => sweep.add(&plan.image, Some(&record.id), harvest),
+            Err(error) if if_mounted == IfMounted::Leave && error.kind() == ErrorKind::Busy => {
+                sweep.in_use.push(plan.image);
+            }
             Err(error) => {
                 sweep.fail(&error.within(format!("container {}", record.id)));
                 settled = false;

@@ -84,16 +84,28 @@ pub fn pump(target: &File, limit: u64, mut read: impl FnMut(&mut [u8]) -> Result
     let mut at: u64 = 0;
     while at < limit {
         let want = usize::try_from(limit - at).unwrap_or(usize::MAX).min(chunk.len());
-        let count = read(chunk.get_mut(..want).unwrap_or_default())?;
+        let count = fill(chunk.get_mut(..want).unwrap_or_default(), &mut read)?;
         let bytes = chunk.get(..count).unwrap_or_default();
         if bytes.is_empty() {
             break;
         }
         if bytes.iter().any(|byte| *byte != 0) {
-            target.write_all_at(bytes, at).tried(|| "cannot write the dump")?;
+            target.write_all_at(bytes, at).tried(|| "cannot write the copy")?;
         }
         at += u64::try_from(count).unwrap_or(u64::MAX);
     }
-    target.set_len(at).tried(|| "cannot write the dump")?;
+    target.set_len(at).tried(|| "cannot write the copy")?;
     Ok(at)
+}
+
+/// Reads until `chunk` is full or there is no more: the user-space reader gives one block at a time.
+fn fill(chunk: &mut [u8], read: &mut impl FnMut(&mut [u8]) -> Result<usize>) -> Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = chunk.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match read(rest)? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    Ok(filled)
 }

@@ -154,14 +154,17 @@ impl ImageFiles for Mounted {
 }
 
 /// Mounts the device where only a helper thread sees it, and gives the root directory out; the mount lives as long as
-/// that descriptor.
-fn mount_in_private_namespace(device: &LoopDevice, access: Access) -> Result<File> {
+/// that descriptor. For kernels before 5.2.
+///
+/// # Errors
+/// The kernel's.
+pub fn mount_in_private_namespace(device: &LoopDevice, access: Access) -> Result<File> {
     use nix::sched::{CloneFlags, unshare};
     use sys_mount::{Mount, MountFlags};
 
     // Any directory will do: nobody else sees what is mounted on it.
     let target = "/dev";
-    let isolated = || -> Result<File> {
+    crate::process::apart(|| {
         unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS).tried(|| "cannot make a mount namespace")?;
         rustix::mount::mount_change(
             "/",
@@ -169,16 +172,25 @@ fn mount_in_private_namespace(device: &LoopDevice, access: Access) -> Result<Fil
         )
         .tried(|| "cannot make the mount namespace private")?;
         let nosymfollow = MountFlags::from_bits_retain(256);
-        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | nosymfollow;
-        let (flags, data) = match access {
+        let mut flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | nosymfollow;
+        let data = match access {
             // A superblock that is mounted read-write cannot be mounted read-only a second time.
-            Access::HarvestPinned | Access::Container(_) => (flags, ""),
-            Access::Harvest => (flags | MountFlags::RDONLY, "errors=continue"),
+            Access::HarvestPinned => String::new(),
+            Access::Container(writable) => {
+                flags.set(MountFlags::SYNCHRONOUS, writable.sync);
+                writable.data()
+            }
+            Access::Harvest => {
+                flags |= MountFlags::RDONLY;
+                "errors=continue".to_owned()
+            }
         };
-        let mount = Mount::builder().fstype("ext4").flags(flags).data(data).mount(device.path(), target);
-        mount.unreadable(|| format!("cannot mount {}", device.path().display()))?;
+        let mount = Mount::builder().fstype("ext4").flags(flags).data(&data).mount(device.path(), target);
+        let what = || format!("cannot mount {}", device.path().display());
+        match access {
+            Access::Container(_) => mount.map(drop).tried(what)?,
+            Access::Harvest | Access::HarvestPinned => mount.map(drop).unreadable(what)?,
+        }
         crate::host::open_dir(std::path::Path::new(target))
-    };
-    std::thread::scope(|scope| scope.spawn(isolated).join())
-        .map_err(|_| Error::new(ErrorKind::System, "the mounting thread died"))?
+    })
 }

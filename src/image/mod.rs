@@ -12,3 +12,4 @@ pub mod reader;
 pub mod repair;
 pub mod superblock;
 mod template;
+pub mod unwritten;

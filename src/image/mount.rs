@@ -43,6 +43,15 @@ impl Writable {
             Self { options: &[("errors", Some("remount-ro"))], sync: true }
         }
     }
+
+    /// The options in the form of mount(2).
+    #[must_use]
+    pub fn data(&self) -> String {
+        let words = self.options.iter();
+        let words =
+            words.map(|(key, value)| value.map_or_else(|| (*key).into(), |value| format!("{key}={value}")));
+        words.collect::<Vec<String>>().join(",")
+    }
 }
 
 /// How an image is to be mounted.

@@ -1,11 +1,18 @@
 //! Repairing an image that was in use when the power went: `e2fsck`, as the host does it with its own disks.
+//!
+//! A copy is repaired, never the image: `e2fsck` writes a superblock and its checksum piece by piece, and killed in
+//! between, it leaves a file system that nobody can repair any more.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fs_extra::file::CopyOptions;
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, Tried, Unreadable};
+use crate::image::files::pump;
 use crate::image::lock::LockedImage;
 use crate::tool;
 
@@ -14,59 +21,95 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Exit codes of e2fsck(8) that mean: as good as new.
 const REPAIRED: i32 = 1 | 2;
 
-/// Brings a dirty image into a state that can be read: replays the journal, repairs what is safe to repair. When that
-/// is not enough, a copy is set aside first and everything is repaired.
+/// A repaired copy of an image.
+#[derive(Debug)]
+pub struct Repaired {
+    /// The copy. It has no name, and goes with its last descriptor.
+    pub file: File,
+    /// Whether more than the journal had to be repaired, so that something may be missing in the copy.
+    pub damaged: bool,
+}
+
+/// Makes a copy of a dirty image that can be read: replays the journal, repairs what is safe to repair, and when that is
+/// not enough, everything.
 ///
 /// # Errors
-/// [`ErrorKind::Unsupported`] without `e2fsck`, [`ErrorKind::Corrupt`] when it gave up. The image is kept as it is.
-pub fn repair(image: &LockedImage) -> Result<()> {
-    let gentle = e2fsck(image, "-p")?;
-    if gentle.code.is_some_and(|code| code & !REPAIRED == 0) {
-        return Ok(());
-    }
-    let copy = aside(image.path())?;
-    let options = CopyOptions::new();
-    fs_extra::file::copy(image.path(), &copy, &options).map_err(|e| {
-        let what = format!("cannot copy the damaged image {} to {}", image.path().display(), copy.display());
-        Error::new(ErrorKind::NoSpace, what)
+/// [`ErrorKind::Unsupported`] without `e2fsck`, [`ErrorKind::NoSpace`] when there is no room for the copy,
+/// [`ErrorKind::Corrupt`] when it gave up. The image is as it was in any case.
+pub fn repair(image: &LockedImage) -> Result<Repaired> {
+    let path = image.path().display();
+    let file = copy(image).map_err(|e| {
+        Error::new(e.kind(), format!("cannot copy the image {path} to repair it"))
             .caused_by(e)
             .advise("make room, or remove the image if it is of no use")
     })?;
-    log::warn!(
-        "the image {} is damaged ({}); a copy is kept as {}",
-        image.path().display(),
-        gentle.last_words,
-        copy.display()
-    );
-    let thorough = e2fsck(image, "-y")?;
-    if thorough.code.is_some_and(|code| code & !REPAIRED == 0) {
-        return Ok(());
+    let gentle = e2fsck(image, &file, "-p")?;
+    if is_repaired(&gentle) {
+        return Ok(Repaired { file, damaged: false });
     }
-    let what = format!("the image {} cannot be repaired: {}", image.path().display(), thorough.last_words);
+    log::warn!("the image {path} is damaged ({})", gentle.last_words);
+    let thorough = e2fsck(image, &file, "-y")?;
+    if is_repaired(&thorough) {
+        return Ok(Repaired { file, damaged: true });
+    }
+    let what = format!("the image {path} cannot be repaired: {}", thorough.last_words);
     Err(Error::new(ErrorKind::Corrupt, what))
 }
 
-/// Moves an image that is of no use out of the way.
+/// Moves an image that is of no use out of the way. Gives the new path.
 ///
 /// # Errors
 /// [`ErrorKind::Corrupt`] when there are too many set aside already; else the kernel's.
 pub fn set_aside(image: &LockedImage) -> Result<PathBuf> {
-    use crate::error::Tried;
-
     let target = aside(image.path())?;
     std::fs::rename(image.path(), &target)
         .tried(|| format!("cannot rename {} to {}", image.path().display(), target.display()))?;
     Ok(target)
 }
 
-fn e2fsck(image: &LockedImage, mode: &str) -> Result<tool::Outcome> {
+fn is_repaired(outcome: &tool::Outcome) -> bool {
+    outcome.code.is_some_and(|code| code & !REPAIRED == 0)
+}
+
+/// Copies an image into a file without a name beside it, holes as holes.
+fn copy(image: &LockedImage) -> Result<File> {
+    let file = unnamed(image.path()).tried(|| "cannot make a file beside it")?;
+    let mut at = 0_u64;
+    pump(&file, image.size()?, |chunk| {
+        let count = image.file().read_at(chunk, at).unreadable(|| "cannot read it")?;
+        at += u64::try_from(count).unwrap_or(u64::MAX);
+        Ok(count)
+    })?;
+    Ok(file)
+}
+
+fn unnamed(image: &Path) -> std::io::Result<File> {
+    let dir = image.parent().unwrap_or(Path::new("/"));
+    let mode = Mode::from_raw_mode(0o600);
+    match rustix::fs::openat(CWD, dir, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, mode) {
+        Ok(fd) => Ok(fd.into()),
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
+            let name = image.file_name().unwrap_or_default().to_string_lossy();
+            let temporary = dir.join(format!(".{name}.repair"));
+            // What is there was left by a hook that was killed: we hold the lock of the image.
+            let _stale = std::fs::remove_file(&temporary);
+            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let fd = rustix::fs::openat(CWD, &temporary, flags, mode)?;
+            std::fs::remove_file(&temporary)?;
+            Ok(fd.into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn e2fsck(image: &LockedImage, file: &File, mode: &str) -> Result<tool::Outcome> {
     let arguments = ["-f", mode, tool::WORK_FILE];
     let environment = [("E2FSCK_CONFIG", "/dev/null"), ("LC_ALL", "C")];
-    tool::run("e2fsck", &arguments, &environment, image.file(), PATIENCE)
+    tool::run("e2fsck", &arguments, &environment, file, PATIENCE)
         .map_err(|e| e.within(format!("the image {}", image.path().display())))
 }
 
-/// Whether a file was set aside by [`repair`] or [`set_aside`], for people to look at.
+/// Whether a file was set aside by [`set_aside`], for people to look at.
 #[must_use]
 pub fn is_set_aside(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.to_string_lossy().starts_with("damaged"))

@@ -172,6 +172,20 @@ mod tests {
     }
 
     #[test]
+    fn an_input_that_never_ends_is_not_waited_for() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        io::Write::write_all(&mut writer, CRUN.as_bytes()).unwrap();
+        let error = State::read(reader.as_fd(), Duration::from_millis(20)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Input);
+        assert!(error.report().contains("does not end; the caller must close"), "{}", error.report());
+        drop(writer);
+        assert_eq!(
+            State::read(reader.as_fd(), Duration::from_secs(20)).unwrap_err().kind(),
+            ErrorKind::Input
+        );
+    }
+
+    #[test]
     fn malformed_states_are_refused_with_the_reason() {
         let cases = [
             ("", "is empty"),

@@ -68,6 +68,27 @@ fn what_the_user_space_reader_refuses_is_read_by_the_kernel() {
 }
 
 #[test]
+fn space_that_was_set_aside_is_harvested_as_zeros() {
+    let world = World::new("crun");
+    let path = image(&world, DEFAULT_IMGSIZE, |dir| {
+        // What lies on the disk must not come out.
+        fs::write(dir.join("secret"), vec![b'x'; 3_000_000]).unwrap();
+        command("sync", &["-f".as_ref(), dir.as_ref()]);
+        fs::remove_file(dir.join("secret")).unwrap();
+        command("sync", &["-f".as_ref(), dir.as_ref()]);
+        let file = File::create(dir.join("a.dmp")).unwrap();
+        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, 2_000_000).unwrap();
+        file.write_all_at(&dump_bytes(5000), 0).unwrap();
+    });
+    let run = world
+        .hook(&["harvest", path.to_str().unwrap(), "--to", world.dumps_dir().to_str().unwrap()])
+        .expect(0);
+    let mut expected = dump_bytes(5000);
+    expected.resize(2_000_000, 0);
+    assert!(fs::read(world.dump()).unwrap() == expected, "{}", run.story());
+}
+
+#[test]
 fn a_damaged_image_is_kept_aside_and_the_container_starts() {
     let world = World::new("crun");
     let path =

@@ -1,9 +1,12 @@
 //! The directory on the host: missing, read-only, full, taken. No dump is lost, none overwritten.
 
 use std::fs;
+use std::mem::MaybeUninit;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use crate::images::dump_bytes;
+use rustix::fs::inotify::{self, ReadFlags, WatchFlags};
+
+use crate::images::{dump_bytes, image};
 use crate::world::{RUNTIMES, World, command};
 
 #[test]
@@ -141,6 +144,71 @@ fn the_administrators_settings_are_followed() {
             (metadata.permissions().mode() & 0o7777, std::os::unix::fs::MetadataExt::gid(&metadata)),
             (0o640, 4242)
         );
+    }
+}
+
+#[test]
+fn a_destination_among_strangers_is_refused_and_the_image_kept() {
+    let world = World::new("crun");
+    let open = world.path("open");
+    fs::create_dir(&open).unwrap();
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+    let image = image(&world, 1 << 20, |dir| fs::write(dir.join("a.dmp"), dump_bytes(500)).unwrap());
+    let to = open.join("dumps");
+    let words = ["harvest", image.to_str().unwrap(), "--to", to.to_str().unwrap()];
+    let run = world.hook(&words).expect(5);
+    assert!(run.stderr().contains("is writable by everybody and not sticky"), "{}", run.story());
+    assert!(image.exists() && !to.exists(), "{}", run.story());
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o755)).unwrap();
+    world.hook(&words).expect(0);
+    assert!(fs::read(to.join("a.dmp")).unwrap() == dump_bytes(500));
+}
+
+#[test]
+fn the_images_own_directory_can_be_the_destination() {
+    let world = World::new("crun");
+    let bundle = world.bundle("app", &["write", "a.dmp", "5000", "none"]);
+    let images = world.path("images");
+    bundle.edit(|config| {
+        config["rdkPlugins"]["minidump"]["data"]["paths"][0]["hostDestination"] = images.to_str().into()
+    });
+    let run = world.run(&bundle, "c").expect(0);
+    let dump = images.join("a.dmp");
+    assert_eq!(crate::world::files_in(&images), [dump.clone()], "{}", run.story());
+    fs::remove_file(dump).unwrap();
+}
+
+/// Names of dumps, and what a watcher of the destination hears of them.
+fn heard(world: &World) -> Vec<(String, ReadFlags)> {
+    let dir = world.dumps_dir();
+    fs::create_dir(&dir).unwrap();
+    let watcher = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC).unwrap();
+    inotify::add_watch(&watcher, &dir, WatchFlags::CREATE | WatchFlags::MODIFY | WatchFlags::MOVED_TO)
+        .unwrap();
+    let bundle = world.bundle("app", &["write", "a.dmp", "5000", "write", "b.dmp", "100000", "none"]);
+    world.run(&bundle, "c").expect(0);
+    assert_eq!(world.dumps().len(), 2, "{}", world.log());
+    let mut buffer = [const { MaybeUninit::uninit() }; 64 << 10];
+    let mut reader = inotify::Reader::new(watcher, &mut buffer);
+    let mut events = Vec::new();
+    while let Ok(event) = reader.next() {
+        let name = event.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        // What an uploader takes for a dump.
+        if name.contains(".dmp") {
+            events.push((name, event.events()));
+        }
+    }
+    events.sort_by(|one, other| one.0.cmp(&other.0));
+    events
+}
+
+#[test]
+fn a_watcher_hears_of_a_dump_once_when_it_is_whole() {
+    for missing in ["", "O_TMPFILE"] {
+        let world = World::new("crun");
+        let world = if missing.is_empty() { world } else { world.without(missing) };
+        let expected = ["a.dmp", "b.dmp"].map(|name| (name.to_owned(), ReadFlags::CREATE));
+        assert_eq!(heard(&world), expected, "without {missing}: {}", world.log());
     }
 }
 

@@ -3,9 +3,12 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::path::Path;
 
+use oci_minidump::error::ErrorKind;
+use oci_minidump::image::files::{ImageFiles, MAX_ENTRIES};
+use oci_minidump::image::reader::UserSpace;
 use oci_minidump::settings::DEFAULT_IMGSIZE;
 
 use crate::images::{dump_bytes, image};
@@ -149,10 +152,14 @@ fn a_thousand_hard_links_do_not_fill_the_host() {
 #[test]
 fn an_image_that_is_no_plain_file_of_roots_is_refused_as_an_attack() {
     type Setting = (fn(&Path, &World), &'static str);
-    let settings: [Setting; 5] = [
+    let settings: [Setting; 6] = [
         (|image, _| symlink("/etc/hostname", image).unwrap(), "is a symbolic link"),
         (|image, _| fs::create_dir(image).unwrap(), "is a directory"),
         (|image, _| drop(command("mkfifo", &[image.as_ref()])), "is a FIFO"),
+        (
+            |image, _| drop(command("mknod", &[image.as_ref(), "c".as_ref(), "1".as_ref(), "5".as_ref()])),
+            "is a device",
+        ),
         (
             |image, world| {
                 fs::write(world.path("other"), dump_bytes(9000)).unwrap();
@@ -200,4 +207,54 @@ fn a_foreign_file_is_never_overwritten() {
         .expect(0);
     assert!(fs::read(world.dump()).unwrap() == dump_bytes(3000) && image.exists(), "{}", run.story());
     fs::remove_file(image).unwrap();
+}
+
+#[test]
+fn an_image_is_not_made_where_strangers_write() {
+    let world = World::new("crun");
+    let bundle = world.bundle("app", &["none"]);
+    fs::set_permissions(world.path("images"), fs::Permissions::from_mode(0o777)).unwrap();
+    world.run(&bundle, "c").fails_with("is writable by everybody and not sticky");
+    assert!(!world.image("app").exists());
+}
+
+#[test]
+fn damage_anywhere_in_an_image_is_survived() {
+    let world = World::new("crun");
+    let path = image(&world, 1 << 20, |dir| {
+        for n in 0..20 {
+            fs::write(dir.join(format!("{n}.dmp")), dump_bytes(20_000)).unwrap();
+        }
+        sparse(&dir.join("hole.dmp"), 4 << 30);
+    });
+    let good = fs::read(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    let scratch = world.path("scratch");
+    let copy = File::options().create_new(true).read(true).write(true).open(&scratch).unwrap();
+    let mut seed = 1_u64;
+    let mut dice = move |end: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(seed >> 33).unwrap() % end
+    };
+    let (mut read, mut refused) = (0, 0);
+    for _ in 0..400 {
+        let mut bytes = good.clone();
+        for _ in 0..=dice(8) {
+            // Most of what matters lies at the beginning.
+            let at = if dice(3) == 0 { dice(bytes.len()) } else { 1024 + dice(60_000) };
+            bytes[at] = u8::try_from(dice(256)).unwrap();
+        }
+        copy.write_all_at(&bytes, 0).unwrap();
+        match UserSpace::open(&copy).and_then(|mut files| files.list()) {
+            Ok(listing) => {
+                assert!(listing.candidates.len() <= MAX_ENTRIES);
+                read += 1;
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "{}", error.report());
+                refused += 1;
+            }
+        }
+    }
+    assert!(read > 20 && refused > 20, "{read} read, {refused} refused");
 }

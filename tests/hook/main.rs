@@ -7,15 +7,21 @@ mod commands;
 mod cycle;
 mod damaged;
 mod destination;
+mod differential;
+mod faults;
+mod faulty;
 mod hostile;
 mod images;
+mod killed;
 mod old_kernels;
 mod podman;
 #[path = "../support/programs.rs"]
 mod programs;
+mod races;
 mod repeated;
 mod rootfs;
 mod stdin;
+mod surroundings;
 mod sweep;
 #[path = "../support/world.rs"]
 mod world;

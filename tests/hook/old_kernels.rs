@@ -7,15 +7,17 @@ use serde_json::json;
 use crate::images::dump_bytes;
 use crate::world::{RUNTIMES, World, command};
 
-/// What a kernel may lack: before 5.2, 5.6, 5.8, 5.12, 5.3, 5.9, and 5.2 with everything after it.
-const MISSING: [&str; 7] = [
+/// What a kernel may lack: before 5.2, 5.6, 5.8, 5.12, 5.3, 5.9, and 5.2 with everything after it; and what a file system
+/// may lack.
+const MISSING: [&str; 8] = [
+    "O_TMPFILE",
     "fsopen",
     "openat2",
     "LOOP_CONFIGURE",
     "mount_setattr",
     "pidfd_open",
     "close_range",
-    "fsopen,openat2,LOOP_CONFIGURE,mount_setattr,pidfd_open,close_range",
+    "O_TMPFILE,fsopen,openat2,LOOP_CONFIGURE,mount_setattr,pidfd_open,close_range",
 ];
 
 #[test]

@@ -107,7 +107,7 @@ fn a_container_in_the_hosts_mount_namespace_is_unmounted_at_poststop() {
 /// container may still get its directory (somewhere below its root).
 type Trap = (&'static str, fn(&World, &Path), Option<&'static str>);
 
-const TRAPS: [Trap; 9] = [
+const TRAPS: [Trap; 10] = [
     (
         "/opt leads to a host directory",
         |world, rootfs| {
@@ -146,6 +146,15 @@ const TRAPS: [Trap; 9] = [
             command("mkfifo", &[rootfs.join("opt/minidumps").as_ref()]);
         },
         Some("is not a directory but a FIFO"),
+    ),
+    (
+        "the directory is a device",
+        |_, rootfs| {
+            fs::create_dir(rootfs.join("opt")).unwrap();
+            let node = rootfs.join("opt/minidumps");
+            command("mknod", &[node.as_ref(), "c".as_ref(), "1".as_ref(), "3".as_ref()]);
+        },
+        Some("is not a directory but a device"),
     ),
     (
         "the directory leads to the root",

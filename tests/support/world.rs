@@ -31,7 +31,7 @@ pub(crate) struct World {
     pub(crate) dir: PathBuf,
     runtime: &'static str,
     name: String,
-    containers: std::cell::RefCell<Vec<String>>,
+    containers: std::sync::Mutex<Vec<String>>,
     /// What stands in front of the hook's command line.
     launcher: String,
 }
@@ -173,7 +173,7 @@ impl World {
     }
 
     fn create_with(&self, verb: &str, bundle: &Bundle, name: &str) -> Run {
-        self.containers.borrow_mut().push(name.to_owned());
+        self.containers.lock().unwrap().push(name.to_owned());
         let id = self.id(name);
         self.finish(self.runtime(&[verb.as_ref(), "--bundle".as_ref(), bundle.dir.as_ref(), id.as_ref()]))
     }
@@ -212,7 +212,7 @@ impl World {
         self.feed(command, "")
     }
 
-    fn feed(&self, mut command: Command, input: &str) -> Run {
+    pub(crate) fn feed(&self, mut command: Command, input: &str) -> Run {
         // Files, not pipes: a container that lives on would hold a pipe open.
         let (out, err) = (self.scratch("out"), self.scratch("err"));
         command.stdin(Stdio::piped());
@@ -275,6 +275,17 @@ impl World {
             }
         }
         leaks
+    }
+
+    /// What is left when the kernel had time to detach loop devices, a moment after their last users were gone.
+    pub(crate) fn settle(&self) -> Vec<String> {
+        for _ in 0..5000 {
+            if !self.leaks().iter().any(|what| what.starts_with("loop device")) {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        self.remains()
     }
 
     /// Everything that a world must be rid of at its end.
@@ -371,19 +382,11 @@ impl Bundle {
 
 impl Drop for World {
     fn drop(&mut self) {
-        for name in self.containers.borrow().iter() {
+        for name in self.containers.lock().unwrap().iter() {
             // Most are deleted by now.
             let _gone = self.control(&["delete", "--force"], name, &[]);
         }
-        // The kernel detaches a loop device a moment after its last user is gone.
-        let mut remains = self.remains();
-        for _ in 0..500 {
-            if !remains.iter().any(|what| what.starts_with("loop device")) {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(10));
-            remains = self.remains();
-        }
+        let remains = self.settle();
         for path in mounts_below(&self.dir).iter().rev() {
             let _gone = Command::new("umount").arg("--lazy").arg(path).output();
         }

@@ -1,0 +1,225 @@
+//! Runs a program and does it harm at one exact moment: before its N-th system call of some kind, in whatever thread
+//! or child, the program is killed or the call fails.
+//!
+//! ```text
+//! faulty REPORT KINDS FAULT PROGRAM [ARGUMENT...]
+//! ```
+//!
+//! KINDS is a list of `changes`, `opens` and `reads`, separated by commas. FAULT is `none`, `kill@N`, or `ERRNO@N` with
+//! an errno's number. REPORT gets one line for each call of these kinds: who made it, and which it was. The exit code
+//! is the program's, or 128 and the signal.
+
+use std::collections::{BTreeMap, HashMap};
+use std::error::Error;
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::ptrace::{self, Event, Options};
+use nix::sys::signal::{Signal, kill, raise};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    apply_filter,
+};
+
+type Failure = Box<dyn Error>;
+
+/// A system call with its number.
+type Call = (&'static str, i64);
+
+macro_rules! calls {
+    ($($name:ident => $number:ident),* $(,)?) => { &[$((stringify!($name), libc::$number)),*] };
+}
+
+/// Calls that change something outside the process, or make a process or thread that will. What death by a signal does
+/// by itself (closing descriptors, giving up locks) is no step of its own.
+const CHANGES: &[Call] = calls![
+    write => SYS_write, pwrite64 => SYS_pwrite64, writev => SYS_writev, copy_file_range => SYS_copy_file_range,
+    sendfile => SYS_sendfile, ftruncate => SYS_ftruncate, fallocate => SYS_fallocate, fsync => SYS_fsync,
+    fdatasync => SYS_fdatasync, ioctl => SYS_ioctl, flock => SYS_flock, mkdirat => SYS_mkdirat,
+    linkat => SYS_linkat, symlinkat => SYS_symlinkat, unlinkat => SYS_unlinkat, renameat => SYS_renameat,
+    renameat2 => SYS_renameat2, fchmod => SYS_fchmod, fchmodat => SYS_fchmodat, fchown => SYS_fchown,
+    fchownat => SYS_fchownat, fsetxattr => SYS_fsetxattr, mount => SYS_mount, umount2 => SYS_umount2,
+    fsopen => SYS_fsopen, fsconfig => SYS_fsconfig, fsmount => SYS_fsmount, move_mount => SYS_move_mount,
+    mount_setattr => SYS_mount_setattr, unshare => SYS_unshare, setns => SYS_setns, clone => SYS_clone,
+    clone3 => SYS_clone3, execve => SYS_execve, exit => SYS_exit, exit_group => SYS_exit_group,
+];
+
+/// Calls of the same kind that younger architectures do without.
+#[cfg(target_arch = "x86_64")]
+const OLD_CHANGES: &[Call] = calls![
+    mkdir => SYS_mkdir, unlink => SYS_unlink, rename => SYS_rename, rmdir => SYS_rmdir, link => SYS_link,
+    chmod => SYS_chmod, chown => SYS_chown, fork => SYS_fork, vfork => SYS_vfork,
+];
+#[cfg(not(target_arch = "x86_64"))]
+const OLD_CHANGES: &[Call] = &[];
+
+const OPENS: &[Call] = calls![openat => SYS_openat, openat2 => SYS_openat2, pidfd_open => SYS_pidfd_open];
+
+const READS: &[Call] = calls![read => SYS_read, pread64 => SYS_pread64, getdents64 => SYS_getdents64,
+    fstat => SYS_fstat, statx => SYS_statx];
+
+/// What happens before which call.
+struct Fault {
+    at: usize,
+    /// `None`: the program is killed.
+    errno: Option<i32>,
+}
+
+fn main() -> ExitCode {
+    match run(std::env::args().skip(1).collect()) {
+        Ok(code) => code.into(),
+        Err(error) => {
+            let _closed = writeln!(std::io::stderr(), "faulty: {error}");
+            250.into()
+        }
+    }
+}
+
+fn run(words: Vec<String>) -> Result<u8, Failure> {
+    let [report, kinds, fault, program, arguments @ ..] = &words[..] else {
+        return Err("usage: faulty REPORT KINDS FAULT PROGRAM [ARGUMENT...]".into());
+    };
+    if report == "--traced" {
+        return Err(be_traced(kinds, program, arguments)?.into());
+    }
+    let fault = Fault::parse(fault)?;
+    let mut command = Command::new(std::env::current_exe()?);
+    let child = command.args(["--traced", kinds, "-", program]).args(arguments).spawn()?;
+    let (code, seen) = trace(Pid::from_raw(child.id().try_into()?), &fault)?;
+    std::fs::write(report, seen.join("\n"))?;
+    Ok(code)
+}
+
+impl Fault {
+    fn parse(word: &str) -> Result<Self, Failure> {
+        if word == "none" {
+            return Ok(Self { at: 0, errno: None });
+        }
+        let (what, at) = word.split_once('@').ok_or("a fault is none, kill@N or ERRNO@N")?;
+        let errno = if what == "kill" { None } else { Some(what.parse()?) };
+        Ok(Self { at: at.parse()?, errno })
+    }
+}
+
+/// Becomes the program, with a filter that stops it at each of the calls. Gives the reason if it cannot.
+fn be_traced(kinds: &str, program: &str, arguments: &[String]) -> Result<std::io::Error, Failure> {
+    let filter = SeccompFilter::new(
+        rules(kinds)?,
+        SeccompAction::Allow,
+        SeccompAction::Trace(0),
+        std::env::consts::ARCH.try_into()?,
+    )?;
+    ptrace::traceme()?;
+    // The tracer must have said what it wants to hear of before the first call is stopped.
+    raise(Signal::SIGSTOP)?;
+    apply_filter(&BpfProgram::try_from(filter)?)?;
+    Ok(Command::new(program).args(arguments).exec())
+}
+
+fn rules(kinds: &str) -> Result<BTreeMap<i64, Vec<SeccompRule>>, Failure> {
+    let mut rules = BTreeMap::new();
+    for kind in kinds.split(',') {
+        let calls: &[&[Call]] = match kind {
+            "changes" => &[CHANGES, OLD_CHANGES],
+            "opens" => &[OPENS],
+            "reads" => &[READS],
+            other => return Err(format!("unknown kind {other}").into()),
+        };
+        rules.extend(calls.iter().flat_map(|calls| calls.iter()).map(|(_, number)| (*number, Vec::new())));
+    }
+    if kinds.split(',').all(|kind| kind != "opens") {
+        let flags = |mask: i32, value: i32| -> Result<SeccompRule, Failure> {
+            let (mask, value) = (u64::try_from(mask)?, u64::try_from(value)?);
+            let equal = SeccompCmpOp::MaskedEq(mask);
+            let condition = SeccompCondition::new(2, SeccompCmpArgLen::Dword, equal, value)?;
+            Ok(SeccompRule::new(vec![condition])?)
+        };
+        let making = vec![
+            flags(libc::O_ACCMODE, libc::O_WRONLY)?,
+            flags(libc::O_ACCMODE, libc::O_RDWR)?,
+            flags(libc::O_CREAT, libc::O_CREAT)?,
+        ];
+        rules.insert(libc::SYS_openat, making);
+    }
+    Ok(rules)
+}
+
+/// Follows the program and everything it starts to the end. Gives its exit code and the calls seen.
+fn trace(program: Pid, fault: &Fault) -> Result<(u8, Vec<String>), Failure> {
+    waitpid(program, Some(WaitPidFlag::__WALL))?;
+    ptrace::setoptions(
+        program,
+        Options::PTRACE_O_TRACESECCOMP
+            | Options::PTRACE_O_TRACECLONE
+            | Options::PTRACE_O_TRACEFORK
+            | Options::PTRACE_O_TRACEVFORK
+            | Options::PTRACE_O_TRACEEXEC
+            | Options::PTRACE_O_EXITKILL,
+    )?;
+    let (mut seen, mut code, mut known, mut started) = (Vec::new(), 0, HashMap::new(), false);
+    let mut stopped = program;
+    let mut signal = None;
+    loop {
+        // Who was killed meanwhile cannot go on.
+        let _gone = ptrace::cont(stopped, signal.take());
+        let status = match waitpid(None, Some(WaitPidFlag::__WALL)) {
+            Err(Errno::ECHILD) => return Ok((code, seen)),
+            other => other?,
+        };
+        match status {
+            WaitStatus::Exited(pid, exit) if pid == program => code = exit.try_into()?,
+            WaitStatus::Signaled(pid, by, _) if pid == program => code = 128 + u8::try_from(by as i32)?,
+            WaitStatus::PtraceEvent(_, _, event) if event == Event::PTRACE_EVENT_EXEC as i32 => {
+                started = true
+            }
+            WaitStatus::PtraceEvent(pid, _, event)
+                if started && event == Event::PTRACE_EVENT_SECCOMP as i32 =>
+            {
+                let count = known.len();
+                let who = *known.entry(pid).or_insert(count);
+                seen.push(format!("{who} {}", call(pid)));
+                if seen.len() == fault.at {
+                    harm(program, pid, fault)?;
+                }
+            }
+            // A signal on its way to the program; but the stops of new threads and children are the tracer's own.
+            WaitStatus::Stopped(_, by) if by != Signal::SIGSTOP && by != Signal::SIGTRAP => signal = Some(by),
+            _ => {}
+        }
+        stopped = status.pid().ok_or("a wait without a process")?;
+    }
+}
+
+fn harm(program: Pid, pid: Pid, fault: &Fault) -> Result<(), Failure> {
+    match fault.errno {
+        None => Ok(kill(program, Signal::SIGKILL)?),
+        Some(errno) => fail(pid, errno),
+    }
+}
+
+/// Lets the call at which `pid` is stopped fail: no call is made, and the result is the error.
+#[cfg(target_arch = "x86_64")]
+fn fail(pid: Pid, errno: i32) -> Result<(), Failure> {
+    let mut registers = ptrace::getregs(pid)?;
+    registers.orig_rax = u64::MAX;
+    registers.rax = i64::from(-errno).cast_unsigned();
+    Ok(ptrace::setregs(pid, registers)?)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn fail(_pid: Pid, _errno: i32) -> Result<(), Failure> {
+    Err("errors can be injected on x86_64 only".into())
+}
+
+/// The name of the call at which `pid` is stopped.
+fn call(pid: Pid) -> String {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+    let number = text.split(' ').next().and_then(|word| word.parse::<i64>().ok());
+    let mut all = [CHANGES, OLD_CHANGES, OPENS, READS].into_iter().flatten();
+    all.find(|(_, known)| Some(*known) == number).map_or_else(|| text.clone(), |(name, _)| (*name).to_owned())
+}

@@ -1,0 +1,311 @@
+//! The hook as a runtime runs it, at two moments of a container's life, with harm done to it on the way.
+//!
+//! The container is a process in a mount namespace of its own. Without a runtime around it, a whole life takes some
+//! 50 ms, so that every step can have its turn.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::images::dump_bytes;
+use crate::programs::{faulty, without};
+use crate::world::{Bundle, Run, SOURCE, World, files_in, hook_program};
+
+/// A container between create and start, as far as the hook can see.
+#[derive(Debug)]
+pub(crate) struct Held(Child);
+
+impl Held {
+    pub(crate) fn new() -> Self {
+        // A new namespace has every mount of the old one, and must not hold on to what other tests have mounted.
+        let others = format!(
+            "while read -r _ _ _ _ path _; do case $path in '{}'/*) umount -l \"$path\";; esac; done \
+             </proc/self/mountinfo; exec sleep 1000",
+            env!("CARGO_TARGET_TMPDIR")
+        );
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private", "sh", "-c", &others]).stdin(Stdio::null());
+        let held = Self(command.spawn().unwrap());
+        let namespace = |who: &str| fs::metadata(format!("/proc/{who}/ns/mnt")).unwrap().ino();
+        let ours = namespace("self");
+        let pid = held.pid().to_string();
+        // The shell becomes `sleep` when all that is done.
+        let is_ready = || fs::read_to_string(format!("/proc/{pid}/comm")).unwrap() == "sleep\n";
+        while namespace(&pid) == ours || !is_ready() {
+            std::thread::sleep(std::time::Duration::from_micros(200));
+        }
+        held
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// The minidump directory as the container's process sees it, before it changes its root.
+    pub(crate) fn directory(&self, bundle: &Bundle) -> PathBuf {
+        let rootfs = bundle.rootfs();
+        let root = PathBuf::from(format!("/proc/{}/root", self.pid()));
+        root.join(rootfs.strip_prefix("/").unwrap()).join(SOURCE.trim_start_matches('/'))
+    }
+
+    /// Whether something is mounted on the minidump directory.
+    pub(crate) fn has_directory(&self, bundle: &Bundle) -> bool {
+        let point = bundle.rootfs().join(SOURCE.trim_start_matches('/'));
+        let mounts = fs::read_to_string(format!("/proc/{}/mountinfo", self.pid())).unwrap();
+        mounts.lines().filter_map(|line| line.split(' ').nth(4)).any(|path| Path::new(path) == point)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// A stage of the hook, in a situation.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) stage: &'static str,
+    /// What lies where the image goes before the stage.
+    pub(crate) image: Image,
+    /// The size of images made.
+    pub(crate) imgsize: u64,
+    /// What the kernel lacks (see `examples/without.rs`).
+    pub(crate) missing: &'static str,
+    /// Whether the container may only start with its directory.
+    pub(crate) required: bool,
+}
+
+/// What lies where the image goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Image {
+    Absent,
+    /// The image of a container whose poststop never came.
+    Left,
+    /// The same after a power cut.
+    Dirty,
+}
+
+/// The image sizes: made of the template, and by `mke2fs`.
+const TEMPLATE: u64 = 8 << 20;
+const MADE: u64 = 1 << 20;
+
+const fn case(name: &'static str, stage: &'static str, image: Image) -> Case {
+    Case { name, stage, image, imgsize: TEMPLATE, missing: "", required: true }
+}
+
+/// A prestart that may fail.
+pub(crate) const OPTIONAL: Case =
+    Case { required: false, ..case("a start that can do without", "prestart", Image::Left) };
+
+/// What prestart may find.
+pub(crate) const PRESTART: [Case; 5] = [
+    case("the first start", "prestart", Image::Absent),
+    Case { imgsize: MADE, ..case("an image by mke2fs", "prestart", Image::Absent) },
+    case("a start after a poststop that never came", "prestart", Image::Left),
+    case("a start after a power cut", "prestart", Image::Dirty),
+    Case {
+        missing: "O_TMPFILE,fsopen,LOOP_CONFIGURE,openat2",
+        ..case("a start on an old kernel", "prestart", Image::Left)
+    },
+];
+
+/// What poststop may find.
+pub(crate) const POSTSTOP: [Case; 3] = [
+    case("the end of a container", "poststop", Image::Left),
+    case("the end after a power cut", "poststop", Image::Dirty),
+    Case { missing: "O_TMPFILE", ..case("the end without unnamed files", "poststop", Image::Left) },
+];
+
+/// The dumps in an image that is left, and the one that the app writes in the end.
+const LEFT: [(&str, usize); 2] = [("a.dmp", 50_000), ("b.dmp", 70_000)];
+const LAST: (&str, usize) = ("last.dmp", 5000);
+
+/// A case and the world in which it happens again and again.
+pub(crate) struct Stage<'a> {
+    pub(crate) case: &'a Case,
+    pub(crate) world: World,
+    pub(crate) bundle: Bundle,
+    /// A copy of what lies where the image goes.
+    left: PathBuf,
+}
+
+impl<'a> Stage<'a> {
+    pub(crate) fn new(case: &'a Case) -> Self {
+        let world = World::new("crun");
+        let bundle = world.bundle("app", &["none"]);
+        bundle.set_required(case.required);
+        bundle.edit(|config| {
+            config["rdkPlugins"]["minidump"]["data"]["paths"][0]["imgsize"] = case.imgsize.into()
+        });
+        let left = world.path("left.img");
+        let stage = Self { case, world, bundle, left };
+        if case.image != Image::Absent {
+            stage.leave();
+        }
+        stage
+    }
+
+    /// Makes an image with dumps as a container leaves it.
+    fn leave(&self) {
+        let held = Held::new();
+        self.hook("prestart", Some(&held)).expect(0);
+        let dir = held.directory(&self.bundle);
+        for (name, size) in LEFT {
+            fs::write(dir.join(name), dump_bytes(size)).unwrap();
+        }
+        let image = self.world.image("app");
+        if self.case.image == Image::Dirty {
+            crate::world::command("sync", &["-f".as_ref(), dir.as_ref()]);
+            fs::copy(&image, &self.left).unwrap();
+            drop(held);
+        } else {
+            drop(held);
+            self.world.settle();
+            fs::copy(&image, &self.left).unwrap();
+        }
+        self.world.settle();
+        fs::remove_file(image).unwrap();
+        fs::remove_file(self.record()).unwrap();
+    }
+
+    /// Makes everything as it is before the stage.
+    pub(crate) fn lay(&self) {
+        if self.case.image != Image::Absent {
+            fs::copy(&self.left, self.world.image("app")).unwrap();
+        }
+        if self.case.stage == "poststop" {
+            let record = json!({
+                "id": self.world.id("c"), "bundle": self.bundle.dir, "app_state": null, "prepared": 0,
+                "init": [i32::MAX, 0],
+                "paths": [{
+                    "image": self.world.image("app"), "container_source": SOURCE,
+                    "host_destination": self.world.dumps_dir(), "imgsize": MADE, "origin": "the test",
+                }],
+            });
+            fs::write(self.record(), record.to_string()).unwrap();
+        }
+    }
+
+    /// Where the hook keeps its record of the container.
+    fn record(&self) -> PathBuf {
+        let bundle = self.bundle.dir.as_os_str().as_encoded_bytes();
+        let hash = oci_minidump::harvest::name::fnv1a(bundle);
+        self.world.path(format!("records/{}.{hash:016x}.json", self.world.id("c")))
+    }
+
+    /// The OCI state, at prestart with the process of a container, after it without.
+    pub(crate) fn state(&self, held: Option<&Held>) -> Value {
+        let status = if held.is_some() { "created" } else { "stopped" };
+        json!({
+            "ociVersion": "1.0.2", "id": self.world.id("c"), "status": status, "bundle": self.bundle.dir,
+            "pid": held.map_or(0, Held::pid),
+        })
+    }
+
+    /// The stage with a fault (`none`, `kill@N`, `ERRNO@N`) among calls of `kinds`. Gives the calls seen, too.
+    pub(crate) fn run(&self, held: &Held, kinds: &str, fault: &str) -> (Run, Vec<String>) {
+        let report = self.world.path("calls");
+        let mut command = Command::new(faulty());
+        command.arg(&report).args([kinds, fault]).args(self.words(self.case.stage));
+        let held = Some(held).filter(|_| self.case.stage == "prestart");
+        let run = self.world.feed(command, &self.state(held).to_string());
+        let calls = fs::read_to_string(report).unwrap_or_else(|_| panic!("no report: {}", run.story()));
+        (run, calls.lines().map(str::to_owned).collect())
+    }
+
+    /// The command line of the hook on the kernel of the case.
+    fn words(&self, stage: &str) -> Vec<OsString> {
+        let launcher = [without().into(), self.case.missing.into()];
+        let settings = self.world.path("settings.toml").into();
+        let hook = [hook_program().into(), "--settings".into(), settings, stage.into()];
+        launcher.into_iter().filter(|_| !self.case.missing.is_empty()).chain(hook).collect()
+    }
+
+    /// The hook without a fault.
+    pub(crate) fn hook(&self, stage: &str, held: Option<&Held>) -> Run {
+        let words = self.words(stage);
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
+        self.world.feed(command, &self.state(held).to_string())
+    }
+
+    /// The stage without a fault, and the life of the container to its end, in which the app writes one more dump;
+    /// then everything must be as it always is.
+    pub(crate) fn finish(&self, story: &dyn Fn() -> String) {
+        if self.case.stage == "prestart" {
+            let held = Held::new();
+            let run = self.hook("prestart", Some(&held));
+            assert_eq!(run.code(), Some(0), "{}\nfirst: {}", run.story(), story());
+            assert!(held.has_directory(&self.bundle), "{}\nfirst: {}", run.story(), story());
+            self.write_last(&held);
+        }
+        self.end(self.case.stage == "prestart", story);
+    }
+
+    /// The app writes its dump.
+    pub(crate) fn write_last(&self, held: &Held) {
+        fs::write(held.directory(&self.bundle).join(LAST.0), dump_bytes(LAST.1)).unwrap();
+    }
+
+    /// Checks that a stage that failed has left nothing but an image that was there before.
+    pub(crate) fn assert_as_before(&self, story: &dyn Fn() -> String) {
+        let mut remains = self.world.settle();
+        if self.case.image != Image::Absent {
+            remains
+                .retain(|what| !what.contains("/images/app.img") && *what != self.record().to_str().unwrap());
+        }
+        assert!(remains.is_empty(), "left behind: {remains:?}\n{}", story());
+    }
+
+    /// What was taken for damaged is still there for a person to harvest.
+    fn harvest_asides(&self, story: &dyn Fn() -> String) {
+        for path in files_in(&self.world.path("images")) {
+            if path.to_str().unwrap().contains(".damaged") {
+                let to = self.world.dumps_dir();
+                let run = self.world.hook(&["harvest", path.to_str().unwrap(), "--to", to.to_str().unwrap()]);
+                assert_eq!(run.code(), Some(0), "{}\nfirst: {}", run.story(), story());
+            }
+        }
+    }
+
+    /// poststop without a fault, after which every dump is there once, and nothing else is left.
+    pub(crate) fn end(&self, with_last: bool, story: &dyn Fn() -> String) {
+        let run = self.hook("poststop", None);
+        assert_eq!(run.code(), Some(0), "{}\nfirst: {}", run.story(), story());
+        self.harvest_asides(story);
+        let dumps = self.dumps(story);
+        let left = LEFT.iter().filter(|_| self.case.image != Image::Absent);
+        let expected: Vec<&str> =
+            left.chain(Some(&LAST).filter(|_| with_last)).map(|(name, _)| *name).collect();
+        assert_eq!(dumps, expected, "{}\nfirst: {}", run.story(), story());
+        let remains = self.world.settle();
+        assert!(remains.is_empty(), "left behind: {remains:?}\n{}\nfirst: {}", run.story(), story());
+        if self.world.dumps_dir().exists() {
+            fs::remove_dir_all(self.world.dumps_dir()).unwrap();
+        }
+    }
+
+    /// The names of the dumps on the host, each of which must be whole.
+    pub(crate) fn dumps(&self, story: &dyn Fn() -> String) -> Vec<String> {
+        let whole: BTreeMap<&str, usize> = LEFT.into_iter().chain([LAST]).collect();
+        let mut names = Vec::new();
+        for path in self.world.dumps() {
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            // A draft has a hidden name, is no dump for anybody, and is cleared away by the next harvest.
+            if name.starts_with(".oci-minidump-part-") {
+                continue;
+            }
+            let size = *whole.get(name.as_str()).unwrap_or_else(|| panic!("{name} on the host: {}", story()));
+            assert!(fs::read(&path).unwrap() == dump_bytes(size), "{name} is not whole: {}", story());
+            names.push(name);
+        }
+        names
+    }
+}
