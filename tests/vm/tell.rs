@@ -1,0 +1,50 @@
+//! What the run says.
+
+use std::io::Write;
+
+/// Prints a line.
+pub(crate) fn tell(line: &str) {
+    // Nobody reads it any more: there is nothing better to do than to go on to the exit code.
+    let _closed = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// What was shown, and what was not as it must be.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    /// How often each outcome was seen, in the order of their first appearance.
+    outcomes: Vec<(String, u64)>,
+    pub(crate) failures: Vec<String>,
+}
+
+impl Counts {
+    pub(crate) fn count(&mut self, outcome: &str, times: u64) {
+        match self.outcomes.iter_mut().find(|(known, _)| known == outcome) {
+            Some((_, count)) => *count += times,
+            None => self.outcomes.push((outcome.to_owned(), times)),
+        }
+    }
+
+    /// Notes that something is wrong, and says so at once.
+    pub(crate) fn fail(&mut self, what: String) {
+        tell(&format!("FAILED: {what}"));
+        self.failures.push(what);
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        for (outcome, count) in other.outcomes {
+            self.count(&outcome, count);
+        }
+        self.failures.extend(other.failures);
+    }
+
+    pub(crate) fn tell(&self, seed: u64) {
+        tell("");
+        for (outcome, count) in &self.outcomes {
+            tell(&format!("{count:7}  {outcome}"));
+        }
+        for failure in &self.failures {
+            tell(&format!("FAILED: {}", failure.lines().next().unwrap_or_default()));
+        }
+        tell(&format!("{} failures (seed {seed})", self.failures.len()));
+    }
+}
