@@ -26,10 +26,10 @@ struct Phase {
 }
 
 const PHASES: [Phase; 4] = [
-    Phase { name: "while the app writes", job: "write", from: "@beat", within: 7000 },
+    Phase { name: "while the app writes", job: "write", from: "@prestart", within: 8000 },
     Phase { name: "during the harvest", job: "harvest", from: "@poststop", within: 250 },
     Phase { name: "after the harvest", job: "harvest", from: "@deleted", within: 1500 },
-    Phase { name: "while the image is made", job: "create", from: "@prestart", within: 150 },
+    Phase { name: "while the image is made", job: "create", from: "@prestart", within: 400 },
 ];
 
 pub(crate) fn run(options: &Options) -> Counts {
@@ -56,6 +56,7 @@ fn chain(options: &Options, guest: u64) -> Counts {
         let plan = Plan::make(round, guest, phase, &mut random);
         match one(options, &place, &disk, &plan) {
             Ok(said) => {
+                counts.count(&format!("harvests after a cut by: {}", plan.job[1]), 1);
                 tell(&format!("guest {guest} round {round}: {}", judge(&said, &due, last, &mut counts)));
                 due = closed_dumps(&said);
             }
@@ -85,8 +86,14 @@ impl Plan {
         let size = random.one_of(&["8388608", "12582912", "67108864"]);
         let work = phase.map_or("none", |phase| phase.job);
         let mut job: Vec<String> = ["round", harvester, work, size].map(str::to_owned).into();
-        for n in 0..random.between(2, 5) {
-            let bytes = random.between(40, 1_400_000);
+        // All of them find room in the smallest image.
+        let (count, most) = if work == "write" {
+            (random.between(5, 10), 600_000)
+        } else {
+            (random.between(2, 5), 1_300_000)
+        };
+        for n in 0..count {
+            let bytes = random.between(40, most);
             let seconds = random.one_of(&["0", "0.3", "1.5"]);
             job.push(format!("g{guest}r{round}n{n}-{bytes}.dmp,{bytes},{seconds}"));
         }

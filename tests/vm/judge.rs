@@ -74,9 +74,9 @@ pub(crate) fn judge(said: &[String], due: &AllDue, last: &str, counts: &mut Coun
     for what in &wrong {
         counts.fail(format!("after a cut {last}: {what}\n{}", said.join("\n")));
     }
-    let oldest = outcome.oldest_lost.map_or(String::new(), |age| format!(", lost at up to {age:.2} s"));
+    counts.oldest_lost = counts.oldest_lost.max(outcome.oldest_lost);
     format!(
-        "after a cut {last}: {stage}; {} safe, {} lucky, {} lost{oldest}",
+        "after a cut {last}: {stage}; {} safe, {} lucky, {} lost",
         outcome.safe, outcome.lucky, outcome.lost
     )
 }
@@ -86,7 +86,8 @@ struct Outcome {
     safe: u64,
     lucky: u64,
     lost: u64,
-    oldest_lost: Option<f64>,
+    /// How long a dump had been closed that was lost, in seconds.
+    oldest_lost: f64,
 }
 
 impl Outcome {
@@ -97,7 +98,7 @@ impl Outcome {
             (true, false) => self.lucky += 1,
             (false, old) => {
                 self.lost += 1;
-                self.oldest_lost = Some(self.oldest_lost.unwrap_or(0.0).max(due.age));
+                self.oldest_lost = self.oldest_lost.max(due.age);
                 if old {
                     let like = like.unwrap_or("gone");
                     wrong.push(format!("{name} had been closed for {:.2} s and is {like}", due.age));

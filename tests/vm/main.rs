@@ -1,5 +1,7 @@
 //! Boots throwaway guests: pure cgroup v2, power cuts, and a disk that caches writes. Run by `scripts/test-vm`.
 
+#![allow(clippy::unwrap_used, reason = "a test, though one without the harness that would say so")]
+
 use std::process::ExitCode;
 
 mod cache;
@@ -12,10 +14,16 @@ mod random;
 mod tell;
 mod write_log;
 
-use crate::tell::tell;
+use crate::options::Options;
+use crate::tell::{Counts, tell};
+
+type Part = fn(&Options) -> Counts;
+
+/// What can be asked for on the command line. The methods of the daemon, under pure cgroup v2, belong here too.
+const PARTS: [(&str, Part); 3] = [("cgroup", cgroup::run), ("cache", cache::run), ("cuts", cuts::run)];
 
 fn main() -> ExitCode {
-    let options = match options::Options::from_arguments() {
+    let options = match Options::from_arguments() {
         Ok(options) => options,
         Err(error) => {
             tell(&error);
@@ -23,10 +31,8 @@ fn main() -> ExitCode {
         }
     };
     tell(&format!("engine {:?}, seed {}", options.engine, options.seed));
-    let parts: [(&str, fn(&options::Options) -> tell::Counts); 3] =
-        [("cgroup", cgroup::run), ("cache", cache::run), ("cuts", cuts::run)];
-    let mut counts = tell::Counts::default();
-    for (name, part) in parts {
+    let mut counts = Counts::default();
+    for (name, part) in PARTS {
         if options.parts.is_empty() || options.parts.iter().any(|wanted| wanted == name) {
             counts.add(part(&options));
         }

@@ -40,7 +40,7 @@ impl Options {
                 }
                 "--seed" => options.seed = number(&value()?)?,
                 "--cuts" => options.cuts = number(&value()?)?,
-                "cgroup" | "cuts" | "cache" => options.parts.push(word),
+                part if crate::PARTS.iter().any(|(name, _)| *name == part) => options.parts.push(word),
                 other => return Err(format!("what is {other}? See the top of scripts/test-vm")),
             }
         }

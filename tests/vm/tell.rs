@@ -14,6 +14,8 @@ pub(crate) struct Counts {
     /// How often each outcome was seen, in the order of their first appearance.
     outcomes: Vec<(String, u64)>,
     pub(crate) failures: Vec<String>,
+    /// The longest time for which a dump had been closed that a power cut took nevertheless, in seconds.
+    pub(crate) oldest_lost: f64,
 }
 
 impl Counts {
@@ -35,6 +37,7 @@ impl Counts {
             self.count(&outcome, count);
         }
         self.failures.extend(other.failures);
+        self.oldest_lost = self.oldest_lost.max(other.oldest_lost);
     }
 
     pub(crate) fn tell(&self, seed: u64) {
@@ -42,6 +45,10 @@ impl Counts {
         for (outcome, count) in &self.outcomes {
             tell(&format!("{count:7}  {outcome}"));
         }
+        tell(&format!(
+            "{:7.2}  seconds for which a dump had been closed at most that a cut took",
+            self.oldest_lost
+        ));
         for failure in &self.failures {
             tell(&format!("FAILED: {}", failure.lines().next().unwrap_or_default()));
         }
