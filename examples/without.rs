@@ -4,9 +4,9 @@
 //! without CALL[,CALL...] PROGRAM [ARGUMENT...]
 //! ```
 //!
-//! CALL is one of fsopen, openat2, mount_setattr, pidfd_open, close_range, memfd_create, or LOOP_CONFIGURE (an ioctl).
+//! CALL is one of fsopen, openat2, mount_setattr, pidfd_open, close_range, memfd_create, LOOP_CONFIGURE (an ioctl), or
+//! O_TMPFILE (a flag of openat).
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -31,20 +31,10 @@ fn run() -> Result<std::convert::Infallible, Box<dyn Error>> {
     let mut words = std::env::args_os().skip(1);
     let calls = words.next().and_then(|word| word.into_string().ok()).ok_or("no system calls are named")?;
     let program = words.next().ok_or("no program is named")?;
-    let mut missing = BTreeMap::new();
     for call in calls.split(',') {
-        missing.insert(number(call)?, Vec::new());
-    }
-    if calls.split(',').any(|call| call == "LOOP_CONFIGURE") {
-        let request = SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, LOOP_CONFIGURE)?;
-        let rule = SeccompRule::new(vec![request])?;
-        missing.insert(libc::SYS_ioctl, vec![rule]);
-    }
-    // Before Linux 5.8 the ioctl gives EINVAL; a system call that does not exist gives ENOSYS.
-    for (call, rules) in missing {
-        let errno = if rules.is_empty() { libc::ENOSYS } else { libc::EINVAL };
+        let (number, rules, errno) = missing(call)?;
         let filter = SeccompFilter::new(
-            [(call, rules)].into_iter().collect(),
+            [(number, rules)].into_iter().collect(),
             SeccompAction::Allow,
             SeccompAction::Errno(errno.try_into()?),
             std::env::consts::ARCH.try_into()?,
@@ -54,15 +44,28 @@ fn run() -> Result<std::convert::Infallible, Box<dyn Error>> {
     Err(Command::new(program).args(words).exec().into())
 }
 
-fn number(call: &str) -> Result<i64, Box<dyn Error>> {
-    Ok(match call {
-        "fsopen" => libc::SYS_fsopen,
-        "openat2" => libc::SYS_openat2,
-        "mount_setattr" => libc::SYS_mount_setattr,
-        "pidfd_open" => libc::SYS_pidfd_open,
-        "close_range" => libc::SYS_close_range,
-        "memfd_create" => libc::SYS_memfd_create,
-        "LOOP_CONFIGURE" => libc::SYS_ioctl,
-        other => return Err(format!("unknown system call {other}").into()),
-    })
+/// The system call behind a name, when it fails, and how.
+fn missing(call: &str) -> Result<(i64, Vec<SeccompRule>, i32), Box<dyn Error>> {
+    let always = |number| Ok((number, Vec::new(), libc::ENOSYS));
+    match call {
+        "fsopen" => always(libc::SYS_fsopen),
+        "openat2" => always(libc::SYS_openat2),
+        "mount_setattr" => always(libc::SYS_mount_setattr),
+        "pidfd_open" => always(libc::SYS_pidfd_open),
+        "close_range" => always(libc::SYS_close_range),
+        "memfd_create" => always(libc::SYS_memfd_create),
+        // An ioctl that a kernel before 5.8 does not know.
+        "LOOP_CONFIGURE" => Ok((libc::SYS_ioctl, rule(1, SeccompCmpOp::Eq, LOOP_CONFIGURE)?, libc::EINVAL)),
+        // A file system without unnamed files, such as vfat.
+        "O_TMPFILE" => {
+            let flag = u64::try_from(libc::O_TMPFILE & !libc::O_DIRECTORY)?;
+            Ok((libc::SYS_openat, rule(2, SeccompCmpOp::MaskedEq(flag), flag)?, libc::EOPNOTSUPP))
+        }
+        other => Err(format!("unknown system call {other}").into()),
+    }
+}
+
+fn rule(argument: u8, compare: SeccompCmpOp, value: u64) -> Result<Vec<SeccompRule>, Box<dyn Error>> {
+    let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Dword, compare, value)?;
+    Ok(vec![SeccompRule::new(vec![condition])?])
 }

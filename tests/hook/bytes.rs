@@ -5,7 +5,7 @@ use std::fs;
 use oci_minidump::settings::DEFAULT_IMGSIZE;
 
 use crate::images::{dump_bytes, image};
-use crate::world::{RUNTIMES, World};
+use crate::world::{RUNTIMES, World, command};
 
 #[test]
 fn bytes_written_in_a_container_arrive() {
@@ -79,4 +79,25 @@ fn crashpads_folders_are_searched_too() {
     world.hook(&["harvest", image.to_str().unwrap(), "--to", world.dumps_dir().to_str().unwrap()]).expect(0);
     let names: Vec<_> = world.dumps().iter().map(|path| path.file_name().unwrap().to_owned()).collect();
     assert_eq!(names, ["completed.dmp", "new.dmp", "pending.dmp"]);
+}
+
+#[test]
+fn the_template_is_a_sound_file_system_with_the_features_of_every_other_image() {
+    let describe = |size: u64| {
+        let world = World::new("crun");
+        let path = image(&world, size, |_| ());
+        command("e2fsck", &["-fn".as_ref(), path.as_ref()]);
+        let text = command("dumpe2fs", &["-h".as_ref(), path.as_ref()]);
+        fs::remove_file(path).unwrap();
+        let keys = [
+            "Filesystem features:",
+            "Filesystem volume name:",
+            "Inode size:",
+            "Block size:",
+            "Journal size:",
+        ];
+        let lines = text.lines().filter(|line| keys.iter().any(|key| line.starts_with(key)));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(describe(DEFAULT_IMGSIZE), describe(DEFAULT_IMGSIZE + 1024));
 }

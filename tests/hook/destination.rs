@@ -143,3 +143,29 @@ fn the_administrators_settings_are_followed() {
         );
     }
 }
+
+#[test]
+fn a_file_system_without_unnamed_files_does_too() {
+    for runtime in RUNTIMES {
+        let world = World::new(runtime).without("O_TMPFILE");
+        let bundle = world.bundle("app", &["write", "x.dmp", "5000", "write", "y.dmp", "300000", "none"]);
+        let to = world.dumps_dir();
+        fs::create_dir(&to).unwrap();
+        fs::write(to.join("x.dmp"), "another").unwrap();
+        // What killed hooks left.
+        fs::write(to.join(".oci-minidump-part-1-0"), "half").unwrap();
+        fs::write(world.path("images/.app.img.new"), "half").unwrap();
+        let run = world.run(&bundle, "c").expect(0);
+        let names: Vec<_> = world.dumps().iter().map(|path| path.file_name().unwrap().to_owned()).collect();
+        assert_eq!(names, ["x-2.dmp", "x.dmp", "y.dmp"], "{}", run.story());
+        assert!(fs::read(to.join("x-2.dmp")).unwrap() == dump_bytes(5000), "{}", run.story());
+    }
+}
+
+#[test]
+fn an_image_that_cannot_be_used_leaves_nothing_where_there_are_no_unnamed_files() {
+    let world = World::new("crun").without("O_TMPFILE");
+    let bundle = world.bundle("app", &["none"]);
+    fs::write(bundle.rootfs().join("opt"), "in the way").unwrap();
+    world.run(&bundle, "c").fails_with("/opt/minidumps in the container");
+}

@@ -109,14 +109,13 @@ fn take_out(disk: &Path, dir: &Path) -> Result<BTreeMap<String, Vec<u8>>, String
     let mut files = BTreeMap::new();
     for name in ["images", "dumps"] {
         let to = dir.join(name);
-        std::fs::create_dir_all(&to).unwrap();
         command("debugfs", &["-R", &format!("rdump /{name} {}", dir.display())], disk)?;
-        for entry in std::fs::read_dir(&to).unwrap() {
-            let path = entry.unwrap().path();
+        let Ok(entries) = std::fs::read_dir(&to) else { continue };
+        for path in entries.map(|entry| entry.unwrap().path()) {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             files.insert(name, std::fs::read(&path).unwrap());
-            std::fs::remove_file(&path).unwrap();
         }
+        std::fs::remove_dir_all(&to).unwrap();
     }
     Ok(files)
 }

@@ -27,9 +27,9 @@ struct Phase {
 
 const PHASES: [Phase; 4] = [
     Phase { name: "while the app writes", job: "write", from: "@prestart", within: 8000 },
-    Phase { name: "during the harvest", job: "harvest", from: "@poststop", within: 250 },
-    Phase { name: "after the harvest", job: "harvest", from: "@deleted", within: 1500 },
-    Phase { name: "while the image is made", job: "create", from: "@prestart", within: 400 },
+    Phase { name: "during the harvest", job: "harvest", from: "@poststop", within: 120 },
+    Phase { name: "after the harvest", job: "harvest", from: "@deleted", within: 7000 },
+    Phase { name: "while the image is made", job: "create", from: "@prestart", within: 1500 },
 ];
 
 pub(crate) fn run(options: &Options) -> Counts {

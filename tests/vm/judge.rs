@@ -62,8 +62,9 @@ pub(crate) fn judge(said: &[String], due: &AllDue, last: &str, counts: &mut Coun
     let stage = match (found.images, found.before.len()) {
         (0, 0) => "neither image nor dumps on the disk",
         (0, _) => "dumps published, image removed",
-        (_, 0) => "image there, nothing published yet",
-        (_, _) => "image there, dumps published",
+        (_, 0) => "image there, nothing published",
+        (_, some) if some < found.after.len() => "image there, some dumps published",
+        (_, _) => "image there, all dumps published",
     };
     counts.count(&format!("cuts {last}: {stage}"), 1);
     counts.count("dumps closed for longer than the window: on the host, whole", outcome.safe);

@@ -11,7 +11,7 @@ pub(crate) fn tell(line: &str) {
 /// What was shown, and what was not as it must be.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
-    /// How often each outcome was seen, in the order of their first appearance.
+    /// How often each outcome was seen.
     outcomes: Vec<(String, u64)>,
     pub(crate) failures: Vec<String>,
     /// The longest time for which a dump had been closed that a power cut took nevertheless, in seconds.
@@ -42,7 +42,9 @@ impl Counts {
 
     pub(crate) fn tell(&self, seed: u64) {
         tell("");
-        for (outcome, count) in &self.outcomes {
+        let mut outcomes = self.outcomes.clone();
+        outcomes.sort();
+        for (outcome, count) in &outcomes {
             tell(&format!("{count:7}  {outcome}"));
         }
         tell(&format!(
