@@ -9,21 +9,16 @@ prepare() { # [DEVICE]
     mount -t ext4 "${1:-$DISK}" /data || exit 1
     mkdir -p $images /run/rootfs
     cp -a /test/rootfs/. /run/rootfs/
-    cat >/run/settings.toml <<SETTINGS
-state_dir = "/run/oci-minidump"
-known_dirs = "/data/image-dirs"
-image_dir = "$images"
-SETTINGS
 }
 
 # An entry of hooks[]. crun throws a hook's words away, so a shell keeps them, and tells the host that it begins.
 hook_entry() { # STAGE
-    local command="echo @$1 >$OUT; exec $hook --settings /run/settings.toml $1 2>>/run/hook.log"
+    local command="echo @$1 >$OUT; exec $hook $1 2>>/run/hook.log"
     printf '{"path": "/bin/sh", "args": ["sh", "-c", "%s"], "timeout": 60}' "$command"
 }
 
-# Makes the bundle /run/NAME whose program is `crasher /opt/minidumps ACTION...`.
-bundle() { # NAME IMGSIZE START-STAGE STOP-STAGE|'' ACTION...
+# Makes the bundle /run/NAME whose program is `crasher /opt/minidumps ACTION...`. An empty stage gets no hook.
+bundle() { # NAME IMGSIZE START-STAGE STOP-STAGE ACTION...
     local name=$1 size=$2 start=$3 stop=$4 arguments
     shift 4
     arguments=$(printf ', "%s"' "$@")
@@ -32,7 +27,7 @@ bundle() { # NAME IMGSIZE START-STAGE STOP-STAGE|'' ACTION...
 {"ociVersion": "1.0.2",
  "process": {"user": {"uid": 0, "gid": 0}, "cwd": "/", "args": ["/crasher", "/opt/minidumps"$arguments]},
  "root": {"path": "/run/rootfs"},
- "hooks": {"$start": [$(hook_entry "$start")], "poststop": [${stop:+$(hook_entry "$stop")}]},
+ "hooks": {"${start:-prestart}": [${start:+$(hook_entry "$start")}], "poststop": [${stop:+$(hook_entry "$stop")}]},
  "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"},
             {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["mode=755"]}],
  "linux": {"namespaces": [{"type": "pid"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"}, {"type": "cgroup"}],
