@@ -8,6 +8,10 @@
 //! stack-overflow   calls itself for ever
 //! thread           one thread of six, named worker-3, reads address 0x1234
 //! write NAME SIZE  writes DIRECTORY/NAME: MDMP, then byte I is I modulo 251; exit code 1 if there is no room
+//! trickle NAME SIZE SECONDS
+//!                  writes the same file in many small pieces during that time, and its first bytes last, as Breakpad
+//!                  does with the header of a dump
+//! say WORD         prints WORD as a line
 //! sleep SECONDS    waits
 //! none             does nothing
 //! ```
@@ -22,6 +26,7 @@
 use std::error::Error;
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Barrier;
@@ -29,8 +34,8 @@ use std::time::Duration;
 
 use breakpad_handler::{BreakpadHandler, InstallOptions};
 
-const USAGE: &str =
-    "usage: crasher DIRECTORY {segv|abort|stack-overflow|thread|write NAME SIZE|sleep SECONDS|none}...";
+const USAGE: &str = "usage: crasher DIRECTORY {segv|abort|stack-overflow|thread|write NAME SIZE|trickle NAME SIZE SECONDS|say WORD|\
+     sleep SECONDS|none}...";
 
 fn main() -> ExitCode {
     match run() {
@@ -56,19 +61,32 @@ fn run() -> Result<(), Box<dyn Error>> {
             "thread" => crash_one_of_six(),
             "write" => {
                 let name = words.next().ok_or(WrongUsage)?;
-                let size = words.next().and_then(|word| word.parse().ok()).ok_or(WrongUsage)?;
-                write(&directory.join(name), size)?;
+                write(&directory.join(name), number(words.next())?)?;
             }
-            "sleep" => {
-                let seconds = words.next().and_then(|word| word.parse().ok()).ok_or(WrongUsage)?;
-                std::thread::sleep(Duration::from_secs(seconds));
+            "trickle" => {
+                let name = words.next().ok_or(WrongUsage)?;
+                trickle(&directory.join(name), number(words.next())?, seconds(words.next())?)?;
             }
+            "say" => {
+                let line = words.next().ok_or(WrongUsage)? + "\n";
+                std::io::stdout().write_all(line.as_bytes())?;
+            }
+            "sleep" => std::thread::sleep(seconds(words.next())?),
             "none" => {}
             _ => return Err(WrongUsage.into()),
         }
         done += 1;
     }
     if done == 0 { Err(WrongUsage.into()) } else { Ok(()) }
+}
+
+fn number(word: Option<String>) -> Result<u64, WrongUsage> {
+    word.and_then(|word| word.parse().ok()).ok_or(WrongUsage)
+}
+
+fn seconds(word: Option<String>) -> Result<Duration, WrongUsage> {
+    let seconds = word.and_then(|word| word.parse().ok()).ok_or(WrongUsage)?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| WrongUsage)
 }
 
 #[derive(Debug)]
@@ -120,6 +138,11 @@ fn crash_one_of_six() {
     });
 }
 
+/// The byte at `at` of what is written.
+fn byte(at: u64) -> u8 {
+    b"MDMP".get(at as usize).copied().unwrap_or((at % 251) as u8)
+}
+
 fn write(path: &Path, size: u64) -> std::io::Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
     let mut block = Vec::with_capacity(251 * 256);
@@ -127,9 +150,27 @@ fn write(path: &Path, size: u64) -> std::io::Result<()> {
     while at < size {
         block.clear();
         let end = size.min(at + 251 * 256);
-        block.extend((at..end).map(|i| b"MDMP".get(i as usize).copied().unwrap_or((i % 251) as u8)));
+        block.extend((at..end).map(byte));
         file.write_all(&block)?;
         at = end;
     }
     file.flush()
+}
+
+fn trickle(path: &Path, size: u64, time: Duration) -> std::io::Result<()> {
+    // No divisor of a page, so that pieces share pages and blocks.
+    const PIECE: u64 = 700;
+    const HEADER: u64 = 32;
+    let file = File::create(path)?;
+    let pieces = size.saturating_sub(HEADER).div_ceil(PIECE);
+    let start = std::time::Instant::now();
+    for n in 0..pieces {
+        let at = HEADER + n * PIECE;
+        let piece: Vec<u8> = (at..size.min(at + PIECE)).map(byte).collect();
+        file.write_all_at(&piece, at)?;
+        let due = time.mul_f64(n as f64 / pieces as f64);
+        std::thread::sleep(due.saturating_sub(start.elapsed()));
+    }
+    let header: Vec<u8> = (0..size.min(HEADER)).map(byte).collect();
+    file.write_all_at(&header, 0)
 }

@@ -2,24 +2,26 @@
 //!
 //! A container writes straight to its file. A pipe would tie it to whoever reads it: with the reader gone it dies of
 //! SIGPIPE, with a slow one it blocks. The price is that the limit is kept after the fact: inotify tells that a
-//! file grew, and at most four times a second the older half of what is too much goes. While no container writes,
-//! nothing wakes up; while no daemon runs, nothing is cut, and the next one catches up.
+//! file grew, and at most four times a second it is cut if it is too long. While no container writes, nothing wakes
+//! up; while no daemon runs, nothing is cut, and the next one catches up.
 //!
-//! Cutting copies the newest half of the limit to `ID.log.1` and empties `ID.log`, which works on every file
-//! system and leaves files that every tool can read. The file is open with `O_APPEND`, so the container goes on
-//! at its new end; what it writes within the microseconds between the last read and the cut is lost.
+//! A file longer than two thirds of the limit is cut to one. ext4 and XFS take away its beginning, and nothing is
+//! lost. Elsewhere the newest third is copied to `ID.log.1` and `ID.log` emptied; what the container writes between
+//! the last read and that is lost. The file is open with `O_APPEND`, so it goes on at the new end either way.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
-use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
+use rustix::fs::{FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags};
+use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
 
 use super::ContainerId;
@@ -27,6 +29,8 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 
 /// How long growing files are left alone after a look at them.
 const PACE: Duration = Duration::from_millis(250);
+/// How often the end of a log is copied that grows under our hands.
+const ROUNDS: u32 = 10;
 /// How much output is kept in memory of a container whose log cannot be opened.
 const IN_MEMORY: u64 = 64 * 1024;
 
@@ -51,7 +55,7 @@ impl Output {
         let inotify =
             inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).tried(|| "cannot start inotify")?;
         let inotify = crate::sys::wait_readable(inotify).tried(|| "cannot wait for inotify")?;
-        Ok(Self { dir, limit: limit.max(2), inotify, watched: Mutex::default() })
+        Ok(Self { dir, limit: limit.max(3), inotify, watched: Mutex::default() })
     }
 
     fn path(&self, id: &ContainerId) -> PathBuf {
@@ -168,12 +172,12 @@ impl Output {
     }
 
     fn trim(&self, path: &std::path::Path) {
-        let half = self.limit / 2;
+        let third = self.limit / 3;
         match path.symlink_metadata() {
-            Ok(metadata) if metadata.is_file() && metadata.len() > half => {}
+            Ok(metadata) if metadata.is_file() && metadata.len() > third * 2 => {}
             _ => return,
         }
-        if let Err(error) = cut(path, &Self::older(path), half) {
+        if let Err(error) = cut(path, &Self::older(path), third) {
             log::warn!("{}", error.report());
         }
     }
@@ -199,32 +203,51 @@ impl Output {
     }
 }
 
-/// Moves the last `keep` bytes of a file to `older` and empties it.
+/// Cuts a file to about its last `keep` bytes, which may end up in `older`.
 fn cut(path: &std::path::Path, older: &std::path::Path, keep: u64) -> Result<()> {
     let what = || format!("cannot cut the log {}", path.display());
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut log = File::from(rustix::fs::open(path, flags, Mode::empty()).tried(what)?);
+    if collapse(&log, keep).tried(what)? {
+        return Ok(());
+    }
     let copied = copy_end(&mut log, older, keep);
     // Also when there was no room for the copy: the disk must not stay full because of us.
     log.set_len(0).tried(what)?;
     copied.tried(|| format!("cannot keep older output in {}", older.display()))
 }
 
+/// Takes whole blocks away at the beginning of a file until about `keep` bytes are left: fallocate(2). False where
+/// the file system cannot do that, and for limits of less than a block.
+fn collapse(log: &File, keep: u64) -> std::io::Result<bool> {
+    let metadata = log.metadata()?;
+    let block = metadata.blksize().max(1);
+    let excess = metadata.len().saturating_sub(keep) / block * block;
+    if excess == 0 {
+        return Ok(false);
+    }
+    match rustix::fs::fallocate(log, FallocateFlags::COLLAPSE_RANGE, 0, excess) {
+        Ok(()) => Ok(true),
+        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
 fn copy_end(log: &mut File, older: &std::path::Path, keep: u64) -> std::io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut copy = File::from(rustix::fs::open(older, flags, Mode::from_raw_mode(0o640))?);
-    let end = log.metadata()?.len();
-    log.seek(SeekFrom::Start(end.saturating_sub(keep)))?;
-    // A container that writes faster than we read must not keep us here.
-    let mut rest = log.take(keep.saturating_mul(2));
-    let mut buffer = [0; 16 * 1024];
-    loop {
-        let count = rest.read(&mut buffer)?;
-        if count == 0 {
-            return Ok(());
+    // A container may write faster than we are let read: what counts is its newest output, but not for ever.
+    for _ in 0..ROUNDS {
+        copy.set_len(0)?;
+        copy.rewind()?;
+        let start = log.metadata()?.len().saturating_sub(keep);
+        log.seek(SeekFrom::Start(start))?;
+        let copied = std::io::copy(&mut (&*log).take(keep.saturating_mul(2)), &mut copy)?;
+        if start + copied == log.metadata()?.len() {
+            break;
         }
-        copy.write_all(buffer.get(..count).unwrap_or_default())?;
     }
+    Ok(())
 }
 
 /// The last bytes of a file.

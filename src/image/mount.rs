@@ -30,13 +30,15 @@ pub struct Writable {
 
 impl Writable {
     /// An error never panics the host, whatever the superblock says, and a dump is on the disk a second after it was
-    /// written: without delayed allocation its data goes out with the next commit. An image too small for a journal
-    /// has no commits; there, every write waits.
+    /// written: the journal is committed every second, and holds the data too. Ordered data would not do: only blocks
+    /// that are new in a commit go out with it, while Breakpad writes a dump's header last, into a block that may
+    /// have been committed without it; that would wait for the kernel's writeback, for half a minute. An image too
+    /// small for a journal has no commits; there, every write waits.
     #[must_use]
     pub fn new(journal: bool) -> Self {
         if journal {
             Self {
-                options: &[("errors", Some("remount-ro")), ("commit", Some("1")), ("nodelalloc", None)],
+                options: &[("errors", Some("remount-ro")), ("commit", Some("1")), ("data", Some("journal"))],
                 sync: false,
             }
         } else {

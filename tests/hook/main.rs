@@ -1,7 +1,11 @@
 //! The hook binary with real runtimes, real crashes, loop devices and mounts.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
-#![allow(clippy::print_stdout, reason = "a test that counts tells its counts")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on has failed"
+)]
 
 mod bytes;
 mod commands;

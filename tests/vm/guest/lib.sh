@@ -1,0 +1,53 @@
+# What the guest's scripts share. A line that begins with @ is for the host.
+# shellcheck shell=bash
+hook=/test/oci-minidump-hook
+images=/data/images
+dumps=/data/dumps
+
+# Mounts the disk and prepares the guest for containers.
+prepare() { # [DEVICE]
+    mount -t ext4 "${1:-$DISK}" /data || exit 1
+    mkdir -p $images /run/rootfs
+    cp -a /test/rootfs/. /run/rootfs/
+}
+
+# An entry of hooks[]. crun throws a hook's words away, so a shell keeps them, and tells the host that it begins.
+hook_entry() { # STAGE
+    local command="echo @$1 >$OUT; exec $hook $1 2>>/run/hook.log"
+    printf '{"path": "/bin/sh", "args": ["sh", "-c", "%s"], "timeout": 60}' "$command"
+}
+
+# Makes the bundle /run/NAME whose program is `crasher /opt/minidumps ACTION...`. An empty stage gets no hook.
+bundle() { # NAME IMGSIZE START-STAGE STOP-STAGE ACTION...
+    local name=$1 size=$2 start=$3 stop=$4 arguments
+    shift 4
+    arguments=$(printf ', "%s"' "$@")
+    mkdir -p "/run/$name"
+    cat >"/run/$name/config.json" <<CONFIG
+{"ociVersion": "1.0.2",
+ "process": {"user": {"uid": 0, "gid": 0}, "cwd": "/", "args": ["/crasher", "/opt/minidumps"$arguments]},
+ "root": {"path": "/run/rootfs"},
+ "hooks": {"${start:-prestart}": [${start:+$(hook_entry "$start")}], "poststop": [${stop:+$(hook_entry "$stop")}]},
+ "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"},
+            {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["mode=755"]}],
+ "linux": {"namespaces": [{"type": "pid"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"}, {"type": "cgroup"}],
+           "resources": {"memory": {"limit": 67108864}, "pids": {"limit": 50}}},
+ "rdkPlugins": {"minidump": {"required": true, "data": {"paths": [
+    {"image": "$images/$name.img", "containerSource": "/opt/minidumps", "hostDestination": "$dumps",
+     "imgsize": $size}]}}}}
+CONFIG
+}
+
+# The file that `crasher ... write NAME SIZE` writes; NAME ends in -SIZE.dmp.
+expected() { # NAME
+    local size=${1##*-}
+    size=${size%.dmp}
+    mkdir -p /run/expected
+    [ -e "/run/expected/$size" ] || /test/rootfs/crasher /run/expected write "$size" "$size"
+    echo "/run/expected/$size"
+}
+
+# Whether a dump is whole, by its name and content.
+quality() { # FILE
+    if cmp -s "$1" "$(expected "${1##*/}")"; then echo whole; else echo "cut:$(stat -c %s "$1")"; fi
+}

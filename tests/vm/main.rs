@@ -1,0 +1,42 @@
+//! Boots throwaway guests: pure cgroup v2, power cuts, and a disk that caches writes. Run by `scripts/test-vm`.
+
+#![allow(clippy::unwrap_used, reason = "a test, though one without the harness that would say so")]
+
+use std::process::ExitCode;
+
+mod cache;
+mod cgroup;
+mod cuts;
+mod guest;
+mod judge;
+mod options;
+mod random;
+mod tell;
+mod write_log;
+
+use crate::options::Options;
+use crate::tell::{Counts, tell};
+
+type Part = fn(&Options) -> Counts;
+
+/// What can be asked for on the command line. The methods of the daemon, under pure cgroup v2, belong here too.
+const PARTS: [(&str, Part); 3] = [("cgroup", cgroup::run), ("cache", cache::run), ("cuts", cuts::run)];
+
+fn main() -> ExitCode {
+    let options = match Options::from_arguments() {
+        Ok(options) => options,
+        Err(error) => {
+            tell(&error);
+            return ExitCode::from(2);
+        }
+    };
+    tell(&format!("engine {:?}, seed {}", options.engine, options.seed));
+    let mut counts = Counts::default();
+    for (name, part) in PARTS {
+        if options.parts.is_empty() || options.parts.iter().any(|wanted| wanted == name) {
+            counts.add(part(&options));
+        }
+    }
+    counts.tell(options.seed);
+    if counts.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
