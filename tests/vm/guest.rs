@@ -32,8 +32,19 @@ pub(crate) struct Guest {
 pub(crate) struct Place(pub(crate) PathBuf);
 
 impl Place {
+    /// In the directory for temporary files.
     pub(crate) fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("oci-minidump-vm-{}-{name}", std::process::id()));
+        Self::below(std::env::temp_dir(), name)
+    }
+
+    /// In memory, where the host has that: for what is synced often.
+    pub(crate) fn in_memory(name: &str) -> Self {
+        let memory = PathBuf::from("/dev/shm");
+        Self::below(if memory.is_dir() { memory } else { std::env::temp_dir() }, name)
+    }
+
+    fn below(dir: PathBuf, name: &str) -> Self {
+        let path = dir.join(format!("oci-minidump-vm-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
