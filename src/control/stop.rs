@@ -31,9 +31,18 @@ impl Shared {
         let first = container.phase() != Phase::Stopping;
         container.enter(Phase::Stopping);
         if !force && first {
-            self.spawn(insist(Arc::clone(self), Arc::clone(&container), init));
+            self.spawn(insist(Arc::clone(self), Arc::clone(&container), Arc::clone(&init)));
         }
-        if frozen { self.runtime.resume(id).await } else { Ok(()) }
+        if frozen { self.thaw(id, &init).await } else { Ok(()) }
+    }
+
+    /// Thaws a frozen container that was sent a signal. With cgroup version 2, SIGKILL ends it all the same, so that
+    /// there may be nothing left to thaw.
+    async fn thaw(&self, id: &ContainerId, init: &Process) -> Result<()> {
+        match self.runtime.resume(id).await {
+            Err(_) if !init.runs() => Ok(()),
+            other => other,
+        }
     }
 
     /// Freezes a running container.
@@ -101,7 +110,7 @@ async fn insist(shared: Arc<Shared>, container: Arc<Container>, init: Arc<Proces
     }
     // Frozen again by somebody: only a thawed process dies (cgroup version 1).
     if container.is_frozen()
-        && let Err(error) = shared.runtime.resume(id).await
+        && let Err(error) = shared.thaw(id, &init).await
     {
         log::error!("container {id}: {}", error.report());
     }

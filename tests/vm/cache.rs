@@ -28,7 +28,7 @@ pub(crate) fn run(options: &Options) -> Counts {
 }
 
 fn try_run(options: &Options, counts: &mut Counts) -> Result<(), String> {
-    let place = Place::new("cache");
+    let place = Place::in_memory("cache");
     let (disk, log, base) = (place.disk("data.ext4", "24M"), place.0.join("log"), place.0.join("base"));
     std::fs::File::create(&log).unwrap().set_len(256 << 20).unwrap();
     let job = |what: &str| ["publish".to_owned(), what.to_owned()];

@@ -8,9 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use crate::interrupt::{end, places, started};
 use crate::options::{Engine, Options};
 
 /// How long a job may take, booting included.
@@ -20,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(180);
 #[derive(Debug)]
 pub(crate) struct Guest {
     child: Child,
+    group: Pid,
     lines: Receiver<String>,
     deadline: Instant,
     /// Everything it said.
@@ -32,8 +33,19 @@ pub(crate) struct Guest {
 pub(crate) struct Place(pub(crate) PathBuf);
 
 impl Place {
+    /// In the directory for temporary files.
     pub(crate) fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("oci-minidump-vm-{}-{name}", std::process::id()));
+        let ([_, disk], prefix) = places();
+        Self::make(disk.join(prefix + name))
+    }
+
+    /// In memory, where the host has that: for what is synced often.
+    pub(crate) fn in_memory(name: &str) -> Self {
+        let ([memory, disk], prefix) = places();
+        Self::make(if memory.is_dir() { memory } else { disk }.join(prefix + name))
+    }
+
+    fn make(path: PathBuf) -> Self {
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
@@ -66,6 +78,8 @@ impl Guest {
             command.stderr(File::create(&console).unwrap());
         }
         let mut child = command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let group = Pid::from_raw(i32::try_from(child.id()).unwrap());
+        started(group);
         let output = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
         std::thread::spawn(move || {
@@ -76,7 +90,7 @@ impl Guest {
                 }
             }
         });
-        Self { child, lines, deadline: Instant::now() + PATIENCE, said: Vec::new(), console }
+        Self { child, group, lines, deadline: Instant::now() + PATIENCE, said: Vec::new(), console }
     }
 
     /// The next line, or why there is none.
@@ -123,10 +137,7 @@ impl Guest {
 
     /// The power switch: all of the machine's processes at once, with nothing flushed.
     fn off(&mut self) {
-        if let Ok(pid) = i32::try_from(self.child.id()) {
-            // It may have gone by itself.
-            let _gone = killpg(Pid::from_raw(pid), Signal::SIGKILL);
-        }
+        end(self.group);
         let _status = self.child.wait();
     }
 

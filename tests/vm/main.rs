@@ -8,6 +8,7 @@ mod cache;
 mod cgroup;
 mod cuts;
 mod guest;
+mod interrupt;
 mod judge;
 mod options;
 mod random;
@@ -23,6 +24,7 @@ type Part = fn(&Options) -> Counts;
 const PARTS: [(&str, Part); 3] = [("cgroup", cgroup::run), ("cache", cache::run), ("cuts", cuts::run)];
 
 fn main() -> ExitCode {
+    interrupt::watch();
     let options = match Options::from_arguments() {
         Ok(options) => options,
         Err(error) => {
