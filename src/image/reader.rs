@@ -7,6 +7,7 @@ use ext4_view::{DirEntry, Ext4, Ext4Error, Ext4Read, FileType};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::files::{Candidate, DIRS, ImageFiles, Kind, Listing, MAX_ENTRIES, is_dump_name, pump};
+use crate::image::layout;
 
 /// An image read by `ext4-view`. Never for an image with a journal to replay: stale data would come out, silently.
 pub struct UserSpace {
@@ -38,6 +39,7 @@ impl UserSpace {
     /// # Errors
     /// [`ErrorKind::Corrupt`] when it is damaged or has features that the reader does not know.
     pub fn open(file: &File) -> Result<Self> {
+        layout::check(file)?;
         let file = file
             .try_clone()
             .map_err(|e| Error::new(ErrorKind::System, "cannot copy a descriptor").caused_by(e))?;

@@ -8,7 +8,8 @@ use std::os::unix::fs::FileExt;
 /// The volume label by which an image is known to be ours.
 pub const LABEL: &str = "oci-minidump";
 
-const OFFSET: u64 = 1024;
+/// Where the superblock begins.
+pub(super) const OFFSET: u64 = 1024;
 const MAGIC: u16 = 0xEF53;
 /// `s_state`: cleanly unmounted, no errors seen.
 const STATE_CLEAN: u16 = 1;
@@ -55,11 +56,13 @@ pub fn inspect(file: &File) -> io::Result<Condition> {
     Ok(Condition::Ext4 { ours: label(&block) == LABEL.as_bytes(), dirty, journal })
 }
 
-fn field16(block: &[u8; 256], at: usize) -> u16 {
+/// The two bytes of `block` at `at`, as a number; 0 where there are none.
+pub(super) fn field16(block: &[u8], at: usize) -> u16 {
     block.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |bytes| u16::from_le_bytes(*bytes))
 }
 
-fn field32(block: &[u8; 256], at: usize) -> u32 {
+/// The four bytes of `block` at `at`, as a number; 0 where there are none.
+pub(super) fn field32(block: &[u8], at: usize) -> u32 {
     block.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |bytes| u32::from_le_bytes(*bytes))
 }
 

@@ -66,6 +66,34 @@ fn what_the_user_space_reader_refuses_is_read_by_the_kernel() {
     assert!(world.leaks().is_empty(), "{:?}", world.leaks());
 }
 
+/// Stale bytes of other files lie in preallocated blocks; the dump must have zeros there.
+#[test]
+fn preallocated_blocks_are_read_as_zeros() {
+    let world = World::new("crun");
+    let mut expected = dump_bytes(5000);
+    expected.resize(200_000, 0);
+    let path = image(&world, DEFAULT_IMGSIZE, |dir| {
+        let mut stale = 0;
+        while fs::write(dir.join(format!("stale{stale}")), vec![0x55; 60_000]).is_ok() {
+            stale += 1;
+        }
+        command("sync", &["-f".as_ref(), dir.as_ref()]);
+        for n in (0..=stale).step_by(2) {
+            fs::remove_file(dir.join(format!("stale{n}"))).unwrap();
+        }
+        command("sync", &["-f".as_ref(), dir.as_ref()]);
+        let file = File::create(dir.join("a.dmp")).unwrap();
+        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, 200_000).unwrap();
+        file.write_all_at(&dump_bytes(5000), 0).unwrap();
+    });
+    let run = world
+        .hook(&["harvest", path.to_str().unwrap(), "--to", world.dumps_dir().to_str().unwrap()])
+        .expect(0);
+    assert!(fs::read(world.dump()).unwrap() == expected, "{}", run.story());
+    assert!(run.stderr().contains("a file has preallocated blocks"), "{}", run.story());
+    assert!(world.leaks().is_empty(), "{:?}", world.leaks());
+}
+
 #[test]
 fn a_damaged_image_is_kept_aside_and_the_container_starts() {
     let world = World::new("crun");
