@@ -4,7 +4,7 @@
 pub mod destination;
 pub mod name;
 pub mod retention;
-mod take;
+pub mod take;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -12,14 +12,19 @@ use crate::log::escape;
 
 /// What was taken.
 #[derive(Debug, Default)]
-pub(super) struct Taken {
-    pub(super) dumps: Vec<Harvested>,
-    pub(super) skipped: Vec<Skipped>,
+pub struct Taken {
+    /// The dumps that are safe now.
+    pub dumps: Vec<Harvested>,
+    /// What was left out.
+    pub skipped: Vec<Skipped>,
 }
 
 /// Publishes every dump in the image, the newest first, at most `budget` bytes: an honest image cannot hold more, but
 /// sparse files and hard links can claim any amount.
-pub(super) fn take(files: &mut (impl ImageFiles + ?Sized), job: Job<'_>, budget: u64) -> Result<Taken> {
+///
+/// # Errors
+/// Those of [`crate::harvest::harvest`]; what was published before stays.
+pub fn take(files: &mut (impl ImageFiles + ?Sized), job: Job<'_>, budget: u64) -> Result<Taken> {
     let listing = files.list()?;
     let mut taken = Taken::default();
     let mut regular = Vec::new();
