@@ -27,6 +27,10 @@ pub enum ErrorKind {
     Corrupt,
     /// The kernel or the host lacks something: a module, a program, a system call.
     Unsupported,
+    /// There is no such object: a container, a log.
+    NotFound,
+    /// Something did not end within its deadline.
+    Timeout,
     /// Any other failed operation of the operating system.
     System,
 }
@@ -55,6 +59,10 @@ pub enum ExitCode {
     Corrupt = 8,
     /// The kernel or the host lacks something.
     Unsupported = 9,
+    /// There is no such object.
+    NotFound = 10,
+    /// Something did not end within its deadline.
+    Timeout = 11,
 }
 
 impl From<ErrorKind> for ExitCode {
@@ -68,6 +76,8 @@ impl From<ErrorKind> for ExitCode {
             ErrorKind::NoSpace => Self::NoSpace,
             ErrorKind::Corrupt => Self::Corrupt,
             ErrorKind::Unsupported => Self::Unsupported,
+            ErrorKind::NotFound => Self::NotFound,
+            ErrorKind::Timeout => Self::Timeout,
             ErrorKind::System => Self::Failure,
         }
     }
@@ -107,6 +117,13 @@ impl Error {
     #[must_use]
     pub fn advise(mut self, advice: impl Into<String>) -> Self {
         self.advice = Some(advice.into());
+        self
+    }
+
+    /// The same error as another kind.
+    #[must_use]
+    pub fn of_kind(mut self, kind: ErrorKind) -> Self {
+        self.kind = kind;
         self
     }
 
@@ -167,8 +184,30 @@ fn kind_of(error: &io::Error) -> ErrorKind {
         Some(Errno::NOSPC | Errno::DQUOT | Errno::ROFS | Errno::FBIG) => ErrorKind::NoSpace,
         Some(Errno::BUSY | Errno::TXTBSY) => ErrorKind::Busy,
         Some(Errno::NOSYS | Errno::OPNOTSUPP) => ErrorKind::Unsupported,
-        Some(Errno::UCLEAN | Errno::IO | Errno::BADMSG) => ErrorKind::Corrupt,
         _ => ErrorKind::System,
+    }
+}
+
+/// Turns the errors of reading what somebody else wrote into [`Error`]s: a file system that cannot be read is damaged.
+pub trait Unreadable<T> {
+    /// `what` says what was tried on what object.
+    ///
+    /// # Errors
+    /// The original one as [`ErrorKind::Corrupt`] when it says so, else as [`Tried`] would have it.
+    fn unreadable<S: Into<String>>(self, what: impl FnOnce() -> S) -> Result<T>;
+}
+
+impl<T, E: Into<io::Error>> Unreadable<T> for std::result::Result<T, E> {
+    fn unreadable<S: Into<String>>(self, what: impl FnOnce() -> S) -> Result<T> {
+        use rustix::io::Errno;
+
+        self.map_err(Into::into).or_else(|error: io::Error| {
+            let damaged = [Errno::UCLEAN, Errno::IO, Errno::BADMSG, Errno::INVAL];
+            let is_damaged = Errno::from_io_error(&error).is_some_and(|errno| damaged.contains(&errno));
+            Err(error)
+                .tried(what)
+                .map_err(|error| if is_damaged { error.of_kind(ErrorKind::Corrupt) } else { error })
+        })
     }
 }
 

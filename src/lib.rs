@@ -13,8 +13,14 @@
 //! - [`image`]: the ext4 image: made, locked, attached, mounted, read.
 //! - [`harvest`]: getting the dumps out of an image, onto the host.
 //! - [`hook`]: the OCI hook: prestart and poststop. [`command`]: its commands for people.
+//! - `dobby`: a Dobby spec becomes an OCI bundle (feature `daemon`).
+//! - `control`: starts, watches and stops containers through an OCI runtime (feature `daemon`).
 
 pub mod command;
+#[cfg(feature = "daemon")]
+pub mod control;
+#[cfg(feature = "daemon")]
+pub mod dobby;
 pub mod dump;
 pub mod error;
 pub mod harvest;

@@ -99,6 +99,21 @@ pub fn escape(text: &str) -> String {
     safe
 }
 
+/// A JSON value in a message: compact, escaped, cut.
+#[must_use]
+pub fn shown(value: &serde_json::Value) -> String {
+    cut(&escape(&value.to_string()))
+}
+
+/// The beginning of a text that may be long.
+#[must_use]
+pub fn cut(text: &str) -> String {
+    match text.char_indices().nth(80) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
 /// JSON `text` that is harmless on a terminal and means the same: what [`escape`] would escape becomes `\uXXXX`.
 ///
 /// serde_json escapes what JSON demands; that leaves the control characters from U+007F on and text directions, which

@@ -182,3 +182,15 @@ pub fn tie_child(command: &mut Command, keep: Option<RawFd>) -> &mut Command {
         })
     }
 }
+
+/// Registers a descriptor with the runtime that runs this task, to be told when it can be read.
+///
+/// # Errors
+/// The kernel's: not every descriptor can be waited for.
+#[cfg(feature = "daemon")]
+pub fn wait_readable(fd: std::os::fd::OwnedFd) -> io::Result<tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>> {
+    use tokio::io::{Interest, unix::AsyncFd};
+    // SAFETY: an OwnedFd is open, always gives the same number, and closes only when it is dropped, which the
+    // AsyncFd does after it has deregistered it.
+    Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?)
+}

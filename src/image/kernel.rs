@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::error::{Error, ErrorKind, Result, Tried, Unreadable};
 use crate::image::files::{Candidate, DIRS, ImageFiles, Kind, Listing, MAX_ENTRIES, is_dump_name, pump};
 use crate::image::loopback::LoopDevice;
 use crate::image::mount::{Access, Detached, is_too_old};
@@ -61,10 +61,10 @@ impl Mounted {
     fn list_dir(&self, dir: &'static str, listing: &mut Listing) -> Result<()> {
         let Some(dir_file) = self.open_dir(dir)? else { return Ok(()) };
         let what = || format!("cannot list /{dir} in the image");
-        let mut entries = Dir::read_from(&dir_file).tried(what)?;
+        let mut entries = Dir::read_from(&dir_file).unreadable(what)?;
         let mut count = 0_usize;
         while let Some(entry) = entries.read() {
-            let entry = entry.tried(what)?;
+            let entry = entry.unreadable(what)?;
             count += 1;
             if count > MAX_ENTRIES {
                 listing.cut = true;
@@ -99,8 +99,8 @@ impl Mounted {
         let dir = self.open_dir(candidate.dir)?.ok_or_else(gone)?;
         let name = CString::new(candidate.name.clone()).map_err(|_| gone())?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file: File = rustix::fs::openat(&dir, &name, flags, Mode::empty()).tried(what)?.into();
-        if !file.metadata().tried(what)?.is_file() {
+        let file: File = rustix::fs::openat(&dir, &name, flags, Mode::empty()).unreadable(what)?.into();
+        if !file.metadata().unreadable(what)?.is_file() {
             return Err(Error::new(ErrorKind::Attack, format!("{shown} is no regular file any more")));
         }
         Ok(file)
@@ -109,7 +109,7 @@ impl Mounted {
 
 fn kind(dir: &File, name: &CStr) -> Result<Kind> {
     let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
-        .tried(|| format!("cannot inspect {} in the image", name.to_string_lossy()))?;
+        .unreadable(|| format!("cannot inspect {} in the image", name.to_string_lossy()))?;
     Ok(match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => {
             Kind::Regular { size: stat.st_size.try_into().unwrap_or(u64::MAX), modified: stat.st_mtime }
@@ -134,8 +134,10 @@ impl ImageFiles for Mounted {
 
     fn head(&mut self, candidate: &Candidate) -> Result<Vec<u8>> {
         let mut head = vec![0; 4];
-        let count =
-            self.open_file(candidate)?.read_at(&mut head, 0).tried(|| "cannot read a dump in the image")?;
+        let count = self
+            .open_file(candidate)?
+            .read_at(&mut head, 0)
+            .unreadable(|| "cannot read a dump in the image")?;
         head.truncate(count);
         Ok(head)
     }
@@ -144,7 +146,7 @@ impl ImageFiles for Mounted {
         let file = self.open_file(candidate)?;
         let mut at = 0_u64;
         pump(target, limit, |chunk| {
-            let count = file.read_at(chunk, at).tried(|| "cannot read a dump in the image")?;
+            let count = file.read_at(chunk, at).unreadable(|| "cannot read a dump in the image")?;
             at += u64::try_from(count).unwrap_or(u64::MAX);
             Ok(count)
         })
@@ -174,7 +176,7 @@ fn mount_in_private_namespace(device: &LoopDevice, access: Access) -> Result<Fil
             Access::Harvest => (flags | MountFlags::RDONLY, "errors=continue"),
         };
         let mount = Mount::builder().fstype("ext4").flags(flags).data(data).mount(device.path(), target);
-        mount.tried(|| format!("cannot mount {}", device.path().display()))?;
+        mount.unreadable(|| format!("cannot mount {}", device.path().display()))?;
         crate::host::open_dir(std::path::Path::new(target))
     };
     std::thread::scope(|scope| scope.spawn(isolated).join())

@@ -8,7 +8,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 
-use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::error::{Error, ErrorKind, Result, Tried, Unreadable};
 use crate::image::loopback::LoopDevice;
 
 /// What the container may not do on its minidump directory: the seed's fixed flags 14.
@@ -80,7 +80,11 @@ impl Detached {
             Ok(fd) => Ok(Self { fd }),
             Err((errno, words)) => {
                 let words = if words.is_empty() { words } else { format!(" ({words})") };
-                Err(errno).tried(|| format!("cannot mount {}{words}", device.path().display()))
+                let what = || format!("cannot mount {}{words}", device.path().display());
+                match access {
+                    Access::Container(_) => Err(errno).tried(what),
+                    Access::Harvest | Access::HarvestPinned => Err(errno).unreadable(what),
+                }
             }
         }
     }

@@ -160,7 +160,11 @@ fn parse(path: &Path, text: &[u8]) -> Result<Value> {
     Ok(value)
 }
 
-fn read_bounded(path: &Path) -> Result<Vec<u8>> {
+/// Reads a regular file of at most 8 MiB.
+///
+/// # Errors
+/// [`ErrorKind::Config`] naming the file.
+pub fn read_bounded(path: &Path) -> Result<Vec<u8>> {
     let wrong = |what: &str| Error::new(ErrorKind::Config, format!("{} {what}", path.display()));
     // Non-blocking, so that a FIFO in its place cannot hang us.
     let file: File =

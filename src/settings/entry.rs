@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::log::escape;
+use crate::log::{escape, shown};
 
 /// The size of an image when none is given, in bytes (the seed's 8 MB).
 pub const DEFAULT_IMGSIZE: u64 = 8_388_608;
@@ -18,15 +18,6 @@ const SYSTEM_DIRS: [&str; 3] = ["/proc", "/sys", "/dev"];
 /// An error about the value of a field.
 pub(super) fn wrong(what: impl std::fmt::Display, at: &str) -> Error {
     Error::new(ErrorKind::Config, format!("{what} ({at})"))
-}
-
-/// `value` in a message: compact, escaped, cut.
-pub(super) fn shown(value: &Value) -> String {
-    let text = escape(&value.to_string());
-    match text.char_indices().nth(80) {
-        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
-        None => text,
-    }
 }
 
 /// The member `key` of `object` as an absolute path on the host.

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::error::Result;
-use crate::settings::entry::{check_container_path, host_path, imgsize, shown, wrong};
+use crate::log::shown;
+use crate::settings::entry::{check_container_path, host_path, imgsize, wrong};
 use crate::settings::{PLUGIN, Plan, Plans};
 
 /// The plans in the `rdkPlugins` section of a configuration.

@@ -5,7 +5,6 @@
 mod agree;
 mod allocations;
 mod build;
-mod container;
 mod crashes;
 mod damage;
 mod hostile;
@@ -14,3 +13,6 @@ mod missing;
 mod programs;
 mod samples;
 mod verb;
+#[allow(dead_code, reason = "the world is that of the hook's tests")]
+#[path = "../support/world.rs"]
+mod world;

@@ -8,17 +8,18 @@ use oci_minidump::settings::DEFAULT_IMGSIZE;
 use serde_json::json;
 
 use crate::images::{dump_bytes, image};
-use crate::world::{RUNTIMES, World, command};
+use crate::world::{RUNTIMES, World, command, wait_until};
 
 /// Copies an image while it is mounted and synced: what a power cut leaves.
 fn cut_power(world: &World, size: u64) -> std::path::PathBuf {
     let cut = world.path("images/cut.img");
+    let source = world.image("made");
     let made = image(world, size, |dir| {
         fs::write(dir.join("a.dmp"), dump_bytes(50_000)).unwrap();
         let file = File::open(dir.join("a.dmp")).unwrap();
         file.sync_all().unwrap();
         command("sync", &["-f".as_ref(), dir.as_ref()]);
-        fs::copy(world.image("made"), &cut).unwrap();
+        fs::copy(&source, &cut).unwrap();
     });
     fs::remove_file(made).unwrap();
     cut
@@ -156,16 +157,6 @@ fn enter(pid: i64) -> Child {
 fn wait_for_file(pid: i64, name: &str, size: u64) {
     let path = format!("/proc/{pid}/root/opt/minidumps/{name}");
     wait_until(|| fs::metadata(&path).is_ok_and(|metadata| metadata.len() == size));
-}
-
-fn wait_until(done: impl Fn() -> bool) {
-    for _ in 0..4000 {
-        if done() {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
-    panic!("waited in vain");
 }
 
 #[test]

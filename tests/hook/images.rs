@@ -8,7 +8,7 @@ use oci_minidump::settings::Plan;
 use crate::world::World;
 
 /// Makes an image of ours of `size` bytes, and lets `fill` put things into it.
-pub(crate) fn image(world: &World, size: u64, fill: impl FnOnce(&Path)) -> std::path::PathBuf {
+pub(crate) fn image(world: &World, size: u64, fill: impl FnOnce(&Path) + Send) -> std::path::PathBuf {
     let path = world.image("made");
     let plan = Plan {
         image: path.clone(),

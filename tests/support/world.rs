@@ -244,13 +244,22 @@ impl World {
         dumps.into_iter().next().unwrap()
     }
 
-    /// Mounts an image on the host while `work` runs.
-    pub(crate) fn with_mounted(&self, image: &Path, work: impl FnOnce(&Path)) {
+    /// Mounts an image while `work` runs, where only its thread sees it: a container that is created at the same moment
+    /// would take a copy of a mount of the host's with it, and keep the image mounted.
+    pub(crate) fn with_mounted(&self, image: &Path, work: impl FnOnce(&Path) + Send) {
+        use nix::sched::{CloneFlags, unshare};
+
         let point = self.path("mounted");
         fs::create_dir_all(&point).unwrap();
-        command("mount", &["-o".as_ref(), "loop".as_ref(), image.as_ref(), point.as_ref()]);
-        work(&point);
-        command("umount", &[point.as_ref()]);
+        let isolated = || {
+            unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS).unwrap();
+            command("mount", &["--make-rprivate".as_ref(), "/".as_ref()]);
+            command("mount", &["-o".as_ref(), "loop".as_ref(), image.as_ref(), point.as_ref()]);
+            work(&point);
+            command("umount", &[point.as_ref()]);
+        };
+        std::thread::scope(|scope| scope.spawn(isolated).join()).unwrap();
+        wait_until(|| self.leaks().is_empty());
     }
 
     /// What must not be left: mounts and loop devices of this world.
@@ -385,6 +394,17 @@ impl Drop for World {
             assert!(remains.is_empty(), "left behind: {remains:?}");
         }
     }
+}
+
+/// Waits for what comes in a moment.
+pub(crate) fn wait_until(done: impl Fn() -> bool) {
+    for _ in 0..6000 {
+        if done() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    panic!("waited in vain");
 }
 
 /// Runs a host program that must succeed.

@@ -1,0 +1,149 @@
+//! One container, as the daemon remembers it.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use tokio::sync::watch;
+
+use super::cgroup::Cgroups;
+use super::process::Process;
+use super::shelf::Shelf;
+use super::{ContainerId, ExitStatus, State};
+use crate::error::{Error, ErrorKind, Result};
+
+/// How far a container got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The runtime starts it.
+    Starting,
+    /// It runs, or it is frozen: the kernel knows.
+    Up,
+    /// It was told to stop, or it ended.
+    Stopping,
+    /// It ended, but the runtime would not delete it.
+    Undeletable,
+}
+
+/// What became of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is still with us.
+    Open,
+    /// It ended.
+    Ended(ExitStatus),
+    /// It never came up.
+    NeverStarted,
+}
+
+/// One container. What can be seen from outside (paused, dead) is not stored.
+#[derive(Debug)]
+pub(super) struct Container {
+    pub(super) id: ContainerId,
+    pub(super) descriptor: i32,
+    /// When it was started, in nanoseconds since 1970.
+    pub(super) started: u64,
+    pub(super) shelf: Shelf,
+    /// Where its minidumps go.
+    pub(super) dump_dirs: OnceLock<Vec<PathBuf>>,
+    /// Held by whatever changes the container; never by what only looks.
+    pub(super) change: tokio::sync::Mutex<()>,
+    /// Whether somebody reads its processes: such a read can hang for as long as the container likes.
+    pub(super) being_read: Arc<AtomicBool>,
+    phase: Mutex<Phase>,
+    init: OnceLock<Arc<Process>>,
+    cgroups: OnceLock<Cgroups>,
+    fate: watch::Sender<Fate>,
+}
+
+impl Container {
+    pub(super) fn new(id: ContainerId, descriptor: i32, started: u64, shelf: Shelf) -> Self {
+        Self {
+            id,
+            descriptor,
+            started,
+            shelf,
+            dump_dirs: OnceLock::new(),
+            change: tokio::sync::Mutex::default(),
+            being_read: Arc::default(),
+            phase: Mutex::new(Phase::Starting),
+            init: OnceLock::new(),
+            cgroups: OnceLock::new(),
+            fate: watch::Sender::new(Fate::Open),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Phase> {
+        self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        *self.lock()
+    }
+
+    pub(super) fn enter(&self, phase: Phase) {
+        *self.lock() = phase;
+    }
+
+    /// It runs: `init` is its first process.
+    pub(super) fn came_up(&self, init: Arc<Process>) {
+        // A container comes up once.
+        let _first = self.init.set(init);
+        self.enter(Phase::Up);
+    }
+
+    /// Its first process, once it came up.
+    pub(super) fn init(&self) -> Option<&Arc<Process>> {
+        self.init.get()
+    }
+
+    /// Where its cgroups are, as long as it runs.
+    pub(super) fn cgroups(&self) -> Option<&Cgroups> {
+        if self.cgroups.get().is_none() {
+            let init = self.init()?;
+            let cgroups = Cgroups::of(init.identity().pid)?;
+            // A stranger's cgroups must not stay with us.
+            if init.runs() {
+                let _first = self.cgroups.set(cgroups);
+            }
+        }
+        self.cgroups.get()
+    }
+
+    /// Whether it is frozen, or about to be.
+    pub(super) fn is_frozen(&self) -> bool {
+        self.cgroups().is_some_and(Cgroups::is_frozen)
+    }
+
+    pub(super) fn state(&self) -> State {
+        match self.phase() {
+            Phase::Starting => State::Starting,
+            Phase::Up if self.is_frozen() => State::Paused,
+            Phase::Up => State::Running,
+            Phase::Stopping => State::Stopping,
+            Phase::Undeletable => State::Stopped,
+        }
+    }
+
+    /// Refuses unless the container is in `state`.
+    pub(super) fn must_be(&self, state: State, verb: &str) -> Result<()> {
+        let now = self.state();
+        if now == state {
+            return Ok(());
+        }
+        let what = format!("cannot {verb} container {}: it is {now}, not {state}", self.id);
+        Err(Error::new(ErrorKind::Busy, what))
+    }
+
+    /// It is gone for good; whoever waits is told.
+    pub(super) fn seal(&self, fate: Fate) {
+        self.fate.send_replace(fate);
+    }
+
+    /// Waits until it is gone for good.
+    pub(super) async fn gone(&self) -> Fate {
+        let mut fate = self.fate.subscribe();
+        let gone = fate.wait_for(|fate| *fate != Fate::Open).await;
+        gone.map_or(Fate::NeverStarted, |fate| *fate)
+    }
+}

@@ -1,0 +1,76 @@
+//! What happens when a container ends: it is deleted, its dumps are harvested, and then it is told.
+
+use std::sync::Arc;
+
+use super::container::{Container, Fate, Phase};
+use super::process::Process;
+use super::shared::Shared;
+use super::{Event, ExitStatus};
+use crate::error::Result;
+
+/// Waits for the end of a container and cleans up after it.
+pub(super) async fn watch(shared: Arc<Shared>, container: Arc<Container>, init: Arc<Process>) {
+    let exit = init.ended().await;
+    finish(shared, container, exit).await;
+}
+
+/// Cleans up after a container that ended.
+pub(super) async fn finish(shared: Arc<Shared>, container: Arc<Container>, exit: ExitStatus) {
+    container.enter(Phase::Stopping);
+    let _change = container.change.lock().await;
+    let dirs = container.dump_dirs.get().map(Vec::as_slice).unwrap_or_default();
+    let before = shared.directories.before(dirs).await;
+    let deleted = shared.delete_ended(&container).await;
+    for event in before.new_ones(&container.id) {
+        shared.tell(event);
+    }
+    drop(before);
+    shared.output.unwatch(&container.id);
+    let (id, descriptor) = (container.id.clone(), container.descriptor);
+    shared.remember(&id, exit);
+    match deleted {
+        Ok(()) => shared.forget(&container),
+        Err(error) => {
+            let sentence = format!("container {id} ended but cannot be deleted: {}", error.report());
+            shared.trouble(&format!("container {id}"), Some(sentence));
+            container.enter(Phase::Undeletable);
+        }
+    }
+    log::info!("container {id} ended with {exit}");
+    shared.tell(Event::Stopped { id, descriptor, exit });
+    container.seal(Fate::Ended(exit));
+}
+
+impl Shared {
+    /// Deletes a container whose init has ended. Poststop hooks run now, so the bundle must still be there.
+    async fn delete_ended(&self, container: &Container) -> Result<()> {
+        let id = &container.id;
+        if let Err(error) = self.runtime.delete(id, false).await {
+            // Processes that outlived the init, a state file that was damaged: force helps against both.
+            log::debug!("{}", error.report());
+            if let Err(error) = self.runtime.delete(id, true).await {
+                let known = self.runtime.state(id).await?;
+                if known.is_some_and(|state| state.bundle == container.shelf.dir()) {
+                    return Err(error);
+                }
+            }
+        }
+        container.shelf.remove()
+    }
+
+    /// Tries once more to delete a container that ended long ago.
+    pub(super) async fn delete_again(&self, container: &Arc<Container>) -> Result<()> {
+        let _change = container.change.lock().await;
+        if container.phase() != Phase::Undeletable || self.look_up(&container.id).is_none() {
+            return Ok(());
+        }
+        let dirs = container.dump_dirs.get().map(Vec::as_slice).unwrap_or_default();
+        let before = self.directories.before(dirs).await;
+        let deleted = self.delete_ended(container).await;
+        before.new_ones(&container.id).into_iter().for_each(|event| self.tell(event));
+        deleted?;
+        self.forget(container);
+        self.trouble(&format!("container {}", container.id), None);
+        Ok(())
+    }
+}

@@ -1,0 +1,201 @@
+//! The command line of an OCI runtime: crun, runc, youki.
+
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::child::{Finished, Helper, Running, Streams};
+use super::{ContainerId, ExitStatus, Settings};
+use crate::error::{Error, ErrorKind, Result};
+
+/// How much of a runtime's own output is kept.
+const OUTPUT: usize = 64 * 1024;
+/// Where a runtime without a path is looked for.
+const PLACES: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
+/// The runtime that holds the containers. Every call has a deadline.
+#[derive(Debug)]
+pub(super) struct Runtime {
+    program: PathBuf,
+    root: Option<PathBuf>,
+    deadline: Duration,
+}
+
+/// What the runtime tells of a container: the OCI state, as far as it is used here.
+#[derive(Debug, Deserialize)]
+pub(super) struct OciState {
+    /// `created`, `running`, `paused`, `stopped`.
+    #[serde(default)]
+    pub(super) status: String,
+    /// The bundle it was made from.
+    #[serde(default)]
+    pub(super) bundle: PathBuf,
+}
+
+/// An `exec` to launch.
+pub(super) struct Exec<'a> {
+    pub(super) id: &'a ContainerId,
+    /// Checked options.
+    pub(super) options: &'a [String],
+    pub(super) command: &'a [String],
+    /// Where the pid goes.
+    pub(super) pid_file: &'a Path,
+    /// Where the runtime's own complaints go.
+    pub(super) log: &'a Path,
+}
+
+impl Runtime {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let mut program = settings.runtime.clone();
+        if program.components().count() == 1 {
+            let found =
+                PLACES.iter().map(|place| Path::new(place).join(&program)).find(|path| path.is_file());
+            program = found.unwrap_or(program);
+        }
+        Self { program, root: settings.runtime_root.clone(), deadline: settings.runtime_timeout }
+    }
+
+    /// A call of the runtime, with its global options.
+    fn call(&self, streams: Streams, log: Option<&Path>, deadline: Duration) -> Helper {
+        let mut helper = Helper::new(&self.program, streams, deadline);
+        for (option, value) in [("--root", self.root.as_deref()), ("--log", log)] {
+            if let Some(value) = value {
+                helper.args([OsString::from(option), value.into()]);
+            }
+        }
+        helper
+    }
+
+    /// Starts the container whose configuration lies in `bundle`; its output and the runtime's go to `output`.
+    /// The call outlives us, as the container does.
+    pub(super) fn run(
+        &self,
+        id: &ContainerId,
+        bundle: &Path,
+        pid_file: &Path,
+        output: OwnedFd,
+    ) -> Result<Running> {
+        let mut helper = self.call(Streams::File(output), None, self.deadline).untied();
+        helper.args(["run", "--detach", "--bundle"]).args([bundle]);
+        helper.args(["--pid-file"]).args([pid_file]).args(["--", id.as_str()]);
+        helper.start()
+    }
+
+    /// Launches a command; its output goes to `output`.
+    pub(super) async fn exec(&self, exec: &Exec<'_>, output: OwnedFd) -> Result<Finished> {
+        let mut helper = self.call(Streams::File(output), Some(exec.log), self.deadline);
+        helper.args(["exec", "--detach"]);
+        exec.add_to(&mut helper);
+        helper.run().await
+    }
+
+    /// Runs a command and captures up to `limit` bytes of each of its outputs.
+    pub(super) fn exec_captured(&self, exec: &Exec<'_>, limit: usize, deadline: Duration) -> Result<Running> {
+        let mut helper = self.call(Streams::Captured(limit), Some(exec.log), deadline);
+        helper.args(["exec"]);
+        exec.add_to(&mut helper);
+        helper.start()
+    }
+
+    /// Freezes a container.
+    pub(super) async fn pause(&self, id: &ContainerId) -> Result<()> {
+        self.simple("pause", &[], id).await
+    }
+
+    /// Thaws a container.
+    pub(super) async fn resume(&self, id: &ContainerId) -> Result<()> {
+        self.simple("resume", &[], id).await
+    }
+
+    /// Deletes a container, which runs its poststop hooks; those must not be cut short when we end.
+    pub(super) async fn delete(&self, id: &ContainerId, force: bool) -> Result<()> {
+        let options: &[&str] = if force { &["--force"] } else { &[] };
+        self.simple("delete", options, id).await
+    }
+
+    /// What the runtime knows of a container; `None` when it does not know it.
+    pub(super) async fn state(&self, id: &ContainerId) -> Result<Option<OciState>> {
+        let mut helper = self.call(Streams::Captured(OUTPUT), None, self.deadline);
+        helper.args(["state", "--", id.as_str()]);
+        let finished = helper.run().await?;
+        if finished.exit != ExitStatus::Code(0) {
+            return if finished.timed_out { Err(self.failure("state", id, &finished, "")) } else { Ok(None) };
+        }
+        serde_json::from_slice(&finished.stdout).map(Some).map_err(|error| {
+            let what = format!("{} says nothing sensible about container {id}", self.name());
+            Error::new(ErrorKind::System, what).caused_by(error)
+        })
+    }
+
+    async fn simple(&self, verb: &str, options: &[&str], id: &ContainerId) -> Result<()> {
+        let mut helper = self.call(Streams::Captured(OUTPUT), None, self.deadline);
+        if verb == "delete" {
+            helper = helper.untied();
+        }
+        helper.args([verb]).args(options).args(["--", id.as_str()]);
+        let finished = helper.run().await?;
+        match finished.exit {
+            ExitStatus::Code(0) => Ok(()),
+            _ => Err(self.failure(verb, id, &finished, "")),
+        }
+    }
+
+    fn name(&self) -> std::path::Display<'_> {
+        self.program.display()
+    }
+
+    /// The error of a call that failed; `said` is what it wrote elsewhere than to its captured stderr.
+    pub(super) fn failure(&self, verb: &str, id: &ContainerId, finished: &Finished, said: &str) -> Error {
+        let what = format!("{} {verb} {id}", self.name());
+        let stderr = String::from_utf8_lossy(&finished.stderr);
+        let reason = reason(said).or_else(|| reason(&stderr));
+        let (kind, mut what) = if finished.timed_out {
+            (ErrorKind::Timeout, format!("{what} did not end within {} s", self.deadline.as_secs_f32()))
+        } else {
+            (ErrorKind::System, format!("{what} failed with {}", finished.exit))
+        };
+        if let Some(reason) = reason {
+            what = format!("{what}: {reason}");
+        }
+        Error::new(kind, what)
+    }
+}
+
+impl Exec<'_> {
+    fn add_to(&self, helper: &mut Helper) {
+        helper.args(["--pid-file"]).args([self.pid_file]).args(self.options);
+        helper.args(["--", self.id.as_str()]).args(self.command);
+    }
+}
+
+/// The last line that says something, without the time stamp and level that runc puts around it.
+fn reason(text: &str) -> Option<String> {
+    let line = text.lines().rev().find(|line| !line.trim().is_empty())?.trim();
+    let message = line.split_once(" msg=").map_or(line, |(_, message)| message);
+    let message = serde_json::from_str::<String>(message).unwrap_or_else(|_| message.to_owned());
+    Some(message.chars().take(512).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_is_the_last_line_without_decoration() {
+        let cases = [
+            ("", None),
+            ("\n \n", None),
+            ("one\ncontainer `x` already exists\n\n", Some("container `x` already exists")),
+            (
+                r#"time="2026-11-22T03:05:58Z" level=error msg="exec: \"nosuch\": not found in $PATH""#,
+                Some("exec: \"nosuch\": not found in $PATH"),
+            ),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(reason(text).as_deref(), expected, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! A container's directory below the state directory: the bundle the runtime gets, and what a later daemon must
+//! know.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{ErrorKind as IoKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::ContainerId;
+use super::process::Identity;
+use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::oci::bundle::read_json;
+
+/// What a later daemon must know of a container.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Record {
+    /// Its descriptor.
+    pub(super) descriptor: i32,
+    /// When it was started, in nanoseconds since 1970; gives the order of the list.
+    pub(super) started: u64,
+    /// Its init; `None` while the runtime is still at it.
+    pub(super) init: Option<Identity>,
+}
+
+/// The directory of one container. All files in it are ours, 0600, and none is below a root file system.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    dir: PathBuf,
+}
+
+impl Shelf {
+    pub(super) fn new(state_dir: &Path, id: &ContainerId) -> Self {
+        Self { dir: state_dir.join(id.as_str()) }
+    }
+
+    /// The directory itself: the bundle for the runtime.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// A file in it.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// Makes the directory, with the configuration in it. Nothing else may be there.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(super) fn create(&self, config: &Value) -> Result<()> {
+        let what = || format!("cannot write {}", self.dir.join("config.json").display());
+        DirBuilder::new().mode(0o700).create(&self.dir).tried(what)?;
+        let text = serde_json::to_vec(config).map_err(std::io::Error::from).tried(what)?;
+        write_new(&self.file("config.json"), &text).tried(what)
+    }
+
+    /// Writes the record, whole or not at all. It is not synced: after a power cut there is no container either.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(super) fn save(&self, record: &Record) -> Result<()> {
+        let path = self.file("record.json");
+        let what = || format!("cannot write {}", path.display());
+        let text = serde_json::to_vec(record).map_err(std::io::Error::from).tried(what)?;
+        let new = self.file("record.json.new");
+        let _none_left = std::fs::remove_file(&new);
+        write_new(&new, &text).tried(what)?;
+        std::fs::rename(&new, &path).tried(what)
+    }
+
+    /// Reads the record.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when it is missing or damaged.
+    pub(super) fn load(&self) -> Result<Record> {
+        let path = self.file("record.json");
+        serde_json::from_value(read_json(&path)?).map_err(|error| {
+            Error::new(ErrorKind::Corrupt, format!("{} is damaged", path.display())).caused_by(error)
+        })
+    }
+
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when it is missing or damaged.
+    pub(super) fn config(&self) -> Result<Value> {
+        read_json(&self.file("config.json"))
+    }
+
+    /// The pid in a pid file.
+    ///
+    /// # Errors
+    /// [`ErrorKind::System`] when there is none.
+    pub(super) fn pid(&self, name: &str) -> Result<i32> {
+        let path = self.file(name);
+        let text = read_some(&path).tried(|| format!("the runtime left no {}", path.display()))?;
+        text.trim().parse().map_err(|error| {
+            let what = format!("there is no process id in {}", path.display());
+            Error::new(ErrorKind::System, what).caused_by(error)
+        })
+    }
+
+    /// What is in a small text file; nothing if it is not there.
+    pub(super) fn text(&self, name: &str) -> String {
+        read_some(&self.file(name)).unwrap_or_default()
+    }
+
+    /// Removes one file, if it is there.
+    pub(super) fn discard(&self, name: &str) {
+        if let Err(error) = std::fs::remove_file(self.file(name))
+            && error.kind() != IoKind::NotFound
+        {
+            log::warn!("cannot remove {}: {error}", self.file(name).display());
+        }
+    }
+
+    /// Removes the directory and the files in it, but nothing deeper.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(super) fn remove(&self) -> Result<()> {
+        let what = || format!("cannot remove {}", self.dir.display());
+        let entries = match std::fs::read_dir(&self.dir) {
+            Err(error) if error.kind() == IoKind::NotFound => return Ok(()),
+            entries => entries.tried(what)?,
+        };
+        for entry in entries {
+            std::fs::remove_file(entry.tried(what)?.path()).tried(what)?;
+        }
+        std::fs::remove_dir(&self.dir).tried(what)
+    }
+}
+
+fn write_new(path: &Path, text: &[u8]) -> std::io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(text)
+}
+
+fn read_some(path: &Path) -> std::io::Result<String> {
+    let mut text = Vec::new();
+    File::open(path)?.take(64 * 1024).read_to_end(&mut text)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}

@@ -1,0 +1,166 @@
+//! Starts a container.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::child::Finished;
+use super::container::{Container, Fate, Phase};
+use super::output::Output;
+use super::process::Process;
+use super::shared::Shared;
+use super::shelf::{Record, Shelf};
+use super::{Event, ExitStatus, StartRequest, bundle, exit, minidump, shadow};
+use crate::error::{Error, ErrorKind, Result};
+
+/// How much of the log is searched for the runtime's reason.
+const REASON: u64 = 4096;
+/// The runtime's pid file.
+pub(super) const PID_FILE: &str = "container.pid";
+
+impl Shared {
+    /// Starts a container and gives its descriptor. Goes on when the caller goes away.
+    pub(super) async fn start(self: &Arc<Self>, request: StartRequest) -> Result<i32> {
+        let shared = Arc::clone(self);
+        let start = self.entrust(async move { shared.start_to_end(request).await });
+        let broke_off = || Error::new(ErrorKind::System, "the start broke off");
+        start.await.map_err(|error| broke_off().caused_by(error))?.ok_or_else(broke_off)?
+    }
+
+    async fn start_to_end(self: Arc<Self>, request: StartRequest) -> Result<i32> {
+        let container = self.take_id(&request).await?;
+        let _change = container.change.lock().await;
+        let (error, ran) = match self.launch(&container, &request).await {
+            Ok(()) => match keep(&container) {
+                Ok(init) => {
+                    self.came_up(&container, init);
+                    return Ok(container.descriptor);
+                }
+                Err(error) => (error, true),
+            },
+            Err(error) => (error, false),
+        };
+        self.give_up(&container).await;
+        if ran {
+            let (id, descriptor) = (request.id.clone(), container.descriptor);
+            self.tell(Event::Failed { id, descriptor, error_code: 1 });
+        }
+        Err(error.within(format_args!("cannot start container {}", request.id)))
+    }
+
+    /// Waits for a container of this id that is on its way out: whoever stopped it may start it anew at once.
+    async fn take_id(&self, request: &StartRequest) -> Result<Arc<Container>> {
+        let id = &request.id;
+        let make = |descriptor| {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+            let shelf = Shelf::new(&self.settings.state_dir, id);
+            Container::new(id.clone(), descriptor, u64::try_from(now).unwrap_or(u64::MAX), shelf)
+        };
+        let patience = self.settings.stop_timeout + self.settings.runtime_timeout * 2;
+        let deadline = tokio::time::Instant::now() + patience;
+        loop {
+            let holder = match self.reserve(id, make)? {
+                Ok(container) => return Ok(container),
+                Err(holder) => holder,
+            };
+            match holder.phase() {
+                Phase::Stopping => {
+                    tokio::time::timeout_at(deadline, holder.gone()).await.map_err(|_| {
+                        Error::new(ErrorKind::Timeout, format!("the earlier container {id} does not end"))
+                    })?;
+                    if holder.phase() == Phase::Undeletable {
+                        self.delete_again(&holder).await?;
+                    }
+                }
+                Phase::Undeletable => self.delete_again(&holder).await?,
+                Phase::Starting | Phase::Up => {
+                    let what = format!("container {id} is {} already", holder.state());
+                    return Err(Error::new(ErrorKind::Busy, what));
+                }
+            }
+        }
+    }
+
+    /// Makes the shadow bundle and has the runtime run it.
+    async fn launch(&self, container: &Container, request: &StartRequest) -> Result<()> {
+        let bundle = bundle::open(&request.bundle, &self.settings.bundle_roots)?;
+        let config = shadow::config(bundle, request, self.hook.as_deref())?;
+        // A container starts once.
+        let _first = container.dump_dirs.set(minidump::destinations(&config, container.id.as_str()));
+        let shelf = &container.shelf;
+        if shelf.dir().exists() {
+            self.clear(container).await?;
+        }
+        shelf.create(&config)?;
+        drop(config);
+        let output = self.log_for(container)?;
+        shelf.save(&record(container, None))?;
+        let running = self.runtime.run(&container.id, shelf.dir(), &shelf.file(PID_FILE), output)?;
+        let finished = running.finish().await;
+        if finished.exit == ExitStatus::Code(0) { Ok(()) } else { Err(self.why(container, &finished)) }
+    }
+
+    /// The log, or a stand-in: a full disk must not keep a container from starting.
+    fn log_for(&self, container: &Container) -> Result<OwnedFd> {
+        match self.output.create(&container.id) {
+            Ok(log) => {
+                self.trouble("log", None);
+                Ok(log)
+            }
+            Err(error) => {
+                self.trouble("log", Some(format!("containers run without a log: {}", error.report())));
+                Output::dummy()
+            }
+        }
+    }
+
+    /// The runtime's error; its last words are the last line of the new log.
+    fn why(&self, container: &Container, finished: &Finished) -> Error {
+        let said = self.output.tail(&container.id, REASON).unwrap_or_default();
+        self.runtime.failure("run", &container.id, finished, &String::from_utf8_lossy(&said))
+    }
+
+    /// It runs: from now on its end is awaited.
+    pub(super) fn came_up(self: &Arc<Self>, container: &Arc<Container>, init: Process) {
+        let init = Arc::new(init);
+        container.came_up(Arc::clone(&init));
+        self.tell(Event::Started { id: container.id.clone(), descriptor: container.descriptor });
+        self.spawn(exit::watch(Arc::clone(self), Arc::clone(container), init));
+    }
+
+    /// A start failed: nothing may be left of it.
+    pub(super) async fn give_up(&self, container: &Arc<Container>) {
+        self.output.unwatch(&container.id);
+        if let Err(error) = self.clear(container).await {
+            log::error!("container {} could not be cleaned up: {}", container.id, error.report());
+        }
+        self.forget(container);
+        container.seal(Fate::NeverStarted);
+    }
+
+    /// Removes what is left of a container that does not run: from the runtime, if it is ours, and here.
+    pub(super) async fn clear(&self, container: &Container) -> Result<()> {
+        let (id, shelf) = (&container.id, &container.shelf);
+        let known = self.runtime.state(id).await;
+        // Somebody else may have a container of this name in the same runtime: hands off.
+        if let Ok(Some(state)) = &known
+            && state.bundle == shelf.dir()
+        {
+            self.runtime.delete(id, true).await?;
+        }
+        shelf.remove()
+    }
+}
+
+/// Takes hold of a container that the runtime started, so that a later daemon can do so, too.
+fn keep(container: &Container) -> Result<Process> {
+    let init = Process::inherit(container.shelf.pid(PID_FILE)?)?;
+    container.shelf.save(&record(container, Some(&init)))?;
+    Ok(init)
+}
+
+/// What a later daemon must know.
+pub(super) fn record(container: &Container, init: Option<&Process>) -> Record {
+    let (descriptor, started) = (container.descriptor, container.started);
+    Record { descriptor, started, init: init.map(Process::identity) }
+}

@@ -1,0 +1,116 @@
+//! Stops, freezes, thaws and deletes containers.
+
+use std::sync::Arc;
+
+use rustix::process::Signal;
+
+use super::container::{Container, Fate, Phase};
+use super::process::Process;
+use super::shared::Shared;
+use super::{ContainerId, ExitStatus, State};
+use crate::error::{Error, ErrorKind, Result};
+
+impl Shared {
+    /// Sends SIGTERM, or SIGKILL with `force`, and returns; SIGKILL follows after the stop timeout.
+    pub(super) async fn stop(self: &Arc<Self>, id: &ContainerId, force: bool) -> Result<()> {
+        let container = self.find(id)?;
+        // A start in progress is waited for: what is stopped then is the container, not half of one.
+        let _change = container.change.lock().await;
+        match container.phase() {
+            Phase::Starting => return Err(super::shared::no_container(id.as_str())),
+            Phase::Undeletable => return Ok(()),
+            Phase::Stopping if !force => return Ok(()),
+            Phase::Stopping | Phase::Up => {}
+        }
+        let Some(init) = container.init().cloned() else { return Ok(()) };
+        let signal = if force { Signal::KILL } else { Signal::TERM };
+        if !init.signal(signal)? {
+            return Ok(());
+        }
+        let frozen = container.is_frozen();
+        let first = container.phase() != Phase::Stopping;
+        container.enter(Phase::Stopping);
+        if !force && first {
+            self.spawn(insist(Arc::clone(self), Arc::clone(&container), init));
+        }
+        if frozen { self.runtime.resume(id).await } else { Ok(()) }
+    }
+
+    /// Freezes a running container.
+    pub(super) async fn pause(&self, id: &ContainerId) -> Result<()> {
+        let container = self.find(id)?;
+        let _change = container.change.lock().await;
+        container.must_be(State::Running, "pause")?;
+        self.runtime.pause(id).await
+    }
+
+    /// Thaws a paused container.
+    pub(super) async fn resume(&self, id: &ContainerId) -> Result<()> {
+        let container = self.find(id)?;
+        let _change = container.change.lock().await;
+        container.must_be(State::Paused, "resume")?;
+        self.runtime.resume(id).await
+    }
+
+    /// Deletes a container, killing it first with `force`, and returns when it is gone.
+    pub(super) async fn delete(self: &Arc<Self>, id: &ContainerId, force: bool) -> Result<()> {
+        let container = self.find(id)?;
+        match container.phase() {
+            Phase::Undeletable => return self.delete_again(&container).await,
+            Phase::Stopping => {}
+            _ if !force => {
+                let what = format!("container {id} is {}", container.state());
+                return Err(Error::new(ErrorKind::Busy, what).advise("stop it first, or force the deletion"));
+            }
+            _ => {}
+        }
+        if force {
+            self.stop(id, true).await?;
+        }
+        let patience = self.settings.stop_timeout + self.settings.runtime_timeout * 2;
+        match tokio::time::timeout(patience, container.gone()).await {
+            Ok(_) if container.phase() == Phase::Undeletable => self.delete_again(&container).await,
+            Ok(_) => Ok(()),
+            Err(_) => Err(Error::new(ErrorKind::Timeout, format!("container {id} does not end"))),
+        }
+    }
+
+    /// Waits until a container is gone.
+    pub(super) async fn wait(&self, id: &ContainerId) -> Result<ExitStatus> {
+        let Some(container) = self.look_up(id) else {
+            return self.remembered(id).ok_or_else(|| super::shared::no_container(id.as_str()));
+        };
+        match container.gone().await {
+            Fate::Ended(exit) => Ok(exit),
+            Fate::Open | Fate::NeverStarted => {
+                Err(Error::new(ErrorKind::NotFound, format!("container {id} did not start")))
+            }
+        }
+    }
+}
+
+/// Kills a container that ignores SIGTERM.
+async fn insist(shared: Arc<Shared>, container: Arc<Container>, init: Arc<Process>) {
+    let id = &container.id;
+    if tokio::time::timeout(shared.settings.stop_timeout, container.gone()).await.is_ok() || !init.runs() {
+        return;
+    }
+    log::warn!("container {id} ignores SIGTERM and is killed");
+    if let Err(error) = init.signal(Signal::KILL) {
+        log::error!("container {id}: {}", error.report());
+    }
+    // Frozen again by somebody: only a thawed process dies (cgroup version 1).
+    if container.is_frozen()
+        && let Err(error) = shared.runtime.resume(id).await
+    {
+        log::error!("container {id}: {}", error.report());
+    }
+    if tokio::time::timeout(shared.settings.stop_timeout, container.gone()).await.is_err() && init.runs() {
+        let sentence = format!("container {id} does not even end after SIGKILL");
+        shared.trouble(&format!("container {id}"), Some(sentence));
+        container.gone().await;
+        if container.phase() != Phase::Undeletable {
+            shared.trouble(&format!("container {id}"), None);
+        }
+    }
+}

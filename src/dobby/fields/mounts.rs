@@ -1,0 +1,79 @@
+//! `mounts`.
+
+use crate::dobby::node::Node;
+use crate::dobby::spec::{Mount, SpecLoop};
+
+/// Options of a loop mount that are flags of mount(2).
+const FLAGS: [(&str, u32); 10] = [
+    ("ro", 1),
+    ("nosuid", 2),
+    ("nodev", 4),
+    ("noexec", 8),
+    ("sync", 16),
+    ("dirsync", 128),
+    ("noatime", 1024),
+    ("nodiratime", 2048),
+    ("relatime", 2_097_152),
+    ("strictatime", 16_777_216),
+];
+
+/// The longest path that the kernel takes (`PATH_MAX`), in bytes.
+const LONGEST_PATH: usize = 4095;
+
+/// `mounts`: those for the runtime, and those of type `loop`.
+pub(in crate::dobby) fn mounts(spec: &Node<'_>) -> (Vec<Mount>, Vec<SpecLoop>) {
+    let items = spec.member("mounts").map(|mounts| mounts.items()).unwrap_or_default();
+    let (mut mounts, mut loops) = (Vec::new(), Vec::new());
+    for item in items {
+        let Some(mount) = mount(&item) else { continue };
+        if mount.kind == "loop" {
+            loops.extend(loop_mount(&item, mount));
+        } else {
+            mounts.push(mount);
+        }
+    }
+    (mounts, loops)
+}
+
+fn mount(node: &Node<'_>) -> Option<Mount> {
+    node.object()?;
+    let text = |key| node.need(key)?.text();
+    let (source, destination, kind) = (text("source"), destination(node), text("type"));
+    let options = node.given("options").map(|options| options.texts()).unwrap_or_default();
+    Some(Mount { source: source?, destination: destination?, kind: kind?, options })
+}
+
+/// The place in the container: a path that cannot lead out of it.
+fn destination(node: &Node<'_>) -> Option<String> {
+    let node = node.need("destination")?;
+    let path = node.text()?;
+    let rule = if path.is_empty() {
+        "is empty"
+    } else if path.len() > LONGEST_PATH {
+        "is longer than 4095 bytes"
+    } else if path.split('/').any(|part| part == "..") {
+        "contains '..'"
+    } else {
+        return Some(path);
+    };
+    node.wrong(rule);
+    None
+}
+
+fn loop_mount(node: &Node<'_>, mount: Mount) -> Option<SpecLoop> {
+    if mount.destination.contains("..") {
+        node.member("destination")?.wrong("contains '..'");
+        return None;
+    }
+    let fstype = node.need("fstype")?.text()?;
+    let mut flags = 0;
+    let mut rest = Vec::new();
+    for option in mount.options {
+        match FLAGS.iter().find(|(name, _)| *name == option) {
+            Some((_, flag)) => flags |= flag,
+            None => rest.push(option),
+        }
+    }
+    let options = if rest.is_empty() { None } else { Some(rest) };
+    Some(SpecLoop { source: mount.source, destination: mount.destination, fstype, flags, options })
+}

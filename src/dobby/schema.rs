@@ -1,0 +1,219 @@
+//! What the settings (`data`) of each plugin look like.
+
+use std::collections::BTreeMap;
+
+use super::node::Node;
+use super::problems::{Findings, Problem};
+use super::spec::Plugin;
+
+/// The kind of a member.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Any,
+    Bool,
+    Text,
+    Texts,
+    OneOf(&'static [&'static str]),
+    Whole(i64, i64),
+    Wholes(i64, i64),
+    Object(&'static [Member]),
+    Objects(&'static [Member]),
+}
+
+/// A member of an object. Null stands for an absent one.
+#[derive(Debug, Clone, Copy)]
+struct Member {
+    name: &'static str,
+    kind: Kind,
+    needed: bool,
+}
+
+const fn needed(name: &'static str, kind: Kind) -> Member {
+    Member { name, kind, needed: true }
+}
+
+const fn may(name: &'static str, kind: Kind) -> Member {
+    Member { name, kind, needed: false }
+}
+
+const INT32: Kind = Kind::Whole(i32::MIN as i64, i32::MAX as i64);
+const SIZE: Kind = Kind::Whole(0, i32::MAX as i64);
+const UINT32: Kind = Kind::Whole(0, u32::MAX as i64);
+const PORT: Kind = Kind::Whole(0, u16::MAX as i64);
+
+const FORWARD: &[Member] = &[needed("port", PORT), may("protocol", Kind::Text)];
+const LOOPBACK: &[Member] = &[
+    needed("source", Kind::Text),
+    needed("destination", Kind::Text),
+    needed("flags", SIZE),
+    may("fstype", Kind::Text),
+    may("options", Kind::Texts),
+    may("persistent", Kind::Bool),
+    may("imgsize", SIZE),
+    may("imgmanagement", Kind::Bool),
+];
+const DYNAMIC: &[Member] = &[
+    needed("source", Kind::Text),
+    needed("destination", Kind::Text),
+    needed("flags", SIZE),
+    may("options", Kind::Texts),
+];
+const MOUNT_OWNER: &[Member] = &[
+    may("source", Kind::Text),
+    may("user", Kind::Text),
+    may("group", Kind::Text),
+    may("recursive", Kind::Bool),
+];
+const DUMP_PATH: &[Member] = &[
+    needed("image", Kind::Text),
+    needed("containerSource", Kind::Text),
+    needed("hostDestination", Kind::Text),
+    may("imgsize", SIZE),
+];
+const FORWARDING: &[Member] = &[
+    may("localhostMasquerade", Kind::Bool),
+    may("hostToContainer", Kind::Objects(FORWARD)),
+    may("containerToHost", Kind::Objects(FORWARD)),
+];
+const BETWEEN: &[Member] = &[
+    needed("direction", Kind::OneOf(&["in", "out"])),
+    needed("port", PORT),
+    may("protocol", Kind::Text),
+    may("localhostMasquerade", Kind::Bool),
+];
+
+/// The members of each plugin's data.
+const PLUGINS: &[(&str, &[Member])] = &[
+    (
+        "appservicesrdk",
+        &[
+            may("setMenu", Kind::Text),
+            may("additionalPorts", Kind::Wholes(0, u16::MAX as i64)),
+            may("connLimit", UINT32),
+        ],
+    ),
+    ("ipc", &[may("system", Kind::Text), may("session", Kind::Text), may("debug", Kind::Text)]),
+    ("gpu", &[may("memory", UINT32)]),
+    (
+        "ionmemory",
+        &[
+            may("defaultLimit", Kind::Whole(0, i64::MAX)),
+            may(
+                "heaps",
+                Kind::Objects(&[needed("name", Kind::Text), needed("limit", Kind::Whole(0, i64::MAX))]),
+            ),
+        ],
+    ),
+    (
+        "logging",
+        &[
+            needed("sink", Kind::OneOf(&["file", "journald", "devnull"])),
+            may("fileOptions", Kind::Object(&[needed("path", Kind::Text), needed("limit", INT32)])),
+            may("journaldOptions", Kind::Object(&[needed("priority", Kind::Text)])),
+        ],
+    ),
+    (
+        "networking",
+        &[
+            may("type", Kind::OneOf(&["nat", "open", "none"])),
+            may("ipv4", Kind::Bool),
+            may("ipv6", Kind::Bool),
+            may("dnsmasq", Kind::Bool),
+            may("portForwarding", Kind::Object(FORWARDING)),
+            may("multicastForwarding", Kind::Objects(&[needed("ip", Kind::Text), needed("port", PORT)])),
+            may("interContainer", Kind::Objects(BETWEEN)),
+        ],
+    ),
+    (
+        "storage",
+        &[
+            may("loopback", Kind::Objects(LOOPBACK)),
+            may("dynamic", Kind::Objects(DYNAMIC)),
+            may("mountOwner", Kind::Objects(MOUNT_OWNER)),
+        ],
+    ),
+    ("minidump", &[may("destinationPath", Kind::Text), may("paths", Kind::Objects(DUMP_PATH))]),
+    ("localtime", &[may("setTZ", Kind::Text), may("path", Kind::Text)]),
+    ("rtscheduling", &[may("rtlimit", INT32), may("rtdefault", INT32)]),
+    (
+        "httpproxy",
+        &[
+            may("proxy", Kind::Object(&[needed("host", Kind::Text), needed("port", PORT)])),
+            may("ignoreProxy", Kind::Texts),
+            may("ignoreProxyOnBridge", Kind::Bool),
+            may("proxyRootCACert", Kind::Text),
+        ],
+    ),
+    ("thunder", &[may("trusted", Kind::Bool), may("bearerUrl", Kind::Text), may("connLimit", UINT32)]),
+    ("testrdkplugin", &[may("testData", Kind::Any)]),
+    ("oomcrash", &[needed("path", Kind::Text)]),
+    ("devicemapper", &[may("devices", Kind::Texts)]),
+    ("gamepad", &[]),
+];
+
+/// The members of a plugin's data, if it is a known one.
+fn members(plugin: &str) -> Option<&'static [Member]> {
+    PLUGINS.iter().find(|(name, _)| *name == plugin).map(|(_, members)| *members)
+}
+
+/// Checks whatever the known plugins are told; others are for whoever runs plugins to judge.
+pub(super) fn check_all(plugins: &BTreeMap<String, Plugin>, findings: &Findings) {
+    for (name, plugin) in plugins.iter().filter(|(_, plugin)| !plugin.data.is_null()) {
+        let Some(members) = members(name) else { continue };
+        let data = Node::new(data_of(name), &plugin.data, findings);
+        object(&data, members);
+        if name == "logging" && plugin.data["sink"] == "file" && data.given("fileOptions").is_none() {
+            data.wrong("has no fileOptions for its sink \"file\"");
+        }
+    }
+}
+
+/// Checks that the known plugins are told what they need: a spec that says nothing asks for nothing.
+pub(super) fn check_complete(plugins: &BTreeMap<String, Plugin>, findings: &Findings) {
+    for (name, plugin) in plugins.iter().filter(|(name, _)| members(name).is_some()) {
+        let data = Node::new(data_of(name), &plugin.data, findings);
+        if plugin.data.is_null() {
+            if !["localtime", "gamepad"].contains(&name.as_str()) {
+                let rule = "is missing".to_owned();
+                findings.wrong(Problem { field: data_of(name), value: None, rule });
+            }
+        } else if name == "minidump"
+            && ["destinationPath", "paths"].iter().all(|key| data.given(key).is_none())
+        {
+            data.wrong("has neither destinationPath nor paths");
+        }
+    }
+}
+
+fn data_of(plugin: &str) -> String {
+    format!("rdkPlugins.{plugin}.data")
+}
+
+fn object(node: &Node<'_>, members: &[Member]) {
+    if node.object().is_none() {
+        return;
+    }
+    for member in members {
+        let value = if member.needed { node.need(member.name) } else { node.given(member.name) };
+        if let Some(value) = value {
+            check(&value, member.kind);
+        }
+    }
+}
+
+/// Notes what is wrong with a value; the value itself is not wanted.
+fn check(node: &Node<'_>, kind: Kind) {
+    match kind {
+        Kind::Any => {}
+        Kind::Bool => _ = node.boolean(),
+        Kind::Text => _ = node.text(),
+        Kind::Texts => _ = node.texts(),
+        Kind::OneOf(allowed) => _ = node.one_of(allowed),
+        Kind::Whole(low, high) => _ = node.whole::<i64>(low..=high),
+        Kind::Wholes(low, high) => {
+            node.items().iter().for_each(|item| check(item, Kind::Whole(low, high)));
+        }
+        Kind::Object(members) => object(node, members),
+        Kind::Objects(members) => node.items().iter().for_each(|item| object(item, members)),
+    }
+}

@@ -1,0 +1,220 @@
+//! One daemon goes, in whatever way, and the next one takes over.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use oci_minidump::control::child::{Helper, Running, Streams};
+use oci_minidump::control::{Event, ExecRequest, ExitStatus, Manager, State};
+use oci_minidump::error::ErrorKind;
+
+use crate::world::{LONG, RUNTIMES, World, names, next, text, until};
+
+#[tokio::test]
+async fn containers_go_on_and_are_adopted() {
+    for runtime in RUNTIMES {
+        let world = World::new("adopt", runtime);
+        let manager = world.open().await;
+        let ids = ["c", "a", "b"].map(|name| world.id(name));
+        for (number, id) in ids.iter().enumerate() {
+            world.start(&manager, id, &world.sleeper(&format!("b{number}"))).await;
+        }
+        manager.pause(&ids[2]).await.unwrap();
+        let before = manager.list();
+        drop(manager);
+
+        let manager = world.open().await;
+        let mut events = manager.subscribe();
+        assert_eq!(manager.list(), before, "same ids, descriptors and order");
+        assert_eq!(manager.state(&ids[0]).unwrap(), State::Running);
+        assert_eq!(manager.state(&ids[2]).unwrap(), State::Paused);
+        let echo = ExecRequest::parse("echo adopted", "").unwrap();
+        let output = manager.exec_wait(&ids[0], echo.clone(), Default::default()).await.unwrap();
+        assert_eq!(output.stdout, b"adopted\n");
+        manager.exec(&ids[0], echo).await.unwrap();
+        until("the command has spoken", || world.log(&manager, &ids[0]).contains("adopted")).await;
+        assert_eq!(manager.info(&ids[1]).await.unwrap()["pids"].as_array().unwrap().len(), 2);
+        manager.resume(&ids[2]).await.unwrap();
+
+        let more = world.id("d");
+        let descriptor = world.start(&manager, &more, &world.sleeper("b3")).await;
+        assert!(before.iter().all(|listed| listed.descriptor != descriptor));
+        assert_eq!(next(&mut events).await, Event::Started { id: more.clone(), descriptor });
+        for id in ids.iter().chain([&more]) {
+            manager.stop(id, false).await.unwrap();
+            manager.wait(id, Some(LONG)).await.unwrap();
+            assert!(matches!(next(&mut events).await, Event::Stopped { id: stopped, .. } if stopped == *id));
+        }
+        world.nothing_is_left(&manager).await;
+    }
+}
+
+#[tokio::test]
+async fn a_second_daemon_is_refused() {
+    let world = World::new("second", "crun");
+    let first = world.open().await;
+    let error = Manager::open(world.settings.clone()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy, "{}", error.report());
+    drop(first);
+    world.open().await;
+}
+
+#[tokio::test]
+async fn the_state_directory_must_be_ours_alone() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let world = World::new("traps", "crun");
+    let state = &world.settings.state_dir;
+    fs::create_dir(world.dir.join("elsewhere")).unwrap();
+    symlink(world.dir.join("elsewhere"), state).unwrap();
+    assert_eq!(Manager::open(world.settings.clone()).await.unwrap_err().kind(), ErrorKind::Attack);
+    fs::remove_file(state).unwrap();
+    fs::create_dir(state).unwrap();
+    fs::set_permissions(state, PermissionsExt::from_mode(0o777)).unwrap();
+    assert_eq!(Manager::open(world.settings.clone()).await.unwrap_err().kind(), ErrorKind::Attack);
+}
+
+#[tokio::test]
+async fn what_was_left_half_made_is_cleaned_up() {
+    let world = World::new("half", "crun");
+    let state = &world.settings.state_dir;
+    let leave = |name: &str, files: &[(&str, &str)]| {
+        let dir = state.join(world.id(name).as_str());
+        fs::create_dir_all(&dir).unwrap();
+        for (file, text) in files {
+            fs::write(dir.join(file), text).unwrap();
+        }
+    };
+    let record = |init: &str| format!(r#"{{"descriptor":5,"started":7,"init":{init}}}"#);
+    leave("empty", &[]);
+    leave("config", &[("config.json", "{}")]);
+    leave("cut", &[("config.json", "{}"), ("record.json", "{\"descr")]);
+    leave("dead", &[("config.json", "{}"), ("record.json", &record(r#"{"pid":2147483647,"start_time":1}"#))]);
+    leave("starting", &[("config.json", "{}"), ("record.json", &record("null")), ("container.pid", "1")]);
+    let manager = world.open().await;
+    until("all is cleaned up", || manager.list().is_empty()).await;
+    world.nothing_is_left(&manager).await;
+}
+
+/// The program `hold`. Cargo may have to build it; nothing but a helper may run it beside a reaper.
+async fn program() -> PathBuf {
+    static PROGRAM: tokio::sync::OnceCell<PathBuf> = tokio::sync::OnceCell::const_new();
+    let build = async {
+        let patience = std::time::Duration::from_secs(600);
+        let mut cargo = Helper::new("/usr/bin/env".as_ref(), Streams::Captured(1 << 24), patience);
+        cargo.args(["--chdir", env!("CARGO_MANIFEST_DIR")]);
+        cargo.args(std::env::vars_os().map(|(mut name, value)| {
+            name.push("=");
+            name.push(value);
+            name
+        }));
+        cargo.args([env!("CARGO"), "build", "--example", "hold"]);
+        cargo.args(["--message-format=json-render-diagnostics"]);
+        let built = cargo.run().await.unwrap();
+        let messages = String::from_utf8_lossy(&built.stdout);
+        let messages =
+            messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let mut hold = messages.filter(|message| message["target"]["name"] == "hold");
+        let path = hold.find_map(|message| message["executable"].as_str().map(PathBuf::from));
+        path.unwrap_or_else(|| panic!("{}", text(&built)))
+    };
+    PROGRAM.get_or_init(|| build).await.clone()
+}
+
+/// A daemon in a process of its own, to be killed: `examples/hold.rs`.
+struct Daemon {
+    running: Running,
+    said: PathBuf,
+}
+
+impl Daemon {
+    async fn start(world: &World, containers: &[(&str, PathBuf)]) -> Self {
+        let said = world.dir.join("daemon-said");
+        let output = fs::File::create(&said).unwrap();
+        let program = program().await;
+        let mut helper = Helper::new(&program, Streams::File(output.into()), LONG * 3);
+        for dir in ["state", "log", "runtime"] {
+            helper.args([world.dir.join(dir)]);
+        }
+        helper.args([&world.settings.runtime]);
+        for (name, bundle) in containers {
+            helper.args([world.id(name).as_str()]).args([bundle]);
+        }
+        Self { running: helper.start().unwrap(), said }
+    }
+
+    fn said(&self) -> String {
+        fs::read_to_string(&self.said).unwrap()
+    }
+
+    async fn kill_dash_nine(self) {
+        let pid = rustix::process::Pid::from_raw(self.running.pid()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        assert_eq!(self.running.finish().await.exit, ExitStatus::Signal(9));
+    }
+}
+
+#[tokio::test]
+async fn kill_dash_nine_leaves_all_running_and_the_dead_are_reported() {
+    let world = World::new("kill9", "crun");
+    let names_and_bundles =
+        ["lives", "dies", "waits"].map(|name| (name, world.sleeper(&format!("b-{name}"))));
+    let daemon = Daemon::start(&world, &names_and_bundles).await;
+    until("all are started", || daemon.said().lines().count() == 3).await;
+    let descriptors: BTreeMap<String, i32> = daemon
+        .said()
+        .lines()
+        .map(|line| line.split_once(' ').unwrap())
+        .map(|(descriptor, id)| (id.to_owned(), descriptor.parse().unwrap()))
+        .collect();
+    daemon.kill_dash_nine().await;
+    world.runtime(&["kill", world.id("dies").as_str(), "KILL"]).await;
+    let root = world.settings.runtime_root.clone().unwrap();
+    assert_eq!(names(&root).len(), 3, "nobody has deleted anything");
+
+    let manager = world.open().await;
+    let mut events = manager.subscribe();
+    let id = world.id("dies");
+    let descriptor = descriptors[id.as_str()];
+    match next(&mut events).await {
+        Event::Stopped { id: stopped, descriptor: number, .. } => {
+            assert_eq!((stopped, number), (id, descriptor))
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(names(&root).len(), 2, "the dead one is deleted");
+    for listed in manager.list() {
+        assert_eq!(listed.descriptor, descriptors[listed.id.as_str()]);
+        assert_eq!(manager.state(&listed.id).unwrap(), State::Running);
+        manager.stop(&listed.id, false).await.unwrap();
+        manager.wait(&listed.id, Some(LONG)).await.unwrap();
+    }
+    assert!(events.try_recv().is_ok() && events.try_recv().is_ok() && events.try_recv().is_err());
+    world.nothing_is_left(&manager).await;
+}
+
+/// Killed at any moment of a start: the next daemon finds the container running or finds nothing.
+#[tokio::test]
+async fn kill_dash_nine_during_a_start_leaves_no_half_container() {
+    let world = World::new("mid", "crun");
+    for round in 0..12_u64 {
+        let name = format!("r{round}");
+        let bundle = world.sleeper(&name);
+        let daemon = Daemon::start(&world, &[(&name, bundle)]).await;
+        let shelf = world.settings.state_dir.join(world.id(&name).as_str());
+        until("the start has begun", || shelf.exists()).await;
+        tokio::time::sleep(std::time::Duration::from_micros(round * 1500)).await;
+        daemon.kill_dash_nine().await;
+
+        let manager = world.open().await;
+        until("it is known what became of it", || {
+            let listed = manager.list();
+            listed.is_empty() || manager.state(&listed[0].id).is_ok_and(|state| state == State::Running)
+        })
+        .await;
+        if let Some(listed) = manager.list().first() {
+            manager.delete(&listed.id, true).await.unwrap();
+        }
+        world.nothing_is_left(&manager).await;
+        drop(manager);
+    }
+}

@@ -1,0 +1,165 @@
+//! The output of containers: bounded, never in the container's way, and there after its end.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use oci_minidump::control::{ContainerId, ExitStatus, Manager};
+
+use crate::world::{LONG, World, until};
+
+/// Both files of a log together.
+fn size(world: &World, id: &ContainerId) -> u64 {
+    let length = |end: &str| fs::metadata(world.settings.log_dir.join(format!("{id}.{end}")));
+    length("log").map_or(0, |file| file.len()) + length("log.1").map_or(0, |file| file.len())
+}
+
+/// Writes `count` numbered lines of 100 bytes.
+fn chatter(count: u32, rest: &str) -> String {
+    let line = "x".repeat(90);
+    format!("i=0; while [ $i -lt {count} ]; do i=$((i+1)); echo $i {line}; done; {rest}")
+}
+
+#[tokio::test]
+async fn the_newest_output_is_kept_and_no_more_than_the_limit() {
+    let mut world = World::new("limit", "crun");
+    world.settings.log_limit = 20_000;
+    let manager = world.open().await;
+    let id = world.id("a");
+    // A line that is written at the moment of a cut may be lost.
+    let script = chatter(2000, "trap 'exit 0' TERM; while :; do echo ready; sleep 0.1; done");
+    let bundle = world.script("b", &script);
+    world.start(&manager, &id, &bundle).await;
+    until("it is ready", || world.log(&manager, &id).ends_with("ready\n")).await;
+    until("the log is cut", || size(&world, &id) <= 20_000).await;
+    let log = world.log(&manager, &id);
+    assert!(log.len() >= 9_000 && log.ends_with("ready\n"), "{} bytes: {log}", log.len());
+    let numbers: Vec<u32> = log.lines().filter_map(|line| line.split(' ').next()?.parse().ok()).collect();
+    assert!(numbers.is_sorted() && numbers.last() > Some(&1900), "{numbers:?}");
+    assert_eq!(manager.logs(id.as_str(), 6).unwrap(), b"ready\n");
+    manager.delete(&id, true).await.unwrap();
+    world.nothing_is_left(&manager).await;
+    assert!(world.log(&manager, &id).ends_with("ready\n"));
+
+    world.start(&manager, &id, &world.script("c", "echo anew")).await;
+    manager.wait(&id, Some(LONG)).await.unwrap();
+    assert_eq!(world.log(&manager, &id), "anew\n", "a start begins a new log");
+}
+
+#[tokio::test]
+async fn what_was_written_while_no_daemon_ran_is_cut_by_the_next() {
+    let mut world = World::new("away", "crun");
+    world.settings.log_limit = 20_000;
+    let manager = world.open().await;
+    let id = world.id("a");
+    let go = world.dir.join("rootfs/opt/go");
+    let wait = "trap 'exit 0' TERM; echo ready; while ! test -e /opt/go; do sleep 0.01; done; ";
+    let rest = "echo done; while :; do sleep 1000 & wait; done";
+    let bundle = world.script("b", &format!("{wait}{}", chatter(2000, rest)));
+    world.start(&manager, &id, &bundle).await;
+    drop(manager);
+    fs::write(go, "").unwrap();
+    until("much is written", || size(&world, &id) > 150_000).await;
+    until("it has stopped writing", || {
+        fs::read_to_string(world.settings.log_dir.join(format!("{id}.log"))).unwrap().ends_with("done\n")
+    })
+    .await;
+    let manager = world.open().await;
+    assert!(size(&world, &id) <= 20_000);
+    assert!(world.log(&manager, &id).ends_with("done\n"));
+    manager.delete(&id, true).await.unwrap();
+}
+
+/// A file system of 64 KiB, unmounted at the end of the test.
+struct Tiny<'a>(&'a Path);
+
+impl<'a> Tiny<'a> {
+    fn mount(dir: &'a Path) -> Self {
+        fs::create_dir_all(dir).unwrap();
+        mount(Some("tmpfs"), dir, Some("tmpfs"), MsFlags::empty(), Some("size=64k")).unwrap();
+        Self(dir)
+    }
+}
+
+impl Drop for Tiny<'_> {
+    fn drop(&mut self) {
+        umount2(self.0, MntFlags::MNT_DETACH).unwrap();
+    }
+}
+
+async fn runs_to_its_end(world: &World, manager: &Manager, name: &str) {
+    let (id, bundle) = (world.id(name), world.script(name, &chatter(3000, "exit 5")));
+    world.start(manager, &id, &bundle).await;
+    assert_eq!(manager.wait(&id, Some(LONG)).await.unwrap(), ExitStatus::Code(5));
+    world.nothing_is_left(manager).await;
+}
+
+#[tokio::test]
+async fn a_full_disk_or_no_disk_stops_no_container() {
+    let mut world = World::new("full", "crun");
+    world.settings.log_dir = world.dir.join("tiny");
+    world.settings.log_limit = 1 << 20;
+    let dir = world.settings.log_dir.clone();
+    let tiny = Tiny::mount(&dir);
+    let manager = world.open().await;
+    runs_to_its_end(&world, &manager, "a").await;
+    assert!(world.log(&manager, &world.id("a")).starts_with("1 xxx"), "what fitted is there");
+
+    // So full that not even a name fits.
+    let mut number = 0;
+    while fs::write(dir.join(format!("filler-{number}")), [0; 4096]).is_ok() {
+        number += 1;
+    }
+    mount(None::<&str>, &dir, None::<&str>, MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY, None::<&str>).unwrap();
+    runs_to_its_end(&world, &manager, "b").await;
+    let health = manager.health().degraded;
+    assert!(health.len() == 1 && health[0].contains("without a log"), "{health:?}");
+    let failing = world.bundle("c", &["nosuch"], |_| {});
+    let request = oci_minidump::control::StartRequest::new(world.id("c"), failing);
+    manager.start(request).await.expect_err("the program is missing");
+
+    mount(None::<&str>, &dir, None::<&str>, MsFlags::MS_REMOUNT, None::<&str>).unwrap();
+    runs_to_its_end(&world, &manager, "d").await;
+    assert_eq!(manager.health().degraded, [""; 0], "all is well again");
+    drop(manager);
+    drop(tiny);
+}
+
+#[tokio::test]
+async fn a_full_disk_of_ours_frees_itself() {
+    let mut world = World::new("tight", "crun");
+    world.settings.log_dir = world.dir.join("tiny");
+    world.settings.log_limit = 100_000;
+    let dir = world.settings.log_dir.clone();
+    let tiny = Tiny::mount(&dir);
+    let manager = world.open().await;
+    let id = world.id("a");
+    let bundle = world.script("b", &chatter(700, "sleep 1; echo again; sleep 1000"));
+    world.start(&manager, &id, &bundle).await;
+    // The older half does not fit beside the newer one, but the container can write again.
+    until("there is room again", || world.log(&manager, &id).ends_with("again\n")).await;
+    manager.delete(&id, true).await.unwrap();
+    drop(manager);
+    drop(tiny);
+}
+
+#[tokio::test]
+async fn a_trap_in_the_logs_place_is_not_followed() {
+    let world = World::new("trap", "crun");
+    let manager = world.open().await;
+    let (id, bundle) = (world.id("a"), world.script("b", "echo hello"));
+    let log = world.settings.log_dir.join(format!("{id}.log"));
+    let victim = world.dir.join("victim");
+    fs::write(&victim, "precious").unwrap();
+    std::os::unix::fs::symlink(&victim, &log).unwrap();
+    world.start(&manager, &id, &bundle).await;
+    manager.wait(&id, Some(LONG)).await.unwrap();
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+    assert!(manager.logs(id.as_str(), 100).is_err());
+    fs::remove_file(&log).unwrap();
+    nix::unistd::mkfifo(&log, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let started = tokio::time::timeout(LONG, world.start(&manager, &id, &bundle)).await;
+    started.expect("a FIFO must not hold up a start");
+    manager.wait(&id, Some(Duration::from_secs(20))).await.unwrap();
+}

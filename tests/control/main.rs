@@ -1,0 +1,23 @@
+//! The control layer against real runtimes and real containers.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that cannot go on has failed"
+)]
+#![cfg(feature = "daemon")]
+
+mod adopt;
+mod exec;
+mod life;
+mod logs;
+mod minidump;
+mod refuse;
+mod runtimes;
+mod start;
+mod stats;
+mod stop;
+mod storm;
+mod world;

@@ -1,0 +1,269 @@
+//! Starts and commands that must be refused, each with its reason, and without a trace.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+
+use oci_minidump::control::{Event, ExecRequest, StartRequest};
+use oci_minidump::error::ErrorKind;
+use serde_json::json;
+
+use crate::world::{World, text};
+
+/// A start that must fail with `kind`, and with `reason` in its report.
+struct Case {
+    request: StartRequest,
+    kind: ErrorKind,
+    reason: &'static str,
+}
+
+#[tokio::test]
+async fn bad_bundles() {
+    let mut world = World::new("bundles", "crun");
+    world.settings.bundle_roots = vec![world.dir.join("allowed")];
+    fs::create_dir(world.dir.join("allowed")).unwrap();
+    symlink("..", world.dir.join("allowed/up")).unwrap();
+    let manager = world.open().await;
+    let inside = |name: &str, prepare: &dyn Fn(&PathBuf)| {
+        let bundle = world.script(&format!("allowed/{name}"), "true");
+        prepare(&bundle);
+        bundle
+    };
+    let config =
+        |text: &'static str| move |bundle: &PathBuf| fs::write(bundle.join("config.json"), text).unwrap();
+    let chmod =
+        |bundle: &PathBuf, mode| fs::set_permissions(bundle, PermissionsExt::from_mode(mode)).unwrap();
+    world.script("outside", "true");
+    let cases = [
+        (PathBuf::from("relative"), ErrorKind::Config, "not absolute"),
+        (world.dir.join("allowed/none"), ErrorKind::System, "No such file"),
+        (world.dir.join("outside"), ErrorKind::Config, "outside the allowed"),
+        (world.dir.join("allowed/../outside"), ErrorKind::Config, "outside the allowed"),
+        (world.dir.join("allowed/up/outside"), ErrorKind::Config, "outside the allowed"),
+        (inside("open", &|b| chmod(b, 0o777)), ErrorKind::Attack, "writable by everybody"),
+        (
+            inside("open2", &|b| chmod(&b.join("config.json"), 0o666)),
+            ErrorKind::Attack,
+            "writable by everybody",
+        ),
+        (
+            inside("owner", &|b| chown(b, Some(1000), None).unwrap()),
+            ErrorKind::Attack,
+            "belongs to user 1000",
+        ),
+        (
+            inside("link", &|b| {
+                fs::rename(b.join("config.json"), b.join("real.json")).unwrap();
+                symlink("real.json", b.join("config.json")).unwrap();
+            }),
+            ErrorKind::Attack,
+            "symbolic link",
+        ),
+        (
+            inside("missing", &|b| fs::remove_file(b.join("config.json")).unwrap()),
+            ErrorKind::System,
+            "No such file",
+        ),
+        (inside("text", &config("no json")), ErrorKind::Config, "not valid JSON"),
+        (inside("array", &config("[]")), ErrorKind::Config, "not a JSON object"),
+        (inside("empty", &config("{}")), ErrorKind::Config, "has no root"),
+        (inside("noprocess", &config(r#"{"root":{"path":"."}}"#)), ErrorKind::Config, "no object 'process'"),
+        (
+            inside("noroot", &config(r#"{"root":{"path":"x"},"process":{}}"#)),
+            ErrorKind::System,
+            "bundle's root",
+        ),
+        (
+            inside("fileroot", &config(r#"{"root":{"path":"config.json"}}"#)),
+            ErrorKind::Config,
+            "no directory",
+        ),
+        (
+            inside("huge", &|b| {
+                fs::File::options()
+                    .write(true)
+                    .open(b.join("config.json"))
+                    .unwrap()
+                    .set_len(50 << 20)
+                    .unwrap();
+            }),
+            ErrorKind::Config,
+            "larger than",
+        ),
+        (
+            inside("deep", &|b| {
+                fs::write(b.join("config.json"), "[".repeat(1_000_000)).unwrap();
+            }),
+            ErrorKind::Config,
+            "not valid JSON",
+        ),
+    ];
+    let id = world.id("a");
+    let cases = cases.map(|(bundle, kind, reason)| Case {
+        request: StartRequest::new(id.clone(), bundle),
+        kind,
+        reason,
+    });
+    refuse(&world, cases).await;
+    drop(manager);
+}
+
+#[tokio::test]
+async fn bad_wishes() {
+    let world = World::new("wrong", "crun");
+    let bundle = world.script("b", "true");
+    let id = world.id("a");
+    let plain = || StartRequest::new(id.clone(), &bundle);
+    let env = |variable: &str, reason| Case {
+        request: StartRequest { env: vec!["FINE=1".to_owned(), variable.to_owned()], ..plain() },
+        kind: ErrorKind::Input,
+        reason,
+    };
+    let command = |command: &str, reason| Case {
+        request: StartRequest { command: Some(command.to_owned()), ..plain() },
+        kind: ErrorKind::Input,
+        reason,
+    };
+    let socket = |path: PathBuf, kind, reason| Case {
+        request: StartRequest { westeros_socket: Some(path), ..plain() },
+        kind,
+        reason,
+    };
+    let at = |name: &str| world.dir.join(name);
+    let _listeners = [UnixListener::bind(at("real")).unwrap(), UnixListener::bind(at("foreign")).unwrap()];
+    chown(at("foreign"), Some(1234), None).unwrap();
+    symlink("real", at("link")).unwrap();
+    fs::write(at("file"), "").unwrap();
+    let cases = [
+        env("NOVALUE", "no '='"),
+        env("=x", "no name"),
+        env("A=b\0c", "NUL byte"),
+        env("A=b\nLD_PRELOAD=x", "line break"),
+        Case {
+            request: StartRequest { env: vec!["A=b".to_owned(); 1025], ..plain() },
+            kind: ErrorKind::Input,
+            reason: "more than 1024",
+        },
+        command("", "the command is empty"),
+        command(" ", "the command is empty"),
+        command("echo 'open", "a quote is open"),
+        socket("real".into(), ErrorKind::Config, "not absolute"),
+        socket(at("none"), ErrorKind::System, "No such file"),
+        socket(at("link"), ErrorKind::Config, "no socket"),
+        socket(at("file"), ErrorKind::Config, "no socket"),
+        socket(at("foreign"), ErrorKind::Config, "belongs to user 1234"),
+    ];
+    refuse(&world, cases).await;
+}
+
+async fn refuse(world: &World, cases: impl IntoIterator<Item = Case>) {
+    // A world of bundles may have a manager already; this one has a state of its own.
+    let mut settings = world.settings.clone();
+    settings.state_dir = world.dir.join("other-state");
+    let manager = oci_minidump::control::Manager::open(settings).await.unwrap();
+    let events = manager.subscribe();
+    for Case { request, kind, reason } in cases {
+        let shown = format!("{request:?}");
+        let error = manager.start(request).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{shown}: {}", error.report());
+        assert!(error.report().contains(reason), "{shown}: {}", error.report());
+        assert_eq!(manager.list(), []);
+    }
+    assert!(events.is_empty(), "a start that failed is no event");
+    assert_eq!(crate::world::names(&world.dir.join("other-state")), [""; 0]);
+}
+
+#[tokio::test]
+async fn the_runtimes_reason_is_told() {
+    for (runtime, reason) in [("crun", "nosuch"), ("runc", "nosuch")] {
+        let world = World::new("reason", runtime);
+        let manager = world.open().await;
+        let events = manager.subscribe();
+        let (id, bundle) = (world.id("a"), world.bundle("b", &["nosuch"], |_| {}));
+        let error = manager.start(StartRequest::new(id, bundle)).await.unwrap_err().report();
+        assert!(error.contains(reason) && error.contains("not found"), "{error}");
+        assert!(!error.contains("level=error"), "without the runtime's decoration: {error}");
+        assert!(events.is_empty());
+        world.nothing_is_left(&manager).await;
+    }
+}
+
+#[tokio::test]
+async fn a_failing_hook_of_the_bundle_fails_the_start() {
+    for runtime in crate::world::RUNTIMES {
+        let world = World::new("hook", runtime);
+        let manager = world.open().await;
+        let bundle = world.bundle("b", &["true"], |config| {
+            config["hooks"] = json!({"prestart": [{"path": "/bin/false"}]});
+        });
+        let error = manager.start(StartRequest::new(world.id("a"), bundle)).await.unwrap_err().report();
+        assert!(error.contains("hook"), "{error}");
+        world.nothing_is_left(&manager).await;
+    }
+}
+
+/// A container of this name in the same runtime is somebody else's: it must survive our failure.
+#[tokio::test]
+async fn a_strangers_container_is_left_alone() {
+    let world = World::new("stranger", "crun");
+    let manager = world.open().await;
+    let (id, bundle) = (world.id("a"), world.sleeper("b"));
+    let mut config: serde_json::Value =
+        serde_json::from_slice(&fs::read(bundle.join("config.json")).unwrap()).unwrap();
+    config["process"]["terminal"] = false.into();
+    fs::write(bundle.join("config.json"), config.to_string()).unwrap();
+    let log =
+        oci_minidump::control::child::Streams::File(fs::File::create(world.dir.join("out")).unwrap().into());
+    let mut stranger =
+        oci_minidump::control::child::Helper::new("/usr/bin/crun".as_ref(), log, crate::world::LONG).untied();
+    stranger.args(["--root", world.settings.runtime_root.as_ref().unwrap().to_str().unwrap()]);
+    stranger.args(["run", "--detach", "--bundle", bundle.to_str().unwrap(), id.as_str()]);
+    let ran = stranger.run().await.unwrap();
+    assert_eq!(ran.exit, oci_minidump::control::ExitStatus::Code(0), "{}", text(&ran));
+
+    let error = manager.start(StartRequest::new(id.clone(), &bundle)).await.unwrap_err().report();
+    assert!(error.contains("already exists"), "{error}");
+    assert!(world.runtime(&["state", id.as_str()]).await.contains("\"running\""));
+    world.runtime(&["delete", "--force", id.as_str()]).await;
+    world.nothing_is_left(&manager).await;
+}
+
+#[tokio::test]
+async fn bad_commands() {
+    let world = World::new("commands", "crun");
+    let manager = world.open().await;
+    let mut events = manager.subscribe();
+    let (id, bundle) = (world.id("a"), world.sleeper("b"));
+    world.start(&manager, &id, &bundle).await;
+    let evil = world.dir.join("evil");
+    let cases = [
+        ("", "", ErrorKind::Input, "it is empty"),
+        ("true", &*format!("--pid-file {}", evil.display()), ErrorKind::Input, "not allowed"),
+        ("true", "--process=/x", ErrorKind::Input, "not allowed"),
+        ("true", "--cwd=relative", ErrorKind::Input, "must be absolute"),
+        ("nosuch", "", ErrorKind::System, "not found"),
+        ("; touch /x", "", ErrorKind::System, "not found"),
+        ("--help", "", ErrorKind::System, "not found"),
+        ("true", "--cwd=/nosuch", ErrorKind::System, "exec"),
+    ];
+    for (command, options, kind, reason) in cases {
+        let request = ExecRequest::parse(command, options).unwrap();
+        let waited = manager.exec_wait(&id, request.clone(), Default::default()).await.map(drop);
+        for result in [manager.exec(&id, request).await, waited] {
+            let error = result.expect_err(command);
+            assert_eq!(error.kind(), kind, "{command} {options}: {}", error.report());
+            assert!(error.report().contains(reason), "{command} {options}: {}", error.report());
+        }
+    }
+    assert!(!evil.exists());
+    assert_eq!(
+        crate::world::names(&world.settings.state_dir.join(id.as_str())),
+        ["config.json", "container.pid", "record.json"],
+        "no file of a command is left"
+    );
+    assert!(matches!(crate::world::next(&mut events).await, Event::Started { .. }));
+    assert!(events.is_empty());
+    manager.delete(&id, true).await.unwrap();
+    world.nothing_is_left(&manager).await;
+}

@@ -1,0 +1,121 @@
+//! Runtimes that are missing, hang, lie, or babble. Each is a shell script in the runtime's place.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use oci_minidump::control::{Event, StartRequest};
+use oci_minidump::error::ErrorKind;
+
+use crate::world::{LONG, World, names};
+
+/// Finds the verb behind the global options; `$bundle` and `$pidfile` are those of `run`.
+const FAKE: &str = r#"#!/bin/busybox sh
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --root|--log) shift ;;
+    --bundle) bundle=$2; shift ;;
+    --pid-file) pidfile=$2; shift ;;
+    run|state|delete|kill|pause|resume|exec) verb=$1 ;;
+  esac
+  shift
+done
+"#;
+
+fn fake(world: &mut World, body: &str) {
+    let path = world.dir.join("fake-runtime");
+    fs::write(&path, format!("{FAKE}{body}\n")).unwrap();
+    fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+    world.settings.runtime = path;
+    world.settings.runtime_timeout = Duration::from_millis(300);
+}
+
+#[tokio::test]
+async fn every_failure_is_told_and_leaves_nothing() {
+    let cases = [
+        ("echo first >&2; echo the reason >&2; exit 4", ErrorKind::System, "exit code 4: the reason", false),
+        ("exit 1", ErrorKind::System, "failed with exit code 1", false),
+        ("kill -9 $$", ErrorKind::System, "failed with signal 9", false),
+        ("echo busy here >&2; exec sleep 1000", ErrorKind::Timeout, "within 0.3 s: busy here", false),
+        ("trap '' TERM; while :; do sleep 1; done", ErrorKind::Timeout, "within 0.3 s", false),
+        ("exit 0", ErrorKind::System, "left no", true),
+        ("[ $verb = run ] && echo nonsense > $pidfile; exit 0", ErrorKind::System, "no process id in", true),
+        ("[ $verb = run ] && echo -7 > $pidfile; exit 0", ErrorKind::NotFound, "no process -7", true),
+        ("[ $verb = run ] && echo 999999999 > $pidfile; exit 0", ErrorKind::NotFound, "no process", true),
+        ("[ $verb = state ] && echo '{garbage'; [ $verb != run ]", ErrorKind::System, "exit code 1", false),
+        ("yes $verb | head -c 1000000; exit 3", ErrorKind::System, "exit code 3: run", false),
+    ];
+    for (body, kind, reason, failed) in cases {
+        let mut world = World::new("fake", "fake");
+        let bundle = world.script("b", "true");
+        fake(&mut world, body);
+        let manager = world.open().await;
+        let mut events = manager.subscribe();
+        let id = world.id("a");
+        let error = manager.start(StartRequest::new(id.clone(), &bundle)).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{body}: {}", error.report());
+        assert!(error.report().contains(reason), "{body}: {}", error.report());
+        assert_eq!(manager.list(), [], "{body}");
+        assert_eq!(names(&world.settings.state_dir), [""; 0], "{body}");
+        let event = Event::Failed { id, descriptor: 734, error_code: 1 };
+        assert_eq!(events.try_recv().ok(), failed.then_some(event), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_runtime_that_is_missing_is_named() {
+    let mut world = World::new("missing", "crun");
+    let bundle = world.sleeper("b");
+    let real = world.settings.runtime.clone();
+    for path in ["no-such-runtime", "/no/such/runtime", "/etc/passwd"] {
+        world.settings.runtime = path.into();
+        let manager = world.open().await;
+        let error = manager.start(StartRequest::new(world.id("a"), &bundle)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{}", error.report());
+        assert!(error.report().contains(&format!("cannot run {path}")), "{}", error.report());
+        drop(manager);
+    }
+    world.settings.runtime = real;
+    let manager = world.open().await;
+    world.start(&manager, &world.id("a"), &bundle).await;
+    manager.delete(&world.id("a"), true).await.unwrap();
+    world.nothing_is_left(&manager).await;
+}
+
+/// Runs the real runtime, but not for the verbs that a marker file forbids.
+const SULKING: &str = r#"
+[ -e "$0.no-$verb" ] && { echo "I will not $verb" >&2; exit 1; }
+exec crun $line"#;
+
+#[tokio::test]
+async fn what_cannot_be_deleted_stays_and_can_be_deleted_later() {
+    let mut world = World::new("sulk", "crun");
+    let bundle = world.sleeper("b");
+    let path = world.dir.join("sulking");
+    let script = FAKE.replacen('\n', "\nline=$*\n", 1) + SULKING;
+    fs::write(&path, script).unwrap();
+    fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+    let real = std::mem::replace(&mut world.settings.runtime, path);
+    let manager = world.open().await;
+    let id = world.id("a");
+    world.start(&manager, &id, &bundle).await;
+    let forbidden = world.dir.join("sulking.no-delete");
+    fs::write(&forbidden, "").unwrap();
+    manager.stop(&id, false).await.unwrap();
+    manager.wait(&id, Some(LONG)).await.unwrap();
+    assert_eq!(manager.state(&id).unwrap().name(), "Stopped");
+    let health = manager.health().degraded;
+    assert!(health[0].contains("cannot be deleted") && health[0].contains("I will not delete"), "{health:?}");
+    for error in [
+        manager.delete(&id, true).await.unwrap_err(),
+        manager.start(StartRequest::new(id.clone(), &bundle)).await.unwrap_err(),
+    ] {
+        assert!(error.report().contains("I will not delete"), "{}", error.report());
+    }
+    manager.stop(&id, true).await.expect("it is as stopped as can be");
+    fs::remove_file(forbidden).unwrap();
+    manager.delete(&id, false).await.unwrap();
+    assert_eq!(manager.health().degraded, [""; 0]);
+    world.settings.runtime = real;
+    world.nothing_is_left(&manager).await;
+}

@@ -1,0 +1,237 @@
+//! A place of its own for one test: a runtime root, a state directory, logs, and bundles on a real root file system.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::Once;
+use std::time::Duration;
+
+use oci_minidump::control::child::{Finished, Helper, Streams};
+use oci_minidump::control::{ContainerId, Event, ExitStatus, Manager, Settings, StartRequest};
+use serde_json::{Value, json};
+use tokio::sync::broadcast::Receiver;
+
+/// Long enough for everything that ends at all.
+pub(crate) const LONG: Duration = Duration::from_secs(20);
+/// The runtimes that the tests drive.
+pub(crate) const RUNTIMES: [&str; 2] = ["crun", "runc"];
+/// The programs in every root file system: names of one static busybox.
+const PROGRAMS: [&str; 13] =
+    ["cat", "echo", "env", "false", "kill", "ls", "pwd", "sh", "sleep", "test", "trap", "true", "yes"];
+
+/// The world of one test.
+pub(crate) struct World {
+    pub(crate) dir: PathBuf,
+    pub(crate) settings: Settings,
+    name: String,
+}
+
+impl World {
+    /// A new world; `name` is the test's and makes its container ids unique on the host.
+    pub(crate) fn new(name: &str, runtime: &str) -> Self {
+        mount_what_crun_wants();
+        let name = format!("{name}-{runtime}-{}", std::process::id());
+        let dir = std::env::temp_dir().join(format!("control-{name}"));
+        fs::create_dir(&dir).unwrap();
+        let root = dir.join("rootfs");
+        for sub in ["bin", "dev", "opt", "proc", "sys", "tmp"] {
+            fs::create_dir_all(root.join(sub)).unwrap();
+        }
+        fs::copy("/bin/busybox", root.join("bin/busybox")).expect("the package busybox-static is needed");
+        for program in PROGRAMS {
+            symlink("busybox", root.join("bin").join(program)).unwrap();
+        }
+        let settings = Settings {
+            runtime: runtime.into(),
+            runtime_root: Some(dir.join("runtime")),
+            state_dir: dir.join("state"),
+            log_dir: dir.join("log"),
+            stop_timeout: LONG,
+            runtime_timeout: LONG,
+            ..Settings::default()
+        };
+        Self { dir, settings, name }
+    }
+
+    /// An id that no other test has.
+    pub(crate) fn id(&self, name: &str) -> ContainerId {
+        format!("{name}-{}", self.name).parse().unwrap()
+    }
+
+    /// A manager of this world.
+    pub(crate) async fn open(&self) -> Manager {
+        Manager::open(self.settings.clone()).await.unwrap_or_else(|error| panic!("{}", error.report()))
+    }
+
+    /// A bundle that runs a shell script.
+    pub(crate) fn script(&self, name: &str, script: &str) -> PathBuf {
+        self.bundle(name, &["/bin/sh", "-c", script], |_| {})
+    }
+
+    /// A bundle that runs until it is told to stop. An init without a handler would never hear of it.
+    pub(crate) fn sleeper(&self, name: &str) -> PathBuf {
+        self.script(name, "trap 'exit 0' TERM; echo ready; while :; do sleep 1000 & wait; done")
+    }
+
+    /// A bundle that runs `args`, with `edit` applied to its configuration.
+    pub(crate) fn bundle(&self, name: &str, args: &[&str], edit: impl FnOnce(&mut Value)) -> PathBuf {
+        let dir = self.dir.join(name);
+        fs::create_dir(&dir).unwrap();
+        let mut config = config(args);
+        edit(&mut config);
+        fs::write(dir.join("config.json"), config.to_string()).unwrap();
+        dir
+    }
+
+    /// A plain start of a bundle, which must work.
+    pub(crate) async fn start(&self, manager: &Manager, id: &ContainerId, bundle: &Path) -> i32 {
+        let started = manager.start(StartRequest::new(id.clone(), bundle)).await;
+        let descriptor =
+            started.unwrap_or_else(|error| panic!("{}\n{}", error.report(), self.log(manager, id)));
+        let config = fs::read_to_string(bundle.join("config.json")).unwrap();
+        if config.contains("echo ready;") {
+            until("the container is ready", || self.log(manager, id).contains("ready\n")).await;
+        }
+        descriptor
+    }
+
+    /// What a container said.
+    pub(crate) fn log(&self, manager: &Manager, id: &ContainerId) -> String {
+        String::from_utf8_lossy(&manager.logs(id.as_str(), u64::MAX).unwrap_or_default()).into_owned()
+    }
+
+    /// Calls the runtime itself, beside the manager.
+    pub(crate) async fn runtime(&self, args: &[&str]) -> String {
+        let mut helper = self.helper(self.settings.runtime.to_str().unwrap());
+        helper.args(["--root", self.settings.runtime_root.as_ref().unwrap().to_str().unwrap()]).args(args);
+        let finished = helper.run().await.unwrap();
+        assert_eq!(finished.exit, ExitStatus::Code(0), "{args:?}: {}", text(&finished));
+        String::from_utf8_lossy(&finished.stdout).into_owned()
+    }
+
+    /// Any program of the host.
+    pub(crate) fn helper(&self, program: &str) -> Helper {
+        Helper::new(Path::new(program), Streams::Captured(1 << 20), LONG)
+    }
+
+    /// Nothing may be left of any container, anywhere.
+    pub(crate) async fn nothing_is_left(&self, manager: &Manager) {
+        assert_eq!(manager.list(), [], "containers are left");
+        assert_eq!(names(&self.settings.state_dir), [""; 0], "state is left");
+        let root = self.settings.runtime_root.as_ref().unwrap();
+        assert_eq!(names(root), [""; 0], "the runtime has containers left");
+        assert!(self.cgroups().is_empty(), "cgroups are left: {:?}", self.cgroups());
+    }
+
+    /// The cgroups of this world's containers.
+    fn cgroups(&self) -> Vec<PathBuf> {
+        let controllers = fs::read_dir("/sys/fs/cgroup").unwrap().flatten();
+        let groups = controllers.filter_map(|dir| fs::read_dir(dir.path()).ok()).flatten().flatten();
+        groups.map(|group| group.path()).filter(|path| path.to_string_lossy().ends_with(&self.name)).collect()
+    }
+}
+
+impl Drop for World {
+    /// Also after a failure: no container, no mount and no file stays.
+    fn drop(&mut self) {
+        let root = self.settings.runtime_root.clone().unwrap();
+        for id in names(&root) {
+            // The reaper of a manager may get the exit status first; by then the program has ended all the same.
+            let _status = std::process::Command::new(&self.settings.runtime)
+                .args([
+                    "--root".as_ref(),
+                    root.as_os_str(),
+                    "delete".as_ref(),
+                    "--force".as_ref(),
+                    id.as_ref(),
+                ])
+                .status();
+        }
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        if mounts.contains(&format!(" {}/", self.dir.display())) {
+            eprintln!("{} is kept: something is mounted in it", self.dir.display());
+            return;
+        }
+        if let Err(error) = fs::remove_dir_all(&self.dir) {
+            eprintln!("{} cannot be removed: {error}", self.dir.display());
+            assert!(std::thread::panicking(), "a world must go");
+        }
+    }
+}
+
+/// The names in a directory, sorted.
+pub(crate) fn names(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut names: Vec<_> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+/// Everything a helper said.
+pub(crate) fn text(finished: &Finished) -> String {
+    format!(
+        "{}\n{}{}",
+        finished.exit,
+        String::from_utf8_lossy(&finished.stdout),
+        String::from_utf8_lossy(&finished.stderr)
+    )
+}
+
+/// The next event, which must come.
+pub(crate) async fn next(events: &mut Receiver<Event>) -> Event {
+    tokio::time::timeout(LONG, events.recv()).await.expect("no event came").unwrap()
+}
+
+/// Waits until something is so.
+pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + LONG;
+    while !is_so() {
+        assert!(tokio::time::Instant::now() < deadline, "still waiting until {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A small complete configuration.
+fn config(args: &[&str]) -> Value {
+    json!({
+        "ociVersion": "1.0.2",
+        "process": {
+            "terminal": true,
+            "user": {"uid": 0, "gid": 0},
+            "args": args,
+            "env": ["PATH=/bin", "COLOUR=red"],
+            "cwd": "/",
+            "noNewPrivileges": true
+        },
+        "root": {"path": "../rootfs"},
+        "hostname": "box",
+        "mounts": [
+            {"destination": "/proc", "type": "proc", "source": "proc"},
+            {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]},
+            {"destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid"]}
+        ],
+        "linux": {
+            "namespaces": [
+                {"type": "pid"}, {"type": "mount"}, {"type": "ipc"}, {"type": "uts"}, {"type": "network"}
+            ],
+            "resources": {"memory": {"limit": 67_108_864}, "pids": {"limit": 64}}
+        },
+        "x-vendor": {"kept": [1, 2.5, "three"]}
+    })
+}
+
+/// crun refuses a host of cgroup version 1 whose hugetlb controller is not mounted.
+fn mount_what_crun_wants() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let dir = "/sys/fs/cgroup/hugetlb";
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let groups = fs::read_to_string("/proc/cgroups").unwrap_or_default();
+        let wanted = groups.contains("hugetlb") && !Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+        if wanted && !mounts.contains(dir) {
+            fs::create_dir_all(dir).unwrap();
+            let (kind, options) = (Some("cgroup"), Some("hugetlb"));
+            nix::mount::mount(kind, dir, kind, nix::mount::MsFlags::empty(), options).unwrap();
+        }
+    });
+}

@@ -1,0 +1,252 @@
+//! The one list of what differs from Dobby. `src/dobby/DIFFERENCES.md` is made of it, and the comparison with what
+//! Dobby's generator wrote allows these differences and no others.
+
+use serde_json::{Value, json};
+
+/// A deliberate difference.
+#[derive(Debug)]
+pub(crate) struct Difference {
+    pub(crate) topic: &'static str,
+    dobby: &'static str,
+    here: &'static str,
+    why: &'static str,
+    /// Changes a configuration that Dobby's generator wrote for a spec into ours, as far as this difference goes.
+    pub(crate) change: Option<fn(spec: &Value, config: &mut Value)>,
+}
+
+const fn told(topic: &'static str, dobby: &'static str, here: &'static str, why: &'static str) -> Difference {
+    Difference { topic, dobby, here, why, change: None }
+}
+
+const fn seen(change: fn(&Value, &mut Value), difference: Difference) -> Difference {
+    Difference { change: Some(change), ..difference }
+}
+
+fn no_init(_: &Value, config: &mut Value) {
+    let args = config["process"]["args"].as_array_mut().unwrap();
+    assert_eq!(args.remove(0), "/usr/libexec/DobbyInit");
+}
+
+fn lib64(_: &Value, config: &mut Value) {
+    let mounts = config["mounts"].as_array_mut().unwrap();
+    let lib = mounts.iter().position(|mount| mount["destination"] == "/lib").unwrap();
+    let mut mount = mounts[lib].clone();
+    mount["destination"] = "/lib64".into();
+    mount["source"] = "/lib64".into();
+    mounts.insert(lib + 1, mount);
+}
+
+fn absolute_cwd(_: &Value, config: &mut Value) {
+    let cwd = config["process"]["cwd"].as_str().unwrap();
+    if !cwd.starts_with('/') {
+        config["process"]["cwd"] = format!("/{cwd}").into();
+    }
+}
+
+fn own_network(spec: &Value, config: &mut Value) {
+    let namespaces = config["linux"]["namespaces"].as_array_mut().unwrap();
+    if spec.get("network").is_some_and(Value::is_null) {
+        namespaces.insert(1, json!({"type": "network"}));
+    }
+}
+
+fn escaped_names(spec: &Value, config: &mut Value) {
+    if let Some(seccomp) = spec.get("seccomp") {
+        config["linux"]["seccomp"]["syscalls"] = json!([seccomp["syscalls"]]);
+    }
+}
+
+/// Every difference.
+pub(crate) const DIFFERENCES: [Difference; 27] = [
+    seen(
+        no_init,
+        told(
+            "`args`: init",
+            "puts `/usr/libexec/DobbyInit` in front of every command; a host without it cannot start anything",
+            "puts it there only if the host has that program",
+            "a container needs no init of Dobby's; where there is one, it still reaps and passes signals on",
+        ),
+    ),
+    seen(
+        lib64,
+        told(
+            "`/lib64`",
+            "the generic template makes the directory but mounts nothing there",
+            "mounts the host's `/lib64` like `/lib`, where the host has it",
+            "without it no dynamic program of a 64-bit host finds its loader",
+        ),
+    ),
+    seen(
+        absolute_cwd,
+        told(
+            "`cwd`",
+            "writes an absent, empty or relative directory as it is",
+            "an absent or empty one is `/`, a relative one is taken from there",
+            "runtimes refuse an empty directory, and runc a relative one",
+        ),
+    ),
+    seen(
+        own_network,
+        told(
+            "`network`: null",
+            "gives the container the host's network",
+            "is the same as no `network`: a network namespace of its own",
+            "nobody gets the host's network without asking for it by `open`",
+        ),
+    ),
+    told(
+        "`network`: nat, private",
+        "writes no network namespace and leaves that to an optional plugin; without the plugin the container has the \
+         host's network",
+        "the configuration has a network namespace from the start",
+        "a plugin that is missing or fails must not open the host's network",
+    ),
+    seen(
+        escaped_names,
+        told(
+            "text in the configuration",
+            "inserts `cwd`, mount types and options, names of system calls and plugins unescaped: they can add to the \
+             configuration",
+            "every text is a JSON string",
+            "a spec says what its fields say, and nothing else",
+        ),
+    ),
+    told(
+        "NUL characters",
+        "cuts a text at its first NUL character, or hands it on",
+        "refuses the text",
+        "no program, path or variable can contain one",
+    ),
+    told(
+        "refusals",
+        "stops at the first mistake and tells the caller nothing",
+        "names every mistake with field, value and rule",
+        "a spec is mended in one go",
+    ),
+    told(
+        "`rtPriority`",
+        "hangs the daemon",
+        "sets the limit of priorities that it was meant to set; the priority itself comes out as data",
+        "the hang is a mistake of Dobby's",
+    ),
+    told(
+        "`cpu.cores`: no number",
+        "takes `\"a\"` for the processors 1,3,5,6,7",
+        "refuses it",
+        "it is an error number taken for a set of processors",
+    ),
+    told(
+        "`cpu.cores`: an empty part, or processors the host does not have",
+        "takes an empty part for processor 0, and runs on all processors when none of the named ones is there",
+        "does the same with a warning",
+        "it can hardly be meant",
+    ),
+    told(
+        "`mounts[].options` that are no list",
+        "ignores them, so that a mount meant to be read-only is writable",
+        "refuses them; null stands for none",
+        "protection must not get lost silently",
+    ),
+    told(
+        "`mounts[].destination`",
+        "takes any text; `..` in it fails later, at the start",
+        "refuses an empty path, one with `..`, one of more than 4095 bytes, and one below a file",
+        "such a container cannot start",
+    ),
+    told(
+        "mount points of single files",
+        "makes a file to mount on only for the types `bind` and `rbind`",
+        "also for other types with the option `bind` or `rbind`",
+        "a file cannot be mounted on a directory",
+    ),
+    told(
+        "`seccomp.syscalls.names`",
+        "does not check the type of the last name",
+        "every name must be a string",
+        "a filter with a hole is none",
+    ),
+    told(
+        "`gpu`: environment",
+        "sets the GPU's environment also for `enable: false`",
+        "sets it when the GPU is enabled",
+        "the environment belongs to the device",
+    ),
+    told(
+        "`gpu`, `vpu`: no settings",
+        "crashes without a settings file",
+        "warns that the host has no device nodes for it",
+        "a missing file is no reason to crash",
+    ),
+    told(
+        "`gpu`, `vpu`: groups",
+        "maps each group of the settings to itself, even if that id is mapped already",
+        "maps it to a free id then; several device nodes of one group share the mapping",
+        "the kernel refuses to map an id twice",
+    ),
+    told("`dbus.debug`", "exists in debug builds only", "always exists", "a spec means the same everywhere"),
+    told(
+        "`rdkPlugins`: names nobody knows",
+        "drops them",
+        "keeps them, for the start to refuse if they are required and to warn of otherwise",
+        "a required plugin must not vanish",
+    ),
+    told(
+        "`rdkPlugins`: wrong values",
+        "drops optional members of a wrong type, takes any number for `required`, any text for `networking.type` and \
+         `logging.sink`, and a file sink without a file",
+        "refuses them",
+        "a setting must not get lost silently",
+    ),
+    told(
+        "`rdkPlugins.minidump`",
+        "takes `destinationPath` only",
+        "takes `destinationPath` and also `paths`",
+        "`paths` is the older form, which this project exists for",
+    ),
+    told(
+        "`rdkPlugins`: hooks",
+        "adds hooks that call its plugin launcher when it starts the container",
+        "adds none; what plugins are to do comes out as data",
+        "the launcher loads Dobby's libraries",
+    ),
+    told(
+        "settings: `extraEnvVariables`",
+        "one malformed entry discards all",
+        "it discards itself, with a warning",
+        "the others are not to blame",
+    ),
+    told(
+        "real-time groups",
+        "writes null for `realtimeRuntime` and `realtimePeriod` where the host has no such groups",
+        "leaves them out",
+        "null is no number, which some runtimes mind",
+    ),
+    told(
+        "ids of more than 64 characters",
+        "makes them the host name, which the kernel refuses",
+        "cuts the host name after 64 characters",
+        "the id is legal, and nobody looks a container up by its host name",
+    ),
+    told(
+        "the bundle directory",
+        "a failure leaves a configuration without its root file system, or the other way round",
+        "a bundle appears complete or not at all, and never in place of something else",
+        "half a bundle starts half a container",
+    ),
+];
+
+/// The page in the documentation.
+fn page() -> String {
+    let mut page = String::from("# Differences from Dobby\n");
+    for Difference { topic, dobby, here, why, .. } in &DIFFERENCES {
+        page.push_str(&format!("\n- **{topic}**\n  - Dobby: {dobby}.\n  - Here: {here}.\n  - Why: {why}.\n"));
+    }
+    page
+}
+
+#[test]
+fn the_documentation_lists_every_difference() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/dobby/DIFFERENCES.md");
+    let page = page();
+    assert_eq!(std::fs::read_to_string(file).unwrap(), page, "{file} should be:\n{page}");
+}

@@ -1,0 +1,25 @@
+//! Dobby specs, converted and started.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that cannot go on has failed"
+)]
+#![cfg(feature = "daemon")]
+
+mod accepted;
+mod bundle;
+mod differences;
+mod examples;
+mod hardware;
+#[path = "../support/hugetlb.rs"]
+mod hugetlb;
+mod injection;
+mod mutations;
+mod recorded;
+mod rejected;
+mod runtime;
+mod specs;
+mod start;
