@@ -90,7 +90,7 @@ pub enum Fate {
 pub struct Harvest {
     /// The dumps that are safe now.
     pub dumps: Vec<Harvested>,
-    /// What was left out.
+    /// What was left out; of many, the first 100.
     pub skipped: Vec<Skipped>,
     /// What became of the image.
     pub image: Fate,
