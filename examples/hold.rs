@@ -1,8 +1,11 @@
 //! Starts containers and holds them until it is killed: the smallest daemon there is.
 //!
-//! `hold STATE_DIR LOG_DIR RUNTIME_ROOT RUNTIME [ID BUNDLE]...` prints `DESCRIPTOR ID` for each.
+//! `hold STATE_DIR LOG_DIR RUNTIME_ROOT RUNTIME [ID BUNDLE]...` prints `DESCRIPTOR ID` for each, adopted ones first,
+//! and later `ID: STATUS` for each that ends.
 
-use oci_minidump::control::{Manager, Settings, StartRequest};
+#![allow(clippy::print_stdout, reason = "this is what it is for")]
+
+use oci_minidump::control::{Event, Manager, Settings, StartRequest};
 use oci_minidump::error::{Error, ErrorKind, Result};
 
 #[tokio::main(flavor = "current_thread")]
@@ -17,12 +20,18 @@ async fn main() -> Result<()> {
         ..Settings::default()
     };
     let manager = Manager::open(settings).await?;
+    let mut events = manager.subscribe();
+    for adopted in manager.list() {
+        println!("{} {}", adopted.descriptor, adopted.id);
+    }
     while let Ok(id) = next() {
         let descriptor = manager.start(StartRequest::new(id.parse()?, next()?)).await?;
-        #[allow(clippy::print_stdout, reason = "this is what it is for")]
-        {
-            println!("{descriptor} {id}");
+        println!("{descriptor} {id}");
+    }
+    while let Ok(event) = events.recv().await {
+        if let Event::Stopped { id, exit, .. } = event {
+            println!("{id}: {exit}");
         }
     }
-    std::future::pending().await
+    Ok(())
 }

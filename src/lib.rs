@@ -15,7 +15,12 @@
 //! - [`hook`]: the OCI hook: prestart and poststop. [`command`]: its commands for people.
 //! - `dobby`: a Dobby spec becomes an OCI bundle (feature `daemon`).
 //! - `control`: starts, watches and stops containers through an OCI runtime (feature `daemon`).
+//! - `rpc`: the API: requests, method names, methods, errors, subscriptions (feature `daemon`).
+//! - `server`: HTTP, WebSocket and Unix socket in front of the API, and their guards (feature `daemon`).
+//! - `cli`: the command line of `ocicontainer`, one verb per file (feature `daemon`).
 
+#[cfg(feature = "daemon")]
+pub mod cli;
 pub mod command;
 #[cfg(feature = "daemon")]
 pub mod control;
@@ -30,6 +35,10 @@ pub mod image;
 pub mod log;
 pub mod oci;
 pub mod process;
+#[cfg(feature = "daemon")]
+pub mod rpc;
+#[cfg(feature = "daemon")]
+pub mod server;
 pub mod settings;
 pub mod sys;
 pub mod tool;

@@ -16,6 +16,7 @@ const DEV_LOG: &str = "/dev/log";
 /// The process's logger: one line per message, control characters escaped.
 struct TwoVoices {
     stderr: LevelFilter,
+    to_syslog: LevelFilter,
     syslog: Option<Mutex<Logger<LoggerBackend, Formatter3164>>>,
 }
 
@@ -23,7 +24,8 @@ struct TwoVoices {
 ///
 /// A second call only changes the overall level.
 pub fn start(program: &str, stderr: LevelFilter, syslog: LevelFilter) {
-    let logger = TwoVoices { stderr, syslog: connect(program).map(Mutex::new) };
+    let connection = if syslog == LevelFilter::Off { None } else { connect(program) };
+    let logger = TwoVoices { stderr, to_syslog: syslog, syslog: connection.map(Mutex::new) };
     // Only a second logger fails here, and then the first one goes on serving.
     let _already_set = log::set_boxed_logger(Box::new(logger));
     log::set_max_level(stderr.max(syslog));
@@ -61,7 +63,7 @@ impl Log for TwoVoices {
             let _closed =
                 std::io::stderr().write_all(format!("{}: {message}\n", word(record.level())).as_bytes());
         }
-        let Some(syslog) = &self.syslog else { return };
+        let Some(syslog) = self.syslog.as_ref().filter(|_| record.level() <= self.to_syslog) else { return };
         let Ok(mut syslog) = syslog.lock() else { return };
         // A syslog daemon that died must not stop the work.
         let _lost = match record.level() {

@@ -159,6 +159,21 @@ pub fn close_from(first: u32) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Keeps a long-lived process small: one heap for all threads, and free memory goes back to the kernel at once
+/// (mallopt(3)). Other C libraries than glibc do so by themselves.
+#[cfg(feature = "daemon")]
+pub fn keep_heap_small() {
+    #[cfg(target_env = "gnu")]
+    for (parameter, value) in [
+        (nix::libc::M_ARENA_MAX, 1),
+        (nix::libc::M_TRIM_THRESHOLD, 64 * 1024),
+        (nix::libc::M_MMAP_THRESHOLD, 64 * 1024),
+    ] {
+        // SAFETY: takes two numbers and touches nothing but malloc's own settings.
+        let _as_before = unsafe { nix::libc::mallopt(parameter, value) };
+    }
+}
+
 /// Prepares `command` so that the child dies with the thread that started it, starts with no signal blocked, and
 /// inherits `keep` (if any) as descriptor 3 and nothing else above 2.
 pub fn tie_child(command: &mut Command, keep: Option<RawFd>) -> &mut Command {

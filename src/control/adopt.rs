@@ -13,12 +13,12 @@ use super::process::Process;
 use super::shared::Shared;
 use super::shelf::{Record, Shelf};
 use super::start::{PID_FILE, record};
-use super::{ContainerId, ExitStatus, exit, minidump};
+use super::{ContainerId, ExitStatus, exit, family, minidump};
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::host;
 
 /// How often, and how long apart, the lock of the state directory is tried.
-const ATTEMPTS: u32 = 25;
+const ATTEMPTS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Makes the state directory, if need be, and takes it for this process.
@@ -104,9 +104,8 @@ async fn resolve(shared: Arc<Shared>, container: Arc<Container>) {
     while let Some(runtime) = Process::working_on(container.shelf.dir()) {
         if tokio::time::timeout_at(deadline, runtime.ended()).await.is_err() {
             log::warn!("the runtime that starts container {} hangs and is killed", container.id);
-            if runtime.signal(rustix::process::Signal::KILL).is_err() {
-                break;
-            }
+            family::end_work_on(container.shelf.dir(), Vec::new()).await;
+            break;
         }
     }
     match came_up(&shared, &container).await {

@@ -1,11 +1,15 @@
 //! Where the cgroups of a process are, in version 1, version 2, or a mix of both.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The longest cgroup file that is read; `cgroup.procs` of a container may list many processes.
 const LONGEST: u64 = 256 * 1024;
+/// How often, and how long apart, the removal of a cgroup is tried.
+const PATIENCE: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The cgroup directories of a container.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,6 +58,21 @@ impl Cgroups {
     /// The version 2 directory.
     pub(super) fn unified(&self) -> Option<&Path> {
         self.unified.as_deref()
+    }
+
+    /// Removes the directories, once the processes in them that were killed are gone. What is still in use stays.
+    pub(super) async fn remove(&self) {
+        let dirs: Vec<_> = self.v1.iter().map(|(_, dir)| dir).chain(&self.unified).collect();
+        for _ in 0..PATIENCE {
+            let busy = |dir: &&&PathBuf| {
+                std::fs::remove_dir(dir).is_err_and(|error| error.kind() == ErrorKind::ResourceBusy)
+            };
+            if dirs.iter().filter(busy).count() == 0 {
+                return;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        log::warn!("cgroups of a container that did not start are still in use: {dirs:?}");
     }
 
     /// Whether the processes are frozen, or being frozen.

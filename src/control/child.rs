@@ -13,7 +13,8 @@ use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::{ExitStatus, reaper};
+use super::cgroup::Cgroups;
+use super::{ExitStatus, family, reaper};
 use crate::error::{Error, ErrorKind, Result, Tried};
 
 /// How long output may still trickle in after the end of the helper: something it left behind may hold the pipe.
@@ -21,7 +22,7 @@ const GRACE: Duration = Duration::from_millis(100);
 /// How long a killed helper may take to vanish; one in an uninterruptible sleep never does.
 const VANISH: Duration = Duration::from_secs(2);
 /// All that a helper finds in its environment.
-const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Where a helper's standard streams lead.
 #[derive(Debug)]
@@ -54,6 +55,8 @@ pub struct Finished {
     pub truncated: bool,
     /// Whether it was killed at its deadline.
     pub timed_out: bool,
+    /// The cgroups of the processes that were killed then, so far as they are not ours.
+    pub(super) groups: Vec<Cgroups>,
 }
 
 impl Helper {
@@ -62,10 +65,7 @@ impl Helper {
     #[must_use]
     pub fn new(program: &Path, streams: Streams, deadline: Duration) -> Self {
         let mut command = Command::new(program);
-        command.env_clear();
-        if let Some((name, value)) = PATH.split_once('=') {
-            command.env(name, value);
-        }
+        command.env_clear().env("PATH", PATH).process_group(0);
         Self { command, streams, deadline, tied: true }
     }
 
@@ -86,39 +86,25 @@ impl Helper {
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] when there is no such program; the kernel's.
-    pub fn start(mut self) -> Result<Running> {
-        let name = self.command.get_program().to_string_lossy().into_owned();
-        self.command.process_group(0);
-        let (stdin, _closed) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
-            .tried(|| format!("cannot make a pipe for {name}"))?;
-        // Not /dev/null: a runtime gives its standard streams to the container's user, the host's device too.
-        self.command.stdin(stdin);
-        let limit = match self.streams {
-            Streams::Captured(limit) => {
-                self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
-                limit
-            }
-            Streams::File(file) => {
-                let copy = file.try_clone().tried(|| format!("cannot share the log with {name}"))?;
-                self.command.stdout(file).stderr(copy);
-                0
-            }
-        };
-        if self.tied {
-            crate::sys::tie_child(&mut self.command, None);
+    pub fn start(self) -> Result<Running> {
+        let Self { mut command, streams, deadline, tied } = self;
+        let name = command.get_program().to_string_lossy().into_owned();
+        let limit = connect(&mut command, streams, &name)?;
+        if tied {
+            crate::sys::tie_child(&mut command, None);
         }
-        let (mut child, pid, status) = reaper::spawn(&mut self.command).map_err(|error| {
+        let (mut child, pid, status) = reaper::spawn(&mut command).map_err(|error| {
             let kind = match error.kind() {
                 std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied => ErrorKind::Unsupported,
                 _ => ErrorKind::System,
             };
             Error::new(kind, format!("cannot run {name}")).caused_by(error)
         })?;
-        let guard = Guard { pid, armed: self.tied };
+        let guard = Guard { pid, armed: tied };
         let stdout = receiver(child.stdout.take().map(OwnedFd::from), &name)?;
         let stderr = receiver(child.stderr.take().map(OwnedFd::from), &name)?;
         let reaping = Box::pin(reaper::serve()?);
-        Ok(Running { reaping, guard, status, stdout, stderr, limit, deadline: self.deadline })
+        Ok(Running { reaping, guard, status, stdout, stderr, limit, deadline })
     }
 
     /// Runs it to its end.
@@ -127,6 +113,25 @@ impl Helper {
     /// As [`Helper::start`]; a deadline that passed is none.
     pub async fn run(self) -> Result<Finished> {
         Ok(self.start()?.finish().await)
+    }
+}
+
+/// Connects the standard streams and gives how much of the output is to be kept.
+fn connect(command: &mut Command, streams: Streams, name: &str) -> Result<usize> {
+    let (stdin, _closed) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+        .tried(|| format!("cannot make a pipe for {name}"))?;
+    // Not /dev/null: a runtime gives its standard streams to the container's user, the host's device too.
+    command.stdin(stdin);
+    match streams {
+        Streams::Captured(limit) => {
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            Ok(limit)
+        }
+        Streams::File(file) => {
+            let copy = file.try_clone().tried(|| format!("cannot share the log with {name}"))?;
+            command.stdout(file).stderr(copy);
+            Ok(0)
+        }
     }
 }
 
@@ -141,10 +146,18 @@ struct Guard {
     armed: bool,
 }
 
+impl Guard {
+    fn kill(&self) -> Vec<Cgroups> {
+        let groups = reaper::unreaped(self.pid, || family::kill(self.pid.as_raw_pid()));
+        // It has ended meanwhile.
+        groups.unwrap_or_default()
+    }
+}
+
 impl Drop for Guard {
     fn drop(&mut self) {
         if self.armed {
-            reaper::kill(self.pid);
+            self.kill();
         }
     }
 }
@@ -174,7 +187,7 @@ impl Running {
         self.guard.pid.as_raw_nonzero().get()
     }
 
-    /// Waits for its end, reading what it says; kills it and its process group at the deadline.
+    /// Waits for its end, reading what it says; kills it with all its descendants at the deadline.
     pub async fn finish(self) -> Finished {
         let reaping = self.reaping;
         let Self { mut guard, mut status, stdout, stderr, limit, deadline, .. } = self;
@@ -183,14 +196,14 @@ impl Running {
             let reading = async { tokio::join!(out.read(stdout), err.read(stderr)) };
             let exit = timeout(deadline, exit_and_rest(&mut status, reading)).await;
             if exit.is_err() {
-                reaper::kill(guard.pid);
-                return (timeout(VANISH, &mut status).await.ok(), true);
+                let groups = guard.kill();
+                return (timeout(VANISH, &mut status).await.ok(), Some(groups));
             }
-            (exit.ok(), false)
+            (exit.ok(), None)
         };
-        let (exit, timed_out) = tokio::select! {
+        let (exit, killed) = tokio::select! {
             ended = watched => ended,
-            () = reaping => (None, false),
+            () = reaping => (None, None),
         };
         guard.armed = false;
         Finished {
@@ -198,7 +211,8 @@ impl Running {
             truncated: out.truncated || err.truncated,
             stdout: out.bytes,
             stderr: err.bytes,
-            timed_out,
+            timed_out: killed.is_some(),
+            groups: killed.unwrap_or_default(),
         }
     }
 }
@@ -232,7 +246,8 @@ impl Kept {
 
     async fn read(&mut self, stream: Option<impl AsyncRead + Unpin>) {
         let Some(mut stream) = stream else { return };
-        let mut buffer = [0; 4096];
+        // On the heap: a task that may read some day must not hold the buffer all the while.
+        let mut buffer = vec![0; 4096];
         // A broken pipe ends the output as its end does.
         while let Ok(count @ 1..) = stream.read(&mut buffer).await {
             let new = &buffer[..count.min(buffer.len())];

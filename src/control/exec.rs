@@ -1,5 +1,6 @@
 //! Runs commands inside containers.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,7 +8,6 @@ use rustix::process::Signal;
 
 use super::container::Container;
 use super::output::Output;
-use super::process::Process;
 use super::runtime::Exec;
 use super::shared::Shared;
 use super::{ContainerId, ExecLimits, ExecOutput, ExecRequest, ExitStatus, State, options};
@@ -16,47 +16,33 @@ use crate::error::{Error, ErrorKind, Result};
 /// How many words a command may have.
 const MOST_WORDS: usize = 4096;
 
-/// Numbers the files of commands that run at the same time.
+/// Tells the files of commands apart that run at the same time.
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
-/// The small files that one run of a command needs; removed with it. Dropped too early, the command is killed.
-struct Files {
+/// Where the runtime complains during one run of a command, apart from what the command says. Removed with it.
+struct Complaints {
     container: Arc<Container>,
-    pid: String,
-    log: String,
-    /// Whether the command is still wanted when this is dropped.
-    keep: bool,
+    name: String,
 }
 
-impl Files {
+impl Complaints {
     fn new(container: &Arc<Container>) -> Self {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let us = std::process::id();
-        let (pid, log) = (format!("exec-{us}-{number}.pid"), format!("exec-{us}-{number}.log"));
-        Self { container: Arc::clone(container), pid, log, keep: false }
+        Self { container: Arc::clone(container), name: format!("exec-{}-{number}.log", std::process::id()) }
     }
 
-    /// Kills the command inside the container: the runtime's death would leave it running.
-    fn kill(&self) {
-        let process = self.container.shelf.pid(&self.pid).and_then(Process::hold);
-        let inside =
-            self.container.cgroups().and_then(|cgroups| cgroups.pids(usize::MAX)).unwrap_or_default();
-        if let Ok(process) = process
-            && inside.contains(&process.identity().pid)
-        {
-            // It has just ended by itself.
-            let _gone = process.signal(Signal::KILL);
-        }
+    fn path(&self) -> PathBuf {
+        self.container.shelf.file(&self.name)
+    }
+
+    fn text(&self) -> String {
+        self.container.shelf.text(&self.name)
     }
 }
 
-impl Drop for Files {
+impl Drop for Complaints {
     fn drop(&mut self) {
-        if !self.keep {
-            self.kill();
-        }
-        self.container.shelf.discard(&self.pid);
-        self.container.shelf.discard(&self.log);
+        self.container.shelf.discard(&self.name);
     }
 }
 
@@ -64,17 +50,15 @@ impl Shared {
     /// Launches a command; its output goes to the container's log.
     pub(super) async fn exec(&self, id: &ContainerId, request: ExecRequest) -> Result<()> {
         let (container, options) = self.check(id, &request)?;
-        let mut files = Files::new(&container);
-        let shelf = &container.shelf;
-        let (pid_file, log) = (shelf.file(&files.pid), shelf.file(&files.log));
-        let exec = Exec { id, options: &options, command: &request.command, pid_file: &pid_file, log: &log };
+        let complaints = Complaints::new(&container);
+        let log = complaints.path();
+        let exec = Exec { id, options: &options, command: &request.command, log: &log };
         let output = self.output.append(id).or_else(|_| Output::dummy())?;
         let finished = self.runtime.exec(&exec, output).await?;
         if finished.exit == ExitStatus::Code(0) {
-            files.keep = true;
             return Ok(());
         }
-        Err(self.runtime.failure("exec", id, &finished, &shelf.text(&files.log)))
+        Err(self.runtime.failure("exec", id, &finished, &complaints.text()))
     }
 
     /// Runs a command to its end.
@@ -85,18 +69,16 @@ impl Shared {
         limits: ExecLimits,
     ) -> Result<ExecOutput> {
         let (container, options) = self.check(id, &request)?;
-        let mut files = Files::new(&container);
-        let shelf = &container.shelf;
-        let (pid_file, log) = (shelf.file(&files.pid), shelf.file(&files.log));
-        let exec = Exec { id, options: &options, command: &request.command, pid_file: &pid_file, log: &log };
+        let complaints = Complaints::new(&container);
+        let log = complaints.path();
+        let exec = Exec { id, options: &options, command: &request.command, log: &log };
         let running = self.runtime.exec_captured(&exec, limits.output, limits.timeout)?;
         let finished = running.finish().await;
-        let said = shelf.text(&files.log);
+        let said = complaints.text();
         if !finished.timed_out && !said.trim().is_empty() && finished.exit != ExitStatus::Code(0) {
             // The runtime itself complains: the command never ran.
             return Err(self.runtime.failure("exec", id, &finished, &said));
         }
-        files.keep = !finished.timed_out;
         let exit = if finished.timed_out { ExitStatus::Signal(Signal::KILL.as_raw()) } else { finished.exit };
         Ok(ExecOutput {
             exit,

@@ -11,7 +11,8 @@ use crate::error::Result;
 /// Waits for the end of a container and cleans up after it.
 pub(super) async fn watch(shared: Arc<Shared>, container: Arc<Container>, init: Arc<Process>) {
     let exit = init.ended().await;
-    finish(shared, container, exit).await;
+    // Boxed: while a container lives, nothing of its clean-up takes memory.
+    Box::pin(finish(shared, container, exit)).await;
 }
 
 /// Cleans up after a container that ended.
@@ -48,12 +49,8 @@ impl Shared {
         if let Err(error) = self.runtime.delete(id, false).await {
             // Processes that outlived the init, a state file that was damaged: force helps against both.
             log::debug!("{}", error.report());
-            if let Err(error) = self.runtime.delete(id, true).await {
-                let known = self.runtime.state(id).await?;
-                if known.is_some_and(|state| state.bundle == container.shelf.dir()) {
-                    return Err(error);
-                }
-            }
+            let known = self.runtime.state(id).await?;
+            return self.clear(container, known).await;
         }
         container.shelf.remove()
     }

@@ -16,6 +16,7 @@ mod descriptor;
 mod event;
 mod exec;
 mod exit;
+mod family;
 mod harvested;
 mod id;
 mod manager;

@@ -178,15 +178,27 @@ fn start_time(pid: i32) -> Option<u64> {
     stat(pid).map(|(_, start)| start)
 }
 
+/// The parent of a process: proc(5), field 4 of `stat`.
+pub(super) fn parent(pid: i32) -> Option<i32> {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = after_name(&stat)?;
+    fields.nth(1)?.parse().ok()
+}
+
 /// State letter and start time of a process: proc(5), fields 3 and 22 of `stat`.
 fn stat(pid: i32) -> Option<(u8, u64)> {
     parse_stat(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// The name in field 2 may hold anything, so fields count from the last closing parenthesis.
+/// The fields from the third on. The name in the second may hold anything, so they count from the last closing
+/// parenthesis.
+fn after_name(stat: &[u8]) -> Option<std::str::SplitAsciiWhitespace<'_>> {
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    Some(std::str::from_utf8(stat.get(end + 1..)?).ok()?.split_ascii_whitespace())
+}
+
 fn parse_stat(stat: &[u8]) -> Option<(u8, u64)> {
-    let after = stat.iter().rposition(|byte| *byte == b')')?;
-    let mut fields = std::str::from_utf8(stat.get(after + 1..)?).ok()?.split_ascii_whitespace();
+    let mut fields = after_name(stat)?;
     let state = *fields.next()?.as_bytes().first()?;
     Some((state, fields.nth(18)?.parse().ok()?))
 }

@@ -11,7 +11,7 @@ use std::process::{Child, Command};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions};
+use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -96,14 +96,10 @@ pub(super) fn watch(pid: Pid, expected: bool) -> Option<oneshot::Receiver<ExitSt
     expected.then(|| table.register(pid))
 }
 
-/// Kills a registered child and its process group; does nothing when it was reaped already.
-pub(super) fn kill(pid: Pid) {
-    let table = table();
-    if table.waiting.contains_key(&pid.as_raw_pid()) {
-        // Nobody can reap it while the table is held, so the number is still its own.
-        let _no_group = rustix::process::kill_process_group(pid, Signal::KILL);
-        let _gone = rustix::process::kill_process(pid, Signal::KILL);
-    }
+/// Does something to a registered child, unless it was reaped already: then the number may be another's.
+pub(super) fn unreaped<T>(pid: Pid, act: impl FnOnce() -> T) -> Option<T> {
+    let known = table().waiting.contains_key(&pid.as_raw_pid());
+    known.then(act)
 }
 
 impl Table {

@@ -13,6 +13,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// How much of a runtime's own output is kept.
 const OUTPUT: usize = 64 * 1024;
+/// How long a call may take that runs no hooks and changes nothing.
+const QUICK: Duration = Duration::from_secs(5);
 /// Where a runtime without a path is looked for.
 const PLACES: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
@@ -41,8 +43,6 @@ pub(super) struct Exec<'a> {
     /// Checked options.
     pub(super) options: &'a [String],
     pub(super) command: &'a [String],
-    /// Where the pid goes.
-    pub(super) pid_file: &'a Path,
     /// Where the runtime's own complaints go.
     pub(super) log: &'a Path,
 }
@@ -118,7 +118,7 @@ impl Runtime {
 
     /// What the runtime knows of a container; `None` when it does not know it.
     pub(super) async fn state(&self, id: &ContainerId) -> Result<Option<OciState>> {
-        let mut helper = self.call(Streams::Captured(OUTPUT), None, self.deadline);
+        let mut helper = self.call(Streams::Captured(OUTPUT), None, self.patience("state"));
         helper.args(["state", "--", id.as_str()]);
         let finished = helper.run().await?;
         if finished.exit != ExitStatus::Code(0) {
@@ -143,6 +143,11 @@ impl Runtime {
         }
     }
 
+    /// How long a call may take.
+    fn patience(&self, verb: &str) -> Duration {
+        if verb == "state" { self.deadline.min(QUICK) } else { self.deadline }
+    }
+
     fn name(&self) -> std::path::Display<'_> {
         self.program.display()
     }
@@ -153,7 +158,7 @@ impl Runtime {
         let stderr = String::from_utf8_lossy(&finished.stderr);
         let reason = reason(said).or_else(|| reason(&stderr));
         let (kind, mut what) = if finished.timed_out {
-            (ErrorKind::Timeout, format!("{what} did not end within {} s", self.deadline.as_secs_f32()))
+            (ErrorKind::Timeout, format!("{what} did not end within {} s", self.patience(verb).as_secs_f32()))
         } else {
             (ErrorKind::System, format!("{what} failed with {}", finished.exit))
         };
@@ -166,7 +171,7 @@ impl Runtime {
 
 impl Exec<'_> {
     fn add_to(&self, helper: &mut Helper) {
-        helper.args(["--pid-file"]).args([self.pid_file]).args(self.options);
+        helper.args(self.options);
         helper.args(["--", self.id.as_str()]).args(self.command);
     }
 }

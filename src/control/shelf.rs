@@ -14,6 +14,9 @@ use super::process::Identity;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::oci::bundle::read_json;
 
+/// How often the removal of a directory is tried.
+const ATTEMPTS: u32 = 10;
+
 /// What a later daemon must know of a container.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Record {
@@ -122,15 +125,28 @@ impl Shelf {
     /// # Errors
     /// The kernel's.
     pub(super) fn remove(&self) -> Result<()> {
-        let what = || format!("cannot remove {}", self.dir.display());
-        let entries = match std::fs::read_dir(&self.dir) {
-            Err(error) if error.kind() == IoKind::NotFound => return Ok(()),
-            entries => entries.tried(what)?,
-        };
-        for entry in entries {
-            std::fs::remove_file(entry.tried(what)?.path()).tried(what)?;
+        let mut removed = self.try_remove();
+        for _ in 1..ATTEMPTS {
+            match removed {
+                // A command that was just being launched made another file.
+                Err(error) if error.kind() == IoKind::DirectoryNotEmpty => removed = self.try_remove(),
+                _ => break,
+            }
         }
-        std::fs::remove_dir(&self.dir).tried(what)
+        match removed {
+            Err(error) if error.kind() == IoKind::NotFound => Ok(()),
+            removed => removed.tried(|| format!("cannot remove {}", self.dir.display())),
+        }
+    }
+
+    fn try_remove(&self) -> std::io::Result<()> {
+        for entry in std::fs::read_dir(&self.dir)? {
+            match std::fs::remove_file(entry?.path()) {
+                Err(error) if error.kind() != IoKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        std::fs::remove_dir(&self.dir)
     }
 }
 

@@ -8,9 +8,10 @@ use super::child::Finished;
 use super::container::{Container, Fate, Phase};
 use super::output::Output;
 use super::process::Process;
+use super::runtime::OciState;
 use super::shared::Shared;
 use super::shelf::{Record, Shelf};
-use super::{Event, ExitStatus, StartRequest, bundle, exit, minidump, shadow};
+use super::{Event, ExitStatus, StartRequest, bundle, exit, family, minidump, shadow};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How much of the log is searched for the runtime's reason.
@@ -89,7 +90,7 @@ impl Shared {
         let _first = container.dump_dirs.set(minidump::destinations(&config, container.id.as_str()));
         let shelf = &container.shelf;
         if shelf.dir().exists() {
-            self.clear(container).await?;
+            self.clear(container, self.runtime.state(&container.id).await?).await?;
         }
         shelf.create(&config)?;
         drop(config);
@@ -97,6 +98,9 @@ impl Shared {
         shelf.save(&record(container, None))?;
         let running = self.runtime.run(&container.id, shelf.dir(), &shelf.file(PID_FILE), output)?;
         let finished = running.finish().await;
+        if finished.timed_out {
+            family::end_work_on(shelf.dir(), finished.groups.clone()).await;
+        }
         if finished.exit == ExitStatus::Code(0) { Ok(()) } else { Err(self.why(container, &finished)) }
     }
 
@@ -131,22 +135,33 @@ impl Shared {
     /// A start failed: nothing may be left of it.
     pub(super) async fn give_up(&self, container: &Arc<Container>) {
         self.output.unwatch(&container.id);
-        if let Err(error) = self.clear(container).await {
+        let cleared = match self.runtime.state(&container.id).await {
+            Ok(known) => self.clear(container, known).await,
+            // A runtime that cannot even say that has nothing that could be deleted.
+            Err(error) => {
+                log::warn!("container {}: {}", container.id, error.report());
+                container.shelf.remove()
+            }
+        };
+        if let Err(error) = cleared {
             log::error!("container {} could not be cleaned up: {}", container.id, error.report());
         }
         self.forget(container);
         container.seal(Fate::NeverStarted);
     }
 
-    /// Removes what is left of a container that does not run: from the runtime, if it is ours, and here.
-    pub(super) async fn clear(&self, container: &Container) -> Result<()> {
+    /// Removes what is left of a container that does not run: from the runtime, which gave `known`, and here.
+    ///
+    /// # Errors
+    /// The runtime's, and the directory stays for another try.
+    pub(super) async fn clear(&self, container: &Container, known: Option<OciState>) -> Result<()> {
         let (id, shelf) = (&container.id, &container.shelf);
-        let known = self.runtime.state(id).await;
-        // Somebody else may have a container of this name in the same runtime: hands off.
-        if let Ok(Some(state)) = &known
-            && state.bundle == shelf.dir()
-        {
-            self.runtime.delete(id, true).await?;
+        match known {
+            Some(state) if state.bundle == shelf.dir() => self.runtime.delete(id, true).await?,
+            // Somebody else has a container of this name in the same runtime: hands off.
+            Some(_) => {}
+            // A start that was cut short may have left something that the runtime does not call a container.
+            None => drop(self.runtime.delete(id, true).await),
         }
         shelf.remove()
     }

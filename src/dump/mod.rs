@@ -11,13 +11,14 @@
 //! - [`signal`]: the names of Linux signals and their codes.
 //! - [`report`]: what a person wants to know of a crash.
 //! - [`text`]: a report in words, on one line or on several.
-//! - [`info`]: the verb `info`.
+//! - [`info`], [`list`]: the verbs `info` and `list`.
 
 pub mod build;
 pub mod completeness;
 pub mod contents;
 mod fields;
 pub mod info;
+pub mod list;
 pub mod minidump;
 pub mod records;
 pub mod report;

@@ -192,6 +192,26 @@ async fn kill_dash_nine_leaves_all_running_and_the_dead_are_reported() {
     world.nothing_is_left(&manager).await;
 }
 
+/// The next daemon is not the containers' parent, as after any restart: it sees the end, but not how.
+#[tokio::test]
+async fn the_end_of_somebody_elses_children_is_seen() {
+    let world = World::new("orphans", "crun");
+    let first = Daemon::start(&world, &[("a", world.sleeper("b"))]).await;
+    until("it is started", || first.said().lines().count() == 1).await;
+    let first_said = first.said();
+    first.kill_dash_nine().await;
+    // This process is the subreaper above both daemons, so the container is its child now.
+    let second = Daemon::start(&world, &[]).await;
+    let id = world.id("a");
+    until("it is adopted", || second.said() == first_said).await;
+    world.runtime(&["kill", id.as_str(), "KILL"]).await;
+    let end = format!("{first_said}{id}: unknown exit status\n");
+    until("the end is told", || second.said() == end).await;
+    second.kill_dash_nine().await;
+    let manager = world.open().await;
+    world.nothing_is_left(&manager).await;
+}
+
 /// Killed at any moment of a start: the next daemon finds the container running or finds nothing.
 #[tokio::test]
 async fn kill_dash_nine_during_a_start_leaves_no_half_container() {

@@ -1,6 +1,6 @@
 //! Bundles that ask for minidumps: the hook is registered, and what it brings is told before the end is.
 //!
-//! The hook here is a script that puts dumps where the real one would.
+//! Where a test needs dumps in a certain way, the hook is a script that puts them where the real one would.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +10,7 @@ use oci_minidump::control::{Event, ExitStatus, Manager, StartRequest};
 use oci_minidump::error::ErrorKind;
 use serde_json::{Value, json};
 
-use crate::world::{LONG, World, next};
+use crate::world::{LONG, RUNTIMES, World, next};
 
 fn plugin(world: &World, required: bool) -> Value {
     let path = |name: &str| world.dir.join(name);
@@ -85,6 +85,41 @@ async fn dumps_are_told_before_the_end() {
     ];
     assert_eq!(seen, expected);
     assert_eq!(fs::read_to_string(world.dir.join("hook-said")).unwrap(), "prestart\npoststop\n");
+}
+
+#[tokio::test]
+async fn what_the_real_hook_harvests_is_told_on_every_runtime() {
+    for runtime in RUNTIMES {
+        let mut world = World::new("harvest", runtime);
+        dumps(&world);
+        for sample in ["whole", "cut"] {
+            fs::copy(world.dir.join(sample), world.dir.join("rootfs/opt").join(sample)).unwrap();
+        }
+        world.settings.hook = Some(env!("CARGO_BIN_EXE_oci-minidump-hook").into());
+        let manager = world.open().await;
+        let mut events = manager.subscribe();
+        let id = world.id("a");
+        let script = "cat /opt/whole > /opt/one/a.dmp; cat /opt/cut > /opt/two/b.dmp; exit 6";
+        let bundle = world.bundle("b", &["/bin/sh", "-c", script], |config| {
+            config["rdkPlugins"] = plugin(&world, true);
+        });
+        world.start(&manager, &id, &bundle).await;
+        manager.wait(&id, Some(LONG)).await.unwrap();
+        assert!(matches!(next(&mut events).await, Event::Started { .. }));
+        for (expected, sample, cut) in [("a.dmp", "whole", false), ("b.dmp", "cut", true)] {
+            match next(&mut events).await {
+                Event::Minidump { name, path, size, truncated, .. } => {
+                    assert_eq!((&*name, truncated), (expected, cut), "{}", world.log(&manager, &id));
+                    assert_eq!(fs::read(path).unwrap(), fs::read(world.dir.join(sample)).unwrap());
+                    assert_eq!(size, fs::metadata(world.dir.join(sample)).unwrap().len());
+                }
+                other => panic!("{runtime}: {other:?}"),
+            }
+        }
+        let exit = ExitStatus::Code(6);
+        assert_eq!(next(&mut events).await, Event::Stopped { id, descriptor: 734, exit });
+        world.nothing_is_left(&manager).await;
+    }
 }
 
 #[tokio::test]

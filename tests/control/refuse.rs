@@ -203,6 +203,23 @@ async fn a_failing_hook_of_the_bundle_fails_the_start() {
     }
 }
 
+#[tokio::test]
+async fn a_hanging_hook_of_the_bundle_fails_the_start_in_time() {
+    for runtime in crate::world::RUNTIMES {
+        for stage in ["prestart", "poststart"] {
+            let mut world = World::new(&format!("hang-{stage}"), runtime);
+            world.settings.runtime_timeout = std::time::Duration::from_secs(1);
+            let manager = world.open().await;
+            let bundle = world.bundle("b", &["sleep", "1000"], |config| {
+                config["hooks"] = json!({stage: [{"path": "/bin/sleep", "args": ["sleep", "1000"]}]});
+            });
+            let error = manager.start(StartRequest::new(world.id("a"), bundle)).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Timeout, "{runtime} {stage}: {}", error.report());
+            world.nothing_is_left(&manager).await;
+        }
+    }
+}
+
 /// A container of this name in the same runtime is somebody else's: it must survive our failure.
 #[tokio::test]
 async fn a_strangers_container_is_left_alone() {

@@ -57,7 +57,7 @@ async fn nothing_is_dropped_and_relative_paths_keep_their_meaning() {
     let world = World::new("shadow", "crun");
     let manager = world.open().await;
     let id = world.id("a");
-    let script = "cat /data/file; trap 'exit 0' TERM; echo ready; while :; do sleep 1000 & wait; done";
+    let script = "cat /data/file; trap 'exit 0' TERM; while :; do sleep 1000 & echo ready; wait; done";
     let bundle = world.bundle("b", &["/bin/sh", "-c", script], |config| {
         let mount = json!({"destination": "/data", "source": "data", "options": ["rbind", "ro"]});
         config["mounts"].as_array_mut().unwrap().push(mount);

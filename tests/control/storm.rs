@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use oci_minidump::control::{Event, Manager, StartRequest, State};
+use oci_minidump::control::{Event, ExecRequest, Manager, StartRequest, State};
 use oci_minidump::error::ErrorKind;
 
 use crate::world::{LONG, World, next};
@@ -76,13 +76,14 @@ async fn of_two_starts_of_one_id_one_wins() {
 /// What one of the callers below does next.
 async fn act(manager: &Manager, request: StartRequest, choice: u32) -> oci_minidump::error::Result<()> {
     let id = request.id.clone();
-    match choice % 7 {
+    match choice % 8 {
         0 | 1 => manager.start(request).await.map(drop),
         2 => manager.stop(&id, true).await,
         3 => manager.delete(&id, true).await,
         4 => manager.pause(&id).await,
         5 => manager.resume(&id).await,
-        _ => manager.info(&id).await.map(drop),
+        6 => manager.info(&id).await.map(drop),
+        _ => manager.exec(&id, ExecRequest::parse("true", "")?).await,
     }
 }
 
@@ -103,7 +104,7 @@ async fn a_race_on_one_id_has_defined_answers() {
                     let report = error.report();
                     let known = [ErrorKind::Busy, ErrorKind::NotFound].contains(&error.kind());
                     // The container may end under the hands of the runtime.
-                    let overtaken = ["pause", "resume"].iter().any(|verb| report.contains(verb));
+                    let overtaken = ["pause", "resume", "exec"].iter().any(|verb| report.contains(verb));
                     assert!(known || overtaken, "{report}");
                 }
             })

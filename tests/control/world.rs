@@ -70,7 +70,7 @@ impl World {
 
     /// A bundle that runs until it is told to stop. An init without a handler would never hear of it.
     pub(crate) fn sleeper(&self, name: &str) -> PathBuf {
-        self.script(name, "trap 'exit 0' TERM; echo ready; while :; do sleep 1000 & wait; done")
+        self.script(name, "trap 'exit 0' TERM; while :; do sleep 1000 & echo ready; wait; done")
     }
 
     /// A bundle that runs `args`, with `edit` applied to its configuration.

@@ -1,0 +1,116 @@
+//! The daemon's client: one WebSocket over the Unix socket, for calls and for events.
+
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{
+    ClientRequestBuilder, Error as WsError, Message, WebSocket, client::client_with_config,
+};
+
+use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::rpc::errors::kind_of;
+use crate::server::websocket::OWN_PROTOCOL;
+
+/// The largest answer that is taken, in bytes: output in base64 twice over.
+const MAX_ANSWER: usize = 4 * 1024 * 1024;
+/// The callsign that is always ours, whatever the configuration says.
+const CALLSIGN: &str = "OCIContainer";
+/// The prefix of the notifications we subscribe to.
+const PREFIX: &str = "cli";
+
+/// A connection to the daemon.
+#[derive(Debug)]
+pub(super) struct Client {
+    socket: WebSocket<UnixStream>,
+    calls: u64,
+}
+
+fn broken(error: WsError) -> Error {
+    Error::new(ErrorKind::System, "the connection to the daemon broke").caused_by(error)
+}
+
+impl Client {
+    /// Connects to the daemon behind the Unix socket `path`.
+    pub(super) fn connect(path: &Path) -> Result<Self> {
+        let what = || format!("cannot reach the daemon at {}", path.display());
+        let stream = UnixStream::connect(path).tried(what).map_err(|error| {
+            error.advise("is it running (ocicontainer serve), and may you use its socket?")
+        })?;
+        let uri = "ws://localhost/jsonrpc".parse().map_err(|_| Error::new(ErrorKind::System, what()))?;
+        let request = ClientRequestBuilder::new(uri).with_sub_protocol(OWN_PROTOCOL);
+        let config =
+            WebSocketConfig::default().max_message_size(Some(MAX_ANSWER)).max_frame_size(Some(MAX_ANSWER));
+        match client_with_config(request, stream, Some(config)) {
+            Ok((socket, _response)) => Ok(Self { socket, calls: 0 }),
+            Err(error) => Err(Error::new(ErrorKind::System, what()).caused_by(error.to_string())),
+        }
+    }
+
+    /// Calls a method of the plugin and gives its result.
+    pub(super) fn call(&mut self, method: &str, params: Value) -> Result<Value> {
+        self.calls += 1;
+        let method = format!("{CALLSIGN}.1.{method}");
+        let request = json!({"jsonrpc": "2.0", "id": self.calls, "method": method, "params": params});
+        self.socket.send(Message::text(request.to_string())).map_err(broken)?;
+        loop {
+            let mut answer = self.receive()?;
+            if answer["id"] != self.calls {
+                continue; // An event.
+            }
+            return match answer.get("error") {
+                Some(error) => Err(failure(error)),
+                None => Ok(answer["result"].take()),
+            };
+        }
+    }
+
+    /// Calls a method about one container.
+    pub(super) fn about(&mut self, method: &str, id: &str) -> Result<Value> {
+        self.call(method, json!({"containerId": id}))
+    }
+
+    /// Subscribes to an event.
+    pub(super) fn subscribe(&mut self, event: &str) -> Result<()> {
+        self.call("register", json!({"event": event, "id": PREFIX})).map(drop)
+    }
+
+    /// Waits for the next event: its name and parameters.
+    pub(super) fn next_event(&mut self) -> Result<(String, Value)> {
+        loop {
+            let mut message = self.receive()?;
+            let name =
+                message["method"].as_str().and_then(|method| method.strip_prefix(PREFIX)?.strip_prefix('.'));
+            if let Some(name) = name.map(str::to_owned) {
+                return Ok((name, message["params"].take()));
+            }
+        }
+    }
+
+    fn receive(&mut self) -> Result<Value> {
+        loop {
+            match self.socket.read().map_err(broken)? {
+                Message::Text(text) => {
+                    return serde_json::from_str(&text).map_err(|error| {
+                        Error::new(ErrorKind::Input, "cannot understand the daemon").caused_by(error)
+                    });
+                }
+                Message::Close(frame) => {
+                    let why = frame.map(|frame| frame.reason.to_string()).unwrap_or_default();
+                    return Err(
+                        Error::new(ErrorKind::System, "the daemon closed the connection").caused_by(why)
+                    );
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The failure that the daemon told of.
+fn failure(error: &Value) -> Error {
+    let kind = error["kind"].as_str().map_or(ErrorKind::System, kind_of);
+    let reason = error["data"].as_str().or(error["message"].as_str());
+    Error::new(kind, reason.unwrap_or("the daemon gave no reason"))
+}

@@ -1,0 +1,35 @@
+//! `getContainerLogs`: the end of a container's output; also of one that has ended.
+//!
+//! Beyond the seed. Parameters: `containerId`, `bytes` (at most, default 64 KiB, up to 256 KiB), `encoding` (`text`
+//! or `base64`). Result: `containerId` as sent, `log`, `success`.
+
+use serde_json::json;
+
+use super::{Access, Encoding, Method};
+use crate::control::Manager;
+use crate::rpc::params::Params;
+use crate::rpc::service::Outcome;
+
+pub(super) const METHOD: Method = Method {
+    name: "getContainerLogs",
+    aliases: &[],
+    access: Access::Read,
+    call: |manager, params| Box::pin(call(manager, params)),
+};
+
+/// How much comes when the caller doesn't say.
+const DEFAULT_BYTES: u64 = 64 * 1024;
+/// The most that comes at once.
+const MAX_BYTES: u64 = 256 * 1024;
+
+async fn call(manager: Manager, params: Params) -> Outcome {
+    let sent = params.text("containerId")?;
+    let bytes = params.count("bytes", MAX_BYTES)?.unwrap_or(DEFAULT_BYTES);
+    let encoding = Encoding::read(&params)?;
+    // A descriptor is known only while the container is.
+    let log = match manager.resolve(sent) {
+        Ok(id) => manager.logs(id.as_str(), bytes)?,
+        Err(_) => manager.logs(sent, bytes)?,
+    };
+    Ok(json!({"containerId": sent, "log": encoding.put(&log), "success": true}))
+}

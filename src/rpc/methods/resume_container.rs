@@ -1,0 +1,18 @@
+//! `resumeContainer`: thaws a paused container.
+
+use super::{Access, Method, container, done};
+use crate::control::Manager;
+use crate::rpc::params::Params;
+use crate::rpc::service::Outcome;
+
+pub(super) const METHOD: Method = Method {
+    name: "resumeContainer",
+    aliases: &[],
+    access: Access::Change,
+    call: |manager, params| Box::pin(call(manager, params)),
+};
+
+async fn call(manager: Manager, params: Params) -> Outcome {
+    manager.resume(&container(&manager, &params)?).await?;
+    done()
+}

@@ -1,0 +1,34 @@
+//! `waitContainer`: waits until a container is gone and tells how it ended.
+//!
+//! Beyond the seed. Parameters: `containerId`, and `timeout` in milliseconds (absent: as long as it takes). Result:
+//! `containerId` as sent, `exitCode` or `signal` (both null when nobody saw the end), `success`.
+
+use serde_json::json;
+
+use super::{Access, Method, exit_members};
+use crate::control::Manager;
+use crate::error::ErrorKind;
+use crate::rpc::params::Params;
+use crate::rpc::service::Outcome;
+
+pub(super) const METHOD: Method = Method {
+    name: "waitContainer",
+    aliases: &[],
+    access: Access::Read,
+    call: |manager, params| Box::pin(call(manager, params)),
+};
+
+async fn call(manager: Manager, params: Params) -> Outcome {
+    let sent = params.text("containerId")?.to_owned();
+    let timeout = params.milliseconds("timeout")?;
+    // It may be a long wait, and nobody knows how much came along.
+    drop(params);
+    // One that has ended is known by its id only.
+    let id = match manager.resolve(&sent) {
+        Ok(id) => id,
+        Err(error) if error.kind() == ErrorKind::NotFound => sent.parse().map_err(|_| error)?,
+        Err(error) => return Err(error.into()),
+    };
+    let (code, signal) = exit_members(manager.wait(&id, timeout).await?);
+    Ok(json!({"containerId": sent, "exitCode": code, "signal": signal, "success": true}))
+}

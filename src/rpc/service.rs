@@ -1,0 +1,226 @@
+//! From a message to its answer: who is called, may he be, and what comes back.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use serde_json::{Value, json};
+use tokio::sync::broadcast;
+
+use super::controller::{self, StateChange};
+use super::designator::{Designator, Version};
+use super::envelope::{self, Entry, Message, Request};
+use super::errors::{Fault, quoted};
+use super::id::Id;
+use super::methods::{self, Access, Method};
+use super::params::Params;
+use super::plugin::{Plugin, Target};
+use super::subscriptions::Subscriptions;
+use crate::control::Manager;
+
+/// The outcome of one call.
+pub type Outcome = Result<Value, Fault>;
+
+/// The API: one for the whole daemon.
+#[derive(Debug)]
+pub struct Service {
+    manager: Manager,
+    plugin: Plugin,
+    active: Cell<bool>,
+    changes: broadcast::Sender<StateChange>,
+}
+
+/// Where a message came from, as far as its answer depends on it.
+#[derive(Debug)]
+pub struct Caller<'a> {
+    /// Who it is, in words for the log.
+    pub name: &'a str,
+    /// Whom the URL's path names.
+    pub target: Target,
+    /// The subscriptions of a WebSocket; plain HTTP has none.
+    pub subscriptions: Option<&'a mut Subscriptions>,
+    /// Whether only methods that change nothing are allowed.
+    pub read_only: bool,
+    /// Whether errors name their kind, for our own command line.
+    pub names_kinds: bool,
+}
+
+/// A message whose calls are decided on; [`Work::run`] carries them out.
+#[derive(Debug)]
+pub struct Work {
+    steps: Vec<(Id, Step)>,
+    batch: bool,
+    names_kinds: bool,
+}
+
+/// One call of a message.
+#[derive(Debug)]
+enum Step {
+    Done(Outcome),
+    Call(&'static Method, Params),
+}
+
+impl Service {
+    /// The API in front of `manager`.
+    #[must_use]
+    pub fn new(manager: Manager, plugin: Plugin) -> Rc<Self> {
+        let active = Cell::new(plugin.autostart);
+        Rc::new(Self { manager, plugin, active, changes: broadcast::Sender::new(16) })
+    }
+
+    /// The containers behind the API.
+    #[must_use]
+    pub fn manager(&self) -> &Manager {
+        &self.manager
+    }
+
+    /// Who we are.
+    #[must_use]
+    pub fn plugin(&self) -> &Plugin {
+        &self.plugin
+    }
+
+    /// Whether the plugin answers.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.active.get()
+    }
+
+    /// Activates the plugin; whether that changed anything.
+    pub(super) fn activate(&self) -> bool {
+        !self.active.replace(true)
+    }
+
+    /// Tells every subscriber of a change.
+    pub(super) fn tell(&self, change: StateChange) {
+        // Nobody listening is no failure.
+        let _listeners = self.changes.send(change);
+    }
+
+    /// The plugin's own changes of state, from now on.
+    #[must_use]
+    pub fn state_changes(&self) -> broadcast::Receiver<StateChange> {
+        self.changes.subscribe()
+    }
+
+    /// Reads one body or frame and decides on each of its calls. Subscriptions change here and now, in order.
+    ///
+    /// # Errors
+    /// -32700 or -32600: nothing in it can be answered by itself.
+    pub fn accept(&self, bytes: &[u8], caller: &mut Caller<'_>) -> Result<Work, Fault> {
+        let names_kinds = caller.names_kinds;
+        let (entries, batch) = match envelope::parse(bytes)? {
+            Message::Single(entry) => (vec![entry], false),
+            Message::Batch(entries) => (entries, true),
+        };
+        let steps = entries.into_iter().map(|entry| self.decide(entry, caller)).collect();
+        Ok(Work { steps, batch, names_kinds })
+    }
+
+    fn decide(&self, entry: Entry, caller: &mut Caller<'_>) -> (Id, Step) {
+        match entry {
+            Err(fault) => (Id::null(), Step::Done(Err(fault))),
+            Ok(Request { id, method, params }) => {
+                let step = self.route(&method, Params::new(params), caller);
+                (id, step.unwrap_or_else(|fault| Step::Done(Err(fault))))
+            }
+        }
+    }
+
+    fn route(&self, text: &str, params: Params, caller: &mut Caller<'_>) -> Result<Step, Fault> {
+        let designator = Designator::parse(text);
+        // At the plugin's own path it looks only at what follows the callsign.
+        let target = match caller.target {
+            Target::Plugin => Target::Plugin,
+            Target::Controller => self
+                .plugin
+                .target(designator.callsign)
+                .ok_or_else(|| Fault::unknown_callsign(designator.callsign))?,
+        };
+        if target == Target::Plugin && !self.is_active() {
+            return Err(Fault::inactive());
+        }
+        if let Some(done) = subscribe(target, designator.method, &params, caller) {
+            return done.map(|result| Step::Done(Ok(result)));
+        }
+        if designator.version == Version::Unsupported {
+            return Err(Fault::unsupported_version());
+        }
+        match target {
+            Target::Controller => {
+                let outcome = controller::call(self, designator.method, designator.index, &params)?;
+                Ok(Step::Done(Ok(outcome)))
+            }
+            Target::Plugin => plugin_call(designator.method, params, caller),
+        }
+    }
+}
+
+/// `register` and `unregister`, whose version Thunder 4.4 does not check. Without a connection to tell they do nothing.
+fn subscribe(target: Target, method: &str, params: &Params, caller: &mut Caller<'_>) -> Option<Outcome> {
+    match (method, &mut caller.subscriptions) {
+        ("register", Some(subscriptions)) => Some(subscriptions.register(target, params)),
+        ("unregister", Some(subscriptions)) => Some(subscriptions.unregister(target, params)),
+        ("register" | "unregister", None) => Some(Ok(0.into())),
+        _ => None,
+    }
+}
+
+/// A call to the plugin: the built-ins that Thunder gives every plugin, then its methods.
+fn plugin_call(name: &str, params: Params, caller: &Caller<'_>) -> Result<Step, Fault> {
+    match name {
+        "versions" => return Ok(Step::Done(Ok(json!([])))),
+        "exists" => return Ok(Step::Done(Ok(exists(&params)))),
+        _ => {}
+    }
+    let method = methods::find(name).ok_or_else(Fault::unknown_method)?;
+    if caller.read_only && method.access != Access::Read {
+        return Err(Fault::not_permitted("this address is read-only; use the Unix socket"));
+    }
+    if method.access != Access::Read {
+        let container = params.get("containerId").and_then(Value::as_str).unwrap_or_default();
+        log::info!("{} calls {} for {}", caller.name, method.name, quoted(container));
+    }
+    Ok(Step::Call(method, params))
+}
+
+/// `exists`: 0 or 22 for a bare name, as Thunder 4 means it; true or false for `{"method": name}`, as Thunder 5 does.
+fn exists(params: &Params) -> Value {
+    match params.raw() {
+        Value::String(name) => if methods::is_known(name) { 0 } else { 22 }.into(),
+        _ => params.get("method").and_then(Value::as_str).is_some_and(methods::is_known).into(),
+    }
+}
+
+impl Work {
+    /// Whether the work ends when its client has gone.
+    #[must_use]
+    pub fn cancellable(&self) -> bool {
+        !self
+            .steps
+            .iter()
+            .any(|(_, step)| matches!(step, Step::Call(method, _) if method.access == Access::Change))
+    }
+
+    /// Whether every answer is known already, without carrying out anything.
+    #[must_use]
+    pub fn is_decided(&self) -> bool {
+        self.steps.iter().all(|(_, step)| matches!(step, Step::Done(_)))
+    }
+
+    /// Carries out the calls, one after the other, and gives the answer; `None` when nobody wants one.
+    pub async fn run(self, service: Rc<Service>) -> Option<String> {
+        let mut replies = Vec::new();
+        for (id, step) in self.steps {
+            let outcome = match step {
+                Step::Done(outcome) => outcome,
+                Step::Call(method, params) => (method.call)(service.manager().clone(), params).await,
+            };
+            let outcome = if self.names_kinds { outcome.map_err(Fault::naming_its_kind) } else { outcome };
+            replies.extend(envelope::reply(&id, &outcome));
+        }
+        if self.batch && !replies.is_empty() {
+            return Some(format!("[{}]", replies.join(",")));
+        }
+        replies.pop()
+    }
+}

@@ -1,0 +1,146 @@
+//! What one connection wants to be told, and the messages that tell it.
+
+use serde_json::{Value, json};
+
+use super::controller::StateChange;
+use super::envelope::notification;
+use super::errors::Fault;
+use super::params::Params;
+use super::plugin::Target;
+use crate::control::Event;
+
+/// The most subscriptions of one connection.
+const MAX_SUBSCRIPTIONS: usize = 64;
+
+/// The subscriptions of one connection, in the order of their registration. They die with it.
+#[derive(Debug, Default)]
+pub struct Subscriptions {
+    entries: Vec<Subscription>,
+}
+
+/// One subscription; all three parts are its key.
+#[derive(Debug, PartialEq, Eq)]
+struct Subscription {
+    source: Target,
+    event: String,
+    prefix: String,
+}
+
+impl Subscription {
+    /// Reads the parameters of `register` and `unregister`: `event`, and in `id` the prefix of the notifications.
+    fn read(source: Target, params: &Params) -> Self {
+        let text = |name| match params.get(name) {
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+            None => String::new(),
+        };
+        Self { source, event: text("event"), prefix: text("id") }
+    }
+}
+
+impl Subscriptions {
+    /// Adds a subscription. Event names that nobody knows are accepted, as with Thunder.
+    ///
+    /// # Errors
+    /// It is there already, or the connection has too many.
+    pub fn register(&mut self, source: Target, params: &Params) -> Result<Value, Fault> {
+        let wanted = Subscription::read(source, params);
+        if self.entries.contains(&wanted) {
+            return Err(Fault::registered_already());
+        }
+        if self.entries.len() >= MAX_SUBSCRIPTIONS {
+            let why = format!("a connection can have {MAX_SUBSCRIPTIONS} subscriptions");
+            return Err(Fault::parameter(why));
+        }
+        self.entries.push(wanted);
+        Ok(0.into())
+    }
+
+    /// Removes a subscription.
+    ///
+    /// # Errors
+    /// There is none of that event and prefix.
+    pub fn unregister(&mut self, source: Target, params: &Params) -> Result<Value, Fault> {
+        let unwanted = Subscription::read(source, params);
+        let index = self.entries.iter().position(|entry| *entry == unwanted);
+        self.entries.remove(index.ok_or_else(Fault::not_registered)?);
+        Ok(0.into())
+    }
+
+    /// Whether nobody listens here.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The messages that tell this connection of a container's event.
+    #[must_use]
+    pub fn messages(&self, event: &Event) -> Vec<String> {
+        let (name, params) = describe(event);
+        self.render(Target::Plugin, name, &params)
+    }
+
+    /// The messages that tell this connection of a change of the plugin's state.
+    #[must_use]
+    pub fn state_messages(&self, change: &StateChange) -> Vec<String> {
+        self.render(Target::Controller, "statechange", &change.to_json())
+    }
+
+    fn render(&self, source: Target, event: &str, params: &Value) -> Vec<String> {
+        let wanted = self.entries.iter().filter(|entry| entry.source == source && entry.event == event);
+        wanted.map(|entry| notification(&format!("{}.{event}", entry.prefix), params)).collect()
+    }
+}
+
+/// An event's name and parameters, in Thunder's shape: the descriptor is text, but for a failure, where it is a number.
+fn describe(event: &Event) -> (&'static str, Value) {
+    match event {
+        Event::Started { id, descriptor } => {
+            ("onContainerStarted", json!({"descriptor": descriptor.to_string(), "name": id.as_str()}))
+        }
+        Event::Stopped { id, descriptor, .. } => {
+            ("onContainerStopped", json!({"descriptor": descriptor.to_string(), "name": id.as_str()}))
+        }
+        Event::Failed { id, descriptor, error_code } => {
+            let params = json!({"descriptor": descriptor, "name": id.as_str(), "errorCode": error_code});
+            ("onContainerFailed", params)
+        }
+        Event::Minidump { id, path, size, truncated, .. } => {
+            let path = path.to_string_lossy();
+            let params = json!({"name": id.as_str(), "path": path, "size": size, "truncated": truncated});
+            ("onMinidump", params)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params(text: &str) -> Params {
+        Params::new(serde_json::from_str(text).unwrap())
+    }
+
+    #[test]
+    fn subscribers_are_told_in_the_order_of_their_registration() {
+        let mut subscriptions = Subscriptions::default();
+        let mut add = |text| subscriptions.register(Target::Plugin, &params(text));
+        assert_eq!(add(r#"{"event":"onContainerStarted","id":"client.events.1"}"#), Ok(0.into()));
+        assert_eq!(add(r#"{"event":"onContainerStarted","id":1}"#), Ok(0.into()));
+        assert_eq!(add(r#"{"event":"onContainerStarted"}"#), Ok(0.into()));
+        assert_eq!(add(r#"{"event":"onContainerStarted","id":"1"}"#), Err(Fault::registered_already()));
+        let event = Event::Started { id: "x".parse().unwrap(), descriptor: 91 };
+        let told = subscriptions.messages(&event);
+        let expected = ["client.events.1.", "1.", "."].map(|prefix| {
+            format!(
+                "{{\"jsonrpc\":\"2.0\",\"method\":\"{prefix}onContainerStarted\",\
+                 \"params\":{{\"descriptor\":\"91\",\"name\":\"x\"}}}}"
+            )
+        });
+        assert_eq!(told, expected);
+        let gone = params(r#"{"event":"onContainerStarted","id":1}"#);
+        assert_eq!(subscriptions.unregister(Target::Plugin, &gone), Ok(0.into()));
+        assert_eq!(subscriptions.unregister(Target::Plugin, &gone), Err(Fault::not_registered()));
+        assert_eq!(subscriptions.messages(&event).len(), 2);
+    }
+}

@@ -1,0 +1,223 @@
+//! One HTTP connection: requests in, answers out, or over to a WebSocket.
+
+use std::convert::Infallible;
+use std::rc::Rc;
+
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderMap};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
+
+use super::Server;
+use super::answer::{self, Answer};
+use super::guard::{Channel, Page};
+use super::limits::{BODY_BYTES, BODY_TIME, HEADER_BYTES, HEADER_FIELDS};
+use super::stream::{Phase, Socket, Stream, Waiting};
+use super::websocket;
+use crate::rpc::plugin::{PathTarget, Target};
+use crate::rpc::service::{Caller, Work};
+
+/// The one path of the API.
+const API: &str = "/jsonrpc";
+
+/// What a connection's requests have in common.
+#[derive(Debug)]
+pub struct Connection {
+    /// The server it came to.
+    pub server: Rc<Server>,
+    /// How it came in.
+    pub channel: Channel,
+    /// Who is at its other end, in words for the log.
+    pub name: String,
+    phase: Phase,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    /// Whether only methods that change nothing are allowed here.
+    #[must_use]
+    pub fn read_only(&self) -> bool {
+        self.server.config.tcp_read_only && matches!(self.channel, Channel::Tcp(_))
+    }
+}
+
+/// Serves one connection to its end, or until the daemon's; `begins` is what it waits for first.
+pub async fn serve(
+    server: Rc<Server>,
+    socket: Socket,
+    channel: Channel,
+    place: OwnedSemaphorePermit,
+    begins: Waiting,
+) {
+    let phase = Phase::new(begins);
+    let stream = TokioIo::new(Stream::new(socket, phase.clone()));
+    let mut closing = server.closing.subscribe();
+    let name = channel.to_string();
+    let connection = Rc::new(Connection { server, channel, name, phase, _place: place });
+    let handler = service_fn(move |request| handle(Rc::clone(&connection), request));
+    let http = http1::Builder::new()
+        .max_buf_size(HEADER_BYTES)
+        .max_headers(HEADER_FIELDS)
+        .header_read_timeout(None) // The stream keeps the time.
+        .auto_date_header(false)
+        .title_case_headers(true)
+        .serve_connection(stream, handler)
+        .with_upgrades();
+    tokio::pin!(http);
+    let ended = tokio::select! {
+        ended = http.as_mut() => ended,
+        _ = closing.wait_for(|closing| *closing) => {
+            http.as_mut().graceful_shutdown();
+            http.await
+        }
+    };
+    if let Err(error) = ended {
+        log::debug!("a connection ended: {error}");
+    }
+}
+
+async fn handle(connection: Rc<Connection>, mut request: Request<Incoming>) -> Result<Answer, Infallible> {
+    connection.phase.set(Waiting::Nothing);
+    let answer = match connection.server.guard.check(&connection.channel, &request) {
+        Err(refusal) => {
+            let reason = refusal.reason.as_deref().unwrap_or("no reason");
+            connection.server.refusals.warn(&format!("refused a request: {reason}"));
+            answer::refusal(refusal)
+        }
+        Ok(page) => {
+            let mut answer = route(&connection, &mut request, &page).await;
+            answer::address(&mut answer, &page);
+            answer
+        }
+    };
+    if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        connection.phase.set(Waiting::Idle);
+    }
+    Ok(answer)
+}
+
+async fn route(connection: &Rc<Connection>, request: &mut Request<Incoming>, page: &Page) -> Answer {
+    if request.uri().path() == "/healthz" {
+        return health(connection, request.method());
+    }
+    let Some(rest) = api_path(request.uri().path()) else { return answer::empty(StatusCode::NOT_FOUND) };
+    let target = match connection.server.service.plugin().path_target(rest) {
+        PathTarget::Known(target) => target,
+        PathTarget::Unknown => return answer::empty(StatusCode::NOT_FOUND),
+        PathTarget::UnsupportedVersion => return answer::empty(StatusCode::BAD_REQUEST),
+    };
+    if websocket::wanted(request) {
+        return websocket::upgrade(connection, request, target);
+    }
+    match *request.method() {
+        Method::POST => {}
+        Method::OPTIONS if *page != Page::None => return answer::preflight(),
+        _ => return answer::wrong_method("POST, OPTIONS"),
+    }
+    if !connection.server.guard.token_presented(&connection.channel, request, false) {
+        return answer::empty(StatusCode::UNAUTHORIZED);
+    }
+    if is_form_upload(request.headers()) {
+        return answer::empty(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    }
+    match body(request.body_mut()).await {
+        Ok(body) => call(connection, &body, target).await,
+        Err(status) => answer::empty(status),
+    }
+}
+
+/// What follows `/jsonrpc/`; `None` for every other path.
+fn api_path(path: &str) -> Option<&str> {
+    let rest = path.strip_prefix(API)?;
+    if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
+}
+
+/// The one content type that no JSON client sends and every web form can. All others are ignored, as by Thunder.
+fn is_form_upload(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(|value| value.as_bytes().to_ascii_lowercase());
+    kind.is_some_and(|kind| kind.starts_with(b"multipart/"))
+}
+
+/// `GET /healthz`: 200 when all is well, 503 and the reasons when something is not.
+fn health(connection: &Connection, method: &Method) -> Answer {
+    if *method != Method::GET && *method != Method::HEAD {
+        return answer::wrong_method("GET, HEAD");
+    }
+    let manager = connection.server.service.manager();
+    let (degraded, containers) = (manager.health().degraded, manager.list().len());
+    let (status, word) = if degraded.is_empty() {
+        (StatusCode::OK, "ok")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "degraded")
+    };
+    answer::json(status, json!({"status": word, "reasons": degraded, "containers": containers}).to_string())
+}
+
+/// The whole body, within its limits.
+async fn body(incoming: &mut Incoming) -> Result<Bytes, StatusCode> {
+    if incoming.size_hint().lower() > BODY_BYTES as u64 {
+        return Err(StatusCode::PAYLOAD_TOO_LARGE);
+    }
+    let whole = timeout(BODY_TIME, Limited::new(incoming, BODY_BYTES).collect()).await;
+    let body = match whole {
+        Err(_elapsed) => return Err(StatusCode::REQUEST_TIMEOUT),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(StatusCode::PAYLOAD_TOO_LARGE),
+        Ok(Err(_broken)) => return Err(StatusCode::BAD_REQUEST),
+        Ok(Ok(body)) => body.to_bytes(),
+    };
+    if body.is_empty() { Err(StatusCode::BAD_REQUEST) } else { Ok(body) }
+}
+
+async fn call(connection: &Connection, body: &[u8], target: Target) -> Answer {
+    let mut caller = Caller {
+        name: &connection.name,
+        target,
+        subscriptions: None,
+        read_only: connection.read_only(),
+        names_kinds: false,
+    };
+    let service = &connection.server.service;
+    let work = match service.accept(body, &mut caller) {
+        Ok(work) => work,
+        Err(fault) if fault.code == -32700 => return answer::fault(StatusCode::BAD_REQUEST, fault),
+        Err(fault) => return answer::fault(StatusCode::OK, fault),
+    };
+    match finish(&connection.server, work).await {
+        Some(reply) => answer::json(StatusCode::OK, reply),
+        None => answer::empty(StatusCode::NO_CONTENT),
+    }
+}
+
+/// Carries out the work; what must not stop half-way goes on when the client has gone and this future is dropped.
+async fn finish(server: &Server, work: Work) -> Option<String> {
+    let cancellable = work.cancellable();
+    let work = work.run(Rc::clone(&server.service));
+    if cancellable { work.await } else { tokio::task::spawn_local(work).await.ok().flatten() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_api_has_a_path() {
+        let cases = [
+            ("/jsonrpc", Some("")),
+            ("/jsonrpc/", Some("")),
+            ("/jsonrpc/Controller", Some("Controller")),
+            ("/jsonrpcx", None),
+            ("/JSONRPC", None),
+            ("/", None),
+            ("/Service", None),
+        ];
+        for (path, rest) in cases {
+            assert_eq!(api_path(path), rest, "{path}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! How much of everything a client may use.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// The largest request header, in bytes.
+pub const HEADER_BYTES: usize = 16 * 1024;
+/// The most header fields of a request.
+pub const HEADER_FIELDS: usize = 64;
+/// How long a header may take from its first byte.
+pub const HEADER_TIME: Duration = Duration::from_secs(5);
+/// The largest body or WebSocket message, in bytes.
+pub const BODY_BYTES: usize = 1024 * 1024;
+/// How long a body may take.
+pub const BODY_TIME: Duration = Duration::from_secs(10);
+/// How long a client may leave an answer unread while the socket's buffer is full.
+pub const WRITE_TIME: Duration = Duration::from_secs(10);
+/// How long a kept HTTP connection may be idle; after as long a silence a WebSocket is pinged, and after twice as
+/// long it is closed. Thunder's default.
+pub const IDLE_TIME: Duration = Duration::from_secs(180);
+/// The most calls that one WebSocket may have under way.
+pub const CALLS: usize = 32;
+/// How long requests under way may take when the daemon ends.
+pub const FAREWELL_TIME: Duration = Duration::from_secs(5);
+
+/// The most connections over TCP, and as many again over the Unix socket.
+const CONNECTIONS: usize = 64;
+/// The most WebSockets among those over TCP.
+const WEBSOCKETS: usize = 16;
+/// The most connections of users who may not call: they only get their 403, and cannot lock others out.
+const STRANGERS: usize = 8;
+
+/// Room for connections; each permit is held as long as the connection lives.
+#[derive(Debug)]
+pub struct Room {
+    /// TCP connections of those who may call.
+    pub tcp: Arc<Semaphore>,
+    /// Connections to the Unix socket.
+    pub unix: Arc<Semaphore>,
+    /// TCP connections of those who may not.
+    pub strangers: Arc<Semaphore>,
+    /// WebSockets over TCP.
+    pub websockets: Arc<Semaphore>,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        let room = |size| Arc::new(Semaphore::new(size));
+        Self {
+            tcp: room(CONNECTIONS),
+            unix: room(CONNECTIONS),
+            strangers: room(STRANGERS),
+            websockets: room(WEBSOCKETS),
+        }
+    }
+}
+
+impl Room {
+    /// Ends when every connection has ended.
+    pub async fn emptied(&self) {
+        let all = |room: &Arc<Semaphore>, size: usize| {
+            let (room, size) = (Arc::clone(room), u32::try_from(size).unwrap_or(u32::MAX));
+            // Fails only for a closed semaphore, and nobody closes one.
+            async move { drop(room.acquire_many_owned(size).await) }
+        };
+        all(&self.tcp, CONNECTIONS).await;
+        all(&self.unix, CONNECTIONS).await;
+    }
+}
+
+/// A place, if there is one.
+#[must_use]
+pub fn place(room: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    Arc::clone(room).try_acquire_owned().ok()
+}
+
+/// Keeps a repeated warning from filling the log: one line in ten seconds.
+#[derive(Debug, Default)]
+pub struct Seldom {
+    last: Cell<Option<Instant>>,
+    skipped: Cell<u64>,
+}
+
+impl Seldom {
+    /// Logs `message`, or counts it.
+    pub fn warn(&self, message: &str) {
+        const PAUSE: Duration = Duration::from_secs(10);
+        if self.last.get().is_some_and(|last| last.elapsed() < PAUSE) {
+            self.skipped.set(self.skipped.get() + 1);
+            return;
+        }
+        self.last.set(Some(Instant::now()));
+        match self.skipped.take() {
+            0 => log::warn!("{message}"),
+            n => log::warn!("{message} ({n} more of the kind before it)"),
+        }
+    }
+}

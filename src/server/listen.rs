@@ -1,0 +1,212 @@
+//! Where connections come from: sockets of systemd's or our own.
+
+use std::io;
+use std::net::TcpListener as StdTcpListener;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use listenfd::ListenFd;
+use rustix::fs::Mode;
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+
+use super::config::Config;
+use super::guard::{Channel, Peer, peer};
+use super::limits::{self, Seldom};
+use super::stream::{Socket, Waiting};
+use super::{Server, http};
+use crate::error::{Error, ErrorKind, Result, Tried};
+
+/// The sockets the server listens on.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    /// TCP.
+    pub tcp: Vec<TcpListener>,
+    /// Unix.
+    pub unix: Vec<UnixListener>,
+    /// The Unix socket that we made and must remove.
+    pub made: Option<Made>,
+}
+
+/// A socket file that is removed at the end.
+#[derive(Debug)]
+pub struct Made(PathBuf);
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.0) {
+            log::warn!("cannot remove {}: {error}", self.0.display());
+        }
+    }
+}
+
+impl Listeners {
+    /// The sockets that systemd hands over, or else those of the settings.
+    ///
+    /// # Errors
+    /// An address is in use, or a socket cannot be made.
+    pub fn open(config: &Config) -> Result<Self> {
+        let mut handed = ListenFd::from_env();
+        if handed.len() > 0 { Self::take(&mut handed, config) } else { Self::bind(config) }
+    }
+
+    fn take(handed: &mut ListenFd, config: &Config) -> Result<Self> {
+        let mut listeners = Self::default();
+        for index in 0..handed.len() {
+            let what = || format!("cannot take socket {index} from systemd");
+            if let Ok(Some(socket)) = handed.take_unix_listener(index) {
+                listeners.unix.push(unix(socket).tried(what)?);
+                continue;
+            }
+            let socket = handed.take_tcp_listener(index).tried(what)?;
+            let socket = socket.ok_or_else(|| Error::new(ErrorKind::Config, what()))?;
+            let address = socket.local_addr().tried(what)?;
+            config.check_address(address)?;
+            listeners.tcp.push(tcp(socket).tried(what)?);
+        }
+        Ok(listeners)
+    }
+
+    fn bind(config: &Config) -> Result<Self> {
+        let mut listeners = Self::default();
+        if let Some(address) = config.listen {
+            let what = || format!("cannot listen on {address}");
+            let socket = StdTcpListener::bind(address).tried(what).map_err(|error| {
+                error.advise(
+                    "if another daemon or Thunder has the port, choose another by --listen, or --no-tcp",
+                )
+            })?;
+            listeners.tcp.push(tcp(socket).tried(what)?);
+        }
+        let socket = bind_unix(&config.socket, config.socket_group)?;
+        listeners.made = Some(Made(config.socket.clone()));
+        listeners.unix.push(unix(socket).tried(|| format!("cannot use {}", config.socket.display()))?);
+        Ok(listeners)
+    }
+
+    /// The port that TCP callers address.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        let address = self.tcp.first().and_then(|socket| socket.local_addr().ok());
+        address.map_or(0, |address| address.port())
+    }
+}
+
+fn tcp(socket: StdTcpListener) -> io::Result<TcpListener> {
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(socket)
+}
+
+fn unix(socket: StdUnixListener) -> io::Result<UnixListener> {
+    socket.set_nonblocking(true)?;
+    UnixListener::from_std(socket)
+}
+
+/// Makes the Unix socket, mode 0660. A stale one is replaced; one that answers, or anything else, is not.
+fn bind_unix(path: &Path, group: Option<u32>) -> Result<StdUnixListener> {
+    remove_stale(path)?;
+    let shown = path.display();
+    // Nobody may connect in the moment before a later chmod. This process has one thread yet.
+    let before = rustix::process::umask(Mode::from_raw_mode(0o117));
+    let bound = StdUnixListener::bind(path);
+    rustix::process::umask(before);
+    let socket = bound.tried(|| format!("cannot make the socket {shown}"))?;
+    if let Some(group) = group {
+        std::os::unix::fs::chown(path, None, Some(group))
+            .tried(|| format!("cannot give the socket {shown} to group {group}"))?;
+    }
+    Ok(socket)
+}
+
+fn remove_stale(path: &Path) -> Result<()> {
+    let shown = path.display();
+    let found = match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        found => found.tried(|| format!("cannot look at {shown}"))?,
+    };
+    if !found.file_type().is_socket() || found.uid() != rustix::process::geteuid().as_raw() {
+        let what = format!("refused to replace {shown}: it is not a socket of ours");
+        return Err(Error::new(ErrorKind::Attack, what).advise("remove it, or choose another --socket"));
+    }
+    if StdUnixStream::connect(path).is_ok() {
+        return Err(Error::new(ErrorKind::Busy, format!("another daemon answers on {shown}")));
+    }
+    std::fs::remove_file(path).tried(|| format!("cannot remove the stale socket {shown}"))
+}
+
+/// How long to wait when the kernel has no room for another connection.
+const BREATH: Duration = Duration::from_millis(100);
+
+/// Takes TCP connections for ever.
+pub async fn accept_tcp(server: Rc<Server>, listener: TcpListener) {
+    let trouble = Seldom::default();
+    loop {
+        match listener.accept().await {
+            Ok((socket, _)) => admit_tcp(&server, socket, &trouble),
+            Err(error) => pause(&trouble, &error).await,
+        }
+    }
+}
+
+/// Takes connections to the Unix socket for ever.
+pub async fn accept_unix(server: Rc<Server>, listener: UnixListener) {
+    let trouble = Seldom::default();
+    loop {
+        match listener.accept().await {
+            Ok((socket, _)) => {
+                let Some(place) = limits::place(&server.room.unix) else {
+                    let _gone = socket.try_write(FULL);
+                    trouble.warn("refused a connection to the Unix socket: too many");
+                    continue;
+                };
+                let peer = socket.peer_cred().ok();
+                let channel = Channel::Unix(peer.map(|peer| (peer.uid(), peer.pid().unwrap_or_default())));
+                let (server, socket) = (Rc::clone(&server), Socket::Unix(socket));
+                tokio::task::spawn_local(http::serve(server, socket, channel, place, Waiting::Idle));
+            }
+            Err(error) => pause(&trouble, &error).await,
+        }
+    }
+}
+
+async fn pause(trouble: &Seldom, error: &io::Error) {
+    trouble.warn(&format!("cannot take a connection: {error}"));
+    tokio::time::sleep(BREATH).await;
+}
+
+/// What a connection hears for which there is no room.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
+fn admit_tcp(server: &Rc<Server>, socket: TcpStream, trouble: &Seldom) {
+    let peer = who(&socket);
+    let welcome = server.guard.check_peer(peer).is_ok();
+    let room = if welcome { &server.room.tcp } else { &server.room.strangers };
+    let Some(place) = limits::place(room) else {
+        let _gone = socket.try_write(FULL);
+        trouble.warn("refused a TCP connection: too many");
+        return;
+    };
+    // Small answers must not wait for more.
+    let _gone = socket.set_nodelay(true);
+    let begins = if welcome { Waiting::Idle } else { Waiting::Header };
+    let (server, socket) = (Rc::clone(server), Socket::Tcp(socket));
+    tokio::task::spawn_local(http::serve(server, socket, Channel::Tcp(peer), place, begins));
+}
+
+/// Who is at the other end.
+fn who(socket: &TcpStream) -> Peer {
+    let (Ok(client), Ok(own)) = (socket.peer_addr(), socket.local_addr()) else { return Peer::Nobody };
+    if !own.ip().to_canonical().is_loopback() {
+        return Peer::Remote;
+    }
+    match peer::owner(client, own) {
+        Ok(Some(uid)) => Peer::User(uid),
+        Ok(None) => Peer::Nobody,
+        Err(error) => {
+            log::warn!("cannot find out who calls: {error}");
+            Peer::Nobody
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! A client's connection, TCP or Unix, whose patience has an end.
+
+use std::future::Future as _;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::limits::{HEADER_TIME, IDLE_TIME, WRITE_TIME};
+
+/// What a connection waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Waiting {
+    /// The next request.
+    Idle = 0,
+    /// The rest of a request's header.
+    Header = 1,
+    /// Nothing: a request is being answered, or the connection is a WebSocket. Whoever does that keeps the time.
+    Nothing = 2,
+}
+
+/// What a connection waits for, shared by the connection and its request handler. Each change counts up, so that the
+/// clock starts again.
+#[derive(Debug, Clone)]
+pub struct Phase(Arc<AtomicU32>);
+
+impl Phase {
+    /// A phase that begins with `waiting`.
+    #[must_use]
+    pub fn new(waiting: Waiting) -> Self {
+        Self(Arc::new(AtomicU32::new(waiting as u32)))
+    }
+
+    /// From now on the connection waits for `waiting`.
+    pub fn set(&self, waiting: Waiting) {
+        let count = (self.0.load(Ordering::Relaxed) >> 2).wrapping_add(1);
+        self.0.store((count << 2) | waiting as u32, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// How long a connection in this phase may be silent.
+fn patience(phase: u32) -> Option<Duration> {
+    match phase & 3 {
+        0 => Some(IDLE_TIME),
+        1 => Some(HEADER_TIME),
+        _ => None,
+    }
+}
+
+/// The socket of a connection.
+#[derive(Debug)]
+pub enum Socket {
+    /// TCP.
+    Tcp(TcpStream),
+    /// Unix.
+    Unix(UnixStream),
+}
+
+/// A client's connection. Reading fails with `TimedOut` when the client is silent for longer than its phase allows,
+/// writing when it reads nothing for [`WRITE_TIME`].
+#[derive(Debug)]
+pub struct Stream {
+    socket: Socket,
+    phase: Phase,
+    reading: Clock,
+    writing: Clock,
+}
+
+/// A timer that exists only while somebody waits.
+#[derive(Debug, Default)]
+struct Clock {
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// The phase it was set for.
+    armed: u32,
+}
+
+impl Clock {
+    /// Starts anew, `patience` from now.
+    fn arm(&mut self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        match &mut self.sleep {
+            Some(sleep) => sleep.as_mut().reset(deadline),
+            None => self.sleep = Some(Box::pin(sleep_until(deadline))),
+        }
+    }
+
+    fn rung(&mut self, cx: &mut Context<'_>) -> bool {
+        self.sleep.as_mut().is_some_and(|sleep| sleep.as_mut().poll(cx).is_ready())
+    }
+}
+
+impl Stream {
+    /// The connection `socket`, whose handler tells by `phase` what it waits for.
+    #[must_use]
+    pub fn new(socket: Socket, phase: Phase) -> Self {
+        Self { socket, phase, reading: Clock::default(), writing: Clock::default() }
+    }
+
+    /// Whether the client may go on being silent.
+    fn may_wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let phase = self.phase.get();
+        let Some(patience) = patience(phase) else {
+            self.reading.sleep = None;
+            return Poll::Pending;
+        };
+        if self.reading.sleep.is_none() || self.reading.armed != phase {
+            self.reading.armed = phase;
+            self.reading.arm(patience);
+        }
+        if self.reading.rung(cx) { Poll::Ready(Err(io::ErrorKind::TimedOut.into())) } else { Poll::Pending }
+    }
+
+    /// `result` of a write, or a failure when none got on for too long.
+    fn judge<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if result.is_ready() {
+            self.writing.sleep = None;
+            return result;
+        }
+        if self.writing.sleep.is_none() {
+            self.writing.arm(WRITE_TIME);
+        }
+        if self.writing.rung(cx) { Poll::Ready(Err(io::ErrorKind::TimedOut.into())) } else { Poll::Pending }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = match &mut self.socket {
+            Socket::Tcp(socket) => Pin::new(socket).poll_read(cx, buf),
+            Socket::Unix(socket) => Pin::new(socket).poll_read(cx, buf),
+        };
+        if result.is_pending() {
+            return self.may_wait(cx);
+        }
+        if buf.filled().len() > before && self.phase.get() & 3 == Waiting::Idle as u32 {
+            self.phase.set(Waiting::Header);
+        }
+        result
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let result = match &mut self.socket {
+            Socket::Tcp(socket) => Pin::new(socket).poll_write(cx, buf),
+            Socket::Unix(socket) => Pin::new(socket).poll_write(cx, buf),
+        };
+        self.judge(cx, result)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = match &mut self.socket {
+            Socket::Tcp(socket) => Pin::new(socket).poll_write_vectored(cx, bufs),
+            Socket::Unix(socket) => Pin::new(socket).poll_write_vectored(cx, bufs),
+        };
+        self.judge(cx, result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(())) // Sockets have no buffer of their own.
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.socket {
+            Socket::Tcp(socket) => Pin::new(socket).poll_shutdown(cx),
+            Socket::Unix(socket) => Pin::new(socket).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! One WebSocket: calls in any number at a time, their answers, and the events it subscribed to.
+
+use std::ops::ControlFlow;
+use std::rc::Rc;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use hyper::body::Incoming;
+use hyper::header::{
+    CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
+
+use super::answer::{self, Answer};
+use super::guard::Channel;
+use super::http::Connection;
+use super::limits::{self, BODY_BYTES, CALLS, IDLE_TIME};
+use crate::control::Event;
+use crate::rpc::controller::StateChange;
+use crate::rpc::envelope;
+use crate::rpc::id::Id;
+use crate::rpc::plugin::Target;
+use crate::rpc::service::Caller;
+use crate::rpc::subscriptions::Subscriptions;
+
+/// The subprotocol of our own command line: errors name their kind.
+pub const OWN_PROTOCOL: &str = "ocicontainer";
+
+/// Whether a request asks for a WebSocket.
+#[must_use]
+pub fn wanted<B>(request: &Request<B>) -> bool {
+    let has = |name, word: &str| {
+        let values = request.headers().get_all(name).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(word))
+    };
+    request.method() == Method::GET && has(UPGRADE, "websocket") && has(CONNECTION, "upgrade")
+}
+
+/// Answers a request for a WebSocket, and serves it once the answer is out.
+pub fn upgrade(connection: &Rc<Connection>, request: &mut Request<Incoming>, target: Target) -> Answer {
+    let headers = request.headers();
+    if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        let mut answer = answer::empty(StatusCode::UPGRADE_REQUIRED);
+        answer.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        return answer;
+    }
+    let Some(accept) = headers
+        .get(SEC_WEBSOCKET_KEY)
+        .filter(|key| key.len() == 24)
+        .and_then(|key| HeaderValue::from_str(&derive_accept_key(key.as_bytes())).ok())
+    else {
+        return answer::empty(StatusCode::BAD_REQUEST);
+    };
+    if !connection.server.guard.token_presented(&connection.channel, request, true) {
+        return answer::empty(StatusCode::FORBIDDEN);
+    }
+    let place = match connection.channel {
+        Channel::Unix(_) => None,
+        Channel::Tcp(_) => match limits::place(&connection.server.room.websockets) {
+            Some(place) => Some(place),
+            None => return answer::empty(StatusCode::SERVICE_UNAVAILABLE),
+        },
+    };
+    let protocol = first_protocol(headers);
+    let session = Session::new(Rc::clone(connection), target, place, protocol.as_ref());
+    tokio::task::spawn_local(session.serve(hyper::upgrade::on(request)));
+    switching(accept, protocol)
+}
+
+/// The first subprotocol that the client offers. Thunder takes it, whatever it is.
+fn first_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
+    let offered = headers.get(SEC_WEBSOCKET_PROTOCOL)?.as_bytes();
+    let first = offered.split(|byte| *byte == b',').next()?.trim_ascii();
+    if first.is_empty() { None } else { HeaderValue::from_bytes(first).ok() }
+}
+
+fn switching(accept: HeaderValue, protocol: Option<HeaderValue>) -> Answer {
+    let mut answer = answer::empty(StatusCode::SWITCHING_PROTOCOLS);
+    let headers = answer.headers_mut();
+    headers.clear();
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    if let Some(protocol) = protocol {
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol);
+    }
+    answer
+}
+
+type Socket = WebSocketStream<TokioIo<Upgraded>>;
+
+/// What goes on for one WebSocket.
+struct Session {
+    connection: Rc<Connection>,
+    target: Target,
+    names_kinds: bool,
+    subscriptions: Subscriptions,
+    events: broadcast::Receiver<Event>,
+    changes: broadcast::Receiver<StateChange>,
+    /// Calls that end with this session.
+    attached: JoinSet<()>,
+    replies: (mpsc::Sender<Option<String>>, mpsc::Receiver<Option<String>>),
+    calls: usize,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+/// Why a session ends.
+type End = Option<CloseFrame>;
+
+impl Session {
+    fn new(
+        connection: Rc<Connection>,
+        target: Target,
+        place: Option<OwnedSemaphorePermit>,
+        protocol: Option<&HeaderValue>,
+    ) -> Self {
+        let service = &connection.server.service;
+        Self {
+            events: service.manager().subscribe(),
+            changes: service.state_changes(),
+            connection,
+            target,
+            names_kinds: protocol.is_some_and(|name| name == OWN_PROTOCOL),
+            subscriptions: Subscriptions::default(),
+            attached: JoinSet::new(),
+            replies: mpsc::channel(CALLS),
+            calls: 0,
+            _place: place,
+        }
+    }
+
+    async fn serve(mut self, upgraded: OnUpgrade) {
+        let Ok(stream) = upgraded.await else { return };
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(BODY_BYTES))
+            .max_frame_size(Some(BODY_BYTES))
+            .read_buffer_size(4096)
+            .write_buffer_size(0);
+        let mut socket =
+            WebSocketStream::from_raw_socket(TokioIo::new(stream), Role::Server, Some(config)).await;
+        if let Some(frame) = self.talk(&mut socket).await {
+            // A client that is gone already needs no farewell.
+            let _gone = socket.close(Some(frame)).await;
+        }
+    }
+
+    /// Talks until one side has had enough.
+    async fn talk(&mut self, socket: &mut Socket) -> End {
+        let mut closing = self.connection.server.closing.subscribe();
+        let mut silent_since = Instant::now();
+        let mut pinged = false;
+        loop {
+            let step = tokio::select! {
+                frame = socket.next(), if self.calls < CALLS => {
+                    (silent_since, pinged) = (Instant::now(), false);
+                    match frame {
+                        Some(frame) => self.hear(frame, socket).await,
+                        None => ControlFlow::Break(None),
+                    }
+                }
+                reply = self.replies.1.recv() => {
+                    self.calls -= 1;
+                    say(socket, reply.flatten()).await
+                }
+                event = self.events.recv() => self.tell(event, socket).await,
+                Ok(change) = self.changes.recv() => {
+                    say(socket, self.subscriptions.state_messages(&change)).await
+                }
+                () = sleep_until(silent_since + IDLE_TIME) => {
+                    silent_since = Instant::now();
+                    if std::mem::replace(&mut pinged, true) { return close(CloseCode::Away, "silent for too long") }
+                    flow(socket.send(Message::Ping(Vec::new().into())).await)
+                }
+                _ = closing.wait_for(|closing| *closing) => {
+                    return close(CloseCode::Away, "the daemon ends");
+                }
+            };
+            if let ControlFlow::Break(end) = step {
+                return end;
+            }
+        }
+    }
+
+    /// One frame of the client's.
+    async fn hear(&mut self, frame: Result<Message, WsError>, socket: &mut Socket) -> ControlFlow<End> {
+        match frame {
+            Ok(Message::Text(text)) => self.call(text.as_bytes(), socket).await,
+            Ok(Message::Binary(bytes)) => self.call(&bytes, socket).await,
+            // Pings are answered by the library, with the payload they came with.
+            Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => flow(socket.flush().await),
+            Ok(Message::Close(_)) => {
+                flow(socket.flush().await)?; // The library has put its answer in place.
+                ControlFlow::Break(None)
+            }
+            Err(WsError::Capacity(error)) => ControlFlow::Break(close(CloseCode::Size, &error.to_string())),
+            Err(WsError::Protocol(error)) => {
+                ControlFlow::Break(close(CloseCode::Protocol, &error.to_string()))
+            }
+            Err(WsError::Utf8(_)) => ControlFlow::Break(close(CloseCode::Invalid, "not UTF-8")),
+            Err(error) => {
+                log::debug!("a WebSocket ended: {error}");
+                ControlFlow::Break(None)
+            }
+        }
+    }
+
+    /// One message of the client's: its calls begin, and answer when they are done.
+    async fn call(&mut self, bytes: &[u8], socket: &mut Socket) -> ControlFlow<End> {
+        let mut caller = Caller {
+            name: &self.connection.name,
+            target: self.target,
+            subscriptions: Some(&mut self.subscriptions),
+            read_only: self.connection.read_only(),
+            names_kinds: self.names_kinds,
+        };
+        let service = Rc::clone(&self.connection.server.service);
+        let work = match service.accept(bytes, &mut caller) {
+            Ok(work) => work,
+            Err(fault) => return say(socket, envelope::reply(&Id::null(), &Err(fault))).await,
+        };
+        let cancellable = work.cancellable();
+        if work.is_decided() {
+            return say(socket, work.run(service).await).await;
+        }
+        self.calls += 1;
+        let replies = self.replies.0.clone();
+        let task = async move {
+            // A session that has ended wants no answer.
+            let _ended = replies.send(work.run(service).await).await;
+        };
+        if cancellable {
+            self.attached.spawn_local(task);
+            while self.attached.try_join_next().is_some() {}
+        } else {
+            tokio::task::spawn_local(task);
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// An event, to a client that listens. One that reads too slowly has lost events and must know it.
+    async fn tell(&self, event: Result<Event, RecvError>, socket: &mut Socket) -> ControlFlow<End> {
+        match event {
+            Ok(event) => say(socket, self.subscriptions.messages(&event)).await,
+            Err(RecvError::Lagged(_)) if self.subscriptions.is_empty() => ControlFlow::Continue(()),
+            Err(RecvError::Lagged(lost)) => {
+                ControlFlow::Break(close(CloseCode::Policy, &format!("read too slowly, {lost} events lost")))
+            }
+            Err(RecvError::Closed) => ControlFlow::Break(close(CloseCode::Away, "the daemon ends")),
+        }
+    }
+}
+
+async fn say(socket: &mut Socket, messages: impl IntoIterator<Item = String>) -> ControlFlow<End> {
+    for message in messages {
+        flow(socket.send(Message::text(message)).await)?;
+    }
+    ControlFlow::Continue(())
+}
+
+fn flow(sent: Result<(), WsError>) -> ControlFlow<End> {
+    match sent {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => {
+            log::debug!("a WebSocket ended: {error}");
+            ControlFlow::Break(None)
+        }
+    }
+}
+
+fn close(code: CloseCode, reason: &str) -> End {
+    // A close frame has room for 123 bytes.
+    let reason: String = reason.chars().filter(char::is_ascii).take(120).collect();
+    Some(CloseFrame { code, reason: Utf8Bytes::from(reason) })
+}

@@ -1,0 +1,277 @@
+//! Settings, sockets, systemd, and one daemon at a time.
+
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::world::{PLUGIN, PROGRAM, World};
+
+fn status(world: &World) -> Value {
+    let request = r#"{"id":1,"method":"Controller.1.status"}"#;
+    world.post(request).json()["result"][0].clone()
+}
+
+#[test]
+fn a_thunder_plugin_file_names_the_plugin() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("OCIContainer.json");
+    let text = r#"{"locator":"libMine.so","classname":"Mine","callsign":"org.mine.Containers","precondition":["Platform"],
+        "autostart":true,"configuration":{"x":1}}"#;
+    std::fs::write(&file, text).unwrap();
+    let world = World::with(&["--plugin-config", file.to_str().unwrap()]);
+    let told = status(&world);
+    let told = ["callsign", "classname", "locator", "autostart"].map(|name| told[name].clone());
+    assert_eq!(told, [json!("org.mine.Containers"), json!("Mine"), json!("libMine.so"), json!(true)]);
+    for (callsign, code) in [("org.mine.Containers", 0), ("OCIContainer", 0), ("org.rdk.OCIContainer", 2)] {
+        let answer = world.post(&format!(r#"{{"id":1,"method":"{callsign}.1.listContainers"}}"#)).json();
+        assert_eq!(answer["error"]["code"].as_i64().unwrap_or(0), code, "{callsign}");
+    }
+    let world = World::with(&["--plugin-config", file.to_str().unwrap(), "--callsign", "flag.wins"]);
+    assert_eq!(status(&world)["callsign"], "flag.wins");
+}
+
+#[test]
+fn without_autostart_the_plugin_waits_for_its_activation() {
+    let world = World::with(&["--autostart", "false"]);
+    assert_eq!(
+        (&status(&world)["state"], &status(&world)["startmode"]),
+        (&json!("deactivated"), &json!("Deactivated"))
+    );
+    for method in ["listContainers", "register", "versions", "nope"] {
+        let error = world.call(method, &json!({})).unwrap_err();
+        assert_eq!(
+            (&error["code"], &error["message"]),
+            (&json!(5), &json!("The service is in an illegal state!!!."))
+        );
+    }
+    let mut ws = world.ws();
+    let events = json!({"event": "statechange", "id": "me"});
+    assert_eq!(ws.call("Controller.1.register", &events)["result"], 0);
+    let activate = r#"{"jsonrpc":"2.0","id":1,"method":"Controller.1.activate","params":{"callsign":"org.rdk.OCIContainer"}}"#;
+    for _ in 0..2 {
+        assert_eq!(world.post(activate).body, r#"{"jsonrpc":"2.0","id":1,"result":null}"#);
+    }
+    let expected = r#"{"jsonrpc":"2.0","method":"me.statechange","params":{"callsign":"org.rdk.OCIContainer","state":"Activated","reason":"Requested"}}"#;
+    assert_eq!(ws.text(), expected);
+    assert_eq!(status(&world)["state"], "activated");
+    assert_eq!(world.done("listContainers", &json!({}))["containers"], json!([]));
+}
+
+#[test]
+fn the_settings_file_counts_below_the_flags() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("ocicontainer.toml");
+    let path = file.to_str().unwrap().to_owned();
+    let roots = dir.path().join("bundles");
+    std::fs::create_dir(&roots).unwrap();
+    std::fs::write(&file, format!("callsign = 'from.file'\nbundle_roots = ['{}']\n", roots.display()))
+        .unwrap();
+    let world = World::with(&["--config", &path]);
+    assert_eq!(status(&world)["callsign"], "from.file");
+    let bundle = world.bundle("b", &["true"]);
+    let params = json!({"containerId": world.id("a"), "bundlePath": bundle});
+    let request = json!({"id": 1, "method": "from.file.1.startContainer", "params": params});
+    let answer = world.post(&request.to_string()).json();
+    assert!(answer["error"]["data"].as_str().unwrap().contains("bundle"), "{answer}");
+    let world = World::with(&["--config", &path, "--callsign", "from.flag"]);
+    assert_eq!(status(&world)["callsign"], "from.flag");
+    let bad =
+        [("calsign = 'x'", "calsign"), ("stop_timeout = 'x'", "stop_timeout"), ("=", "cannot understand")];
+    for (text, reason) in bad {
+        std::fs::write(&file, text).unwrap();
+        let output = Command::new(PROGRAM).args(["serve", "--config", &path]).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.contains(reason) && output.status.code() == Some(4), "{text}: {error}");
+    }
+    let output = Command::new(PROGRAM).args(["serve", "--config", "/nowhere.toml"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "a file that was named must be there: {output:?}");
+}
+
+#[test]
+fn a_second_daemon_is_refused() {
+    let world = World::new();
+    let output = world.serve_command().output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(6), "{error}");
+    assert_eq!(world.done("listContainers", &json!({}))["success"], true, "the first one is unharmed");
+}
+
+#[test]
+fn an_address_that_is_taken_is_named() {
+    let world = World::new();
+    let other = tempfile::tempdir().unwrap();
+    let serve = |socket: &std::path::Path, listen: &str| {
+        let mut command = Command::new(PROGRAM);
+        command.arg("serve").args(["--listen", listen]).arg("--socket").arg(socket);
+        command
+            .arg("--state-dir")
+            .arg(other.path().join("state"))
+            .arg("--log-dir")
+            .arg(other.path().join("log"));
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let port = format!("127.0.0.1:{}", world.port);
+    let (code, error) = serve(&other.path().join("socket"), &port);
+    assert!(code == Some(1) && error.contains(&port) && error.contains("--listen"), "{code:?} {error}");
+    let (code, error) = serve(&world.path("socket"), "127.0.0.1:0");
+    assert!(code == Some(6) && error.contains("another daemon answers"), "{code:?} {error}");
+    let file = other.path().join("file");
+    std::fs::write(&file, "precious").unwrap();
+    let link = other.path().join("link");
+    std::os::unix::fs::symlink(world.path("socket"), &link).unwrap();
+    for path in [&file, &link] {
+        let (code, error) = serve(path, "127.0.0.1:0");
+        assert!(code == Some(5) && error.contains("not a socket of ours"), "{code:?} {error}");
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
+    assert_eq!(world.done("listContainers", &json!({}))["success"], true);
+}
+
+#[test]
+fn a_stale_socket_is_replaced_and_a_restart_keeps_the_containers() {
+    let mut world = World::new();
+    let id = world.id("a");
+    world.run(&id, &["sleep", "100"]);
+    world.end(Signal::KILL);
+    assert!(world.path("socket").exists(), "a killed daemon leaves its socket");
+    world.start();
+    let state = world.done("getContainerState", &json!({"containerId": id}));
+    assert_eq!(state["state"], "Running");
+    assert_eq!(world.end(Signal::TERM), Some(0));
+    assert!(!world.path("socket").exists(), "one that ends removes it");
+    assert_eq!(world.runtime_list(), [id.as_str()], "and no container");
+    world.start();
+    world.done("deleteContainer", &json!({"containerId": id, "force": true}));
+}
+
+#[test]
+fn requests_under_way_are_finished_when_the_daemon_ends() {
+    let mut world = World::new();
+    let id = world.id("a");
+    world.run(&id, &["sleep", "100"]);
+    let mut client = world.tcp();
+    let body = json!({"id": 1, "method": format!("{PLUGIN}.runCommand"),
+        "params": {"containerId": id, "command": "sh -c 'echo begun; sleep 1; echo done'"}});
+    client.send(crate::wire::request("POST", "/jsonrpc", &[], &body.to_string()).as_bytes());
+    let mut ws = world.ws();
+    let info = json!({"containerId": id});
+    world.until("the command runs", || {
+        world.done("getContainerInfo", &info)["info"]["pids"].as_array().is_some_and(|pids| pids.len() > 1)
+    });
+    assert_eq!(world.end(Signal::TERM), Some(0));
+    assert_eq!(client.answer().json()["result"]["stdout"], "begun\ndone\n");
+    assert!(matches!(ws.socket.read(), Ok(tungstenite::Message::Close(Some(_)))), "WebSockets are told");
+    world.start();
+    world.done("deleteContainer", &json!({"containerId": id, "force": true}));
+}
+
+#[test]
+fn hanging_up_ends_nothing() {
+    let world = World::new();
+    let pid = rustix::process::Pid::from_raw(world.pid().try_into().unwrap()).unwrap();
+    rustix::process::kill_process(pid, Signal::HUP).unwrap();
+    world.until("it is logged", || world.log().contains("SIGHUP changes nothing"));
+    assert_eq!(world.done("listContainers", &json!({}))["success"], true);
+}
+
+#[test]
+fn other_loopback_addresses_work_as_well() {
+    for (listen, host) in [("[::1]:0", "[::1]"), ("127.0.0.2:0", "127.0.0.2")] {
+        let world = World::with(&["--listen", listen]);
+        let log = world.log();
+        let (_, rest) = log.split_once("http://").unwrap();
+        let address = rest.split('/').next().unwrap();
+        let body = r#"{"id":1,"method":"OCIContainer.versions"}"#;
+        for host in [host, address] {
+            let mut client = crate::wire::Http::over(std::net::TcpStream::connect(address).unwrap());
+            assert_eq!(
+                client.request("POST", "/jsonrpc", &[("Host", host)], body).status,
+                200,
+                "{listen} {host}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_socket_can_be_given_to_a_group() {
+    use std::os::unix::fs::MetadataExt;
+    let world = World::with(&["--socket-group", "65534"]);
+    let metadata = std::fs::metadata(world.path("socket")).unwrap();
+    assert_eq!((metadata.gid(), metadata.mode() & 0o777), (65534, 0o660));
+}
+
+#[test]
+fn changes_are_logged_with_who_asked() {
+    let world = World::new();
+    let id = world.id("a\u{1b}");
+    let _refused = world.call("stopContainer", &json!({"containerId": id}));
+    world.cli(&["delete", "nobody"]);
+    world.done("listContainers", &json!({}));
+    let log = world.log();
+    assert!(log.contains("user 0 over TCP calls stopContainer for"), "{log}");
+    assert!(
+        log.contains("user 0 (process ") && log.contains("calls deleteContainer for \"nobody\""),
+        "{log}"
+    );
+    assert!(!log.contains("listContainers") && !log.contains('\u{1b}'), "{log}");
+}
+
+#[test]
+fn no_tcp_means_none() {
+    let world = World::with(&["--no-tcp"]);
+    assert!(!world.log().contains("http://"), "{}", world.log());
+    let body = r#"{"id":1,"method":"OCIContainer.listContainers"}"#;
+    assert_eq!(world.unix().request("POST", "/jsonrpc", &[], body).status, 200);
+    let sockets = std::fs::read_dir(format!("/proc/{}/fd", world.pid())).unwrap();
+    let inodes: Vec<String> = sockets
+        .filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok()?.to_str().map(str::to_owned))
+        .filter_map(|link| link.strip_prefix("socket:[").map(|rest| rest.trim_end_matches(']').to_owned()))
+        .collect();
+    let tcp = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    for line in tcp.lines().skip(1) {
+        let inode = line.split_ascii_whitespace().nth(9).unwrap();
+        assert!(inode == "0" || !inodes.iter().any(|known| known == inode), "{line}");
+    }
+}
+
+#[test]
+fn systemd_hands_over_sockets_and_hears_of_readiness() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("handed");
+    let notify = UnixDatagram::bind(dir.path().join("notify")).unwrap();
+    notify.set_read_timeout(Some(crate::wire::PATIENCE)).unwrap();
+    let mut command = Command::new("systemd-socket-activate");
+    command.arg("-l").arg(&socket).arg("--setenv=NOTIFY_SOCKET").arg(PROGRAM).arg("serve");
+    command.arg("--state-dir").arg(dir.path().join("state")).arg("--log-dir").arg(dir.path().join("log"));
+    command
+        .arg("--socket")
+        .arg(dir.path().join("unused"))
+        .arg("--runtime-root")
+        .arg(dir.path().join("runtime"));
+    command.env("NOTIFY_SOCKET", dir.path().join("notify")).stderr(std::process::Stdio::null());
+    let mut daemon = command.spawn().unwrap();
+    let begin = std::time::Instant::now();
+    let stream = loop {
+        match std::os::unix::net::UnixStream::connect(&socket) {
+            Ok(stream) => break stream,
+            Err(_) if begin.elapsed() < crate::wire::PATIENCE => {
+                std::thread::sleep(std::time::Duration::from_millis(10))
+            }
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let body = r#"{"id":1,"method":"OCIContainer.versions"}"#;
+    let answer = crate::wire::Http::over(stream).request("POST", "/jsonrpc", &[], body);
+    assert_eq!(answer.body, r#"{"jsonrpc":"2.0","id":1,"result":[]}"#);
+    let mut message = [0; 100];
+    let length = notify.recv(&mut message).unwrap();
+    assert_eq!(std::str::from_utf8(&message[..length]).unwrap().trim(), "READY=1");
+    assert!(!dir.path().join("unused").exists(), "no socket beside those handed over");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&daemon), Signal::TERM).unwrap();
+    assert!(daemon.wait().unwrap().success());
+    assert!(socket.exists(), "a socket of systemd's is left to systemd");
+}

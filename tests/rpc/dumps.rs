@@ -1,0 +1,105 @@
+//! Crash dumps: told as events, listed and explained without a daemon.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+
+use crate::world::{PLUGIN, PROGRAM, World};
+
+const HOOK: &str = env!("CARGO_BIN_EXE_oci-minidump-hook");
+
+fn sample(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/minidumps").join(name)
+}
+
+fn dumps(args: &[&str]) -> Output {
+    Command::new(PROGRAM).arg("dumps").args(args).output().unwrap()
+}
+
+#[test]
+fn a_harvested_dump_is_told_before_the_end_of_its_container() {
+    let world = World::with(&["--hook", HOOK]);
+    let id = world.id("a");
+    let bundle = world.bundle("b", &["sh", "-c", "cat /crash >/opt/minidumps/crash.dmp; exit 9"]);
+    std::fs::create_dir_all(world.path("rootfs/opt/minidumps")).unwrap();
+    std::fs::copy(sample("breakpad-segv-uid0.dmp"), world.path("rootfs/crash")).unwrap();
+    let destination = world.path("dumps");
+    std::fs::create_dir(&destination).unwrap();
+    let file = bundle.join("config.json");
+    let mut config: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let path = json!({"image": world.path("dump.img"), "containerSource": "/opt/minidumps", "hostDestination": destination});
+    config["rdkPlugins"] = json!({"minidump": {"required": true, "data": {"paths": [path]}}});
+    std::fs::write(&file, config.to_string()).unwrap();
+    let mut ws = world.ws();
+    for event in ["onMinidump", "onContainerStopped"] {
+        ws.call(&format!("{PLUGIN}.register"), &json!({"event": event, "id": "e"}));
+    }
+    world.done("startContainer", &json!({"containerId": id, "bundlePath": bundle}));
+    let dump = destination.join("crash.dmp");
+    let size = std::fs::metadata(sample("breakpad-segv-uid0.dmp")).unwrap().len();
+    let expected = format!(
+        r#"{{"jsonrpc":"2.0","method":"e.onMinidump","params":{{"name":"{id}","path":"{}","size":{size},"truncated":false}}}}"#,
+        dump.display()
+    );
+    assert_eq!(ws.text(), expected, "{}", world.log());
+    assert!(ws.text().contains("onContainerStopped"));
+    assert_eq!(std::fs::read(&dump).unwrap(), std::fs::read(sample("breakpad-segv-uid0.dmp")).unwrap());
+}
+
+#[test]
+fn a_folder_of_dumps_is_listed_newest_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let named = "com.app<#=#>2026-11-22T01-57-20.dmp";
+    std::fs::copy(sample("breakpad-abrt-uid1000.dmp"), dir.path().join(named)).unwrap();
+    std::fs::copy(sample("breakpad-segv-uid0.dmp"), dir.path().join("old.dmp")).unwrap();
+    let whole = std::fs::read(sample("minidumper-segv-uid0.dmp")).unwrap();
+    std::fs::write(dir.path().join("cut.dmp"), &whole[..whole.len() - 500]).unwrap();
+    std::fs::write(dir.path().join("text\u{1b}.dmp"), "text").unwrap();
+    std::fs::write(dir.path().join("other.txt"), "text").unwrap();
+    std::fs::create_dir(dir.path().join("dir.dmp")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", dir.path().join("link.dmp")).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        dir.path().join("fifo.dmp"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::from_raw_mode(0o600),
+        0,
+    )
+    .unwrap();
+    let folder = dir.path().to_str().unwrap();
+    let output = dumps(&["list", "--json", folder]);
+    let list: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    let column =
+        |name: &str| list.as_array().unwrap().iter().map(|entry| entry[name].clone()).collect::<Vec<_>>();
+    // The file that is no dump was written last.
+    assert_eq!(column("file"), ["text\u{1b}.dmp", "cut.dmp", named, "old.dmp"]);
+    assert_eq!(column("container"), [json!(null), json!(null), json!("com.app"), json!(null)]);
+    assert_eq!(column("signal"), [json!(null), json!("SIGSEGV"), json!("SIGABRT"), json!("SIGSEGV")]);
+    assert_eq!(column("place")[2..], [json!("crashbp+0xf659b"), json!("crashbp+0x56036")]);
+    assert_eq!(
+        column("truncated").iter().map(Value::is_string).collect::<Vec<_>>(),
+        [false, true, false, false]
+    );
+    assert!(list[0]["error"].is_string() && list[1]["error"].is_null());
+    let text = String::from_utf8(dumps(&["list", folder]).stdout).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 5);
+    assert!(lines[0].starts_with("CONTAINER  TIME "), "{text}");
+    assert!(lines[3].starts_with("com.app ") && lines[3].contains("SIGABRT  crashbp+0xf659b"), "{text}");
+    assert!(lines[2].contains("truncated") && !text.contains('\u{1b}'), "{text}");
+    assert_eq!(dumps(&["list", "/nowhere"]).status.code(), Some(1));
+}
+
+#[test]
+fn a_dump_is_explained() {
+    let file = sample("breakpad-segv-uid0.dmp");
+    let output = dumps(&["info", file.to_str().unwrap()]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && text.contains("SIGSEGV") && text.contains("crashbp"), "{text}");
+    let output = dumps(&["info", "--json", file.to_str().unwrap()]);
+    let list: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(list[0]["crash"]["signal"], "SIGSEGV");
+    assert_eq!(dumps(&["info", "/etc/passwd"]).status.code(), Some(3));
+    assert_eq!(dumps(&["info"]).status.code(), Some(2));
+}

@@ -1,0 +1,19 @@
+//! The daemon and command line `ocicontainer`: the real binary, a real runtime, real clients.
+
+#![allow(unreachable_pub)] // A test program has no public interface.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)] // It may fail where it stands.
+
+mod cli;
+mod configuration;
+mod containers;
+mod crowd;
+mod dumps;
+mod events;
+mod guards;
+mod http;
+mod limits;
+mod man;
+mod protocol;
+mod websocket;
+mod wire;
+mod world;

@@ -1,0 +1,183 @@
+//! Clients that hide nothing: raw HTTP over TCP and Unix sockets, and WebSockets.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use serde_json::Value;
+use tungstenite::{ClientRequestBuilder, Message, WebSocket};
+
+/// How long an answer may take before a test fails.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Both kinds of sockets.
+pub trait Socket: Read + Write {
+    /// How long a read may block.
+    fn patience(&self, time: Duration);
+}
+
+impl Socket for TcpStream {
+    fn patience(&self, time: Duration) {
+        self.set_read_timeout(Some(time)).unwrap();
+    }
+}
+
+impl Socket for UnixStream {
+    fn patience(&self, time: Duration) {
+        self.set_read_timeout(Some(time)).unwrap();
+    }
+}
+
+/// An HTTP answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// A kept HTTP connection.
+pub struct Http {
+    reader: BufReader<Box<dyn Socket>>,
+}
+
+impl Http {
+    pub fn over(socket: impl Socket + 'static) -> Self {
+        socket.patience(PATIENCE);
+        Self { reader: BufReader::new(Box::new(socket)) }
+    }
+
+    pub fn send(&mut self, raw: &[u8]) {
+        self.reader.get_mut().write_all(raw).unwrap();
+    }
+
+    /// The next answer.
+    pub fn answer(&mut self) -> Answer {
+        self.try_answer().expect("the server closed the connection without an answer")
+    }
+
+    /// The next answer, or `None` when the server closed the connection.
+    pub fn try_answer(&mut self) -> Option<Answer> {
+        let mut line = String::new();
+        if self.reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        let status = line.split(' ').nth(1).unwrap_or_else(|| panic!("bad status line {line:?}"));
+        let status = status.parse().unwrap();
+        let mut headers = Vec::new();
+        loop {
+            let mut line = String::new();
+            self.reader.read_line(&mut line).unwrap();
+            let Some((name, value)) = line.trim_end().split_once(": ") else { break };
+            headers.push((name.to_owned(), value.to_owned()));
+        }
+        let mut answer = Answer { status, headers, body: String::new() };
+        let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
+        let mut body = vec![0; length];
+        self.reader.read_exact(&mut body).unwrap();
+        answer.body = String::from_utf8(body).unwrap();
+        Some(answer)
+    }
+
+    /// Whether the server closes the connection without another byte.
+    pub fn is_closed(&mut self) -> bool {
+        match self.reader.read(&mut [0]) {
+            Ok(count) => count == 0,
+            Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
+        }
+    }
+
+    /// Sends a request with a body and gives its answer.
+    pub fn request(&mut self, verb: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        self.send(request(verb, path, headers, body).as_bytes());
+        self.answer()
+    }
+}
+
+/// The text of a request. `Host` is the server's unless given.
+pub fn request(verb: &str, path: &str, headers: &[(&str, &str)], body: &str) -> String {
+    let mut text = format!("{verb} {path} HTTP/1.1\r\n");
+    if !headers.iter().any(|(name, _)| *name == "Host") {
+        text.push_str("Host: localhost\r\n");
+    }
+    for (name, value) in headers {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    format!("{text}Content-Length: {}\r\n\r\n{body}", body.len())
+}
+
+/// A WebSocket client.
+pub struct Ws {
+    pub socket: WebSocket<TcpStream>,
+    /// What the server echoed as subprotocol.
+    pub protocol: Option<String>,
+}
+
+impl Ws {
+    /// Connects; `Err` is the HTTP status of a refusal.
+    pub fn connect(port: u16, path: &str, headers: &[(&str, &str)]) -> Result<Self, u16> {
+        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut request = ClientRequestBuilder::new(format!("ws://127.0.0.1:{port}{path}").parse().unwrap());
+        for (name, value) in headers {
+            request = request.with_header(*name, *value);
+        }
+        match tungstenite::client(request, stream) {
+            Ok((socket, response)) => {
+                let protocol = response.headers().get("sec-websocket-protocol");
+                let protocol = protocol.map(|value| value.to_str().unwrap().to_owned());
+                Ok(Self { socket, protocol })
+            }
+            Err(tungstenite::HandshakeError::Failure(tungstenite::Error::Http(response))) => {
+                Err(response.status().as_u16())
+            }
+            Err(error) => panic!("the handshake failed: {error}"),
+        }
+    }
+
+    pub fn send(&mut self, text: &str) {
+        self.socket.send(Message::text(text)).unwrap();
+    }
+
+    /// The next text frame.
+    pub fn text(&mut self) -> String {
+        loop {
+            match self.socket.read().unwrap() {
+                Message::Text(text) => return text.as_str().to_owned(),
+                Message::Ping(_) | Message::Pong(_) => {}
+                other => panic!("expected text, got {other:?}"),
+            }
+        }
+    }
+
+    /// Sends a text and gives the next one back.
+    pub fn ask(&mut self, text: &str) -> String {
+        self.send(text);
+        self.text()
+    }
+
+    /// Calls a method and gives its whole answer; events that come before it are dropped.
+    pub fn call(&mut self, method: &str, params: &Value) -> Value {
+        let id = format!("call {method}");
+        let request = serde_json::json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+        self.send(&request.to_string());
+        loop {
+            let answer: Value = serde_json::from_str(&self.text()).unwrap();
+            if answer["id"] == id.as_str() {
+                return answer;
+            }
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! A world of its own for each test: a daemon on a free port, its directories, its runtime root, bundles.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Once;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::wire::{Answer, Http, Ws};
+
+/// The program under test.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_ocicontainer");
+/// The plugin's name in methods.
+pub const PLUGIN: &str = "org.rdk.OCIContainer.1";
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// A daemon with everything around it. Dropping it ends the daemon and deletes its containers.
+pub struct World {
+    pub dir: TempDir,
+    pub port: u16,
+    number: u32,
+    daemon: Option<Child>,
+    flags: Vec<String>,
+}
+
+impl World {
+    /// A daemon with the settings of the tests.
+    pub fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// A daemon with further flags.
+    pub fn with(flags: &[&str]) -> Self {
+        prepare_host();
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let dir = tempfile::Builder::new().prefix("ocicontainer-test-").tempdir().unwrap();
+        let mut world = Self { dir, port: 0, number, daemon: None, flags };
+        world.make_rootfs();
+        world.start();
+        world
+    }
+
+    /// A path in the world's directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A container id that no other test has: cgroups are named after it.
+    pub fn id(&self, name: &str) -> String {
+        format!("t{}-{}-{name}", std::process::id(), self.number)
+    }
+
+    /// The command that starts a daemon in this world.
+    pub fn serve_command(&self) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.arg("serve");
+        let has = |name: &str| self.flags.iter().any(|flag| flag == name);
+        if !has("--listen") && !has("--no-tcp") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        for (flag, name) in [
+            ("--socket", "socket"),
+            ("--state-dir", "state"),
+            ("--log-dir", "log"),
+            ("--runtime-root", "runtime"),
+        ] {
+            command.arg(flag).arg(self.path(name));
+        }
+        command.args(["--stop-timeout", "2"]).args(&self.flags);
+        command.env_remove("NOTIFY_SOCKET").env_remove("LISTEN_FDS");
+        command
+    }
+
+    /// Starts the daemon and waits until it answers.
+    pub fn start(&mut self) {
+        let log = fs::File::options().create(true).append(true).open(self.path("daemon.log")).unwrap();
+        let before = self.log().len();
+        let daemon = self.serve_command().stdin(Stdio::null()).stderr(log).spawn().unwrap();
+        self.daemon = Some(daemon);
+        let socket = format!("answering on {}", self.path("socket").display());
+        self.until("the daemon answers", || self.log()[before..].contains(&socket));
+        let log = self.log();
+        if let Some((_, rest)) = log[before..].split_once("http://") {
+            let address = rest.split('/').next().unwrap();
+            self.port = address.rsplit(':').next().unwrap().parse().unwrap();
+        }
+    }
+
+    /// Ends the daemon by a signal and gives its exit status.
+    pub fn end(&mut self, signal: rustix::process::Signal) -> Option<i32> {
+        let mut daemon = self.daemon.take()?;
+        let pid = rustix::process::Pid::from_child(&daemon);
+        rustix::process::kill_process(pid, signal).unwrap();
+        daemon.wait().unwrap().code()
+    }
+
+    /// The daemon's process id.
+    pub fn pid(&self) -> u32 {
+        self.daemon.as_ref().unwrap().id()
+    }
+
+    /// What the daemon logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.path("daemon.log")).unwrap_or_default()
+    }
+
+    /// Waits for something that must come true.
+    pub fn until(&self, what: &str, mut fact: impl FnMut() -> bool) {
+        let begin = Instant::now();
+        while !fact() {
+            assert!(begin.elapsed() < Duration::from_secs(20), "never: {what}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// A new TCP connection.
+    pub fn tcp(&self) -> Http {
+        Http::over(std::net::TcpStream::connect(("127.0.0.1", self.port)).unwrap())
+    }
+
+    /// A new connection to the Unix socket.
+    pub fn unix(&self) -> Http {
+        Http::over(std::os::unix::net::UnixStream::connect(self.path("socket")).unwrap())
+    }
+
+    /// A new WebSocket.
+    pub fn ws(&self) -> Ws {
+        Ws::connect(self.port, "/jsonrpc", &[("Sec-WebSocket-Protocol", "notification")]).unwrap()
+    }
+
+    /// POSTs a body to `/jsonrpc`.
+    pub fn post(&self, body: &str) -> Answer {
+        self.tcp().request("POST", "/jsonrpc", &[], body)
+    }
+
+    /// Calls a method of the plugin by HTTP: its result, or its error.
+    pub fn call(&self, method: &str, params: &Value) -> Result<Value, Value> {
+        let request =
+            json!({"jsonrpc": "2.0", "id": 1, "method": format!("{PLUGIN}.{method}"), "params": params});
+        let mut answer = self.post(&request.to_string()).json();
+        match answer.get_mut("error") {
+            Some(error) => Err(error.take()),
+            None => Ok(answer["result"].take()),
+        }
+    }
+
+    /// As [`Self::call`], for calls that must succeed.
+    pub fn done(&self, method: &str, params: &Value) -> Value {
+        self.call(method, params).unwrap_or_else(|error| panic!("{method} {params}: {error}\n{}", self.log()))
+    }
+
+    /// Runs a verb of the command line against this daemon.
+    pub fn cli(&self, args: &[&str]) -> Output {
+        let (verb, rest) = args.split_first().unwrap();
+        let mut command = Command::new(PROGRAM);
+        command.arg(verb).arg("--socket").arg(self.path("socket")).args(rest);
+        command.output().unwrap()
+    }
+
+    fn make_rootfs(&self) {
+        let bin = self.path("rootfs/bin");
+        fs::create_dir_all(&bin).unwrap();
+        for dir in ["proc", "dev", "sys", "tmp"] {
+            fs::create_dir_all(self.path("rootfs").join(dir)).unwrap();
+        }
+        fs::copy("/bin/busybox", bin.join("busybox")).expect("a static /bin/busybox (busybox-static)");
+        for name in ["sh", "sleep", "echo", "cat", "env", "kill", "true", "false", "ls", "head", "yes"] {
+            std::os::unix::fs::symlink("busybox", bin.join(name)).unwrap();
+        }
+    }
+
+    /// A bundle whose container runs `args`.
+    pub fn bundle(&self, name: &str, args: &[&str]) -> PathBuf {
+        let dir = self.path(name);
+        fs::create_dir_all(&dir).unwrap();
+        let mount = |target: &str, kind: &str, options: &[&str]| json!({"destination": target, "type": kind, "source": kind, "options": options});
+        let namespaces: Vec<_> = ["pid", "ipc", "uts", "mount"].map(|kind| json!({"type": kind})).into();
+        let config = json!({
+            "ociVersion": "1.0.2",
+            "process": {
+                "terminal": false,
+                "user": {"uid": 0, "gid": 0},
+                "args": args,
+                "env": ["PATH=/bin"],
+                "cwd": "/",
+            },
+            "root": {"path": self.path("rootfs"), "readonly": true},
+            "hostname": "test",
+            "mounts": [
+                mount("/proc", "proc", &[]),
+                mount("/dev", "tmpfs", &["nosuid", "mode=755"]),
+                mount("/tmp", "tmpfs", &["nosuid"]),
+            ],
+            "linux": {"namespaces": namespaces},
+        });
+        fs::write(dir.join("config.json"), config.to_string()).unwrap();
+        dir
+    }
+
+    /// Starts a container that runs `args` and gives its descriptor.
+    pub fn run(&self, id: &str, args: &[&str]) -> i64 {
+        let bundle = self.bundle(&format!("bundle-{id}"), args);
+        let result = self.done("startContainer", &json!({"containerId": id, "bundlePath": bundle}));
+        result["descriptor"].as_i64().unwrap()
+    }
+
+    /// The ids that the runtime knows.
+    pub fn runtime_list(&self) -> Vec<String> {
+        let output =
+            Command::new("crun").arg("--root").arg(self.path("runtime")).args(["list", "-q"]).output();
+        let text = String::from_utf8(output.unwrap().stdout).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// The runtime's own removal, for what a failed test left.
+    fn sweep(&self) {
+        for id in self.runtime_list() {
+            let mut command = Command::new("crun");
+            command.arg("--root").arg(self.path("runtime")).args(["delete", "--force", &id]);
+            let _best_effort = command.output();
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- log of the daemon ---\n{}", self.log());
+        }
+        if self.daemon.is_some() {
+            let _gone = self.end(rustix::process::Signal::TERM);
+        }
+        self.sweep();
+    }
+}
+
+/// crun of this age wants every cgroup v1 controller that the kernel has.
+fn prepare_host() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let hugetlb = Path::new("/sys/fs/cgroup/hugetlb");
+        let version_2 = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+        if version_2 || hugetlb.join("tasks").exists() {
+            return;
+        }
+        fs::create_dir_all(hugetlb).unwrap();
+        let status =
+            Command::new("mount").args(["-t", "cgroup", "-o", "hugetlb", "hugetlb"]).arg(hugetlb).status();
+        assert!(status.unwrap().success(), "cannot mount the hugetlb cgroup");
+    });
+}
