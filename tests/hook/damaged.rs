@@ -95,6 +95,32 @@ fn preallocated_blocks_are_read_as_zeros() {
     assert!(world.leaks().is_empty(), "{:?}", world.leaks());
 }
 
+/// The library that reads images slices by a count in the index of a large directory before it looks at the checksum.
+#[test]
+fn a_damaged_index_of_a_directory_is_repaired() {
+    let world = World::new("crun");
+    let path = image(&world, DEFAULT_IMGSIZE, |dir| {
+        fs::write(dir.join("a.dmp"), dump_bytes(50_000)).unwrap();
+        for n in 0..100 {
+            fs::write(dir.join(format!("a-file-with-a-name-of-some-length-{n}")), "").unwrap();
+        }
+    });
+    let bytes = fs::read(&path).unwrap();
+    // The root directory's first block: "." in 12 bytes, which is inode 2; behind the dots, the index's header of 8.
+    let is_index = |block: &[u8]| block.starts_with(b"\x02\0\0\0\x0c\0\x01\x02.") && block[0x1d] == 8;
+    let index = bytes.chunks(1024).position(is_index).unwrap();
+    let file = File::options().write(true).open(&path).unwrap();
+    file.write_all_at(&[0xff; 2], u64::try_from(index * 1024 + 0x22).unwrap()).unwrap();
+    let run = world
+        .hook(&["harvest", path.to_str().unwrap(), "--to", world.dumps_dir().to_str().unwrap()])
+        .expect(0);
+    assert!(fs::read(world.dump()).unwrap() == dump_bytes(50_000), "{}", run.story());
+    assert!(run.stderr().contains("the user-space reader cannot bear"), "{}", run.story());
+    for path in crate::world::files_in(&world.path("images")) {
+        fs::remove_file(path).unwrap();
+    }
+}
+
 #[test]
 fn a_damaged_image_is_kept_aside_and_the_container_starts() {
     let world = World::new("crun");

@@ -17,6 +17,7 @@ use oci_minidump::image::create::MAX_INODES;
 use oci_minidump::image::reader::UserSpace;
 use oci_minidump::image::superblock::inspect;
 use oci_minidump::oci::owner::Owner;
+use oci_minidump::process::end_on_panic;
 use oci_minidump::settings::admin::{Admin, Naming};
 
 #[derive(Arbitrary, Debug)]
@@ -37,6 +38,8 @@ thread_local! {
 fuzz_target!(|input: Input| {
     SCRATCH.with(|scratch| {
         let scratch = scratch.get_or_init(|| {
+            // What the reader's library panics at is caught, as it is in the hook.
+            end_on_panic();
             let dir = scratch::dir("image");
             Scratch { image: scratch::file(&dir, "image"), destination: scratch::dir("dumps") }
         });
