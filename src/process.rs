@@ -1,5 +1,8 @@
 //! The process a runtime starts: what it inherits is put right before anything else happens.
 
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+
 use nix::sys::signal::{SigSet, Signal};
 use rustix::fs::Mode;
 
@@ -30,4 +33,40 @@ pub fn apart<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         let thread = thread.tried(|| "cannot start a thread")?;
         thread.join().map_err(|_| Error::new(ErrorKind::System, "the mounting thread died"))?
     })
+}
+
+thread_local! {
+    static CATCHING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Makes a panic end the process at once, on whatever thread it is, but for one inside of [`caught`].
+pub fn end_on_panic() {
+    let tell = take_hook();
+    set_hook(Box::new(move |info| {
+        if !CATCHING.get() {
+            tell(info);
+            std::process::abort();
+        }
+    }));
+}
+
+/// Runs `work`, which a library does on hostile data; `None` when it panicked. What it was working on must not be used
+/// for anything else then.
+pub fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
+    let before = CATCHING.replace(true);
+    let outcome = catch_unwind(AssertUnwindSafe(work));
+    CATCHING.set(before);
+    outcome.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_a_library_is_no_end() {
+        assert_eq!(caught(|| 7), Some(7));
+        assert_eq!(caught(|| [1, 2, 3].iter().step_by(usize::from(CATCHING.get()) - 1).count()), None);
+        assert!(!CATCHING.get());
+    }
 }

@@ -19,6 +19,7 @@ const PROGRAM: &str = "oci-minidump-hook";
 const STATE_PATIENCE: Duration = Duration::from_secs(10);
 
 fn main() -> std::process::ExitCode {
+    process::end_on_panic();
     process::inherit_nothing();
     match run() {
         Ok(code) => code.into(),

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    oci_minidump::process::end_on_panic();
     match oci_minidump::cli::run() {
         Ok(code) => code.into(),
         Err(error) => {

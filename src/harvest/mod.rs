@@ -4,7 +4,7 @@
 pub mod destination;
 pub mod name;
 pub mod retention;
-mod take;
+pub mod take;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -93,7 +93,7 @@ pub enum Fate {
 pub struct Harvest {
     /// The dumps that are safe now.
     pub dumps: Vec<Harvested>,
-    /// What was left out.
+    /// What was left out; of many, the first 100.
     pub skipped: Vec<Skipped>,
     /// What became of the image.
     pub image: Fate,

@@ -69,6 +69,9 @@ fn rdk(container: &str, app_state: Option<&str>, time: i64) -> String {
         })
         .take(room)
         .collect();
+    // The id of a container may begin like an option or a hidden file.
+    let id =
+        if id.starts_with(['-', '.', ' ']) { format!("_{}", id.get(1..).unwrap_or_default()) } else { id };
     id + &tail + SUFFIX
 }
 
@@ -139,6 +142,8 @@ mod tests {
             ),
             (owner(&long, None), format!("{}<#=#>2009-02-13T23:31:30.dmp", "x".repeat(107))),
             (owner("a<#=#>b", None), "a__=__b<#=#>2009-02-13T23:31:30.dmp".to_owned()),
+            (owner("-rf", None), "_rf<#=#>2009-02-13T23:31:30.dmp".to_owned()),
+            (owner(".app", None), "_app<#=#>2009-02-13T23:31:30.dmp".to_owned()),
         ];
         for (owner, expected) in cases {
             assert_eq!(name(Naming::Rdk, b"u.dmp", owner, 1_234_567_890), expected);

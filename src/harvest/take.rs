@@ -10,16 +10,26 @@ use crate::image::create::MAX_INODES;
 use crate::image::files::{Candidate, ImageFiles, Kind};
 use crate::log::escape;
 
+/// The most entries whose leaving out is told: a container can make hundreds of thousands.
+const MAX_SKIPPED: usize = 100;
+
 /// What was taken.
 #[derive(Debug, Default)]
-pub(super) struct Taken {
-    pub(super) dumps: Vec<Harvested>,
-    pub(super) skipped: Vec<Skipped>,
+pub struct Taken {
+    /// The dumps that are safe now.
+    pub dumps: Vec<Harvested>,
+    /// What was left out; of many, the first 100.
+    pub skipped: Vec<Skipped>,
+    /// How many more were left out.
+    pub more_skipped: usize,
 }
 
 /// Publishes every dump in the image, the newest first, at most `budget` bytes: an honest image cannot hold more, but
 /// sparse files and hard links can claim any amount.
-pub(super) fn take(files: &mut (impl ImageFiles + ?Sized), job: Job<'_>, budget: u64) -> Result<Taken> {
+///
+/// # Errors
+/// Those of [`crate::harvest::harvest`]; what was published before stays.
+pub fn take(files: &mut (impl ImageFiles + ?Sized), job: Job<'_>, budget: u64) -> Result<Taken> {
     let listing = files.list()?;
     let mut taken = Taken::default();
     let mut regular = Vec::new();
@@ -47,6 +57,9 @@ pub(super) fn take(files: &mut (impl ImageFiles + ?Sized), job: Job<'_>, budget:
         let dump = publish(files, destination, job, &candidate, (modified, size))?;
         left = left.saturating_sub(dump.size);
         taken.dumps.push(dump);
+    }
+    if taken.more_skipped > 0 {
+        log::warn!("left {} more entries in the image", taken.more_skipped);
     }
     if let Some(destination) = destination {
         destination.sync()?;
@@ -108,6 +121,10 @@ fn publish(
 }
 
 fn skip(taken: &mut Taken, candidate: &Candidate, reason: String) {
+    if taken.skipped.len() == MAX_SKIPPED {
+        taken.more_skipped += 1;
+        return;
+    }
     let name = String::from_utf8_lossy(&candidate.name).into_owned();
     log::warn!("left {} in the image: {reason}", escape(&name));
     taken.skipped.push(Skipped { name, reason });

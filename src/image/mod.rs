@@ -5,6 +5,7 @@ pub mod files;
 pub mod identity;
 pub mod kernel;
 pub mod known;
+mod layout;
 pub mod lock;
 pub mod loopback;
 pub mod mount;

@@ -7,7 +7,9 @@ use ext4_view::{DirEntry, Ext4, Ext4Error, Ext4Read, FileType};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::files::{Candidate, DIRS, ImageFiles, Kind, Listing, MAX_ENTRIES, is_dump_name, pump};
+use crate::image::layout;
 use crate::image::unwritten::has_unwritten;
+use crate::process;
 
 /// An image read by `ext4-view`. Never for an image with a journal to replay: stale data would come out, silently.
 pub struct UserSpace {
@@ -39,6 +41,11 @@ impl UserSpace {
     /// # Errors
     /// [`ErrorKind::Corrupt`] when it is damaged or has features that the reader does not know.
     pub fn open(file: &File) -> Result<Self> {
+        guarded(|| Self::try_open(file))
+    }
+
+    fn try_open(file: &File) -> Result<Self> {
+        layout::check(file)?;
         let copy = file
             .try_clone()
             .map_err(|e| Error::new(ErrorKind::System, "cannot copy a descriptor").caused_by(e))?;
@@ -81,6 +88,16 @@ impl UserSpace {
     }
 }
 
+/// Calls `ext4-view`, which slices and unwraps what a damaged image says.
+fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    process::caught(work).unwrap_or_else(|| {
+        Err(Error::new(
+            ErrorKind::Corrupt,
+            "the image is damaged in a way that the user-space reader cannot bear",
+        ))
+    })
+}
+
 fn candidate(dir: &'static str, entry: &DirEntry) -> Result<Candidate> {
     let metadata = entry.metadata().map_err(|e| corrupt("a directory entry", e))?;
     let kind = match metadata.file_type() {
@@ -96,24 +113,30 @@ fn candidate(dir: &'static str, entry: &DirEntry) -> Result<Candidate> {
 
 impl ImageFiles for UserSpace {
     fn list(&mut self) -> Result<Listing> {
-        let mut listing = Listing::default();
-        for dir in DIRS {
-            self.list_dir(dir, &mut listing)?;
-        }
-        Ok(listing)
+        guarded(|| {
+            let mut listing = Listing::default();
+            for dir in DIRS {
+                self.list_dir(dir, &mut listing)?;
+            }
+            Ok(listing)
+        })
     }
 
     fn head(&mut self, candidate: &Candidate) -> Result<Vec<u8>> {
-        let mut file = self.open_file(candidate)?;
-        let mut head = vec![0; 4];
-        let count = file.read_bytes(&mut head).map_err(|e| corrupt("a dump", e))?;
-        head.truncate(count);
-        Ok(head)
+        guarded(|| {
+            let mut file = self.open_file(candidate)?;
+            let mut head = vec![0; 4];
+            let count = file.read_bytes(&mut head).map_err(|e| corrupt("a dump", e))?;
+            head.truncate(count);
+            Ok(head)
+        })
     }
 
     fn copy(&mut self, candidate: &Candidate, limit: u64, target: &File) -> Result<u64> {
-        let mut file = self.open_file(candidate)?;
-        pump(target, limit, |chunk| file.read_bytes(chunk).map_err(|e| corrupt("a dump", e)))
+        guarded(|| {
+            let mut file = self.open_file(candidate)?;
+            pump(target, limit, |chunk| file.read_bytes(chunk).map_err(|e| corrupt("a dump", e)))
+        })
     }
 }
 

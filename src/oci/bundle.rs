@@ -19,6 +19,9 @@ use crate::host;
 /// The most bytes of a `config.json` that are read; the largest seen in the field have some hundred KiB.
 const MAX_CONFIG: u64 = 8 << 20;
 
+/// The most blanks of one step of indentation: every line that is written back has them, times its depth.
+const MAX_INDENT: usize = 16;
+
 /// A bundle directory with its parsed `config.json`.
 #[derive(Debug, Clone)]
 pub struct Bundle {
@@ -117,7 +120,8 @@ impl Layout {
         let mut lines = text.split(|byte| *byte == b'\n').skip(1);
         let first = lines.find(|line| !line.trim_ascii().is_empty());
         let indent = first.map(|line| {
-            let blanks: Vec<u8> = line.iter().copied().take_while(u8::is_ascii_whitespace).collect();
+            let blanks = line.iter().copied().take_while(u8::is_ascii_whitespace);
+            let blanks: Vec<u8> = blanks.take(MAX_INDENT).collect();
             String::from_utf8_lossy(&blanks).into_owned()
         });
         Self { indent, final_newline: text.ends_with(b"\n") }
@@ -210,6 +214,15 @@ mod tests {
             let value: Value = serde_json::from_str(text).unwrap();
             assert_eq!(String::from_utf8(Layout::of(text.as_bytes()).write(&value).unwrap()).unwrap(), text);
         }
+    }
+
+    #[test]
+    fn a_huge_indentation_is_not_multiplied() {
+        let text = format!("{{\n{}\"a\": [[[1]]]\n}}", " ".repeat(1 << 20));
+        let value: Value = serde_json::from_str(&text).unwrap();
+        let written = Layout::of(text.as_bytes()).write(&value).unwrap();
+        assert!(written.len() < 1000, "{} bytes", written.len());
+        assert_eq!(serde_json::from_slice::<Value>(&written).unwrap(), value);
     }
 
     #[test]

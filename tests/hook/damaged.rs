@@ -67,6 +67,60 @@ fn what_the_user_space_reader_refuses_is_read_by_the_kernel() {
     assert!(world.leaks().is_empty(), "{:?}", world.leaks());
 }
 
+/// Stale bytes of other files lie in preallocated blocks; the dump must have zeros there.
+#[test]
+fn preallocated_blocks_are_read_as_zeros() {
+    let world = World::new("crun");
+    let mut expected = dump_bytes(5000);
+    expected.resize(200_000, 0);
+    let path = image(&world, DEFAULT_IMGSIZE, |dir| {
+        let mut stale = 0;
+        while fs::write(dir.join(format!("stale{stale}")), vec![0x55; 60_000]).is_ok() {
+            stale += 1;
+        }
+        command("sync", &["-f".as_ref(), dir.as_ref()]);
+        for n in (0..=stale).step_by(2) {
+            fs::remove_file(dir.join(format!("stale{n}"))).unwrap();
+        }
+        command("sync", &["-f".as_ref(), dir.as_ref()]);
+        let file = File::create(dir.join("a.dmp")).unwrap();
+        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, 200_000).unwrap();
+        file.write_all_at(&dump_bytes(5000), 0).unwrap();
+    });
+    let run = world
+        .hook(&["harvest", path.to_str().unwrap(), "--to", world.dumps_dir().to_str().unwrap()])
+        .expect(0);
+    assert!(fs::read(world.dump()).unwrap() == expected, "{}", run.story());
+    assert!(run.stderr().contains("a file has preallocated blocks"), "{}", run.story());
+    assert!(world.leaks().is_empty(), "{:?}", world.leaks());
+}
+
+/// The library that reads images slices by a count in the index of a large directory before it looks at the checksum.
+#[test]
+fn a_damaged_index_of_a_directory_is_repaired() {
+    let world = World::new("crun");
+    let path = image(&world, DEFAULT_IMGSIZE, |dir| {
+        fs::write(dir.join("a.dmp"), dump_bytes(50_000)).unwrap();
+        for n in 0..100 {
+            fs::write(dir.join(format!("a-file-with-a-name-of-some-length-{n}")), "").unwrap();
+        }
+    });
+    let bytes = fs::read(&path).unwrap();
+    // The root directory's first block: "." in 12 bytes, which is inode 2; behind the dots, the index's header of 8.
+    let is_index = |block: &[u8]| block.starts_with(b"\x02\0\0\0\x0c\0\x01\x02.") && block[0x1d] == 8;
+    let index = bytes.chunks(1024).position(is_index).unwrap();
+    let file = File::options().write(true).open(&path).unwrap();
+    file.write_all_at(&[0xff; 2], u64::try_from(index * 1024 + 0x22).unwrap()).unwrap();
+    let run = world
+        .hook(&["harvest", path.to_str().unwrap(), "--to", world.dumps_dir().to_str().unwrap()])
+        .expect(0);
+    assert!(fs::read(world.dump()).unwrap() == dump_bytes(50_000), "{}", run.story());
+    assert!(run.stderr().contains("the user-space reader cannot bear"), "{}", run.story());
+    for path in crate::world::files_in(&world.path("images")) {
+        fs::remove_file(path).unwrap();
+    }
+}
+
 #[test]
 fn space_that_was_set_aside_is_harvested_as_zeros() {
     let world = World::new("crun");

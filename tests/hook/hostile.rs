@@ -147,6 +147,9 @@ fn a_thousand_hard_links_do_not_fill_the_host() {
         .hook(&["harvest", image.to_str().unwrap(), "--to", world.dumps_dir().to_str().unwrap()])
         .expect(0);
     assert_eq!(world.dumps().len(), 16, "{}", run.story());
+    // Nor the log.
+    assert_eq!(run.stdout().matches("left out").count(), 100, "{}", run.story());
+    assert!(run.stderr().contains("left 884 more entries in the image"), "{}", run.story());
 }
 
 #[test]

@@ -1,0 +1,266 @@
+//! A look at the inodes of an image before the user-space reader gets it: that reader takes preallocated blocks for
+//! written ones, so that stale bytes would come out as a dump, and it follows whatever it finds for as long as it goes.
+//!
+//! Layout: kernel documentation, "ext4 Data Structures and Algorithms".
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::image::superblock::{OFFSET, field16, field32};
+
+/// `s_feature_incompat`: descriptors have `s_desc_size` bytes.
+const INCOMPAT_64BIT: u32 = 0x80;
+/// `i_flags`: the inode has a tree of extents instead of a map of blocks.
+const EXTENTS: u32 = 0x8_0000;
+const EXTENT_MAGIC: u16 = 0xF30A;
+/// The bytes of a tree's root, which lies in the inode.
+const ROOT: usize = 60;
+/// The bytes of an entry of a tree; the header of a node has as many.
+const ENTRY: usize = 12;
+/// The deepest tree that the kernel makes.
+const MAX_DEPTH: u16 = 5;
+/// Lengths above this one mean that the blocks are preallocated.
+const MAX_WRITTEN: u16 = 32_768;
+/// The longest symbolic link, in bytes.
+const MAX_LINK: u64 = 4096;
+const KIND: u16 = 0xF000;
+const DIRECTORY: u16 = 0x4000;
+const FILE: u16 = 0x8000;
+const LINK: u16 = 0xA000;
+
+/// Checks that the user-space reader reads the image in `file` as the kernel does, and ends.
+///
+/// # Errors
+/// [`ErrorKind::Corrupt`] with the reason why it would not.
+pub(super) fn check(file: &File) -> Result<()> {
+    let length = file.metadata().map_err(unreadable)?.len();
+    let mut look = Look { file, length, block_size: 0, nodes: 0 };
+    let mut superblock = [0; 1024];
+    look.read(OFFSET, &mut superblock)?;
+    let tables = Tables::new(&superblock, &mut look)?;
+    for group in 0..tables.groups {
+        look.group(&tables, group)?;
+    }
+    Ok(())
+}
+
+fn wrong(what: &str) -> Error {
+    Error::new(ErrorKind::Corrupt, format!("the user-space reader is not for this image: {what}"))
+}
+
+fn unreadable(error: io::Error) -> Error {
+    wrong("it cannot be read").caused_by(error)
+}
+
+/// Where the inodes are.
+struct Tables {
+    groups: u64,
+    /// Where the descriptors of the groups begin, and how long each is.
+    descriptors: u64,
+    descriptor_size: u16,
+    inodes: u32,
+    inode_size: u16,
+}
+
+impl Tables {
+    fn new(superblock: &[u8], look: &mut Look<'_>) -> Result<Self> {
+        let is_wide = field32(superblock, 0x60) & INCOMPAT_64BIT != 0;
+        look.block_size = match field32(superblock, 0x18) {
+            log @ 0..=6 => 1024 << log,
+            _ => return Err(wrong("its blocks are too large")),
+        };
+        let high = if is_wide { field32(superblock, 0x150) } else { 0 };
+        let blocks = u64::from(high) << 32 | u64::from(field32(superblock, 0x4));
+        let data = blocks.saturating_sub(field32(superblock, 0x14).into());
+        let per_group = u64::from(field32(superblock, 0x20)).max(1);
+        let tables = Self {
+            groups: data.div_ceil(per_group),
+            descriptors: (OFFSET / look.block_size + 1).saturating_mul(look.block_size),
+            descriptor_size: if is_wide { field16(superblock, 0xFE).max(64) } else { 32 },
+            inodes: field32(superblock, 0x28),
+            inode_size: field16(superblock, 0x58).max(128),
+        };
+        let fits = |count: u64, size: u64| count.checked_mul(size).is_some_and(|all| all <= look.length);
+        let inodes = tables.groups.saturating_mul(tables.inodes.into());
+        if fits(tables.groups, tables.descriptor_size.into()) && fits(inodes, tables.inode_size.into()) {
+            Ok(tables)
+        } else {
+            Err(wrong("its tables are larger than itself"))
+        }
+    }
+}
+
+/// The look, which ends: no more nodes are read than there are blocks.
+struct Look<'f> {
+    file: &'f File,
+    length: u64,
+    block_size: u64,
+    nodes: u64,
+}
+
+impl Look<'_> {
+    fn read(&self, at: u64, bytes: &mut [u8]) -> Result<()> {
+        // A file offset is signed.
+        if i64::try_from(at).is_err() {
+            return Err(wrong("something lies outside of it"));
+        }
+        self.file.read_exact_at(bytes, at).map_err(unreadable)
+    }
+
+    fn group(&mut self, tables: &Tables, number: u64) -> Result<()> {
+        let mut descriptor = [0; 64];
+        let size = usize::from(tables.descriptor_size).min(descriptor.len());
+        let at = tables.descriptors.saturating_add(number.saturating_mul(tables.descriptor_size.into()));
+        self.read(at, descriptor.get_mut(..size).unwrap_or_default())?;
+        let table = u64::from(field32(&descriptor, 0x28)) << 32 | u64::from(field32(&descriptor, 0x8));
+        let mut at = table.saturating_mul(self.block_size);
+        let size = usize::from(tables.inode_size);
+        let mut left = usize::try_from(tables.inodes).unwrap_or(usize::MAX).saturating_mul(size);
+        let mut piece = vec![0; (64 << 10) / size * size];
+        while left > 0 {
+            let count = left.min(piece.len());
+            let inodes = piece.get_mut(..count).unwrap_or_default();
+            self.read(at, inodes)?;
+            for inode in inodes.chunks(size) {
+                self.inode(inode)?;
+            }
+            at = at.saturating_add(count.try_into().unwrap_or(u64::MAX));
+            left -= count;
+        }
+        Ok(())
+    }
+
+    fn inode(&mut self, inode: &[u8]) -> Result<()> {
+        let kind = field16(inode, 0x0) & KIND;
+        let size = u64::from(field32(inode, 0x6C)) << 32 | u64::from(field32(inode, 0x4));
+        match kind {
+            // Reading them takes as long as they claim to be.
+            DIRECTORY if size > self.length => return Err(wrong("a directory is larger than it")),
+            LINK if size > MAX_LINK => return Err(wrong("a symbolic link is too long")),
+            DIRECTORY | FILE | LINK if field32(inode, 0x20) & EXTENTS != 0 => {}
+            _ => return Ok(()),
+        }
+        let root = inode.get(0x28..0x28 + ROOT).unwrap_or_default();
+        self.node(root, MAX_DEPTH.saturating_add(1), size)
+    }
+
+    /// A node of a tree of extents, whose depth is below `limit`, for a file of `size` bytes.
+    fn node(&mut self, node: &[u8], limit: u16, size: u64) -> Result<()> {
+        let (count, depth) = (field16(node, 2), field16(node, 6));
+        let entries = node.chunks_exact(ENTRY).skip(1).take(count.into());
+        if field16(node, 0) != EXTENT_MAGIC || depth >= limit || entries.len() < usize::from(count) {
+            return Err(wrong("a tree of extents is damaged"));
+        }
+        for entry in entries {
+            if depth > 0 {
+                let block = u64::from(field16(entry, 8)) << 32 | u64::from(field32(entry, 4));
+                self.child(block, depth, size)?;
+                continue;
+            }
+            let start = u64::from(field32(entry, 0)).saturating_mul(self.block_size);
+            match field16(entry, 4) {
+                0 => return Err(wrong("an extent is empty")),
+                // Beyond the end of the file nothing is read.
+                1..=MAX_WRITTEN => {}
+                _ if start >= size => {}
+                _ => return Err(wrong("a file has preallocated blocks")),
+            }
+        }
+        Ok(())
+    }
+
+    fn child(&mut self, block: u64, depth: u16, size: u64) -> Result<()> {
+        self.nodes += 1;
+        if self.nodes > self.length / self.block_size {
+            return Err(wrong("its trees of extents do not end"));
+        }
+        let mut node = vec![0; usize::try_from(self.block_size).unwrap_or_default()];
+        self.read(block.saturating_mul(self.block_size), &mut node)?;
+        self.node(&node, depth, size)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::template;
+    use crate::settings::DEFAULT_IMGSIZE;
+
+    /// Where the first inode lies in the template: its descriptor is in the third block of 1024 bytes.
+    fn inodes(file: &File) -> u64 {
+        let mut number = [0; 4];
+        file.read_exact_at(&mut number, 2048 + 0x8).unwrap();
+        u64::from(u32::from_le_bytes(number)) * 1024
+    }
+
+    fn image() -> File {
+        let name = format!("layout-{}-{:?}", std::process::id(), std::thread::current().id());
+        let path = std::env::temp_dir().join(name);
+        let file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        file.set_len(DEFAULT_IMGSIZE).unwrap();
+        template::write(&file).unwrap();
+        file
+    }
+
+    /// The verdict on a file system of ours, with other bytes in its superblock or in the inode of its root directory.
+    fn checked(is_root: bool, pieces: &[(u64, Vec<u8>)]) -> Result<()> {
+        let file = image();
+        let base = if is_root { inodes(&file) + 256 } else { OFFSET };
+        for (at, bytes) in pieces {
+            file.write_all_at(bytes, base + at).unwrap();
+        }
+        check(&file)
+    }
+
+    #[test]
+    fn images_that_the_reader_would_misread_are_named() {
+        let (block, extent) = (0x28_u64, 0x28 + 12);
+        type Case = (bool, Vec<(u64, Vec<u8>)>, &'static str);
+        let cases: [Case; 8] = [
+            (false, vec![(0x20, 1_u32.to_le_bytes().to_vec())], "its tables are larger than itself"),
+            (false, vec![(0x18, 7_u32.to_le_bytes().to_vec())], "its blocks are too large"),
+            (false, vec![(0x28, u32::MAX.to_le_bytes().to_vec())], "its tables are larger than itself"),
+            (true, vec![(0x6C, 1_u32.to_le_bytes().to_vec())], "a directory is larger than it"),
+            (
+                true,
+                vec![(0, 0xA1FF_u16.to_le_bytes().to_vec()), (4, vec![0, 0x20])],
+                "a symbolic link is too long",
+            ),
+            (true, vec![(extent + 4, 32_769_u16.to_le_bytes().to_vec())], "a file has preallocated blocks"),
+            (true, vec![(extent + 4, vec![0, 0])], "an extent is empty"),
+            (true, vec![(block + 6, vec![6, 0])], "a tree of extents is damaged"),
+        ];
+        assert!(checked(true, &[]).is_ok());
+        for (is_root, pieces, reason) in cases {
+            let error = checked(is_root, &pieces).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt);
+            assert!(error.report().contains(reason), "{reason}: {}", error.report());
+        }
+    }
+
+    /// Five levels whose nodes all have the same children: without a bound, 84 to the power of 4 nodes.
+    #[test]
+    fn trees_that_share_their_nodes_end() {
+        let node = |depth: u16, child: u32, count: u16| {
+            let mut node = [0xF30A_u16, count, count, depth, 0, 0].map(u16::to_le_bytes).concat();
+            for _ in 0..count {
+                let leaf = [0, 0, 1, 0, 0, 0].map(u16::to_le_bytes).concat();
+                let inner = [[0; 4], child.to_le_bytes(), [0; 4]].concat();
+                node.extend(if depth == 0 { leaf } else { inner });
+            }
+            node
+        };
+        let mut pieces = vec![(0x28, node(5, 5000, 4))];
+        // Blocks, not fields of the inode.
+        let base = inodes(&image()) + 256;
+        for (n, depth) in (0..5_u16).rev().enumerate() {
+            let number = 5000 + u32::try_from(n).unwrap();
+            pieces.push((u64::from(number) * 1024 - base, node(depth, number + 1, 84)));
+        }
+        let error = checked(true, &pieces).unwrap_err();
+        assert!(error.report().contains("its trees of extents do not end"), "{}", error.report());
+    }
+}

@@ -1,0 +1,5 @@
+//! What several fuzz targets need.
+
+pub mod image;
+pub mod rules;
+pub mod scratch;

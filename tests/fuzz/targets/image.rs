@@ -1,0 +1,99 @@
+//! Harvesting a damaged or hostile image: it ends soon, and what arrives on the host are whole files with harmless
+//! names, never more bytes than the budget.
+
+#![no_main]
+
+use std::cell::OnceCell;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use fuzz::image::Recipe;
+use fuzz::rules::{check_error, check_name};
+use fuzz::scratch;
+use libfuzzer_sys::{arbitrary, arbitrary::Arbitrary, fuzz_target};
+use oci_minidump::harvest::take::{Taken, take};
+use oci_minidump::harvest::{IfMounted, Job};
+use oci_minidump::image::create::MAX_INODES;
+use oci_minidump::image::reader::UserSpace;
+use oci_minidump::image::superblock::inspect;
+use oci_minidump::oci::owner::Owner;
+use oci_minidump::process::end_on_panic;
+use oci_minidump::settings::admin::{Admin, Naming};
+
+#[derive(Arbitrary, Debug)]
+struct Input {
+    rdk: bool,
+    recipe: Recipe,
+}
+
+struct Scratch {
+    image: File,
+    destination: PathBuf,
+}
+
+thread_local! {
+    static SCRATCH: OnceCell<Scratch> = const { OnceCell::new() };
+}
+
+fuzz_target!(|input: Input| {
+    SCRATCH.with(|scratch| {
+        let scratch = scratch.get_or_init(|| {
+            // What the reader's library panics at is caught, as it is in the hook.
+            end_on_panic();
+            let dir = scratch::dir("image");
+            Scratch { image: scratch::file(&dir, "image"), destination: scratch::dir("dumps") }
+        });
+        scratch::fill(&scratch.image, &input.recipe.cook());
+        let naming = if input.rdk { Naming::Rdk } else { Naming::App };
+        let admin = Admin { naming, ..Admin::default() };
+        check(scratch, &admin);
+        for entry in fs::read_dir(&scratch.destination).expect("it can be listed") {
+            fs::remove_file(entry.expect("it can be listed").path()).expect("it can be removed");
+        }
+    });
+});
+
+fn check(scratch: &Scratch, admin: &Admin) {
+    inspect(&scratch.image).expect("it can be read");
+    let job = Job {
+        destination: &scratch.destination,
+        owner: Owner { container: Some("app"), app_state: None },
+        admin,
+        if_mounted: IfMounted::Leave,
+    };
+    let budget = scratch.image.metadata().expect("it is open").len() * 2;
+    let result = UserSpace::open(&scratch.image).and_then(|mut files| take(&mut files, job, budget));
+    let found = arrived(&scratch.destination);
+    let bytes: u64 = found.iter().map(|(_, size)| size).sum();
+    assert!(bytes <= budget, "{bytes} bytes of {budget}: {found:?}");
+    assert!(u64::try_from(found.len()).expect("a number") <= MAX_INODES, "{} files", found.len());
+    match result {
+        Err(error) => check_error(&error),
+        Ok(taken) => check_taken(&taken, &found),
+    }
+}
+
+/// The files in the destination, each checked on its own.
+fn arrived(destination: &Path) -> Vec<(PathBuf, u64)> {
+    let entries = fs::read_dir(destination).expect("it can be listed");
+    let files = entries.map(|entry| {
+        let path = entry.expect("it can be listed").path();
+        let metadata = fs::symlink_metadata(&path).expect("it can be inspected");
+        check_name(path.file_name().and_then(|name| name.to_str()).expect("it has a name"));
+        assert!(metadata.is_file(), "{path:?}");
+        let bytes = fs::read(&path).expect("it can be read");
+        assert!(bytes.starts_with(b"MDMP"), "{path:?}");
+        (path, metadata.len())
+    });
+    files.collect()
+}
+
+/// What the harvest tells is what is there.
+fn check_taken(taken: &Taken, found: &[(PathBuf, u64)]) {
+    for dump in &taken.dumps {
+        assert!(found.contains(&(dump.path.clone(), dump.size)), "{dump:?}");
+    }
+    for (path, _) in found {
+        assert!(taken.dumps.iter().any(|dump| dump.path == *path), "{path:?}");
+    }
+}

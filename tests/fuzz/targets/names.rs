@@ -1,0 +1,31 @@
+//! The names of harvested dumps: whatever a container calls its files and itself, they are harmless.
+
+#![no_main]
+
+use fuzz::rules::check_name;
+use libfuzzer_sys::{arbitrary, arbitrary::Arbitrary, fuzz_target};
+use oci_minidump::harvest::name::{name, numbered};
+use oci_minidump::oci::owner::Owner;
+use oci_minidump::settings::admin::Naming;
+
+#[derive(Arbitrary, Debug)]
+struct Input<'a> {
+    rdk: bool,
+    container: Option<&'a str>,
+    app_state: Option<&'a str>,
+    time: i64,
+    number: u16,
+    raw: &'a [u8],
+}
+
+fuzz_target!(|input: Input<'_>| {
+    let owner = Owner { container: input.container, app_state: input.app_state };
+    let naming = if input.rdk { Naming::Rdk } else { Naming::App };
+    let made = name(naming, input.raw, owner, input.time);
+    check_name(&made);
+    check_name(&numbered(&made, u32::from(input.number % 10_000) + 1));
+    assert_eq!(made, name(naming, input.raw, owner, input.time));
+    // A name that needs no change keeps it when it is harvested again.
+    let again = name(Naming::App, made.as_bytes(), owner, input.time);
+    assert_eq!(again, made);
+});
