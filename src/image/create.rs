@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::host;
+use crate::image::loopback::LoopDevice;
 use crate::image::superblock::LABEL;
 use crate::image::template;
 use crate::settings::{DEFAULT_IMGSIZE, Plan};
@@ -134,6 +135,10 @@ fn remove_stale(temporary: &Path) -> Result<()> {
     if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
         let what = format!("another process is making the image {}", temporary.display());
         return Err(Error::new(ErrorKind::Busy, what));
+    }
+    // Killed in the middle of attaching on a kernel before 5.8, it left a device that does not detach by itself.
+    if let Some(device) = LoopDevice::of(&file)? {
+        device.detach()?;
     }
     std::fs::remove_file(temporary).tried(|| format!("cannot remove {}", temporary.display()))
 }
