@@ -175,7 +175,7 @@ fn tcg(guest: &Path, disks: &[&Path], job: &str, console: &Path) -> Command {
     command.arg("-kernel").arg(guest.join("tcg/kernel")).arg("-initrd").arg(guest.join("tcg/initrd.cpio"));
     command.arg("-append").arg(format!("console=ttyS0 loglevel=5 panic=-1 mitigations=off {job}"));
     command.arg("-serial").arg(format!("file:{}", console.display()));
-    command.args(["-device", "virtio-serial-pci", "-chardev", "stdio,id=out,signal=off"]);
+    command.args(["-device", "virtio-serial-pci", "-chardev", "file,id=out,path=/dev/stdout"]);
     command.args(["-device", "virtserialport,chardev=out,name=out"]);
     let root = guest.join("root.ext4");
     for (n, disk) in std::iter::once(root.as_path()).chain(disks.iter().copied()).enumerate() {
