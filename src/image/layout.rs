@@ -71,8 +71,8 @@ impl Tables {
             log @ 0..=6 => 1024 << log,
             _ => return Err(wrong("its blocks are too large")),
         };
-        let high = if is_wide { field32(superblock, 0x150) } else { 0 };
-        let blocks = u64::from(high) << 32 | u64::from(field32(superblock, 0x4));
+        // The reader takes the upper half whether or not the file system is said to have one.
+        let blocks = u64::from(field32(superblock, 0x150)) << 32 | u64::from(field32(superblock, 0x4));
         let data = blocks.saturating_sub(field32(superblock, 0x14).into());
         let per_group = u64::from(field32(superblock, 0x20)).max(1);
         let tables = Self {
@@ -219,7 +219,8 @@ mod tests {
     fn images_that_the_reader_would_misread_are_named() {
         let (block, extent) = (0x28_u64, 0x28 + 12);
         type Case = (bool, Vec<(u64, Vec<u8>)>, &'static str);
-        let cases: [Case; 8] = [
+        let cases: [Case; 9] = [
+            (false, vec![(0x150, 1_u32.to_le_bytes().to_vec())], "its tables are larger than itself"),
             (false, vec![(0x20, 1_u32.to_le_bytes().to_vec())], "its tables are larger than itself"),
             (false, vec![(0x18, 7_u32.to_le_bytes().to_vec())], "its blocks are too large"),
             (false, vec![(0x28, u32::MAX.to_le_bytes().to_vec())], "its tables are larger than itself"),
