@@ -11,7 +11,9 @@ use serde_json::Value;
 
 use super::ContainerId;
 use super::process::Identity;
+use super::spec;
 use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::host::remove_unmounted;
 use crate::oci::bundle::read_json;
 
 /// How often the removal of a directory is tried.
@@ -28,7 +30,8 @@ pub(super) struct Record {
     pub(super) init: Option<Identity>,
 }
 
-/// The directory of one container. All files in it are ours, 0600, and none is below a root file system.
+/// The directory of one container. All files in it are ours, 0600; the bundle that a spec became has its root file
+/// system in a directory below.
 #[derive(Debug)]
 pub(super) struct Shelf {
     dir: PathBuf,
@@ -49,13 +52,21 @@ impl Shelf {
         self.dir.join(name)
     }
 
-    /// Makes the directory, with the configuration in it. Nothing else may be there.
+    /// Makes the directory. Nothing may be there.
     ///
     /// # Errors
     /// The kernel's.
-    pub(super) fn create(&self, config: &Value) -> Result<()> {
+    pub(super) fn create(&self) -> Result<()> {
+        let what = || format!("cannot make {}", self.dir.display());
+        DirBuilder::new().mode(0o700).create(&self.dir).tried(what)
+    }
+
+    /// Writes the configuration, which must not be there.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(super) fn save_config(&self, config: &Value) -> Result<()> {
         let what = || format!("cannot write {}", self.dir.join("config.json").display());
-        DirBuilder::new().mode(0o700).create(&self.dir).tried(what)?;
         let text = serde_json::to_vec(config).map_err(std::io::Error::from).tried(what)?;
         write_new(&self.file("config.json"), &text).tried(what)
     }
@@ -120,11 +131,15 @@ impl Shelf {
         }
     }
 
-    /// Removes the directory and the files in it, but nothing deeper.
+    /// Removes the directory and everything in it.
     ///
     /// # Errors
-    /// The kernel's.
+    /// [`ErrorKind::Busy`] when something is mounted in it; the kernel's.
     pub(super) fn remove(&self) -> Result<()> {
+        let spec = self.file(spec::BUNDLE);
+        if spec.exists() {
+            remove_unmounted(&self.dir)?;
+        }
         let mut removed = self.try_remove();
         for _ in 1..ATTEMPTS {
             match removed {

@@ -11,8 +11,10 @@ use super::process::Process;
 use super::runtime::OciState;
 use super::shared::Shared;
 use super::shelf::{Record, Shelf};
-use super::{Event, ExitStatus, StartRequest, bundle, exit, family, minidump, shadow};
+use super::{Event, ExitStatus, Source, StartRequest, bundle, exit, family, minidump, shadow, spec};
+use crate::dobby::Conversion;
 use crate::error::{Error, ErrorKind, Result};
+use crate::oci::bundle::Bundle;
 
 /// How much of the log is searched for the runtime's reason.
 const REASON: u64 = 4096;
@@ -29,9 +31,11 @@ impl Shared {
     }
 
     async fn start_to_end(self: Arc<Self>, request: StartRequest) -> Result<i32> {
+        let within = |error: Error| error.within(format_args!("cannot start container {}", request.id));
+        let spec = spec::convert(&request, &self.settings).map_err(within)?;
         let container = self.take_id(&request).await?;
         let _change = container.change.lock().await;
-        let (error, ran) = match self.launch(&container, &request).await {
+        let (error, ran) = match self.launch(&container, &request, spec).await {
             Ok(()) => match keep(&container) {
                 Ok(init) => {
                     self.came_up(&container, init);
@@ -46,7 +50,7 @@ impl Shared {
             let (id, descriptor) = (request.id.clone(), container.descriptor);
             self.tell(Event::Failed { id, descriptor, error_code: 1 });
         }
-        Err(error.within(format_args!("cannot start container {}", request.id)))
+        Err(within(error))
     }
 
     /// Waits for a container of this id that is on its way out: whoever stopped it may start it anew at once.
@@ -83,16 +87,22 @@ impl Shared {
     }
 
     /// Makes the shadow bundle and has the runtime run it.
-    async fn launch(&self, container: &Container, request: &StartRequest) -> Result<()> {
-        let bundle = bundle::open(&request.bundle, &self.settings.bundle_roots)?;
-        let config = shadow::config(bundle, request, self.hook.as_deref())?;
-        // A container starts once.
-        let _first = container.dump_dirs.set(minidump::destinations(&config, container.id.as_str()));
+    async fn launch(
+        &self,
+        container: &Container,
+        request: &StartRequest,
+        spec: Option<Conversion>,
+    ) -> Result<()> {
         let shelf = &container.shelf;
         if shelf.dir().exists() {
             self.clear(container, self.runtime.state(&container.id).await?).await?;
         }
-        shelf.create(&config)?;
+        shelf.create()?;
+        let bundle = self.bundle(container, request, spec)?;
+        let config = shadow::config(bundle, request, self.hook.as_deref())?;
+        // A container starts once.
+        let _first = container.dump_dirs.set(minidump::destinations(&config, container.id.as_str()));
+        shelf.save_config(&config)?;
         drop(config);
         let output = self.log_for(container)?;
         shelf.save(&record(container, None))?;
@@ -102,6 +112,23 @@ impl Shared {
             family::end_work_on(shelf.dir(), finished.groups.clone()).await;
         }
         if finished.exit == ExitStatus::Code(0) { Ok(()) } else { Err(self.why(container, &finished)) }
+    }
+
+    /// The bundle to start: the one that is named, or what becomes of the spec.
+    fn bundle(
+        &self,
+        container: &Container,
+        request: &StartRequest,
+        spec: Option<Conversion>,
+    ) -> Result<Bundle> {
+        match (&request.source, spec) {
+            (Source::Bundle(dir), _) => bundle::open(dir, &self.settings.bundle_roots),
+            (Source::Spec(_), Some(spec)) => {
+                let dir = spec::place(&spec, &container.shelf, &self.settings.state_dir)?;
+                bundle::open(&dir, &[])
+            }
+            (Source::Spec(_), None) => Err(Error::new(ErrorKind::System, "the spec was not converted")),
+        }
     }
 
     /// The log, or a stand-in: a full disk must not keep a container from starting.

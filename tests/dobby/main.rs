@@ -11,6 +11,7 @@
 
 mod accepted;
 mod bundle;
+mod daemon;
 mod differences;
 mod examples;
 mod hardware;
@@ -23,3 +24,9 @@ mod rejected;
 mod runtime;
 mod specs;
 mod start;
+#[allow(dead_code, unreachable_pub, reason = "shared with the tests of the daemon")]
+#[path = "../rpc/wire.rs"]
+mod wire;
+#[allow(dead_code, unreachable_pub, reason = "shared with the tests of the daemon")]
+#[path = "../rpc/world.rs"]
+mod world;
