@@ -1,6 +1,5 @@
 //! One container, as the daemon remembers it.
 
-use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -9,6 +8,8 @@ use tokio::sync::watch;
 use super::cgroup::Cgroups;
 use super::process::Process;
 use super::shelf::Shelf;
+use super::sink::Sink;
+use super::wanted::Wanted;
 use super::{ContainerId, ExitStatus, State};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -44,8 +45,8 @@ pub(super) struct Container {
     /// When it was started, in nanoseconds since 1970.
     pub(super) started: u64,
     pub(super) shelf: Shelf,
-    /// Where its minidumps go.
-    pub(super) dump_dirs: OnceLock<Vec<PathBuf>>,
+    /// What its configuration asks of us.
+    wanted: OnceLock<Wanted>,
     /// Held by whatever changes the container; never by what only looks.
     pub(super) change: tokio::sync::Mutex<()>,
     /// Whether somebody reads its processes: such a read can hang for as long as the container likes.
@@ -63,7 +64,7 @@ impl Container {
             descriptor,
             started,
             shelf,
-            dump_dirs: OnceLock::new(),
+            wanted: OnceLock::new(),
             change: tokio::sync::Mutex::default(),
             being_read: Arc::default(),
             phase: Mutex::new(Phase::Starting),
@@ -83,6 +84,18 @@ impl Container {
 
     pub(super) fn enter(&self, phase: Phase) {
         *self.lock() = phase;
+    }
+
+    /// Its configuration is known.
+    pub(super) fn wants(&self, wanted: Wanted) {
+        // A container starts once, or is adopted once.
+        let _first = self.wanted.set(wanted);
+    }
+
+    /// What its configuration asks of us, so far as it is known.
+    pub(super) fn wanted(&self) -> &Wanted {
+        static NOTHING: Wanted = Wanted { dump_dirs: Vec::new(), sink: Sink::Log };
+        self.wanted.get().unwrap_or(&NOTHING)
     }
 
     /// It runs: `init` is its first process.

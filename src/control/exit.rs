@@ -19,14 +19,14 @@ pub(super) async fn watch(shared: Arc<Shared>, container: Arc<Container>, init: 
 pub(super) async fn finish(shared: Arc<Shared>, container: Arc<Container>, exit: ExitStatus) {
     container.enter(Phase::Stopping);
     let _change = container.change.lock().await;
-    let dirs = container.dump_dirs.get().map(Vec::as_slice).unwrap_or_default();
+    let dirs = &container.wanted().dump_dirs;
     let before = shared.directories.before(dirs).await;
     let deleted = shared.delete_ended(&container).await;
     for event in before.new_ones(&container.id) {
         shared.tell(event);
     }
     drop(before);
-    shared.output.unwatch(&container.id);
+    shared.output.unwatch(&container.id, &container.wanted().sink);
     let (id, descriptor) = (container.id.clone(), container.descriptor);
     shared.remember(&id, exit);
     match deleted {
@@ -61,7 +61,7 @@ impl Shared {
         if container.phase() != Phase::Undeletable || self.look_up(&container.id).is_none() {
             return Ok(());
         }
-        let dirs = container.dump_dirs.get().map(Vec::as_slice).unwrap_or_default();
+        let dirs = &container.wanted().dump_dirs;
         let before = self.directories.before(dirs).await;
         let deleted = self.delete_ended(container).await;
         before.new_ones(&container.id).into_iter().for_each(|event| self.tell(event));

@@ -69,7 +69,8 @@ impl Runtime {
         helper
     }
 
-    /// Starts the container whose configuration lies in `bundle`; its output and the runtime's go to `output`.
+    /// Starts the container whose configuration lies in `bundle`; its output and the runtime's go to `output`, but
+    /// what the runtime complains about to `log` if there is one.
     /// The call outlives us, as the container does.
     pub(super) fn run(
         &self,
@@ -77,8 +78,9 @@ impl Runtime {
         bundle: &Path,
         pid_file: &Path,
         output: OwnedFd,
+        log: Option<&Path>,
     ) -> Result<Running> {
-        let mut helper = self.call(Streams::File(output), None, self.deadline).untied();
+        let mut helper = self.call(Streams::File(output), log, self.deadline).untied();
         helper.args(["run", "--detach", "--bundle"]).args([bundle]);
         helper.args(["--pid-file"]).args([pid_file]).args(["--", id.as_str()]);
         helper.start()

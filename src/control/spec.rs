@@ -4,6 +4,7 @@ use std::fs::{Permissions, metadata, set_permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use super::resolver;
 use super::shelf::Shelf;
 use super::{Settings, Source, StartRequest};
 use crate::dobby::runtime::Network;
@@ -29,6 +30,9 @@ pub(super) fn convert(request: &StartRequest, settings: &Settings) -> Result<Opt
     }
     conversion.for_container(request.id.as_str(), &host);
     check(&conversion)?;
+    if conversion.runtime.network == Network::Host {
+        resolver::mount(&mut conversion.config);
+    }
     Ok(Some(conversion))
 }
 

@@ -11,7 +11,9 @@ use super::process::Process;
 use super::runtime::OciState;
 use super::shared::Shared;
 use super::shelf::{Record, Shelf};
-use super::{Event, ExitStatus, Source, StartRequest, bundle, exit, family, minidump, shadow, spec};
+use super::sink::Sink;
+use super::wanted::Wanted;
+use super::{Event, ExitStatus, Source, StartRequest, bundle, exit, family, shadow, spec};
 use crate::dobby::Conversion;
 use crate::error::{Error, ErrorKind, Result};
 use crate::oci::bundle::Bundle;
@@ -20,6 +22,8 @@ use crate::oci::bundle::Bundle;
 const REASON: u64 = 4096;
 /// The runtime's pid file.
 pub(super) const PID_FILE: &str = "container.pid";
+/// The runtime's complaints about a start whose output nobody keeps.
+const RUNTIME_LOG: &str = "runtime.log";
 
 impl Shared {
     /// Starts a container and gives its descriptor. Goes on when the caller goes away.
@@ -100,13 +104,14 @@ impl Shared {
         shelf.create()?;
         let bundle = self.bundle(container, request, spec)?;
         let config = shadow::config(bundle, request, self.hook.as_deref())?;
-        // A container starts once.
-        let _first = container.dump_dirs.set(minidump::destinations(&config, container.id.as_str()));
+        container.wants(Wanted::of(&config, &container.id));
         shelf.save_config(&config)?;
         drop(config);
         let output = self.log_for(container)?;
         shelf.save(&record(container, None))?;
-        let running = self.runtime.run(&container.id, shelf.dir(), &shelf.file(PID_FILE), output)?;
+        let log = (container.wanted().sink == Sink::Discard).then(|| shelf.file(RUNTIME_LOG));
+        let running =
+            self.runtime.run(&container.id, shelf.dir(), &shelf.file(PID_FILE), output, log.as_deref())?;
         let finished = running.finish().await;
         if finished.timed_out {
             family::end_work_on(shelf.dir(), finished.groups.clone()).await;
@@ -133,7 +138,7 @@ impl Shared {
 
     /// The log, or a stand-in: a full disk must not keep a container from starting.
     fn log_for(&self, container: &Container) -> Result<OwnedFd> {
-        match self.output.create(&container.id) {
+        match self.output.create(&container.id, &container.wanted().sink) {
             Ok(log) => {
                 self.trouble("log", None);
                 Ok(log)
@@ -147,7 +152,11 @@ impl Shared {
 
     /// The runtime's error; its last words are the last line of the new log.
     fn why(&self, container: &Container, finished: &Finished) -> Error {
-        let said = self.output.tail(&container.id, REASON).unwrap_or_default();
+        let sink = &container.wanted().sink;
+        let said = match sink {
+            Sink::Discard => container.shelf.text(RUNTIME_LOG).into_bytes(),
+            _ => self.output.tail(&container.id, sink, REASON).unwrap_or_default(),
+        };
         self.runtime.failure("run", &container.id, finished, &String::from_utf8_lossy(&said))
     }
 
@@ -161,7 +170,7 @@ impl Shared {
 
     /// A start failed: nothing may be left of it.
     pub(super) async fn give_up(&self, container: &Arc<Container>) {
-        self.output.unwatch(&container.id);
+        self.output.unwatch(&container.id, &container.wanted().sink);
         let cleared = match self.runtime.state(&container.id).await {
             Ok(known) => self.clear(container, known).await,
             // A runtime that cannot even say that has nothing that could be deleted.

@@ -11,6 +11,7 @@
 
 mod accepted;
 mod bundle;
+mod console;
 mod daemon;
 mod differences;
 mod examples;
@@ -19,6 +20,7 @@ mod hardware;
 mod hugetlb;
 mod injection;
 mod mutations;
+mod networks;
 mod recorded;
 mod rejected;
 mod runtime;
