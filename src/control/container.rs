@@ -94,7 +94,7 @@ impl Container {
 
     /// What its configuration asks of us, so far as it is known.
     pub(super) fn wanted(&self) -> &Wanted {
-        static NOTHING: Wanted = Wanted { dump_dirs: Vec::new(), sink: Sink::Log };
+        static NOTHING: Wanted = Wanted { dump_dirs: Vec::new(), sink: Sink::Log, nat: None };
         self.wanted.get().unwrap_or(&NOTHING)
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::container::{Container, Fate, Phase};
 use super::process::Process;
 use super::shared::Shared;
+use super::start::put_away;
 use super::{Event, ExitStatus};
 use crate::error::Result;
 
@@ -52,7 +53,7 @@ impl Shared {
             let known = self.runtime.state(id).await?;
             return self.clear(container, known).await;
         }
-        container.shelf.remove()
+        put_away(container).await
     }
 
     /// Tries once more to delete a container that ended long ago.

@@ -21,6 +21,7 @@ mod harvested;
 mod id;
 mod manager;
 mod minidump;
+mod nat;
 mod options;
 mod output;
 mod process;

@@ -165,7 +165,8 @@ impl Shelf {
     }
 }
 
-fn write_new(path: &Path, text: &[u8]) -> std::io::Result<()> {
+/// Makes a file that only we can read; it must not be there.
+pub(super) fn write_new(path: &Path, text: &[u8]) -> std::io::Result<()> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(text)
 }
 

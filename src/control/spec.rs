@@ -1,15 +1,14 @@
-//! A container from a Dobby spec: the conversion, and what of it can be carried out here.
+//! A container from a Dobby spec: its conversion into a bundle of our own.
 
 use std::fs::{Permissions, metadata, set_permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::resolver;
 use super::shelf::Shelf;
-use super::{Settings, Source, StartRequest};
+use super::{Settings, Source, StartRequest, nat, resolver};
 use crate::dobby::runtime::Network;
 use crate::dobby::{self, Conversion, Host};
-use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::error::{Result, Tried};
 
 /// The directory in a container's own for the bundle that its spec became.
 pub(super) const BUNDLE: &str = "spec";
@@ -19,7 +18,8 @@ const PASS: u32 = 0o011;
 /// What the spec of a request becomes on this host; `None` when the request names a bundle.
 ///
 /// # Errors
-/// [`ErrorKind::Input`] naming every mistake of the spec; [`ErrorKind::Unsupported`] for what does not exist here.
+/// [`ErrorKind::Input`](crate::error::ErrorKind::Input) naming every mistake of the spec; that network `nat` is asked
+/// for and netavark is not installed.
 pub(super) fn convert(request: &StartRequest, settings: &Settings) -> Result<Option<Conversion>> {
     let Source::Spec(input) = &request.source else { return Ok(None) };
     let spec = input.clone().read()?;
@@ -29,8 +29,11 @@ pub(super) fn convert(request: &StartRequest, settings: &Settings) -> Result<Opt
         log::warn!("container {}: {warning}", request.id);
     }
     conversion.for_container(request.id.as_str(), &host);
-    check(&conversion)?;
-    if conversion.runtime.network == Network::Host {
+    if conversion.runtime.network == Network::Nat {
+        // Before anything is made: the start would come to it last.
+        nat::program()?;
+    }
+    if conversion.runtime.network != Network::Isolated {
         resolver::mount(&mut conversion.config);
     }
     Ok(Some(conversion))
@@ -56,13 +59,4 @@ pub(super) fn place(conversion: &Conversion, shelf: &Shelf, state_dir: &Path) ->
     permit(shelf.dir(), |mode| mode | PASS)?;
     permit(state_dir, |mode| mode | PASS)?;
     Ok(bundle)
-}
-
-/// Refuses what a container must not run without.
-fn check(conversion: &Conversion) -> Result<()> {
-    if conversion.runtime.network == Network::Nat {
-        let error = Error::new(ErrorKind::Unsupported, "network \"nat\" is not supported yet");
-        return Err(error.advise("use \"private\", or \"open\" for the host's network"));
-    }
-    Ok(())
 }

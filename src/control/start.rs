@@ -8,12 +8,12 @@ use super::child::Finished;
 use super::container::{Container, Fate, Phase};
 use super::output::Output;
 use super::process::Process;
-use super::runtime::OciState;
+use super::runtime::{OciState, Verb};
 use super::shared::Shared;
 use super::shelf::{Record, Shelf};
 use super::sink::Sink;
 use super::wanted::Wanted;
-use super::{Event, ExitStatus, Source, StartRequest, bundle, exit, family, shadow, spec};
+use super::{Event, ExitStatus, Source, StartRequest, bundle, exit, family, nat, shadow, spec};
 use crate::dobby::Conversion;
 use crate::error::{Error, ErrorKind, Result};
 use crate::oci::bundle::Bundle;
@@ -103,20 +103,31 @@ impl Shared {
         }
         shelf.create()?;
         let bundle = self.bundle(container, request, spec)?;
-        let config = shadow::config(bundle, request, self.hook.as_deref())?;
+        let mut config = shadow::config(bundle, request, self.hook.as_deref())?;
         container.wants(Wanted::of(&config, &container.id));
+        if container.wanted().nat.is_some() {
+            nat::isolate(&mut config);
+        }
         shelf.save_config(&config)?;
         drop(config);
         let output = self.log_for(container)?;
         shelf.save(&record(container, None))?;
         let log = (container.wanted().sink == Sink::Discard).then(|| shelf.file(RUNTIME_LOG));
+        let nat = &container.wanted().nat;
+        let verb = if nat.is_some() { Verb::Create } else { Verb::Run };
+        let pid_file = shelf.file(PID_FILE);
         let running =
-            self.runtime.run(&container.id, shelf.dir(), &shelf.file(PID_FILE), output, log.as_deref())?;
+            self.runtime.run(verb, &container.id, shelf.dir(), &pid_file, output, log.as_deref())?;
         let finished = running.finish().await;
         if finished.timed_out {
             family::end_work_on(shelf.dir(), finished.groups.clone()).await;
         }
-        if finished.exit == ExitStatus::Code(0) { Ok(()) } else { Err(self.why(container, &finished)) }
+        if finished.exit != ExitStatus::Code(0) {
+            return Err(self.why(container, &finished));
+        }
+        let Some(nat) = nat else { return Ok(()) };
+        nat.set_up(&container.id, shelf, &self.settings.state_dir, shelf.pid(PID_FILE)?).await?;
+        self.runtime.start(&container.id).await
     }
 
     /// The bundle to start: the one that is named, or what becomes of the spec.
@@ -176,7 +187,7 @@ impl Shared {
             // A runtime that cannot even say that has nothing that could be deleted.
             Err(error) => {
                 log::warn!("container {}: {}", container.id, error.report());
-                container.shelf.remove()
+                put_away(container).await
             }
         };
         if let Err(error) = cleared {
@@ -199,8 +210,14 @@ impl Shared {
             // A start that was cut short may have left something that the runtime does not call a container.
             None => drop(self.runtime.delete(id, true).await),
         }
-        shelf.remove()
+        put_away(container).await
     }
+}
+
+/// Removes all that is ours of a container that the runtime does not have any more.
+pub(super) async fn put_away(container: &Container) -> Result<()> {
+    nat::take_down(&container.shelf).await;
+    container.shelf.remove()
 }
 
 /// Takes hold of a container that the runtime started, so that a later daemon can do so, too.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::sink::Sink;
-use super::{ContainerId, minidump};
+use super::{ContainerId, minidump, nat};
 use crate::dobby::Runtime;
 
 /// What is asked, read once when a container starts or is adopted.
@@ -15,6 +15,8 @@ pub(super) struct Wanted {
     pub(super) dump_dirs: Vec<PathBuf>,
     /// Where its output goes.
     pub(super) sink: Sink,
+    /// Its wish for network `nat`.
+    pub(super) nat: Option<nat::Wish>,
 }
 
 impl Wanted {
@@ -22,13 +24,12 @@ impl Wanted {
     /// for, with a warning; in a converted spec nothing is.
     pub(super) fn of(config: &Value, id: &ContainerId) -> Self {
         let dump_dirs = minidump::destinations(config, id.as_str());
-        let sink = match Runtime::of_config(config) {
-            Ok(runtime) => Sink::of(&runtime.output),
+        match Runtime::of_config(config) {
+            Ok(runtime) => Self { dump_dirs, sink: Sink::of(&runtime.output), nat: nat::Wish::of(&runtime) },
             Err(error) => {
                 log::warn!("container {id}: {}", error.report());
-                Sink::default()
+                Self { dump_dirs, ..Self::default() }
             }
-        };
-        Self { dump_dirs, sink }
+        }
     }
 }

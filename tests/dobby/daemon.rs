@@ -77,16 +77,6 @@ fn every_mistake_of_a_spec_is_told_and_nothing_is_left() {
 }
 
 #[test]
-fn network_nat_never_becomes_the_hosts_network() {
-    let world = world();
-    let id = world.id("nat");
-    let params = json!({"containerId": id, "dobbySpec": with(&json!({"network": "nat"}))});
-    let error = world.call("startContainerFromDobbySpec", &params).unwrap_err();
-    assert!(error["data"].as_str().unwrap().contains("network \"nat\" is not supported"), "{error}");
-    assert!(left(&world).is_empty(), "{:?}", left(&world));
-}
-
-#[test]
 fn a_killed_daemon_leaves_nothing_that_the_next_one_does_not_remove() {
     let mut world = world();
     let (runs, ended) = (world.id("runs"), world.id("ended"));

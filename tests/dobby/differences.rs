@@ -57,7 +57,7 @@ fn escaped_names(spec: &Value, config: &mut Value) {
 }
 
 /// Every difference.
-pub(crate) const DIFFERENCES: [Difference; 30] = [
+pub(crate) const DIFFERENCES: [Difference; 31] = [
     seen(
         no_init,
         told(
@@ -232,6 +232,12 @@ pub(crate) const DIFFERENCES: [Difference; 30] = [
         "writes to wherever it leads",
         "starts the container without keeping its output, with a warning",
         "whoever may write to the directory must not make root write elsewhere",
+    ),
+    told(
+        "`network`: nat",
+        "sets up bridge and rules itself, with dnsmasq of its own for names, and IPv6",
+        "lets netavark do it, with Dobby's bridge and IPv4 addresses and the host's `/etc/resolv.conf`; a start fails without netavark",
+        "a well-kept engine beats code of our own",
     ),
     told(
         "`network`: open",

@@ -20,6 +20,7 @@ mod hardware;
 mod hugetlb;
 mod injection;
 mod mutations;
+mod nat;
 mod networks;
 mod recorded;
 mod rejected;
