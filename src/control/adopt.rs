@@ -72,7 +72,8 @@ impl Shared {
             known.as_ref().map_or((0, 0), |record| (record.descriptor, record.started));
         let container = Arc::new(Container::new(id.clone(), descriptor, started, shelf));
         let config = container.shelf.config().unwrap_or_default();
-        container.wants(Wanted::of(&config, &id));
+        let restarts = known.as_ref().ok().and_then(|record| record.restarts);
+        container.wants(Wanted { restarts, ..Wanted::of(&config, &id) });
         self.adopt(Arc::clone(&container));
         let shared = Arc::clone(self);
         match known {

@@ -1,6 +1,6 @@
 //! One container, as the daemon remembers it.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::watch;
@@ -51,6 +51,8 @@ pub(super) struct Container {
     pub(super) change: tokio::sync::Mutex<()>,
     /// Whether somebody reads its processes: such a read can hang for as long as the container likes.
     pub(super) being_read: Arc<AtomicBool>,
+    /// Whether somebody wants it to end.
+    unwanted: AtomicBool,
     phase: Mutex<Phase>,
     init: OnceLock<Arc<Process>>,
     cgroups: OnceLock<Cgroups>,
@@ -67,6 +69,7 @@ impl Container {
             wanted: OnceLock::new(),
             change: tokio::sync::Mutex::default(),
             being_read: Arc::default(),
+            unwanted: AtomicBool::new(false),
             phase: Mutex::new(Phase::Starting),
             init: OnceLock::new(),
             cgroups: OnceLock::new(),
@@ -94,8 +97,25 @@ impl Container {
 
     /// What its configuration asks of us, so far as it is known.
     pub(super) fn wanted(&self) -> &Wanted {
-        static NOTHING: Wanted = Wanted { dump_dirs: Vec::new(), sink: Sink::Log, nat: None };
+        static NOTHING: Wanted = Wanted { dump_dirs: Vec::new(), sink: Sink::Log, nat: None, restarts: None };
         self.wanted.get().unwrap_or(&NOTHING)
+    }
+
+    /// The same container once more, started anew at `started` for the try `number`.
+    pub(super) fn again(&self, started: u64, number: u32) -> Self {
+        let again = Self::new(self.id.clone(), self.descriptor, started, self.shelf.clone());
+        again.wants(Wanted { restarts: Some(number), ..self.wanted().clone() });
+        again
+    }
+
+    /// Somebody wants it to end: it is not started again.
+    pub(super) fn let_go(&self) {
+        self.unwanted.store(true, Ordering::Release);
+    }
+
+    /// Whether somebody wants it to end.
+    pub(super) fn is_unwanted(&self) -> bool {
+        self.unwanted.load(Ordering::Acquire)
     }
 
     /// It runs: `init` is its first process.

@@ -28,6 +28,7 @@ mod process;
 mod reaper;
 mod request;
 mod resolver;
+mod restart;
 mod runtime;
 mod settings;
 mod shadow;

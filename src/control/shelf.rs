@@ -28,11 +28,14 @@ pub(super) struct Record {
     pub(super) started: u64,
     /// Its init; `None` while the runtime is still at it.
     pub(super) init: Option<Identity>,
+    /// How often it was started again after crashes; `None` when that is not wanted.
+    #[serde(default)]
+    pub(super) restarts: Option<u32>,
 }
 
 /// The directory of one container. All files in it are ours, 0600; the bundle that a spec became has its root file
 /// system in a directory below.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Shelf {
     dir: PathBuf,
 }

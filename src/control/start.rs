@@ -61,9 +61,8 @@ impl Shared {
     async fn take_id(&self, request: &StartRequest) -> Result<Arc<Container>> {
         let id = &request.id;
         let make = |descriptor| {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
             let shelf = Shelf::new(&self.settings.state_dir, id);
-            Container::new(id.clone(), descriptor, u64::try_from(now).unwrap_or(u64::MAX), shelf)
+            Container::new(id.clone(), descriptor, now(), shelf)
         };
         let patience = self.settings.stop_timeout + self.settings.runtime_timeout * 2;
         let deadline = tokio::time::Instant::now() + patience;
@@ -102,15 +101,21 @@ impl Shared {
             self.clear(container, self.runtime.state(&container.id).await?).await?;
         }
         shelf.create()?;
+        let restarts = spec.as_ref().and_then(|spec| spec.runtime.restart_on_crash.then_some(0));
         let bundle = self.bundle(container, request, spec)?;
         let mut config = shadow::config(bundle, request, self.hook.as_deref())?;
-        container.wants(Wanted::of(&config, &container.id));
+        container.wants(Wanted { restarts, ..Wanted::of(&config, &container.id) });
         if container.wanted().nat.is_some() {
             nat::isolate(&mut config);
         }
         shelf.save_config(&config)?;
         drop(config);
-        let output = self.log_for(container)?;
+        self.run(container, self.log_for(container)?).await
+    }
+
+    /// Has the runtime run the container in the directory that was made for it.
+    pub(super) async fn run(&self, container: &Container, output: OwnedFd) -> Result<()> {
+        let shelf = &container.shelf;
         shelf.save(&record(container, None))?;
         let log = (container.wanted().sink == Sink::Discard).then(|| shelf.file(RUNTIME_LOG));
         let nat = &container.wanted().nat;
@@ -148,7 +153,7 @@ impl Shared {
     }
 
     /// The log, or a stand-in: a full disk must not keep a container from starting.
-    fn log_for(&self, container: &Container) -> Result<OwnedFd> {
+    pub(super) fn log_for(&self, container: &Container) -> Result<OwnedFd> {
         match self.output.create(&container.id, &container.wanted().sink) {
             Ok(log) => {
                 self.trouble("log", None);
@@ -202,6 +207,15 @@ impl Shared {
     /// # Errors
     /// The runtime's, and the directory stays for another try.
     pub(super) async fn clear(&self, container: &Container, known: Option<OciState>) -> Result<()> {
+        self.unmake(container, known).await?;
+        put_away(container).await
+    }
+
+    /// Removes what is left of a container that does not run from the runtime, which gave `known`.
+    ///
+    /// # Errors
+    /// The runtime's.
+    pub(super) async fn unmake(&self, container: &Container, known: Option<OciState>) -> Result<()> {
         let (id, shelf) = (&container.id, &container.shelf);
         match known {
             Some(state) if state.bundle == shelf.dir() => self.runtime.delete(id, true).await?,
@@ -210,7 +224,7 @@ impl Shared {
             // A start that was cut short may have left something that the runtime does not call a container.
             None => drop(self.runtime.delete(id, true).await),
         }
-        put_away(container).await
+        Ok(())
     }
 }
 
@@ -221,14 +235,21 @@ pub(super) async fn put_away(container: &Container) -> Result<()> {
 }
 
 /// Takes hold of a container that the runtime started, so that a later daemon can do so, too.
-fn keep(container: &Container) -> Result<Process> {
+pub(super) fn keep(container: &Container) -> Result<Process> {
     let init = Process::inherit(container.shelf.pid(PID_FILE)?)?;
     container.shelf.save(&record(container, Some(&init)))?;
     Ok(init)
 }
 
+/// The time, in nanoseconds since 1970.
+pub(super) fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// What a later daemon must know.
 pub(super) fn record(container: &Container, init: Option<&Process>) -> Record {
     let (descriptor, started) = (container.descriptor, container.started);
-    Record { descriptor, started, init: init.map(Process::identity) }
+    let restarts = container.wanted().restarts;
+    Record { descriptor, started, init: init.map(Process::identity), restarts }
 }

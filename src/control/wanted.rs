@@ -17,6 +17,8 @@ pub(super) struct Wanted {
     pub(super) sink: Sink,
     /// Its wish for network `nat`.
     pub(super) nat: Option<nat::Wish>,
+    /// How often it was started again after crashes; `None` when that is not wanted.
+    pub(super) restarts: Option<u32>,
 }
 
 impl Wanted {
@@ -25,7 +27,10 @@ impl Wanted {
     pub(super) fn of(config: &Value, id: &ContainerId) -> Self {
         let dump_dirs = minidump::destinations(config, id.as_str());
         match Runtime::of_config(config) {
-            Ok(runtime) => Self { dump_dirs, sink: Sink::of(&runtime.output), nat: nat::Wish::of(&runtime) },
+            Ok(runtime) => {
+                let (sink, nat) = (Sink::of(&runtime.output), nat::Wish::of(&runtime));
+                Self { dump_dirs, sink, nat, restarts: None }
+            }
             Err(error) => {
                 log::warn!("container {id}: {}", error.report());
                 Self { dump_dirs, ..Self::default() }

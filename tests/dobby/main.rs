@@ -24,6 +24,7 @@ mod nat;
 mod networks;
 mod recorded;
 mod rejected;
+mod restart;
 mod runtime;
 mod specs;
 mod start;
