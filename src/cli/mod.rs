@@ -1,6 +1,7 @@
 //! The command line of `ocicontainer`: one verb per file.
 
 mod client;
+mod convert_spec;
 mod delete;
 mod dumps;
 mod events;
@@ -81,6 +82,7 @@ enum Verb {
     Info(info::Info),
     Start(start::Start),
     StartSpec(start_spec::StartSpec),
+    ConvertSpec(convert_spec::ConvertSpec),
     Stop(stop::Stop),
     Pause(pause::Pause),
     Resume(resume::Resume),
@@ -132,6 +134,7 @@ pub fn run() -> Result<u8> {
         Verb::Info(verb) => verb.run(),
         Verb::Start(verb) => verb.run(),
         Verb::StartSpec(verb) => verb.run(),
+        Verb::ConvertSpec(verb) => verb.run(),
         Verb::Stop(verb) => verb.run(),
         Verb::Pause(verb) => verb.run(),
         Verb::Resume(verb) => verb.run(),

@@ -3,14 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Common, term};
-use crate::error::{Error, ErrorKind, Result};
-use crate::server::config::read_bounded;
-
-/// The largest specification, in bytes; the daemon takes no larger request.
-const MAX_SPEC: u64 = 1024 * 1024;
+use crate::dobby::Input;
+use crate::error::Result;
 
 /// Start a container from a legacy Dobby specification
 #[derive(Debug, Args)]
@@ -28,10 +25,7 @@ pub(super) struct StartSpec {
 
 impl StartSpec {
     pub(super) fn run(&self) -> Result<()> {
-        let spec: Value = serde_json::from_str(&read_bounded(&self.file, MAX_SPEC)?).map_err(|error| {
-            Error::new(ErrorKind::Input, format!("cannot understand {}", self.file.display()))
-                .caused_by(error)
-        })?;
+        let spec = Input::File(self.file.clone()).read()?;
         let command = shell_words::join(&self.command);
         let params = json!({"containerId": self.id, "dobbySpec": spec, "command": command});
         let result = self.common.connect()?.call("startContainerFromDobbySpec", params)?;

@@ -13,7 +13,8 @@ use super::process::Process;
 use super::shared::Shared;
 use super::shelf::{Record, Shelf};
 use super::start::{PID_FILE, record};
-use super::{ContainerId, ExitStatus, exit, family, minidump};
+use super::wanted::Wanted;
+use super::{ContainerId, ExitStatus, exit, family};
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::host;
 
@@ -71,15 +72,15 @@ impl Shared {
             known.as_ref().map_or((0, 0), |record| (record.descriptor, record.started));
         let container = Arc::new(Container::new(id.clone(), descriptor, started, shelf));
         let config = container.shelf.config().unwrap_or_default();
-        // The container is new here.
-        let _first = container.dump_dirs.set(minidump::destinations(&config, id.as_str()));
+        let restarts = known.as_ref().ok().and_then(|record| record.restarts);
+        container.wants(Wanted { restarts, ..Wanted::of(&config, &id) });
         self.adopt(Arc::clone(&container));
         let shared = Arc::clone(self);
         match known {
             Ok(Record { init: Some(init), .. }) => match Process::find(init) {
                 Some(init) => {
                     log::info!("container {id} is adopted");
-                    self.output.watch(&id);
+                    self.output.watch(&id, &container.wanted().sink);
                     let init = Arc::new(init);
                     container.came_up(Arc::clone(&init));
                     self.spawn(exit::watch(shared, container, init));

@@ -1,7 +1,6 @@
 //! One container, as the daemon remembers it.
 
-use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::watch;
@@ -9,6 +8,8 @@ use tokio::sync::watch;
 use super::cgroup::Cgroups;
 use super::process::Process;
 use super::shelf::Shelf;
+use super::sink::Sink;
+use super::wanted::Wanted;
 use super::{ContainerId, ExitStatus, State};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -44,12 +45,14 @@ pub(super) struct Container {
     /// When it was started, in nanoseconds since 1970.
     pub(super) started: u64,
     pub(super) shelf: Shelf,
-    /// Where its minidumps go.
-    pub(super) dump_dirs: OnceLock<Vec<PathBuf>>,
+    /// What its configuration asks of us.
+    wanted: OnceLock<Wanted>,
     /// Held by whatever changes the container; never by what only looks.
     pub(super) change: tokio::sync::Mutex<()>,
     /// Whether somebody reads its processes: such a read can hang for as long as the container likes.
     pub(super) being_read: Arc<AtomicBool>,
+    /// Whether somebody wants it to end.
+    unwanted: AtomicBool,
     phase: Mutex<Phase>,
     init: OnceLock<Arc<Process>>,
     cgroups: OnceLock<Cgroups>,
@@ -63,9 +66,10 @@ impl Container {
             descriptor,
             started,
             shelf,
-            dump_dirs: OnceLock::new(),
+            wanted: OnceLock::new(),
             change: tokio::sync::Mutex::default(),
             being_read: Arc::default(),
+            unwanted: AtomicBool::new(false),
             phase: Mutex::new(Phase::Starting),
             init: OnceLock::new(),
             cgroups: OnceLock::new(),
@@ -83,6 +87,35 @@ impl Container {
 
     pub(super) fn enter(&self, phase: Phase) {
         *self.lock() = phase;
+    }
+
+    /// Its configuration is known.
+    pub(super) fn wants(&self, wanted: Wanted) {
+        // A container starts once, or is adopted once.
+        let _first = self.wanted.set(wanted);
+    }
+
+    /// What its configuration asks of us, so far as it is known.
+    pub(super) fn wanted(&self) -> &Wanted {
+        static NOTHING: Wanted = Wanted { dump_dirs: Vec::new(), sink: Sink::Log, nat: None, restarts: None };
+        self.wanted.get().unwrap_or(&NOTHING)
+    }
+
+    /// The same container once more, started anew at `started` for the try `number`.
+    pub(super) fn again(&self, started: u64, number: u32) -> Self {
+        let again = Self::new(self.id.clone(), self.descriptor, started, self.shelf.clone());
+        again.wants(Wanted { restarts: Some(number), ..self.wanted().clone() });
+        again
+    }
+
+    /// Somebody wants it to end: it is not started again.
+    pub(super) fn let_go(&self) {
+        self.unwanted.store(true, Ordering::Release);
+    }
+
+    /// Whether somebody wants it to end.
+    pub(super) fn is_unwanted(&self) -> bool {
+        self.unwanted.load(Ordering::Acquire)
     }
 
     /// It runs: `init` is its first process.

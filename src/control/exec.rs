@@ -53,7 +53,7 @@ impl Shared {
         let complaints = Complaints::new(&container);
         let log = complaints.path();
         let exec = Exec { id, options: &options, command: &request.command, log: &log };
-        let output = self.output.append(id).or_else(|_| Output::dummy())?;
+        let output = self.output.append(id, &container.wanted().sink).or_else(|_| Output::dummy())?;
         let finished = self.runtime.exec(&exec, output).await?;
         if finished.exit == ExitStatus::Code(0) {
             return Ok(());

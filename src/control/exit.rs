@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::container::{Container, Fate, Phase};
 use super::process::Process;
 use super::shared::Shared;
-use super::{Event, ExitStatus};
+use super::start::{now, put_away};
+use super::{Event, ExitStatus, nat, restart};
 use crate::error::Result;
 
 /// Waits for the end of a container and cleans up after it.
@@ -19,19 +20,32 @@ pub(super) async fn watch(shared: Arc<Shared>, container: Arc<Container>, init: 
 pub(super) async fn finish(shared: Arc<Shared>, container: Arc<Container>, exit: ExitStatus) {
     container.enter(Phase::Stopping);
     let _change = container.change.lock().await;
-    let dirs = container.dump_dirs.get().map(Vec::as_slice).unwrap_or_default();
+    let dirs = &container.wanted().dump_dirs;
     let before = shared.directories.before(dirs).await;
     let deleted = shared.delete_ended(&container).await;
     for event in before.new_ones(&container.id) {
         shared.tell(event);
     }
     drop(before);
-    shared.output.unwatch(&container.id);
+    shared.output.unwatch(&container.id, &container.wanted().sink);
+    let next = restart::next_try(&container, exit).filter(|_| deleted.is_ok());
+    if next.is_some() {
+        nat::take_down(&container.shelf).await;
+    }
+    // Nothing is waited for from here on to the exchange: a stop comes before it or after it.
+    let next = next.filter(|_| !container.is_unwanted()).map(|number| container.again(now(), number));
+    let deleted = match deleted {
+        Ok(()) if next.is_none() => put_away(&container).await,
+        deleted => deleted,
+    };
     let (id, descriptor) = (container.id.clone(), container.descriptor);
     shared.remember(&id, exit);
-    match deleted {
-        Ok(()) => shared.forget(&container),
-        Err(error) => {
+    let next = next.map(Arc::new);
+    let _start = next.as_ref().and_then(|next| next.change.try_lock().ok());
+    match (deleted, &next) {
+        (Ok(()), Some(next)) => shared.replace(&container, next),
+        (Ok(()), None) => shared.forget(&container),
+        (Err(error), _) => {
             let sentence = format!("container {id} ended but cannot be deleted: {}", error.report());
             shared.trouble(&format!("container {id}"), Some(sentence));
             container.enter(Phase::Undeletable);
@@ -40,6 +54,10 @@ pub(super) async fn finish(shared: Arc<Shared>, container: Arc<Container>, exit:
     log::info!("container {id} ended with {exit}");
     shared.tell(Event::Stopped { id, descriptor, exit });
     container.seal(Fate::Ended(exit));
+    if let Some(next) = &next {
+        log::info!("container {} is started again", next.id);
+        shared.start_again(next).await;
+    }
 }
 
 impl Shared {
@@ -50,9 +68,9 @@ impl Shared {
             // Processes that outlived the init, a state file that was damaged: force helps against both.
             log::debug!("{}", error.report());
             let known = self.runtime.state(id).await?;
-            return self.clear(container, known).await;
+            return self.unmake(container, known).await;
         }
-        container.shelf.remove()
+        Ok(())
     }
 
     /// Tries once more to delete a container that ended long ago.
@@ -61,9 +79,12 @@ impl Shared {
         if container.phase() != Phase::Undeletable || self.look_up(&container.id).is_none() {
             return Ok(());
         }
-        let dirs = container.dump_dirs.get().map(Vec::as_slice).unwrap_or_default();
+        let dirs = &container.wanted().dump_dirs;
         let before = self.directories.before(dirs).await;
-        let deleted = self.delete_ended(container).await;
+        let mut deleted = self.delete_ended(container).await;
+        if deleted.is_ok() {
+            deleted = put_away(container).await;
+        }
         before.new_ones(&container.id).into_iter().for_each(|event| self.tell(event));
         deleted?;
         self.forget(container);

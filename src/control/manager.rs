@@ -182,7 +182,10 @@ impl Manager {
     /// # Errors
     /// [`ErrorKind::NotFound`] when there is no log, [`ErrorKind::Input`] when it cannot be an id.
     pub fn logs(&self, id: &str, last_bytes: u64) -> Result<Vec<u8>> {
-        self.shared().output.tail(&id.parse()?, last_bytes)
+        let id = id.parse()?;
+        let container = self.shared().look_up(&id);
+        let sink = container.map(|container| container.wanted().sink.clone()).unwrap_or_default();
+        self.shared().output.tail(&id, &sink, last_bytes)
     }
 
     /// A receiver of everything that happens from now on. A slow receiver loses the oldest events, and is told.

@@ -25,6 +25,7 @@ use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
 
 use super::ContainerId;
+use super::sink::{self, Sink};
 use crate::error::{Error, ErrorKind, Result, Tried};
 
 /// How long growing files are left alone after a look at them.
@@ -40,7 +41,15 @@ pub(super) struct Output {
     dir: PathBuf,
     limit: u64,
     inotify: AsyncFd<OwnedFd>,
-    watched: Mutex<BTreeMap<i32, PathBuf>>,
+    watched: Mutex<BTreeMap<i32, Kept>>,
+}
+
+/// A file that is kept small.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Kept {
+    path: PathBuf,
+    /// The most bytes in it; `None` for our own logs, whose older half lies in a second file.
+    limit: Option<u64>,
 }
 
 impl Output {
@@ -66,15 +75,28 @@ impl Output {
         path.with_extension("log.1")
     }
 
+    /// The file that is to be kept small for a container, if there is one.
+    fn kept(&self, id: &ContainerId, sink: &Sink) -> Option<Kept> {
+        match sink {
+            Sink::Log => Some(Kept { path: self.path(id), limit: None }),
+            Sink::File { path, limit } => limit.map(|limit| Kept { path: path.clone(), limit: Some(limit) }),
+            Sink::Discard => None,
+        }
+    }
+
     /// A new, empty log for a container that starts: Dobby's logs, too, are those of the last start.
     ///
     /// # Errors
     /// The kernel's.
-    pub(super) fn create(&self, id: &ContainerId) -> Result<OwnedFd> {
+    pub(super) fn create(&self, id: &ContainerId, sink: &Sink) -> Result<OwnedFd> {
         let path = self.path(id);
         let _none = std::fs::remove_file(Self::older(&path));
-        let log = self.writer(id, OFlags::CREATE | OFlags::TRUNC)?;
-        self.watch(id);
+        if *sink != Sink::Log {
+            // It would be taken for the output of this start.
+            let _none = std::fs::remove_file(&path);
+        }
+        let log = self.writer(id, sink, OFlags::CREATE | OFlags::TRUNC)?;
+        self.watch(id, sink);
         Ok(log)
     }
 
@@ -82,18 +104,16 @@ impl Output {
     ///
     /// # Errors
     /// The kernel's.
-    pub(super) fn append(&self, id: &ContainerId) -> Result<OwnedFd> {
-        self.writer(id, OFlags::empty())
+    pub(super) fn append(&self, id: &ContainerId, sink: &Sink) -> Result<OwnedFd> {
+        self.writer(id, sink, OFlags::empty())
     }
 
-    fn writer(&self, id: &ContainerId, more: OFlags) -> Result<OwnedFd> {
-        let path = self.path(id);
-        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let log = rustix::fs::open(&path, flags | more, Mode::from_raw_mode(0o640))
-            .tried(|| format!("cannot open the log {}", path.display()))?;
-        // It was only there so that a FIFO in the log's place cannot hold us up.
-        rustix::fs::fcntl_setfl(&log, OFlags::APPEND).tried(|| format!("cannot use {}", path.display()))?;
-        Ok(log)
+    fn writer(&self, id: &ContainerId, sink: &Sink, more: OFlags) -> Result<OwnedFd> {
+        match sink {
+            Sink::Log => sink::open(&self.path(id), more),
+            Sink::File { path, .. } => sink::open(path, more),
+            Sink::Discard => sink::null(),
+        }
     }
 
     /// Where a container without a log writes: 64 KiB of memory, then every write fails as on a full disk.
@@ -111,31 +131,31 @@ impl Output {
     }
 
     /// Keeps the log of a container below its limit from now on.
-    pub(super) fn watch(&self, id: &ContainerId) {
-        let path = self.path(id);
+    pub(super) fn watch(&self, id: &ContainerId, sink: &Sink) {
+        let Some(kept) = self.kept(id, sink) else { return };
         let wanted = WatchFlags::MODIFY | WatchFlags::DONT_FOLLOW;
-        match inotify::add_watch(self.inotify.get_ref(), &path, wanted) {
+        match inotify::add_watch(self.inotify.get_ref(), &kept.path, wanted) {
             Ok(watch) => {
                 if let Ok(mut watched) = self.watched.lock() {
-                    watched.insert(watch, path.clone());
+                    watched.insert(watch, kept.clone());
                 }
             }
-            Err(error) => log::warn!("the log {} may grow without bound: {error}", path.display()),
+            Err(error) => log::warn!("the log {} may grow without bound: {error}", kept.path.display()),
         }
-        self.trim(&path);
+        self.trim(&kept);
     }
 
     /// Leaves the log of a container alone from now on.
-    pub(super) fn unwatch(&self, id: &ContainerId) {
-        let path = self.path(id);
+    pub(super) fn unwatch(&self, id: &ContainerId, sink: &Sink) {
+        let Some(kept) = self.kept(id, sink) else { return };
         let Ok(mut watched) = self.watched.lock() else { return };
-        let found = watched.iter().find(|(_, known)| **known == path).map(|(watch, _)| *watch);
+        let found = watched.iter().find(|(_, known)| **known == kept).map(|(watch, _)| *watch);
         if let Some(watch) = found {
             watched.remove(&watch);
             // A file that was removed took its watch along.
             let _gone = inotify::remove_watch(self.inotify.get_ref(), watch);
         }
-        self.trim(&path);
+        self.trim(&kept);
     }
 
     /// Keeps the files small until the future is dropped.
@@ -143,15 +163,15 @@ impl Output {
         while let Ok(mut ready) = self.inotify.readable().await {
             let grown = self.grown();
             ready.clear_ready();
-            for path in grown {
-                self.trim(&path);
+            for kept in grown {
+                self.trim(&kept);
             }
             tokio::time::sleep(PACE).await;
         }
     }
 
     /// The files that grew since the last look.
-    fn grown(&self) -> Vec<PathBuf> {
+    fn grown(&self) -> Vec<Kept> {
         let mut buffer = [MaybeUninit::uninit(); 2048];
         let mut reader = inotify::Reader::new(self.inotify.get_ref().as_fd(), &mut buffer);
         let Ok(mut watched) = self.watched.lock() else { return Vec::new() };
@@ -160,24 +180,26 @@ impl Output {
             if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
                 return watched.values().cloned().collect();
             }
-            let path = match event.events().contains(ReadFlags::IGNORED) {
+            let kept = match event.events().contains(ReadFlags::IGNORED) {
                 true => watched.remove(&event.wd()),
                 false => watched.get(&event.wd()).cloned(),
             };
-            if let Some(path) = path {
-                grown.insert(path, ());
+            if let Some(kept) = kept {
+                grown.insert(kept, ());
             }
         }
         grown.into_keys().collect()
     }
 
-    fn trim(&self, path: &std::path::Path) {
+    fn trim(&self, Kept { path, limit }: &Kept) {
         let third = self.limit / 3;
-        match path.symlink_metadata() {
-            Ok(metadata) if metadata.is_file() && metadata.len() > third * 2 => {}
-            _ => return,
-        }
-        if let Err(error) = cut(path, &Self::older(path), third) {
+        let is_long = || path.symlink_metadata().is_ok_and(|file| file.is_file() && file.len() > third * 2);
+        let cut = match limit {
+            Some(limit) => sink::keep_end(path, *limit, limit / 2),
+            None if is_long() => cut(path, &Self::older(path), third),
+            None => return,
+        };
+        if let Err(error) = cut {
             log::warn!("{}", error.report());
         }
     }
@@ -186,9 +208,10 @@ impl Output {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`]; the kernel's.
-    pub(super) fn tail(&self, id: &ContainerId, bytes: u64) -> Result<Vec<u8>> {
-        let path = self.path(id);
-        let newer = last(&path, bytes.min(self.limit)).map_err(|error| {
+    pub(super) fn tail(&self, id: &ContainerId, sink: &Sink, bytes: u64) -> Result<Vec<u8>> {
+        let path = if let Sink::File { path, .. } = sink { path.clone() } else { self.path(id) };
+        let bytes = if *sink == Sink::Log { bytes.min(self.limit) } else { bytes };
+        let newer = last(&path, bytes).map_err(|error| {
             let kind = if error.kind() == std::io::ErrorKind::NotFound {
                 ErrorKind::NotFound
             } else {
@@ -196,7 +219,10 @@ impl Output {
             };
             Error::new(kind, format!("container {id} has no log {}", path.display())).caused_by(error)
         })?;
-        let room = bytes.min(self.limit).saturating_sub(newer.len() as u64);
+        if *sink != Sink::Log {
+            return Ok(newer);
+        }
+        let room = bytes.saturating_sub(newer.len() as u64);
         let mut tail = last(&Self::older(&path), room).unwrap_or_default();
         tail.extend(newer);
         Ok(tail)

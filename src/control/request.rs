@@ -4,20 +4,30 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{ContainerId, ExitStatus, split};
+use crate::dobby::Input;
 use crate::error::Result;
 
-/// A container to start from a bundle.
+/// What a container is made from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// The directory with `config.json`; absolute.
+    Bundle(PathBuf),
+    /// A Dobby spec.
+    Spec(Input),
+}
+
+/// A container to start.
 #[derive(Debug, Clone)]
 pub struct StartRequest {
     /// The id it shall have.
     pub id: ContainerId,
-    /// The directory with `config.json`; absolute.
-    pub bundle: PathBuf,
-    /// A command line to run instead of the bundle's; split into words as a shell would, without a shell.
+    /// What it is made from.
+    pub source: Source,
+    /// A command line to run instead of the source's; split into words as a shell would, without a shell.
     pub command: Option<String>,
     /// A Westeros display socket of the host, which the container finds at `/tmp/westeros`.
     pub westeros_socket: Option<PathBuf>,
-    /// `NAME=value` pairs; each replaces the bundle's value of that name.
+    /// `NAME=value` pairs; each replaces the source's value of that name.
     pub env: Vec<String>,
 }
 
@@ -25,7 +35,13 @@ impl StartRequest {
     /// A plain start of the bundle as it is.
     #[must_use]
     pub fn new(id: ContainerId, bundle: impl Into<PathBuf>) -> Self {
-        Self { id, bundle: bundle.into(), command: None, westeros_socket: None, env: Vec::new() }
+        Self::of(id, Source::Bundle(bundle.into()))
+    }
+
+    /// A plain start of whatever the source is.
+    #[must_use]
+    pub fn of(id: ContainerId, source: Source) -> Self {
+        Self { id, source, command: None, westeros_socket: None, env: Vec::new() }
     }
 }
 

@@ -26,6 +26,15 @@ pub(super) struct Runtime {
     deadline: Duration,
 }
 
+/// How far the runtime goes with a new container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    /// Its program runs.
+    Run,
+    /// Everything is there but its program, which waits for [`Runtime::start`].
+    Create,
+}
+
 /// What the runtime tells of a container: the OCI state, as far as it is used here.
 #[derive(Debug, Deserialize)]
 pub(super) struct OciState {
@@ -69,17 +78,21 @@ impl Runtime {
         helper
     }
 
-    /// Starts the container whose configuration lies in `bundle`; its output and the runtime's go to `output`.
+    /// Starts the container whose configuration lies in `bundle`; its output and the runtime's go to `output`, but
+    /// what the runtime complains about to `log` if there is one.
     /// The call outlives us, as the container does.
     pub(super) fn run(
         &self,
+        verb: Verb,
         id: &ContainerId,
         bundle: &Path,
         pid_file: &Path,
         output: OwnedFd,
+        log: Option<&Path>,
     ) -> Result<Running> {
-        let mut helper = self.call(Streams::File(output), None, self.deadline).untied();
-        helper.args(["run", "--detach", "--bundle"]).args([bundle]);
+        let mut helper = self.call(Streams::File(output), log, self.deadline).untied();
+        let verb: &[&str] = if verb == Verb::Run { &["run", "--detach"] } else { &["create"] };
+        helper.args(verb).args(["--bundle"]).args([bundle]);
         helper.args(["--pid-file"]).args([pid_file]).args(["--", id.as_str()]);
         helper.start()
     }
@@ -98,6 +111,11 @@ impl Runtime {
         helper.args(["exec"]);
         exec.add_to(&mut helper);
         helper.start()
+    }
+
+    /// Starts the program of a container that was created.
+    pub(super) async fn start(&self, id: &ContainerId) -> Result<()> {
+        self.simple("start", &[], id).await
     }
 
     /// Freezes a container.
@@ -132,7 +150,7 @@ impl Runtime {
 
     async fn simple(&self, verb: &str, options: &[&str], id: &ContainerId) -> Result<()> {
         let mut helper = self.call(Streams::Captured(OUTPUT), None, self.deadline);
-        if verb == "delete" {
+        if matches!(verb, "delete" | "start") {
             helper = helper.untied();
         }
         helper.args([verb]).args(options).args(["--", id.as_str()]);

@@ -151,6 +151,15 @@ impl Shared {
         lock(&self.containers).list.retain(|other| !Arc::ptr_eq(other, container));
     }
 
+    /// Puts another container of the same id and descriptor in the place of one that ended.
+    pub(super) fn replace(&self, ended: &Arc<Container>, by: &Arc<Container>) {
+        let mut containers = lock(&self.containers);
+        let place = containers.list.iter_mut().find(|other| Arc::ptr_eq(other, ended));
+        if let Some(place) = place {
+            *place = Arc::clone(by);
+        }
+    }
+
     /// Remembers how a container ended.
     pub(super) fn remember(&self, id: &ContainerId, exit: ExitStatus) {
         let mut ended = lock(&self.ended);

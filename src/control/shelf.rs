@@ -11,7 +11,9 @@ use serde_json::Value;
 
 use super::ContainerId;
 use super::process::Identity;
+use super::spec;
 use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::host::remove_unmounted;
 use crate::oci::bundle::read_json;
 
 /// How often the removal of a directory is tried.
@@ -26,10 +28,14 @@ pub(super) struct Record {
     pub(super) started: u64,
     /// Its init; `None` while the runtime is still at it.
     pub(super) init: Option<Identity>,
+    /// How often it was started again after crashes; `None` when that is not wanted.
+    #[serde(default)]
+    pub(super) restarts: Option<u32>,
 }
 
-/// The directory of one container. All files in it are ours, 0600, and none is below a root file system.
-#[derive(Debug)]
+/// The directory of one container. All files in it are ours, 0600; the bundle that a spec became has its root file
+/// system in a directory below.
+#[derive(Debug, Clone)]
 pub(super) struct Shelf {
     dir: PathBuf,
 }
@@ -49,13 +55,21 @@ impl Shelf {
         self.dir.join(name)
     }
 
-    /// Makes the directory, with the configuration in it. Nothing else may be there.
+    /// Makes the directory. Nothing may be there.
     ///
     /// # Errors
     /// The kernel's.
-    pub(super) fn create(&self, config: &Value) -> Result<()> {
+    pub(super) fn create(&self) -> Result<()> {
+        let what = || format!("cannot make {}", self.dir.display());
+        DirBuilder::new().mode(0o700).create(&self.dir).tried(what)
+    }
+
+    /// Writes the configuration, which must not be there.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(super) fn save_config(&self, config: &Value) -> Result<()> {
         let what = || format!("cannot write {}", self.dir.join("config.json").display());
-        DirBuilder::new().mode(0o700).create(&self.dir).tried(what)?;
         let text = serde_json::to_vec(config).map_err(std::io::Error::from).tried(what)?;
         write_new(&self.file("config.json"), &text).tried(what)
     }
@@ -120,11 +134,15 @@ impl Shelf {
         }
     }
 
-    /// Removes the directory and the files in it, but nothing deeper.
+    /// Removes the directory and everything in it.
     ///
     /// # Errors
-    /// The kernel's.
+    /// [`ErrorKind::Busy`] when something is mounted in it; the kernel's.
     pub(super) fn remove(&self) -> Result<()> {
+        let spec = self.file(spec::BUNDLE);
+        if spec.exists() {
+            remove_unmounted(&self.dir)?;
+        }
         let mut removed = self.try_remove();
         for _ in 1..ATTEMPTS {
             match removed {
@@ -150,7 +168,8 @@ impl Shelf {
     }
 }
 
-fn write_new(path: &Path, text: &[u8]) -> std::io::Result<()> {
+/// Makes a file that only we can read; it must not be there.
+pub(super) fn write_new(path: &Path, text: &[u8]) -> std::io::Result<()> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(text)
 }
 

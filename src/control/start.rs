@@ -8,16 +8,22 @@ use super::child::Finished;
 use super::container::{Container, Fate, Phase};
 use super::output::Output;
 use super::process::Process;
-use super::runtime::OciState;
+use super::runtime::{OciState, Verb};
 use super::shared::Shared;
 use super::shelf::{Record, Shelf};
-use super::{Event, ExitStatus, StartRequest, bundle, exit, family, minidump, shadow};
+use super::sink::Sink;
+use super::wanted::Wanted;
+use super::{Event, ExitStatus, Source, StartRequest, bundle, exit, family, nat, shadow, spec};
+use crate::dobby::Conversion;
 use crate::error::{Error, ErrorKind, Result};
+use crate::oci::bundle::Bundle;
 
 /// How much of the log is searched for the runtime's reason.
 const REASON: u64 = 4096;
 /// The runtime's pid file.
 pub(super) const PID_FILE: &str = "container.pid";
+/// The runtime's complaints about a start whose output nobody keeps.
+const RUNTIME_LOG: &str = "runtime.log";
 
 impl Shared {
     /// Starts a container and gives its descriptor. Goes on when the caller goes away.
@@ -29,9 +35,11 @@ impl Shared {
     }
 
     async fn start_to_end(self: Arc<Self>, request: StartRequest) -> Result<i32> {
+        let within = |error: Error| error.within(format_args!("cannot start container {}", request.id));
+        let spec = spec::convert(&request, &self.settings).map_err(within)?;
         let container = self.take_id(&request).await?;
         let _change = container.change.lock().await;
-        let (error, ran) = match self.launch(&container, &request).await {
+        let (error, ran) = match self.launch(&container, &request, spec).await {
             Ok(()) => match keep(&container) {
                 Ok(init) => {
                     self.came_up(&container, init);
@@ -46,16 +54,15 @@ impl Shared {
             let (id, descriptor) = (request.id.clone(), container.descriptor);
             self.tell(Event::Failed { id, descriptor, error_code: 1 });
         }
-        Err(error.within(format_args!("cannot start container {}", request.id)))
+        Err(within(error))
     }
 
     /// Waits for a container of this id that is on its way out: whoever stopped it may start it anew at once.
     async fn take_id(&self, request: &StartRequest) -> Result<Arc<Container>> {
         let id = &request.id;
         let make = |descriptor| {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
             let shelf = Shelf::new(&self.settings.state_dir, id);
-            Container::new(id.clone(), descriptor, u64::try_from(now).unwrap_or(u64::MAX), shelf)
+            Container::new(id.clone(), descriptor, now(), shelf)
         };
         let patience = self.settings.stop_timeout + self.settings.runtime_timeout * 2;
         let deadline = tokio::time::Instant::now() + patience;
@@ -83,30 +90,71 @@ impl Shared {
     }
 
     /// Makes the shadow bundle and has the runtime run it.
-    async fn launch(&self, container: &Container, request: &StartRequest) -> Result<()> {
-        let bundle = bundle::open(&request.bundle, &self.settings.bundle_roots)?;
-        let config = shadow::config(bundle, request, self.hook.as_deref())?;
-        // A container starts once.
-        let _first = container.dump_dirs.set(minidump::destinations(&config, container.id.as_str()));
+    async fn launch(
+        &self,
+        container: &Container,
+        request: &StartRequest,
+        spec: Option<Conversion>,
+    ) -> Result<()> {
         let shelf = &container.shelf;
         if shelf.dir().exists() {
             self.clear(container, self.runtime.state(&container.id).await?).await?;
         }
-        shelf.create(&config)?;
+        shelf.create()?;
+        let restarts = spec.as_ref().and_then(|spec| spec.runtime.restart_on_crash.then_some(0));
+        let bundle = self.bundle(container, request, spec)?;
+        let mut config = shadow::config(bundle, request, self.hook.as_deref())?;
+        container.wants(Wanted { restarts, ..Wanted::of(&config, &container.id) });
+        if container.wanted().nat.is_some() {
+            nat::isolate(&mut config);
+        }
+        shelf.save_config(&config)?;
         drop(config);
-        let output = self.log_for(container)?;
+        self.run(container, self.log_for(container)?).await
+    }
+
+    /// Has the runtime run the container in the directory that was made for it.
+    pub(super) async fn run(&self, container: &Container, output: OwnedFd) -> Result<()> {
+        let shelf = &container.shelf;
         shelf.save(&record(container, None))?;
-        let running = self.runtime.run(&container.id, shelf.dir(), &shelf.file(PID_FILE), output)?;
+        let log = (container.wanted().sink == Sink::Discard).then(|| shelf.file(RUNTIME_LOG));
+        let nat = &container.wanted().nat;
+        let verb = if nat.is_some() { Verb::Create } else { Verb::Run };
+        let pid_file = shelf.file(PID_FILE);
+        let running =
+            self.runtime.run(verb, &container.id, shelf.dir(), &pid_file, output, log.as_deref())?;
         let finished = running.finish().await;
         if finished.timed_out {
             family::end_work_on(shelf.dir(), finished.groups.clone()).await;
         }
-        if finished.exit == ExitStatus::Code(0) { Ok(()) } else { Err(self.why(container, &finished)) }
+        if finished.exit != ExitStatus::Code(0) {
+            return Err(self.why(container, &finished));
+        }
+        let Some(nat) = nat else { return Ok(()) };
+        nat.set_up(&container.id, shelf, &self.settings.state_dir, shelf.pid(PID_FILE)?).await?;
+        self.runtime.start(&container.id).await
+    }
+
+    /// The bundle to start: the one that is named, or what becomes of the spec.
+    fn bundle(
+        &self,
+        container: &Container,
+        request: &StartRequest,
+        spec: Option<Conversion>,
+    ) -> Result<Bundle> {
+        match (&request.source, spec) {
+            (Source::Bundle(dir), _) => bundle::open(dir, &self.settings.bundle_roots),
+            (Source::Spec(_), Some(spec)) => {
+                let dir = spec::place(&spec, &container.shelf, &self.settings.state_dir)?;
+                bundle::open(&dir, &[])
+            }
+            (Source::Spec(_), None) => Err(Error::new(ErrorKind::System, "the spec was not converted")),
+        }
     }
 
     /// The log, or a stand-in: a full disk must not keep a container from starting.
-    fn log_for(&self, container: &Container) -> Result<OwnedFd> {
-        match self.output.create(&container.id) {
+    pub(super) fn log_for(&self, container: &Container) -> Result<OwnedFd> {
+        match self.output.create(&container.id, &container.wanted().sink) {
             Ok(log) => {
                 self.trouble("log", None);
                 Ok(log)
@@ -120,7 +168,11 @@ impl Shared {
 
     /// The runtime's error; its last words are the last line of the new log.
     fn why(&self, container: &Container, finished: &Finished) -> Error {
-        let said = self.output.tail(&container.id, REASON).unwrap_or_default();
+        let sink = &container.wanted().sink;
+        let said = match sink {
+            Sink::Discard => container.shelf.text(RUNTIME_LOG).into_bytes(),
+            _ => self.output.tail(&container.id, sink, REASON).unwrap_or_default(),
+        };
         self.runtime.failure("run", &container.id, finished, &String::from_utf8_lossy(&said))
     }
 
@@ -134,13 +186,13 @@ impl Shared {
 
     /// A start failed: nothing may be left of it.
     pub(super) async fn give_up(&self, container: &Arc<Container>) {
-        self.output.unwatch(&container.id);
+        self.output.unwatch(&container.id, &container.wanted().sink);
         let cleared = match self.runtime.state(&container.id).await {
             Ok(known) => self.clear(container, known).await,
             // A runtime that cannot even say that has nothing that could be deleted.
             Err(error) => {
                 log::warn!("container {}: {}", container.id, error.report());
-                container.shelf.remove()
+                put_away(container).await
             }
         };
         if let Err(error) = cleared {
@@ -155,6 +207,15 @@ impl Shared {
     /// # Errors
     /// The runtime's, and the directory stays for another try.
     pub(super) async fn clear(&self, container: &Container, known: Option<OciState>) -> Result<()> {
+        self.unmake(container, known).await?;
+        put_away(container).await
+    }
+
+    /// Removes what is left of a container that does not run from the runtime, which gave `known`.
+    ///
+    /// # Errors
+    /// The runtime's.
+    pub(super) async fn unmake(&self, container: &Container, known: Option<OciState>) -> Result<()> {
         let (id, shelf) = (&container.id, &container.shelf);
         match known {
             Some(state) if state.bundle == shelf.dir() => self.runtime.delete(id, true).await?,
@@ -163,19 +224,32 @@ impl Shared {
             // A start that was cut short may have left something that the runtime does not call a container.
             None => drop(self.runtime.delete(id, true).await),
         }
-        shelf.remove()
+        Ok(())
     }
 }
 
+/// Removes all that is ours of a container that the runtime does not have any more.
+pub(super) async fn put_away(container: &Container) -> Result<()> {
+    nat::take_down(&container.shelf).await;
+    container.shelf.remove()
+}
+
 /// Takes hold of a container that the runtime started, so that a later daemon can do so, too.
-fn keep(container: &Container) -> Result<Process> {
+pub(super) fn keep(container: &Container) -> Result<Process> {
     let init = Process::inherit(container.shelf.pid(PID_FILE)?)?;
     container.shelf.save(&record(container, Some(&init)))?;
     Ok(init)
 }
 
+/// The time, in nanoseconds since 1970.
+pub(super) fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// What a later daemon must know.
 pub(super) fn record(container: &Container, init: Option<&Process>) -> Record {
     let (descriptor, started) = (container.descriptor, container.started);
-    Record { descriptor, started, init: init.map(Process::identity) }
+    let restarts = container.wanted().restarts;
+    Record { descriptor, started, init: init.map(Process::identity), restarts }
 }

@@ -14,6 +14,7 @@ impl Shared {
     /// Sends SIGTERM, or SIGKILL with `force`, and returns; SIGKILL follows after the stop timeout.
     pub(super) async fn stop(self: &Arc<Self>, id: &ContainerId, force: bool) -> Result<()> {
         let container = self.find(id)?;
+        container.let_go();
         // A start in progress is waited for: what is stopped then is the container, not half of one.
         let _change = container.change.lock().await;
         match container.phase() {
@@ -66,7 +67,7 @@ impl Shared {
         let container = self.find(id)?;
         match container.phase() {
             Phase::Undeletable => return self.delete_again(&container).await,
-            Phase::Stopping => {}
+            Phase::Stopping => container.let_go(),
             _ if !force => {
                 let what = format!("container {id} is {}", container.state());
                 return Err(Error::new(ErrorKind::Busy, what).advise("stop it first, or force the deletion"));

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::convert::Conversion;
 use super::rootfs::{make_dir, write_file};
 use crate::error::{Error, ErrorKind, Result, Tried};
-use crate::host::sync_parent;
+use crate::host::{remove_unmounted, sync_parent};
 use crate::oci::bundle::Bundle;
 
 impl Conversion {
@@ -75,16 +75,5 @@ impl Drop for Draft {
 pub fn remove(bundle: &Path) -> Result<()> {
     let bundle = bundle.canonicalize().tried(|| format!("cannot resolve {}", bundle.display()))?;
     Bundle::load(&bundle)?;
-    let mounts = fs::read_to_string("/proc/self/mountinfo").tried(|| "cannot read /proc/self/mountinfo")?;
-    let places = mounts.lines().filter_map(|line| line.split(' ').nth(4)).map(unescape);
-    if let Some(place) = places.into_iter().find(|place| place.starts_with(&bundle)) {
-        return Err(Error::new(ErrorKind::Busy, format!("{} is mounted", place.display()))
-            .advise("stop its container, or unmount it"));
-    }
-    fs::remove_dir_all(&bundle).tried(|| format!("cannot remove {}", bundle.display()))
-}
-
-/// A path of mountinfo, in which four characters are written as octal numbers (proc(5)).
-fn unescape(path: &str) -> PathBuf {
-    path.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\").into()
+    remove_unmounted(&bundle)
 }

@@ -66,6 +66,9 @@ pub struct Options {
     /// The oci-minidump-hook to register in bundles that ask for it [default: the installed one]
     #[arg(long, value_name = "PATH")]
     pub hook: Option<PathBuf>,
+    /// Dobby's settings, for starts from its specifications [default: /etc/dobby.json]
+    #[arg(long, value_name = "FILE")]
+    pub dobby_settings: Option<PathBuf>,
     /// Web origin whose pages may call, exactly as browsers send it, or * for any; may be repeated [default: none]
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     #[serde(alias = "allow_origin")]
@@ -171,6 +174,7 @@ impl Options {
             runtime_timeout: self.runtime_timeout.or(below.runtime_timeout),
             bundle_roots: list(self.bundle_roots, below.bundle_roots),
             hook: self.hook.or(below.hook),
+            dobby_settings: self.dobby_settings.or(below.dobby_settings),
             allow_origins: list(self.allow_origins, below.allow_origins),
             allow_hosts: list(self.allow_hosts, below.allow_hosts),
             tcp_allow_uids: list(self.tcp_allow_uids, below.tcp_allow_uids),
@@ -197,6 +201,7 @@ impl Options {
             runtime_timeout: seconds(self.runtime_timeout, default.runtime_timeout),
             bundle_roots: self.bundle_roots.clone(),
             hook: self.hook.clone(),
+            dobby_settings: self.dobby_settings.clone().unwrap_or(default.dobby_settings),
         }
     }
 

@@ -57,7 +57,7 @@ fn escaped_names(spec: &Value, config: &mut Value) {
 }
 
 /// Every difference.
-pub(crate) const DIFFERENCES: [Difference; 27] = [
+pub(crate) const DIFFERENCES: [Difference; 31] = [
     seen(
         no_init,
         told(
@@ -220,6 +220,30 @@ pub(crate) const DIFFERENCES: [Difference; 27] = [
         "writes null for `realtimeRuntime` and `realtimePeriod` where the host has no such groups",
         "leaves them out",
         "null is no number, which some runtimes mind",
+    ),
+    told(
+        "`console.limit`",
+        "stops writing when the file is full",
+        "drops the oldest output, a moment after the file has grown beyond its limit",
+        "the end says what went wrong",
+    ),
+    told(
+        "`console` with a path that is a link or no regular file",
+        "writes to wherever it leads",
+        "starts the container without keeping its output, with a warning",
+        "whoever may write to the directory must not make root write elsewhere",
+    ),
+    told(
+        "`network`: nat",
+        "sets up bridge and rules itself, with dnsmasq of its own for names, and IPv6",
+        "lets netavark do it, with Dobby's bridge and IPv4 addresses and the host's `/etc/resolv.conf`; a start fails without netavark",
+        "a well-kept engine beats code of our own",
+    ),
+    told(
+        "`network`: open",
+        "leaves the container's `/etc/resolv.conf` empty",
+        "mounts the host's there, read-only, unless the spec mounts something there itself",
+        "a network without names is of little use",
     ),
     told(
         "ids of more than 64 characters",

@@ -11,6 +11,8 @@
 
 mod accepted;
 mod bundle;
+mod console;
+mod daemon;
 mod differences;
 mod examples;
 mod hardware;
@@ -18,8 +20,17 @@ mod hardware;
 mod hugetlb;
 mod injection;
 mod mutations;
+mod nat;
+mod networks;
 mod recorded;
 mod rejected;
+mod restart;
 mod runtime;
 mod specs;
 mod start;
+#[allow(dead_code, unreachable_pub, reason = "shared with the tests of the daemon")]
+#[path = "../rpc/wire.rs"]
+mod wire;
+#[allow(dead_code, unreachable_pub, reason = "shared with the tests of the daemon")]
+#[path = "../rpc/world.rs"]
+mod world;

@@ -91,7 +91,7 @@ impl Drop for Container {
 }
 
 /// The cgroups of a process, as /proc/PID/cgroup tells (cgroups(7)).
-fn cgroups(pid: u32) -> Vec<PathBuf> {
+pub(crate) fn cgroups(pid: u32) -> Vec<PathBuf> {
     let lines = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
     let dirs = lines.lines().map(|line| {
         let (controller, path) = line.split_once(':').unwrap().1.split_once(':').unwrap();
@@ -105,7 +105,7 @@ fn cgroups(pid: u32) -> Vec<PathBuf> {
 }
 
 /// A number from the memory cgroup, by its file in version 1 or 2.
-fn memory(cgroups: &[PathBuf], v1: &str, v2: &str) -> String {
+pub(crate) fn memory(cgroups: &[PathBuf], v1: &str, v2: &str) -> String {
     let files = cgroups.iter().flat_map(|dir| [dir.join(v1), dir.join(v2)]);
     let found = files.filter_map(|file| fs::read_to_string(file).ok()).next();
     found.unwrap_or_else(|| panic!("no {v1} in {cgroups:?}")).trim().to_owned()
@@ -116,7 +116,7 @@ fn words(text: &str) -> Vec<&str> {
 }
 
 /// The spec of the example that everybody tries first.
-fn sleep_test() -> Value {
+pub(crate) fn sleep_test() -> Value {
     json!({
         "version": "1.0",
         "cwd": "/",

@@ -39,7 +39,9 @@ impl World {
         prepare_host();
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        let dir = tempfile::Builder::new().prefix("ocicontainer-test-").tempdir().unwrap();
+        // The root of a user namespace must get through to its root file system.
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        let dir = tempfile::Builder::new().prefix("ocicontainer-test-").permissions(open).tempdir().unwrap();
         let mut world = Self { dir, port: 0, number, daemon: None, flags };
         world.make_rootfs();
         world.start();

@@ -1,0 +1,139 @@
+//! Where a container writes: the daemon's log, a file of its owner's, or nowhere.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags};
+
+use crate::dobby::runtime::Output;
+use crate::error::{Error, ErrorKind, Result, Tried};
+
+/// How much is copied at once, in bytes.
+const CHUNK: usize = 64 * 1024;
+
+/// Where a container writes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum Sink {
+    /// The daemon's log of it.
+    #[default]
+    Log,
+    /// A file.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The most bytes in it; `None` for no limit.
+        limit: Option<u64>,
+    },
+    /// Nowhere.
+    Discard,
+}
+
+impl Sink {
+    /// The place that a configuration names.
+    pub(super) fn of(output: &Output) -> Self {
+        match output {
+            Output::Unsaid => Self::Log,
+            Output::Journal { .. } => {
+                log::warn!("the journal is no place for output here: it goes to the daemon's log");
+                Self::Log
+            }
+            Output::Discard => Self::Discard,
+            Output::File { path, limit } => Self::File { path: path.clone(), limit: *limit },
+        }
+    }
+}
+
+/// Opens a file of output to write at its end. Who may write to its directory must not lead us elsewhere, and a FIFO
+/// must not hold us up.
+///
+/// # Errors
+/// [`ErrorKind::Config`] for what is no regular file; the kernel's.
+pub(super) fn open(path: &Path, more: OFlags) -> Result<OwnedFd> {
+    let shown = path.display();
+    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags | more, Mode::from_raw_mode(0o640))
+        .tried(|| format!("cannot open the log {shown}"))?;
+    let kind = rustix::fs::fstat(&file).map(|stat| FileType::from_raw_mode(stat.st_mode));
+    if kind.tried(|| format!("cannot look at {shown}"))? != FileType::RegularFile {
+        return Err(Error::new(ErrorKind::Config, format!("the log {shown} is no regular file")));
+    }
+    rustix::fs::fcntl_setfl(&file, OFlags::APPEND).tried(|| format!("cannot use {shown}"))?;
+    Ok(file)
+}
+
+/// A null device of our own: a runtime gives its standard streams to the container's user, and the host's
+/// `/dev/null` must not be given away. Its node lies in `/dev` for a moment, where devices work.
+///
+/// # Errors
+/// The kernel's.
+pub(super) fn null() -> Result<OwnedFd> {
+    let node = PathBuf::from(format!("/dev/.ocicontainer-null-{}", std::process::id()));
+    let what = || format!("cannot make {}", node.display());
+    let _left_by_one_before = std::fs::remove_file(&node);
+    let null = rustix::fs::makedev(1, 3);
+    rustix::fs::mknodat(CWD, &node, FileType::CharacterDevice, Mode::from_raw_mode(0o600), null)
+        .tried(what)?;
+    let opened = rustix::fs::open(&node, OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
+    let removed = std::fs::remove_file(&node);
+    removed.tried(|| format!("cannot remove {}", node.display()))?;
+    opened.tried(what)
+}
+
+/// Cuts a file of more than `limit` bytes to its last `keep`, in place: nobody has to look into two files, and it
+/// works on every file system. What is written to it within the microseconds between the last copy and the cut is
+/// lost.
+///
+/// # Errors
+/// The kernel's.
+pub(super) fn keep_end(path: &Path, limit: u64, keep: u64) -> Result<()> {
+    let what = || format!("cannot cut the log {}", path.display());
+    match path.symlink_metadata() {
+        Ok(metadata) if metadata.is_file() && metadata.len() > limit => {}
+        _ => return Ok(()),
+    }
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty()).tried(what)?);
+    let kept = move_end(&file, keep);
+    file.set_len(*kept.as_ref().unwrap_or(&0)).tried(what)?;
+    kept.tried(what).map(drop)
+}
+
+/// Copies the last bytes of a file to its beginning; how many.
+fn move_end(file: &File, keep: u64) -> std::io::Result<u64> {
+    let start = file.metadata()?.len().saturating_sub(keep);
+    let mut buffer = [0; CHUNK];
+    let mut copied = 0;
+    // A container that writes faster than we copy must not keep us here.
+    let most = keep.saturating_mul(2);
+    while copied < most {
+        let room = usize::try_from(most - copied).unwrap_or(CHUNK).min(CHUNK);
+        let count = file.read_at(buffer.get_mut(..room).unwrap_or_default(), start + copied)?;
+        if count == 0 {
+            break;
+        }
+        file.write_all_at(buffer.get(..count).unwrap_or_default(), copied)?;
+        copied += count as u64;
+    }
+    Ok(copied)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_file_is_kept_in_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let text: Vec<u8> = (0..200_000_u32).flat_map(|n| (n % 251).to_le_bytes()).collect();
+        for (limit, keep) in [(0, 0), (1, 1), (100, 50), (65_536, 65_536), (800_000, 3), (700_000, 600_000)] {
+            std::fs::write(&path, &text).unwrap();
+            keep_end(&path, limit, keep).unwrap();
+            let kept = if limit < 800_000 { usize::try_from(keep).unwrap() } else { text.len() };
+            assert!(std::fs::read(&path).unwrap() == text[text.len() - kept..], "{limit} {keep}");
+        }
+        assert!(keep_end(&dir.path().join("none"), 1, 1).is_ok());
+    }
+}

@@ -1,0 +1,104 @@
+//! `restartOnCrash`.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::daemon::{end, left, pid, start, world};
+use crate::specs::with;
+use crate::wire::Ws;
+use crate::world::{PLUGIN, World};
+
+/// A spec whose container leaves a line in `/count/runs` and then does `rest`.
+fn counting(world: &World, rest: &str) -> (PathBuf, Value) {
+    let dir = world.path("count");
+    fs::create_dir_all(&dir).unwrap();
+    fs::set_permissions(&dir, Permissions::from_mode(0o777)).unwrap();
+    let runs = dir.join("runs");
+    let _none = fs::remove_file(&runs);
+    let spec = with(&json!({
+        "args": ["sh", "-c", format!("echo run >> /count/runs; echo said; {rest}")],
+        "restartOnCrash": true,
+        "console": {"path": world.path("console.log"), "limit": -1},
+        "mounts": [{"source": dir, "destination": "/count", "type": "bind", "options": ["bind"]}],
+    }));
+    (runs, spec)
+}
+
+fn lines(file: &PathBuf) -> usize {
+    fs::read_to_string(file).unwrap_or_default().lines().count()
+}
+
+/// A connection that hears of starts and stops.
+fn listener(world: &World) -> Ws {
+    let mut ws = world.ws();
+    for event in ["onContainerStarted", "onContainerStopped"] {
+        ws.call(&format!("{PLUGIN}.register"), &json!({"event": event, "id": "x"}));
+    }
+    ws
+}
+
+/// The next event's name and descriptor.
+fn event(ws: &mut Ws) -> (String, String) {
+    let event: Value = serde_json::from_str(&ws.text()).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    (text(&event["method"]), text(&event["params"]["descriptor"]))
+}
+
+#[test]
+fn a_container_that_crashes_is_started_ten_times_again() {
+    let world = world();
+    let id = world.id("crash");
+    let (runs, spec) = counting(&world, "exit 3");
+    let mut ws = listener(&world);
+    let descriptor = start(&world, &id, &spec).to_string();
+    for _ in 0..11 {
+        for name in ["x.onContainerStarted", "x.onContainerStopped"] {
+            assert_eq!(event(&mut ws), (name.to_owned(), descriptor.clone()));
+        }
+    }
+    world.until("it is gone for good", || left(&world).is_empty());
+    assert_eq!(lines(&runs), 11);
+    assert_eq!(lines(&world.path("console.log")), 11, "the output of every run is kept");
+    assert_eq!(world.done("waitContainer", &json!({"containerId": id}))["exitCode"], 3);
+    assert!(world.runtime_list().is_empty());
+}
+
+#[test]
+fn a_killed_container_comes_back_and_a_stopped_one_does_not() {
+    let world = world();
+    let id = world.id("kill");
+    let (runs, spec) = counting(&world, "trap 'exit 5' TERM; sleep 60 & wait");
+    let descriptor = start(&world, &id, &spec);
+    world.until("it runs", || lines(&runs) == 1);
+    let first = i32::try_from(pid(&world, &id)).unwrap();
+    kill_process(Pid::from_raw(first).unwrap(), Signal::KILL).unwrap();
+    world.until("it runs again", || lines(&runs) == 2);
+    let list = world.done("listContainers", &json!({}))["containers"].clone();
+    assert_eq!(list, json!([{"Descriptor": descriptor, "Id": id}]));
+    world.done("stopContainer", &json!({"containerId": id}));
+    world.until("it is gone", || left(&world).is_empty());
+    assert_eq!(lines(&runs), 2);
+}
+
+#[test]
+fn neither_a_good_end_nor_an_unwanted_one_starts_it_again() {
+    let world = world();
+    let id = world.id("end");
+    let (runs, spec) = counting(&world, "exit 0");
+    start(&world, &id, &spec);
+    world.until("it is gone", || left(&world).is_empty());
+    assert_eq!(lines(&runs), 1);
+    let (runs, mut spec) = counting(&world, "exit 3");
+    spec["restartOnCrash"] = false.into();
+    start(&world, &id, &spec);
+    world.until("it is gone", || left(&world).is_empty());
+    assert_eq!(lines(&runs), 1);
+    let (runs, spec) = counting(&world, "sleep 60");
+    start(&world, &id, &spec);
+    end(&world, &id);
+    assert!(lines(&runs) <= 1 && world.runtime_list().is_empty());
+}
