@@ -24,6 +24,7 @@ mod minidump;
 mod nat;
 mod options;
 mod output;
+mod plugins;
 mod process;
 mod reaper;
 mod request;

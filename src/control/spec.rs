@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::shelf::Shelf;
-use super::{Settings, Source, StartRequest, nat, resolver};
+use super::{Settings, Source, StartRequest, nat, plugins, resolver};
 use crate::dobby::runtime::Network;
 use crate::dobby::{self, Conversion, Host};
 use crate::error::{Result, Tried};
@@ -19,13 +19,14 @@ const PASS: u32 = 0o011;
 ///
 /// # Errors
 /// [`ErrorKind::Input`](crate::error::ErrorKind::Input) naming every mistake of the spec; that network `nat` is asked
-/// for and netavark is not installed.
+/// for and netavark is not installed; those of [`plugins::check`].
 pub(super) fn convert(request: &StartRequest, settings: &Settings) -> Result<Option<Conversion>> {
     let Source::Spec(input) = &request.source else { return Ok(None) };
     let spec = input.clone().read()?;
     let (host, odd_settings) = Host::detect(&settings.dobby_settings)?;
     let mut conversion = dobby::convert(&spec, &host)?;
-    for warning in odd_settings.iter().chain(&conversion.warnings) {
+    let missing = plugins::check(&conversion.runtime)?;
+    for warning in odd_settings.iter().chain(&conversion.warnings).chain(&missing) {
         log::warn!("container {}: {warning}", request.id);
     }
     conversion.for_container(request.id.as_str(), &host);
