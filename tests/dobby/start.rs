@@ -41,10 +41,12 @@ impl Container {
         let log = fs::File::create(self.dir.join("log")).unwrap();
         let mut command = Command::new(self.runtime);
         command.arg("--root").arg(self.dir.join("runtime")).args(args).arg(&self.id);
-        command.stdin(Stdio::null()).stderr(log);
+        // Nothing of the host's: crun gives what it gets to the container's user, /dev/null too.
+        command.stdin(Stdio::piped()).stderr(log);
         // The program of a detached container keeps its standard output.
         let detached = args.contains(&"--detach");
-        command.stdout(if detached { Stdio::null() } else { Stdio::piped() });
+        let kept = || fs::File::create(self.dir.join("out")).unwrap().into();
+        command.stdout(if detached { kept() } else { Stdio::piped() });
         let output = command.output().unwrap();
         let log = fs::read_to_string(self.dir.join("log")).unwrap();
         let failed = format!("{command:?}: {}\n{log}", output.status);

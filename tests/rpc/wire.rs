@@ -154,9 +154,11 @@ impl Ws {
     /// The next text frame.
     pub fn text(&mut self) -> String {
         loop {
-            match self.socket.read().unwrap() {
-                Message::Text(text) => return text.as_str().to_owned(),
-                Message::Ping(_) | Message::Pong(_) => {}
+            match self.socket.read() {
+                Ok(Message::Text(text)) => return text.as_str().to_owned(),
+                Ok(Message::Ping(_) | Message::Pong(_)) => {}
+                // A read with a time limit is broken off when a tracer comes or goes (signal(7)).
+                Err(tungstenite::Error::Io(error)) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 other => panic!("expected text, got {other:?}"),
             }
         }
