@@ -13,4 +13,3 @@ pub mod reader;
 pub mod repair;
 pub mod superblock;
 mod template;
-pub mod unwritten;

@@ -8,7 +8,6 @@ use ext4_view::{DirEntry, Ext4, Ext4Error, Ext4Read, FileType};
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::files::{Candidate, DIRS, ImageFiles, Kind, Listing, MAX_ENTRIES, is_dump_name, pump};
 use crate::image::layout;
-use crate::image::unwritten::has_unwritten;
 use crate::process;
 
 /// An image read by `ext4-view`. Never for an image with a journal to replay: stale data would come out, silently.
@@ -46,15 +45,11 @@ impl UserSpace {
 
     fn try_open(file: &File) -> Result<Self> {
         layout::check(file)?;
-        let copy = file
+        let file = file
             .try_clone()
             .map_err(|e| Error::new(ErrorKind::System, "cannot copy a descriptor").caused_by(e))?;
-        let fs = Ext4::load(Box::new(Positioned(copy))).map_err(|e| corrupt("the file system", e))?;
-        match has_unwritten(file) {
-            Ok(false) => Ok(Self { fs }),
-            Ok(true) => Err(Error::new(ErrorKind::Corrupt, "the image has space that was never written to")),
-            Err(e) => Err(Error::new(ErrorKind::Corrupt, "cannot read the inodes in the image").caused_by(e)),
-        }
+        let fs = Ext4::load(Box::new(Positioned(file))).map_err(|e| corrupt("the file system", e))?;
+        Ok(Self { fs })
     }
 
     fn list_dir(&self, dir: &'static str, listing: &mut Listing) -> Result<()> {
