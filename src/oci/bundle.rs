@@ -178,7 +178,8 @@ pub fn read_bounded(path: &Path) -> Result<Vec<u8>> {
     if metadata.len() > MAX_CONFIG {
         return Err(wrong(&format!("is larger than {MAX_CONFIG} bytes")));
     }
-    let mut text = Vec::new();
+    // One read instead of many small ones: this is on the way of every container's start.
+    let mut text = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default().saturating_add(1));
     file.take(MAX_CONFIG).read_to_end(&mut text).tried(|| format!("cannot read {}", path.display()))?;
     Ok(text)
 }
