@@ -116,7 +116,7 @@ pub fn cut(text: &str) -> String {
     }
 }
 
-/// JSON `text` that is harmless on a terminal and means the same: what [`escape`] would escape becomes `\uXXXX`.
+/// JSON `text` that is harmless on a terminal and means the same: what [`escape`] would escape becomes a `\u` escape.
 ///
 /// serde_json escapes what JSON demands; that leaves the control characters from U+007F on and text directions, which
 /// only occur inside strings.

@@ -11,6 +11,8 @@
 
 mod adopt;
 mod exec;
+#[path = "../support/hugetlb.rs"]
+mod hugetlb;
 mod life;
 mod logs;
 mod minidump;

@@ -3,13 +3,14 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::sync::Once;
 use std::time::Duration;
 
 use oci_minidump::control::child::{Finished, Helper, Streams};
 use oci_minidump::control::{ContainerId, Event, ExitStatus, Manager, Settings, StartRequest};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::Receiver;
+
+use crate::hugetlb::mount_what_crun_wants;
 
 /// Long enough for everything that ends at all.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
@@ -218,20 +219,4 @@ fn config(args: &[&str]) -> Value {
         },
         "x-vendor": {"kept": [1, 2.5, "three"]}
     })
-}
-
-/// crun refuses a host of cgroup version 1 whose hugetlb controller is not mounted.
-fn mount_what_crun_wants() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let dir = "/sys/fs/cgroup/hugetlb";
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-        let groups = fs::read_to_string("/proc/cgroups").unwrap_or_default();
-        let wanted = groups.contains("hugetlb") && !Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
-        if wanted && !mounts.contains(dir) {
-            fs::create_dir_all(dir).unwrap();
-            let (kind, options) = (Some("cgroup"), Some("hugetlb"));
-            nix::mount::mount(kind, dir, kind, nix::mount::MsFlags::empty(), options).unwrap();
-        }
-    });
 }

@@ -8,6 +8,8 @@ mod build;
 mod crashes;
 mod damage;
 mod hostile;
+#[path = "../support/hugetlb.rs"]
+mod hugetlb;
 mod missing;
 #[path = "../support/programs.rs"]
 mod programs;

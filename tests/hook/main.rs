@@ -16,6 +16,8 @@ mod differential;
 mod faults;
 mod faulty;
 mod hostile;
+#[path = "../support/hugetlb.rs"]
+mod hugetlb;
 mod images;
 mod killed;
 mod old_kernels;

@@ -11,6 +11,8 @@ mod dumps;
 mod events;
 mod guards;
 mod http;
+#[path = "../support/hugetlb.rs"]
+mod hugetlb;
 mod limits;
 mod man;
 mod protocol;

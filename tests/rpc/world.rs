@@ -1,9 +1,8 @@
 //! A world of its own for each test: a daemon on a free port, its directories, its runtime root, bundles.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -36,7 +35,7 @@ impl World {
 
     /// A daemon with further flags.
     pub fn with(flags: &[&str]) -> Self {
-        prepare_host();
+        crate::hugetlb::mount_what_crun_wants();
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
         // The root of a user namespace must get through to its root file system.
@@ -240,20 +239,4 @@ impl Drop for World {
         }
         self.sweep();
     }
-}
-
-/// crun of this age wants every cgroup v1 controller that the kernel has.
-fn prepare_host() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let hugetlb = Path::new("/sys/fs/cgroup/hugetlb");
-        let version_2 = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
-        if version_2 || hugetlb.join("tasks").exists() {
-            return;
-        }
-        fs::create_dir_all(hugetlb).unwrap();
-        let status =
-            Command::new("mount").args(["-t", "cgroup", "-o", "hugetlb", "hugetlb"]).arg(hugetlb).status();
-        assert!(status.unwrap().success(), "cannot mount the hugetlb cgroup");
-    });
 }

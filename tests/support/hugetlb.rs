@@ -15,7 +15,11 @@ pub(crate) fn mount_what_crun_wants() {
         if wanted && !mounts.contains(dir) {
             fs::create_dir_all(dir).unwrap();
             let (kind, options) = (Some("cgroup"), Some("hugetlb"));
-            nix::mount::mount(kind, dir, kind, nix::mount::MsFlags::empty(), options).unwrap();
+            match nix::mount::mount(kind, dir, kind, nix::mount::MsFlags::empty(), options) {
+                // Another test process mounted it at the same moment.
+                Ok(()) | Err(nix::Error::EBUSY) => {}
+                Err(error) => panic!("cannot mount {dir}: {error}"),
+            }
         }
     });
 }

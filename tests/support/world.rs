@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
+use crate::hugetlb::mount_what_crun_wants;
 use crate::programs::{crasher, without};
 
 /// Where containers of every test mount their minidump directory.
@@ -45,7 +46,7 @@ pub(crate) struct Bundle {
 impl World {
     pub(crate) fn new(runtime: &'static str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        mount_hugetlb();
+        mount_what_crun_wants();
         let name = format!("w{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&name);
         for part in ["runtime", "records", "images"] {
@@ -429,20 +430,4 @@ fn mounts_below(dir: &Path) -> Vec<PathBuf> {
     let text = fs::read_to_string("/proc/self/mountinfo").unwrap();
     let points = text.lines().filter_map(|line| line.split(' ').nth(4)).map(PathBuf::from);
     points.filter(|point| point.starts_with(dir)).collect()
-}
-
-/// crun refuses a host that has some controllers of cgroup v1 without this one.
-pub(crate) fn mount_hugetlb() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        let hugetlb = Path::new("/sys/fs/cgroup/hugetlb");
-        if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() || hugetlb.join("cgroup.procs").exists() {
-            return;
-        }
-        fs::create_dir_all(hugetlb).unwrap();
-        let mount = ["-t", "cgroup", "-o", "hugetlb", "hugetlb", "/sys/fs/cgroup/hugetlb"];
-        // Another test process may have mounted it at the same moment.
-        let output = Command::new("mount").args(mount).output().unwrap();
-        assert!(output.status.success() || hugetlb.join("cgroup.procs").exists(), "{output:?}");
-    });
 }
