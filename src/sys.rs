@@ -198,6 +198,23 @@ pub fn tie_child(command: &mut Command, keep: Option<RawFd>) -> &mut Command {
     }
 }
 
+/// Prepares `command` so that the child inherits `fd` as descriptor 3.
+#[cfg(feature = "daemon")]
+pub fn pass_on(command: &mut Command, fd: std::os::fd::OwnedFd) -> &mut Command {
+    // SAFETY: between fork and exec the closure makes only system calls that are async-signal-safe and allocates
+    // nothing.
+    unsafe {
+        command.pre_exec(move || {
+            let result = match fd.as_raw_fd() {
+                // dup2 onto itself would leave it to be closed at the exec.
+                3 => nix::libc::fcntl(3, nix::libc::F_SETFD, 0),
+                fd => nix::libc::dup2(fd, 3),
+            };
+            if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        })
+    }
+}
+
 /// Registers a descriptor with the runtime that runs this task, to be told when it can be read.
 ///
 /// # Errors

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::container::{Container, Fate, Phase};
+use super::plugins::Site;
 use super::process::Process;
 use super::shared::Shared;
 use super::start::{now, put_away};
-use super::{Event, ExitStatus, nat, restart};
+use super::{Event, ExitStatus, plugins, restart};
 use crate::error::Result;
 
 /// Waits for the end of a container and cleans up after it.
@@ -22,7 +23,7 @@ pub(super) async fn finish(shared: Arc<Shared>, container: Arc<Container>, exit:
     let _change = container.change.lock().await;
     let dirs = &container.wanted().dump_dirs;
     let before = shared.directories.before(dirs).await;
-    let deleted = shared.delete_ended(&container).await;
+    let deleted = shared.delete_ended(&container, exit).await;
     for event in before.new_ones(&container.id) {
         shared.tell(event);
     }
@@ -30,7 +31,7 @@ pub(super) async fn finish(shared: Arc<Shared>, container: Arc<Container>, exit:
     shared.output.unwatch(&container.id, &container.wanted().sink);
     let next = restart::next_try(&container, exit).filter(|_| deleted.is_ok());
     if next.is_some() {
-        nat::take_down(&container.shelf).await;
+        plugins::stopped(Site::of(&container), false).await;
     }
     // Nothing is waited for from here on to the exchange: a stop comes before it or after it.
     let next = next.filter(|_| !container.is_unwanted()).map(|number| container.again(now(), number));
@@ -62,8 +63,9 @@ pub(super) async fn finish(shared: Arc<Shared>, container: Arc<Container>, exit:
 
 impl Shared {
     /// Deletes a container whose init has ended. Poststop hooks run now, so the bundle must still be there.
-    async fn delete_ended(&self, container: &Container) -> Result<()> {
+    async fn delete_ended(&self, container: &Container, exit: ExitStatus) -> Result<()> {
         let id = &container.id;
+        plugins::halted(Site::of(container), exit).await;
         if let Err(error) = self.runtime.delete(id, false).await {
             // Processes that outlived the init, a state file that was damaged: force helps against both.
             log::debug!("{}", error.report());
@@ -81,7 +83,7 @@ impl Shared {
         }
         let dirs = &container.wanted().dump_dirs;
         let before = self.directories.before(dirs).await;
-        let mut deleted = self.delete_ended(container).await;
+        let mut deleted = self.delete_ended(container, ExitStatus::Unknown).await;
         if deleted.is_ok() {
             deleted = put_away(container).await;
         }

@@ -45,8 +45,7 @@ pub fn convert(json: &Value, host: &Host) -> Result<Conversion> {
     let rootfs = rootfs(&spec, &allowed, &findings);
     let config = config(&spec, host, &allowed, &findings);
     let warnings = findings.into_result(ErrorKind::Input, REFUSED)?;
-    let mut runtime = Runtime::of_config(&config)?;
-    runtime.restart_on_crash = spec.restart_on_crash;
+    let runtime = Runtime::of_config(&config)?;
     Ok(Conversion { config, rootfs, runtime, warnings })
 }
 
@@ -92,6 +91,9 @@ fn config(spec: &Spec, host: &Host, allowed: &Allowed<'_>, findings: &Findings) 
         let plugin =
             |(name, data): (&String, &Value)| (name.clone(), json!({"required": true, "data": data}));
         config["legacyPlugins"] = spec.legacy_plugins.iter().map(plugin).collect::<Map<_, _>>().into();
+    }
+    if spec.restart_on_crash {
+        config["annotations"] = json!({runtime::RESTART: "true"});
     }
     config["rdkPlugins"] = runtime::section(&spec.plugins).into();
     config

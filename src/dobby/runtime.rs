@@ -12,6 +12,8 @@ use super::schema;
 use super::spec::Plugin;
 use crate::error::{ErrorKind, Result};
 
+/// The annotation that carries `restartOnCrash`, for which `config.json` has no place of its own; its value is `true`.
+pub const RESTART: &str = "org.rdk.restartOnCrash";
 /// The size of an image when none is given, in bytes; an xfs file system needs more.
 const IMAGE_SIZE: u64 = 12 * 1024 * 1024;
 const XFS_IMAGE_SIZE: u64 = 16 * 1024 * 1024;
@@ -26,7 +28,7 @@ pub struct Runtime {
     pub network: Network,
     /// Where the output goes.
     pub output: Output,
-    /// Whether a crash starts the container again. Only a spec can say so; `config.json` has no place for it.
+    /// Whether a crash starts the container again: the annotation [`RESTART`] says so.
     pub restart_on_crash: bool,
     /// Real-time scheduling of the container's program.
     pub real_time: Option<RealTime>,
@@ -116,9 +118,9 @@ impl Runtime {
         let images = data("storage")["loopback"].as_array().into_iter().flatten();
         let legacy = config.get("legacyPlugins").and_then(Value::as_object).into_iter().flatten();
         Ok(Self {
-            network: network(config, data("networking")),
+            network: Network::of(config, data("networking")),
             output: output(data("logging")),
-            restart_on_crash: false,
+            restart_on_crash: config["annotations"][RESTART] == "true",
             real_time: all.get("rtscheduling").map(|plugin| real_time(&plugin.data)),
             loop_mounts: images.map(loop_mount).collect(),
             legacy_plugins: legacy.map(|(name, plugin)| (name.clone(), plugin["data"].clone())).collect(),
@@ -127,15 +129,19 @@ impl Runtime {
     }
 }
 
-/// The network is the host's only where neither a namespace nor a plugin says otherwise.
-fn network(config: &Value, data: &Value) -> Network {
-    let namespaces = config.pointer("/linux/namespaces").and_then(Value::as_array).into_iter().flatten();
-    let own = namespaces.into_iter().any(|namespace| namespace["type"] == "network");
-    match data["type"].as_str() {
-        Some("nat") => Network::Nat,
-        Some("none") => Network::Isolated,
-        _ if own => Network::Isolated,
-        _ => Network::Host,
+impl Network {
+    /// The network of a configuration, given the data of its plugin `networking`. It is the host's only where neither
+    /// a namespace nor the plugin says otherwise.
+    #[must_use]
+    pub fn of(config: &Value, data: &Value) -> Self {
+        let namespaces = config.pointer("/linux/namespaces").and_then(Value::as_array).into_iter().flatten();
+        let own = namespaces.into_iter().any(|namespace| namespace["type"] == "network");
+        match data["type"].as_str() {
+            Some("nat") => Self::Nat,
+            Some("none") => Self::Isolated,
+            _ if own => Self::Isolated,
+            _ => Self::Host,
+        }
     }
 }
 
