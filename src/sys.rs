@@ -198,6 +198,21 @@ pub fn tie_child(command: &mut Command, keep: Option<RawFd>) -> &mut Command {
     }
 }
 
+/// Gives a process real-time scheduling in turns (`SCHED_RR`, sched(7)) with this priority, 1..99.
+///
+/// # Errors
+/// The kernel's: `EPERM` also in a cgroup of version 1 that has no real time to give.
+#[cfg(feature = "daemon")]
+pub fn set_round_robin(pid: i32, priority: u8) -> io::Result<()> {
+    // `struct sched_param` of the kernel; musl has no working function for it.
+    let parameters = i32::from(priority);
+    let policy = nix::libc::SCHED_RR;
+    // SAFETY: `parameters` is a valid `struct sched_param` that outlives the call; the kernel only reads it.
+    let result =
+        unsafe { nix::libc::syscall(nix::libc::SYS_sched_setscheduler, pid, policy, &raw const parameters) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Prepares `command` so that the child inherits `fd` as descriptor 3.
 #[cfg(feature = "daemon")]
 pub fn pass_on(command: &mut Command, fd: std::os::fd::OwnedFd) -> &mut Command {

@@ -118,7 +118,7 @@ fn process(spec: &Spec, host: &Host, allowed: &Allowed<'_>) -> Value {
 /// Only the spec's own field lifts the limit here; the plugin does so for a bundle that asks for it by its name.
 fn highest_priority(spec: &Spec) -> u32 {
     let plugin = spec.rt_priority.and(spec.plugins.get("rtscheduling"));
-    plugin.map_or(0, |plugin| runtime::real_time(&plugin.data).limit.into())
+    plugin.map_or(0, |plugin| runtime::RealTime::of(&plugin.data).limit.into())
 }
 
 /// Runtimes want an absolute path.

@@ -121,7 +121,7 @@ impl Runtime {
             network: Network::of(config, data("networking")),
             output: output(data("logging")),
             restart_on_crash: config["annotations"][RESTART] == "true",
-            real_time: all.get("rtscheduling").map(|plugin| real_time(&plugin.data)),
+            real_time: all.get("rtscheduling").map(|plugin| RealTime::of(&plugin.data)),
             loop_mounts: images.map(loop_mount).collect(),
             legacy_plugins: legacy.map(|(name, plugin)| (name.clone(), plugin["data"].clone())).collect(),
             plugins: all,
@@ -163,13 +163,17 @@ fn output(data: &Value) -> Output {
     }
 }
 
-pub(super) fn real_time(data: &Value) -> RealTime {
-    let clamped = |value: &Value| {
-        let wanted = value.as_f64().map_or(0, |number| number as i64);
-        let wanted = if wanted == 0 { PRIORITY } else { wanted };
-        u8::try_from(wanted.clamp(1, 99)).unwrap_or(99)
-    };
-    RealTime { priority: clamped(&data["rtdefault"]), limit: clamped(&data["rtlimit"]) }
+impl RealTime {
+    /// What the data of the plugin `rtscheduling` say.
+    #[must_use]
+    pub fn of(data: &Value) -> Self {
+        let clamped = |value: &Value| {
+            let wanted = value.as_f64().map_or(0, |number| number as i64);
+            let wanted = if wanted == 0 { PRIORITY } else { wanted };
+            u8::try_from(wanted.clamp(1, 99)).unwrap_or(99)
+        };
+        Self { priority: clamped(&data["rtdefault"]), limit: clamped(&data["rtlimit"]) }
+    }
 }
 
 /// The checks have seen to it that the numbers fit.

@@ -22,6 +22,7 @@ mod injection;
 mod mutations;
 mod nat;
 mod networks;
+mod plugins;
 mod recorded;
 mod rejected;
 mod restart;

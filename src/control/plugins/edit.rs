@@ -6,6 +6,7 @@ use std::path::{Component, Path};
 
 use serde_json::{Value, json};
 
+use crate::control::shadow;
 use crate::error::{Error, ErrorKind, Result, Tried};
 
 /// The list at `pointer`, made if it is missing.
@@ -21,6 +22,16 @@ pub(super) fn list<'a>(config: &'a mut Value, path: &[&str]) -> Result<&'a mut V
         part = part.as_object_mut().ok_or_else(wrong)?.entry(*name).or_insert(empty);
     }
     part.as_array_mut().ok_or_else(wrong)
+}
+
+/// Sets variables of the container's program.
+///
+/// # Errors
+/// [`ErrorKind::Input`] for what cannot be a variable, [`ErrorKind::Config`] when there is no place for them.
+pub(super) fn set_env(config: &mut Value, variables: &[String]) -> Result<()> {
+    let process = config.get_mut("process").and_then(Value::as_object_mut);
+    let process = process.ok_or_else(|| Error::new(ErrorKind::Config, "the configuration has no process"))?;
+    shadow::set_env(process, variables)
 }
 
 /// A path of the host and its place in the container.

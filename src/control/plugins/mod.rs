@@ -5,12 +5,18 @@
 //! one that sees its end, so [`Plugin::halted`] and [`Plugin::stopped`] go by that directory alone.
 
 mod chain;
+mod devicemapper;
 mod edit;
+mod gpu;
+mod ipc;
+mod localtime;
 mod logging;
 mod minidump;
 mod nat;
 mod networking;
+mod oomcrash;
 mod resolver;
+mod rtscheduling;
 
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
@@ -27,9 +33,15 @@ pub(super) use edit::make_mount_points;
 
 /// Every plugin by its name in `rdkPlugins`.
 const ALL: &[(&str, &dyn Plugin)] = &[
+    ("devicemapper", &devicemapper::DeviceMapper),
+    ("gpu", &gpu::Gpu),
+    ("ipc", &ipc::Ipc),
+    ("localtime", &localtime::LocalTime),
     ("logging", &logging::Logging),
     ("minidump", &minidump::Minidump),
     ("networking", &networking::Networking),
+    ("oomcrash", &oomcrash::OomCrash),
+    ("rtscheduling", &rtscheduling::RtScheduling),
 ];
 
 /// Work that may wait: for a program, or for a thread that the kernel may hold up.
