@@ -194,9 +194,9 @@ fn resources(spec: &Spec, host: &Host, allowed: &Allowed<'_>, findings: &Finding
 }
 
 fn cpu(wanted: &Cpu, host: &Host, findings: &Findings) -> Value {
-    let mut cpu = json!({});
+    let mut cpu = Map::new();
     if let Some(percent) = wanted.shares {
-        cpu["shares"] = (percent * 1024 / 100).into();
+        cpu.insert("shares".to_owned(), (percent * 1024 / 100).into());
     }
     if let Some(cores) = &wanted.cores {
         let on = cores.iter().filter(|core| **core < host.cpus).map(u32::to_string);
@@ -204,14 +204,13 @@ fn cpu(wanted: &Cpu, host: &Host, findings: &Findings) -> Value {
         if on.is_empty() {
             findings.warn(format!("cpu.cores: this host has none of the processors {cores:?}"));
         } else {
-            cpu["cpus"] = on.join(",").into();
+            cpu.insert("cpus".to_owned(), on.join(",").into());
         }
     }
     if host.rt_groups {
-        cpu["realtimeRuntime"] = 1000.into();
-        cpu["realtimePeriod"] = 1_000_000.into();
+        template::give_real_time(&mut cpu);
     }
-    cpu
+    cpu.into()
 }
 
 /// A container shares the host's network only if `network` is in the spec and the plugin says `open`.

@@ -4,24 +4,38 @@ use std::fs::{DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Component, Path};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::control::shadow;
 use crate::error::{Error, ErrorKind, Result, Tried};
 
-/// The list at `pointer`, made if it is missing.
+/// The list at `path`, made if it is missing.
 ///
 /// # Errors
 /// [`ErrorKind::Config`] when something else is there.
 pub(super) fn list<'a>(config: &'a mut Value, path: &[&str]) -> Result<&'a mut Vec<Value>> {
-    let wrong =
-        || Error::new(ErrorKind::Config, format!("the configuration has a malformed {}", path.join(".")));
+    part(config, path, json!([]))?.as_array_mut().ok_or_else(|| wrong(path))
+}
+
+/// The object at `path`, made if it is missing.
+///
+/// # Errors
+/// As [`list`].
+pub(super) fn object<'a>(config: &'a mut Value, path: &[&str]) -> Result<&'a mut Map<String, Value>> {
+    part(config, path, json!({}))?.as_object_mut().ok_or_else(|| wrong(path))
+}
+
+fn part<'a>(config: &'a mut Value, path: &[&str], empty: Value) -> Result<&'a mut Value> {
+    let Some((last, above)) = path.split_last() else { return Ok(config) };
     let mut part = config;
-    for (depth, name) in path.iter().enumerate() {
-        let empty = if depth + 1 == path.len() { json!([]) } else { json!({}) };
-        part = part.as_object_mut().ok_or_else(wrong)?.entry(*name).or_insert(empty);
+    for name in above {
+        part = part.as_object_mut().ok_or_else(|| wrong(path))?.entry(*name).or_insert(json!({}));
     }
-    part.as_array_mut().ok_or_else(wrong)
+    Ok(part.as_object_mut().ok_or_else(|| wrong(path))?.entry(*last).or_insert(empty))
+}
+
+fn wrong(path: &[&str]) -> Error {
+    Error::new(ErrorKind::Config, format!("the configuration has a malformed {}", path.join(".")))
 }
 
 /// Sets variables of the container's program.
@@ -29,9 +43,7 @@ pub(super) fn list<'a>(config: &'a mut Value, path: &[&str]) -> Result<&'a mut V
 /// # Errors
 /// [`ErrorKind::Input`] for what cannot be a variable, [`ErrorKind::Config`] when there is no place for them.
 pub(super) fn set_env(config: &mut Value, variables: &[String]) -> Result<()> {
-    let process = config.get_mut("process").and_then(Value::as_object_mut);
-    let process = process.ok_or_else(|| Error::new(ErrorKind::Config, "the configuration has no process"))?;
-    shadow::set_env(process, variables)
+    shadow::set_env(object(config, &["process"])?, variables)
 }
 
 /// A path of the host and its place in the container.

@@ -4,6 +4,8 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::Value;
 
 use super::{Job, Plugin, Work, edit};
+use crate::dobby::give_real_time;
+use crate::dobby::host::has_rt_groups;
 use crate::dobby::runtime::RealTime;
 use crate::error::{Error, ErrorKind, Result, Tried};
 
@@ -16,6 +18,13 @@ impl Plugin for RtScheduling {
     /// The runtime is told nothing of the limit: from inside a user namespace it may not raise it.
     fn configure(&self, _job: &Job<'_>, config: &mut Value) -> Result<()> {
         edit::list(config, &["process", "rlimits"])?.retain(|limit| limit["type"] != LIMIT);
+        // In version 1 of cgroups, a group without real time cannot have it.
+        if has_rt_groups() {
+            let cpu = edit::object(config, &["linux", "resources", "cpu"])?;
+            if !cpu.contains_key("realtimeRuntime") {
+                give_real_time(cpu);
+            }
+        }
         Ok(())
     }
 
