@@ -14,6 +14,19 @@ use crate::error::{ErrorKind, Result};
 
 /// The annotation that carries `restartOnCrash`, for which `config.json` has no place of its own; its value is `true`.
 pub const RESTART: &str = "org.rdk.restartOnCrash";
+/// The flags of mount(2) that an image can be mounted with, by their names among the options of a mount.
+pub const FLAGS: [(&str, u32); 10] = [
+    ("ro", 1),
+    ("nosuid", 2),
+    ("nodev", 4),
+    ("noexec", 8),
+    ("sync", 16),
+    ("dirsync", 128),
+    ("noatime", 1024),
+    ("nodiratime", 2048),
+    ("relatime", 2_097_152),
+    ("strictatime", 16_777_216),
+];
 /// The size of an image when none is given, in bytes; an xfs file system needs more.
 const IMAGE_SIZE: u64 = 12 * 1024 * 1024;
 const XFS_IMAGE_SIZE: u64 = 16 * 1024 * 1024;
@@ -115,14 +128,13 @@ impl Runtime {
         schema::check_all(&all, &findings);
         findings.into_result(ErrorKind::Input, "the configuration's rdkPlugins are refused")?;
         let data = |name: &str| all.get(name).map_or(&Value::Null, |plugin| &plugin.data);
-        let images = data("storage")["loopback"].as_array().into_iter().flatten();
         let legacy = config.get("legacyPlugins").and_then(Value::as_object).into_iter().flatten();
         Ok(Self {
             network: Network::of(config, data("networking")),
             output: output(data("logging")),
             restart_on_crash: config["annotations"][RESTART] == "true",
             real_time: all.get("rtscheduling").map(|plugin| RealTime::of(&plugin.data)),
-            loop_mounts: images.map(loop_mount).collect(),
+            loop_mounts: LoopMount::all(data("storage")),
             legacy_plugins: legacy.map(|(name, plugin)| (name.clone(), plugin["data"].clone())).collect(),
             plugins: all,
         })
@@ -176,21 +188,28 @@ impl RealTime {
     }
 }
 
-/// The checks have seen to it that the numbers fit.
-fn loop_mount(image: &Value) -> LoopMount {
-    let truth = |key: &str, default| image[key].as_bool().unwrap_or(default);
-    let fstype = image["fstype"].as_str().unwrap_or("ext4");
-    let size = if fstype.eq_ignore_ascii_case("xfs") { XFS_IMAGE_SIZE } else { IMAGE_SIZE };
-    let options = image["options"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    LoopMount {
-        source: path(&image["source"]),
-        destination: path(&image["destination"]),
-        fstype: fstype.to_owned(),
-        flags: image["flags"].as_f64().map_or(0, |flags| flags as u32),
-        options: options.map(str::to_owned).collect(),
-        persistent: truth("persistent", true),
-        image_size: image["imgsize"].as_f64().map_or(size, |size| size as u64),
-        managed: truth("imgmanagement", true),
+impl LoopMount {
+    /// All that the data of the plugin `storage` name, which were checked: the numbers fit.
+    #[must_use]
+    pub fn all(data: &Value) -> Vec<Self> {
+        data["loopback"].as_array().into_iter().flatten().map(Self::of).collect()
+    }
+
+    fn of(image: &Value) -> Self {
+        let truth = |key: &str, default| image[key].as_bool().unwrap_or(default);
+        let fstype = image["fstype"].as_str().unwrap_or("ext4");
+        let size = if fstype.eq_ignore_ascii_case("xfs") { XFS_IMAGE_SIZE } else { IMAGE_SIZE };
+        let options = image["options"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        Self {
+            source: path(&image["source"]),
+            destination: path(&image["destination"]),
+            fstype: fstype.to_owned(),
+            flags: image["flags"].as_f64().map_or(0, |flags| flags as u32),
+            options: options.map(str::to_owned).collect(),
+            persistent: truth("persistent", true),
+            image_size: image["imgsize"].as_f64().map_or(size, |size| size as u64),
+            managed: truth("imgmanagement", true),
+        }
     }
 }
 

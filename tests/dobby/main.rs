@@ -29,6 +29,7 @@ mod restart;
 mod runtime;
 mod specs;
 mod start;
+mod storage;
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests of the daemon")]
 #[path = "../rpc/wire.rs"]
 mod wire;

@@ -36,9 +36,6 @@ impl Chain {
         let (required, optional): (Vec<_>, Vec<_>) = unknown.partition(|(_, section)| section.required);
         let mut missing: Vec<_> = required.iter().map(|(name, _)| title(name)).collect();
         missing.extend(runtime.legacy_plugins.keys().map(|name| title(name)));
-        if !runtime.loop_mounts.is_empty() {
-            missing.push("mounts of type loop".to_owned());
-        }
         if !missing.is_empty() {
             let what = format!("the container needs what is not supported: {}", missing.join(", "));
             return Err(Error::new(ErrorKind::Unsupported, what));

@@ -17,6 +17,7 @@ mod networking;
 mod oomcrash;
 mod resolver;
 mod rtscheduling;
+mod storage;
 
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
@@ -42,6 +43,7 @@ const ALL: &[(&str, &dyn Plugin)] = &[
     ("networking", &networking::Networking),
     ("oomcrash", &oomcrash::OomCrash),
     ("rtscheduling", &rtscheduling::RtScheduling),
+    ("storage", &storage::Storage),
 ];
 
 /// Work that may wait: for a program, or for a thread that the kernel may hold up.
