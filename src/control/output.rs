@@ -123,7 +123,11 @@ impl Output {
     pub(super) fn dummy() -> Result<OwnedFd> {
         let what = || "cannot make a stand-in for a log";
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        let memory = rustix::fs::memfd_create("container-log", flags).tried(what)?;
+        let memory = match rustix::fs::memfd_create("container-log", flags) {
+            // Before Linux 3.17: not even a beginning is kept.
+            Err(Errno::NOSYS) => return sink::full(),
+            other => other.tried(what)?,
+        };
         rustix::fs::ftruncate(&memory, IN_MEMORY).tried(what)?;
         rustix::fs::fcntl_add_seals(&memory, SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)
             .tried(what)?;

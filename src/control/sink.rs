@@ -69,11 +69,24 @@ pub(super) fn open(path: &Path, more: OFlags) -> Result<OwnedFd> {
 /// # Errors
 /// The kernel's.
 pub(super) fn null() -> Result<OwnedFd> {
-    let node = PathBuf::from(format!("/dev/.ocicontainer-null-{}", std::process::id()));
+    memory_device("null", 3)
+}
+
+/// Where every write fails as on a full disk.
+///
+/// # Errors
+/// The kernel's.
+pub(super) fn full() -> Result<OwnedFd> {
+    memory_device("full", 7)
+}
+
+/// One of the kernel's memory devices (mem(4)), by a node of its own: a runtime gives the node to the container's user.
+fn memory_device(name: &str, minor: u32) -> Result<OwnedFd> {
+    let node = PathBuf::from(format!("/dev/.ocicontainer-{name}-{}", std::process::id()));
     let what = || format!("cannot make {}", node.display());
     let _left_by_one_before = std::fs::remove_file(&node);
-    let null = rustix::fs::makedev(1, 3);
-    rustix::fs::mknodat(CWD, &node, FileType::CharacterDevice, Mode::from_raw_mode(0o600), null)
+    let device = rustix::fs::makedev(1, minor);
+    rustix::fs::mknodat(CWD, &node, FileType::CharacterDevice, Mode::from_raw_mode(0o600), device)
         .tried(what)?;
     let opened = rustix::fs::open(&node, OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
     let removed = std::fs::remove_file(&node);
