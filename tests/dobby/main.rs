@@ -19,10 +19,14 @@ mod hardware;
 #[path = "../support/hugetlb.rs"]
 mod hugetlb;
 mod injection;
+mod minidump;
 mod mutations;
 mod nat;
 mod networks;
 mod plugins;
+#[allow(dead_code, unreachable_pub, reason = "shared with the tests of the hook")]
+#[path = "../support/programs.rs"]
+mod programs;
 mod recorded;
 mod rejected;
 mod restart;

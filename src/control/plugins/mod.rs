@@ -20,14 +20,16 @@ mod rtscheduling;
 mod storage;
 
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::pin::Pin;
 
+use nix::mount::{MntFlags, umount2};
 use serde_json::Value;
 
 use super::container::Container;
 use super::shelf::Shelf;
 use super::{ContainerId, ExitStatus};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result, Tried};
 
 pub(super) use chain::{Chain, halted, stopped};
 pub(super) use edit::make_mount_points;
@@ -106,8 +108,23 @@ trait Plugin: Sync {
 }
 
 /// The number of the descriptor that a plugin hands to a container: the first behind the standard streams.
-#[allow(dead_code, reason = "no plugin hands one over yet")]
 const PASSED: i32 = 3;
+
+/// Does work that the kernel may hold up, in a thread of its own.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Error::new(ErrorKind::System, "the work of a plugin broke off").caused_by(error))?
+}
+
+/// Takes away what is mounted on `place`, if anything is.
+fn unmount(place: &Path) -> Result<()> {
+    match umount2(place, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
+        Ok(()) | Err(nix::Error::EINVAL | nix::Error::ENOENT) => Ok(()),
+        Err(error) => {
+            Err(std::io::Error::from(error)).tried(|| format!("cannot unmount {}", place.display()))
+        }
+    }
+}
 
 /// Which container it is.
 #[derive(Debug, Clone, Copy)]

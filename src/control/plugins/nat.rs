@@ -9,10 +9,10 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::mount::{MsFlags, mount};
 use serde_json::{Value, json};
 
-use super::{Job, Site, edit};
+use super::{Job, Site, edit, unmount};
 use crate::control::child::{Helper, Streams};
 use crate::control::shelf::{Shelf, write_new};
 use crate::control::{ContainerId, ExitStatus};
@@ -153,9 +153,7 @@ pub(super) async fn take_down(shelf: &Shelf) -> Result<()> {
         if let Err(error) = torn {
             log::warn!("{}", error.report());
         }
-        umount2(&pin, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW)
-            .map_err(std::io::Error::from)
-            .tried(|| format!("cannot unmount {}", pin.display()))?;
+        unmount(&pin)?;
     }
     shelf.discard(PIN);
     shelf.discard(LEASE);

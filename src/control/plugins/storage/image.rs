@@ -5,9 +5,9 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::Duration;
 
-use super::apart;
 use crate::control::ExitStatus;
 use crate::control::child::{Helper, Streams};
+use crate::control::plugins::apart;
 use crate::dobby::runtime::LoopMount;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::image::create::NewImage;

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::edit::Bind;
-use super::{Job, Plugin, Site, Work};
+use super::{Job, Plugin, Site, Work, apart};
 use crate::control::shelf::write_new;
 use crate::dobby::runtime::{FLAGS, LoopMount};
 use crate::error::{Error, ErrorKind, Result, Tried};
@@ -136,12 +136,6 @@ fn options(flags: u32, of: &Path) -> Result<Vec<&'static str>> {
         return Err(Error::new(ErrorKind::Config, what));
     }
     Ok(FLAGS.iter().filter(|(_, flag)| flags & flag != 0).map(|(name, _)| *name).collect())
-}
-
-/// Does work that the kernel may hold up, in a thread of its own.
-async fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Error::new(ErrorKind::System, "the work on images broke off").caused_by(error))?
 }
 
 #[cfg(test)]

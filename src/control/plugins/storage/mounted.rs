@@ -4,9 +4,10 @@ use std::fs::{DirBuilder, File, Permissions};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use nix::mount::{MntFlags, MsFlags, umount2};
+use nix::mount::MsFlags;
 
 use super::{HARMLESS, image};
+use crate::control::plugins::unmount;
 use crate::dobby::runtime::LoopMount;
 use crate::error::{Result, Tried};
 use crate::host;
@@ -67,19 +68,11 @@ fn own(root: &File, (uid, gid): (u32, u32)) -> Result<()> {
     std::os::unix::fs::fchown(root, Some(uid), Some(gid)).tried(what)
 }
 
-/// Unmounts whatever is mounted on the directories in `dir`; the last error, if there is one.
+/// Unmounts whatever is mounted on the directories in `dir`; the first error, if there is one.
 pub(super) fn unmount_all(dir: &Path) -> Result<()> {
     let mut result = Ok(());
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-        let place = entry.path();
-        match umount2(&place, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
-            // Nothing is mounted there.
-            Ok(()) | Err(nix::Error::EINVAL) => {}
-            Err(error) => {
-                let error = Err(std::io::Error::from(error));
-                result = error.tried(|| format!("cannot unmount {}", place.display()));
-            }
-        }
+        result = result.and(unmount(&entry.path()));
     }
     result
 }
