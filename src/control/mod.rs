@@ -19,6 +19,7 @@ mod exit;
 mod family;
 mod harvested;
 mod id;
+mod journal;
 mod manager;
 mod minidump;
 mod options;

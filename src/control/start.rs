@@ -12,7 +12,6 @@ use super::process::Process;
 use super::runtime::{Launch, OciState, Verb};
 use super::shared::Shared;
 use super::shelf::{Record, Shelf};
-use super::sink::Sink;
 use super::wanted::Wanted;
 use super::{Event, ExitStatus, Source, StartRequest, bundle, exit, family, plugins, shadow, spec};
 use crate::dobby::{Conversion, Runtime};
@@ -131,7 +130,7 @@ impl Shared {
     ) -> Result<()> {
         let (shelf, site) = (&container.shelf, Site::of(container));
         shelf.save(&record(container, None))?;
-        let log = (container.wanted().sink == Sink::Discard).then(|| shelf.file(RUNTIME_LOG));
+        let log = container.wanted().sink.is_blind().then(|| shelf.file(RUNTIME_LOG));
         let verb = if chain.wants_process(site) { Verb::Create } else { Verb::Run };
         let launch = Launch { verb, id: &container.id, bundle: shelf.dir(), log: log.as_deref(), passed };
         let finished = self.runtime.run(launch, &shelf.file(PID_FILE), output)?.finish().await;
@@ -182,9 +181,10 @@ impl Shared {
     /// The runtime's error; its last words are the last line of the new log.
     fn why(&self, container: &Container, finished: &Finished) -> Error {
         let sink = &container.wanted().sink;
-        let said = match sink {
-            Sink::Discard => container.shelf.text(RUNTIME_LOG).into_bytes(),
-            _ => self.output.tail(&container.id, sink, REASON).unwrap_or_default(),
+        let said = if sink.is_blind() {
+            container.shelf.text(RUNTIME_LOG).into_bytes()
+        } else {
+            self.output.tail(&container.id, sink, REASON).unwrap_or_default()
         };
         self.runtime.failure("run", &container.id, finished, &String::from_utf8_lossy(&said))
     }

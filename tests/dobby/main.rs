@@ -11,6 +11,7 @@
 
 mod accepted;
 mod bundle;
+mod bundles;
 mod console;
 mod daemon;
 mod differences;
