@@ -57,7 +57,7 @@ fn escaped_names(spec: &Value, config: &mut Value) {
 }
 
 /// Every difference.
-pub(crate) const DIFFERENCES: [Difference; 31] = [
+pub(crate) const DIFFERENCES: [Difference; 40] = [
     seen(
         no_init,
         told(
@@ -126,7 +126,7 @@ pub(crate) const DIFFERENCES: [Difference; 31] = [
     told(
         "`rtPriority`",
         "hangs the daemon",
-        "sets the limit of priorities that it was meant to set; the priority itself comes out as data",
+        "does what it was meant to do: real-time scheduling with that priority and limit",
         "the hang is a mistake of Dobby's",
     ),
     told(
@@ -206,8 +206,68 @@ pub(crate) const DIFFERENCES: [Difference; 31] = [
     told(
         "`rdkPlugins`: hooks",
         "adds hooks that call its plugin launcher when it starts the container",
-        "adds none; what plugins are to do comes out as data",
+        "adds none; whoever starts the container does the work of the plugins",
         "the launcher loads Dobby's libraries",
+    ),
+    told(
+        "`rdkPlugins`: a plugin that fails",
+        "fails every plugin when one is missing that another depends on, or when there are no plugin libraries at all",
+        "fails the start when it is required, or is `networking`; else the container starts as if it had not asked for \
+         it, with a warning",
+        "what is optional stays so, and nobody gets the host's network by a mistake",
+    ),
+    told(
+        "`rdkPlugins.networking`",
+        "forwards ports of the container to the host, multicast, and ports between containers",
+        "forwards ports of the host to the container only, and warns of the others",
+        "that is what netavark offers",
+    ),
+    told(
+        "`rdkPlugins.minidump.destinationPath`",
+        "hands over a memfd, so that a dump dies with the daemon; the name is in local time and cut at 44 bytes, and the \
+         file has a NUL byte too many",
+        "hands over a file on a tmpfs of the container's own, of at most 64 MiB, which the next daemon finds; the name \
+         is in UTC, the id is cut and not the time, a number tells dumps of one second apart",
+        "no dump is lost or overwritten",
+    ),
+    told(
+        "`rdkPlugins.storage.loopback`",
+        "makes an image anew that is damaged, was copied, or belongs to another user; deletes what is in `lost+found`; \
+         unlinks an image that is not persistent while another container uses it",
+        "checks an image that was in use when the power went, and refuses one that is damaged; the last container \
+         removes the image; always mounts with nosuid and nodev",
+        "data of an app are not to be thrown away, and an image is the container's to write",
+    ),
+    told(
+        "`rdkPlugins.storage.mountOwner`",
+        "follows links, and makes root the owner when it does not know the user",
+        "follows none, leaves files alone that have other names, and refuses users it does not know; without a user, \
+         the container's is meant",
+        "what lies there may be of the container's making",
+    ),
+    told(
+        "`rdkPlugins.localtime`",
+        "makes a link in the container's root file system",
+        "mounts the host's file, read-only",
+        "a bundle is never written to, and the container need not have the file the link leads to",
+    ),
+    told(
+        "`rdkPlugins.rtscheduling`",
+        "has the runtime set the limit, which it cannot in a user namespace",
+        "sets it from outside, and gives the cgroup of a bundle the real time without which version 1 refuses",
+        "it works in every container",
+    ),
+    told(
+        "`rdkPlugins.ipc`",
+        "mounts a socket whether it is there or not",
+        "takes a socket that is not there for a failure of the plugin",
+        "an optional plugin must not keep a container from starting",
+    ),
+    told(
+        "`restartOnCrash`",
+        "knows it as long as its daemon runs; a bundle written from the spec has lost it",
+        "writes the annotation `org.rdk.restartOnCrash` with the value `true`, which works in every bundle",
+        "a converted spec behaves like the spec",
     ),
     told(
         "settings: `extraEnvVariables`",

@@ -163,12 +163,14 @@ fn a_bundle_reaches_the_outside_by_its_plugin() {
     let outside = Outside::new();
     let world = world();
     let id = world.id("bundle");
-    let data = json!({"type": "nat", "ipv4": true, "dnsmasq": true});
+    let ports = json!({"containerToHost": [{"port": 7357}], "hostToContainer": []});
+    let data = json!({"type": "nat", "ipv4": true, "dnsmasq": true, "portForwarding": ports});
     let script = "busybox nc 203.0.113.1 8080 < /dev/null; grep -c . /etc/resolv.conf; sleep 60";
     let servers = std::fs::read_to_string("/etc/resolv.conf").unwrap();
     let servers = servers.lines().filter(|line| !line.is_empty()).count();
     Way::Bundle.start(&world, &id, script, &required("networking", &data));
     world.until("it was answered", || log(&world, &id) == format!("from 203.0.113.2\n{servers}\n"));
+    assert!(world.log().contains("portForwarding.containerToHost of the plugin networking is not supported"));
     end(&world, &id);
     assert_eq!(set_up("100.64.11.0/24"), (0, false), "{}", world.log());
     outside.end();

@@ -21,6 +21,7 @@ impl Plugin for Networking {
             Network::Nat => {
                 // Before anything is made: the start would come to it last.
                 nat::program()?;
+                warn_of_the_rest(job);
                 nat::isolate(config)?;
                 resolver::mount(config)
             }
@@ -40,6 +41,17 @@ impl Plugin for Networking {
 
     fn stopped<'a>(&'a self, site: &'a Site<'a>, _last: bool) -> Work<'a> {
         Box::pin(nat::take_down(site.shelf))
+    }
+}
+
+/// netavark forwards ports of the host to the container, and nothing else that Dobby knows.
+fn warn_of_the_rest(job: &Job<'_>) {
+    for what in ["/portForwarding/containerToHost", "/interContainer", "/multicastForwarding", "/ipv6"] {
+        let wish = job.data.pointer(what).unwrap_or(&Value::Null);
+        if wish == true || wish.as_array().is_some_and(|wishes| !wishes.is_empty()) {
+            let name = what.trim_start_matches('/').replace('/', ".");
+            log::warn!("container {}: {name} of the plugin networking is not supported", job.site.id);
+        }
     }
 }
 
