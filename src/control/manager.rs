@@ -12,7 +12,7 @@ use super::output::Output;
 use super::shared::{Shared, no_container};
 use super::{
     ContainerId, Event, ExecLimits, ExecOutput, ExecRequest, ExitStatus, Health, Listed, Settings,
-    StartRequest, State, adopt, reaper, stats,
+    StartRequest, State, adopt, reaper, stats, sweep,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -52,6 +52,8 @@ impl Manager {
         let logs = Arc::clone(&shared);
         shared.spawn(async move { logs.output.serve().await });
         shared.adopt_all()?;
+        let swept = Arc::clone(&shared);
+        shared.spawn(async move { sweep::sweep(&swept).await });
         Ok(Self { handle: Arc::new(Handle(shared)) })
     }
 

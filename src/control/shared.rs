@@ -104,6 +104,17 @@ impl Shared {
         let _nobody_listens = self.events.send(event);
     }
 
+    /// Tells of dumps, so far as nobody was told of them before.
+    pub(super) fn tell_dumps(&self, dumps: Vec<Event>) {
+        for event in dumps {
+            if let Event::Minidump { path, .. } = &event
+                && self.directories.is_news(path)
+            {
+                self.tell(event);
+            }
+        }
+    }
+
     pub(super) fn all(&self) -> Vec<Arc<Container>> {
         lock(&self.containers).list.clone()
     }

@@ -13,6 +13,7 @@ mod adopt;
 mod exec;
 #[path = "../support/hugetlb.rs"]
 mod hugetlb;
+mod late;
 mod life;
 mod logs;
 mod minidump;

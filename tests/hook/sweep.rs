@@ -30,6 +30,8 @@ fn what_poststop_missed_is_harvested_and_running_containers_are_left() {
         world.create(&running, "running").expect(0);
         let swept = sweep(&world, 0);
         assert_eq!(swept["harvested"][0]["container"], world.id("gone"), "{swept}");
+        assert_eq!(swept["harvested"][0]["path"], json!(world.image("gone")), "{swept}");
+        assert_eq!(swept["harvested"][0]["image"], "removed", "{swept}");
         assert_eq!(swept["in_use"], json!([world.image("running")]), "{swept}");
         assert!(fs::read(world.dump()).unwrap() == dump_bytes(5000), "{swept}");
         assert!(!world.image("gone").exists() && world.image("running").exists());
