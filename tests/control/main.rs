@@ -10,6 +10,8 @@
 #![cfg(feature = "daemon")]
 
 mod adopt;
+#[path = "../support/chosen.rs"]
+mod chosen;
 mod exec;
 #[path = "../support/hugetlb.rs"]
 mod hugetlb;

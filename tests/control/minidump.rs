@@ -10,7 +10,8 @@ use oci_minidump::control::{Event, ExitStatus, Manager, StartRequest};
 use oci_minidump::error::ErrorKind;
 use serde_json::{Value, json};
 
-use crate::world::{LONG, RUNTIMES, World, next};
+use crate::chosen::runtimes;
+use crate::world::{LONG, World, next};
 
 pub(crate) fn plugin(world: &World, required: bool) -> Value {
     let path = |name: &str| world.dir.join(name);
@@ -89,7 +90,7 @@ async fn dumps_are_told_before_the_end() {
 
 #[tokio::test]
 async fn what_the_real_hook_harvests_is_told_on_every_runtime() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         let mut world = World::new("harvest", runtime);
         dumps(&world);
         for sample in ["whole", "cut"] {

@@ -4,7 +4,8 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::world::{RUNTIMES, World};
+use crate::chosen::runtimes;
+use crate::world::World;
 
 /// A number from a cgroup file of version 1, wherever this host has the group.
 fn v1(controller: &str, pid: &Value, file: &str) -> u64 {
@@ -17,7 +18,7 @@ fn v1(controller: &str, pid: &Value, file: &str) -> u64 {
 
 #[tokio::test]
 async fn the_figures_are_the_kernels() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         let world = World::new("figures", runtime);
         let manager = world.open().await;
         let (id, bundle) = (world.id("a"), world.sleeper("b"));

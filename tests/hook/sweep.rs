@@ -4,8 +4,9 @@ use std::fs;
 
 use serde_json::{Value, json};
 
+use crate::chosen::runtimes;
 use crate::images::dump_bytes;
-use crate::world::{Bundle, RUNTIMES, World};
+use crate::world::{Bundle, World};
 
 fn sweep(world: &World, code: i32) -> Value {
     let run = world.hook(&["sweep", "--json"]).expect(code);
@@ -23,7 +24,7 @@ fn ended(world: &World, name: &str) -> Bundle {
 
 #[test]
 fn what_poststop_missed_is_harvested_and_running_containers_are_left() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         let world = World::new(runtime);
         ended(&world, "gone");
         let running = world.bundle("running", &["write", "running.dmp", "7000", "sleep", "100"]);

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Mutex;
 
 /// What may be answered to a client that others interfere with; everything else is a failure of the daemon.
-const FAIR: [&str; 11] = [
+const FAIR: [&str; 12] = [
     "there is no container",
     "cannot pause container #: it is",
     "cannot resume container #: it is",
@@ -15,6 +15,7 @@ const FAIR: [&str; 11] = [
     "container # is Paused",
     "container # has not ended in time",
     "container # has no log",
+    "container # did not start",
     // It ended, or was frozen, just when the runtime was at it.
     "failed with exit code 1: the container `#` is not running",
     "crun exec # failed with exit code",

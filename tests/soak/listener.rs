@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use crate::client::{Client, Gone};
 use crate::place::Place;
 
-const EVENTS: [&str; 4] = ["onContainerStarted", "onContainerStopped", "onContainerFailed", "onMinidump"];
+/// Ends first: a start that is heard must have an end that is heard.
+const EVENTS: [&str; 4] = ["onContainerStopped", "onContainerFailed", "onMinidump", "onContainerStarted"];
 /// How long the last events may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -22,10 +23,15 @@ enum Belief {
     Idle,
     /// It runs: its start was told.
     Runs,
-    /// It was in the list of a daemon that came back: it may be starting, running, or ending.
-    Listed,
-    /// It ran, the daemon went, and the next one did not list it. Its end may still be told.
-    Missed,
+    /// It is not known what happened while no daemon was there, but whether an end of it should be heard yet.
+    Unclear { runs: bool },
+}
+
+impl Belief {
+    /// Whether an end of it should be heard yet.
+    fn runs(self) -> bool {
+        matches!(self, Self::Runs | Self::Unclear { runs: true })
+    }
 }
 
 /// What was heard.
@@ -60,29 +66,31 @@ impl<'a> Listener<'a> {
         while let Err(Gone) = self.until_it_goes() {
             self.heard.lost += 1;
         }
-        let running: Vec<_> = self.beliefs.iter().filter(|(_, belief)| **belief == Belief::Runs).collect();
+        let running: Vec<_> = self.beliefs.iter().filter(|(_, belief)| belief.runs()).collect();
         if !running.is_empty() {
-            self.heard.wrong.push(format!("no end was told of {running:?}"));
+            let logs = running.iter().map(|(id, _)| self.place.log_about(id)).collect::<String>();
+            self.heard.wrong.push(format!("no end was told of {running:?}\n{logs}"));
         }
         self.heard
     }
 
     fn until_it_goes(&mut self) -> Result<(), Gone> {
         let mut client = Client::connect(self.place);
+        self.beliefs.values_mut().for_each(|belief| *belief = Belief::Unclear { runs: belief.runs() });
         for event in EVENTS {
             let params = json!({"event": event, "id": "e"});
             let answer = client.call("register", &params, |event| self.hear(&event))?;
             assert_eq!(answer, Ok(json!(0)));
         }
         let answer = client.call("listContainers", &json!({}), |event| self.hear(&event))?;
-        self.compare(&answer.expect("a list"));
+        self.compare(&answer.expect("a list"), &mut client)?;
         let mut patience = None;
         loop {
             if let Some(event) = client.receive()? {
                 self.hear(&event);
                 continue;
             }
-            let runs = self.beliefs.values().any(|belief| *belief == Belief::Runs);
+            let runs = self.beliefs.values().any(|belief| belief.runs());
             if self.quiet.load(Ordering::Acquire) {
                 let since = *patience.get_or_insert_with(Instant::now);
                 if !runs || since.elapsed() > PATIENCE {
@@ -93,21 +101,29 @@ impl<'a> Listener<'a> {
     }
 
     /// A daemon that came back tells what there is.
-    fn compare(&mut self, list: &Value) {
+    fn compare(&mut self, list: &Value, client: &mut Client) -> Result<(), Gone> {
         let list = list["containers"].as_array().expect("a list");
-        for (id, belief) in &mut self.beliefs {
+        for id in &self.place.ids {
             let listed = list.iter().any(|listed| listed["Id"] == id.as_str());
-            *belief = match (*belief, listed) {
-                (Belief::Idle, false) => Belief::Idle,
-                (Belief::Missed, false) => Belief::Missed,
-                (Belief::Listed, false) => Belief::Idle,
-                (Belief::Runs, false) => {
+            match self.beliefs[id] {
+                Belief::Unclear { runs: true } if !listed => {
                     self.heard.missed += 1;
-                    Belief::Missed
+                    self.beliefs.insert(id.clone(), Belief::Unclear { runs: false });
                 }
-                (_, true) => Belief::Listed,
-            };
+                Belief::Unclear { runs: false } if listed => {
+                    let about = json!({"containerId": id});
+                    let state = client.call("getContainerState", &about, |event| self.hear(&event))?;
+                    let runs =
+                        state.is_ok_and(|state| state["state"] == "Running" || state["state"] == "Paused");
+                    // Unless its end was heard before the answer.
+                    if runs && self.beliefs[id] == (Belief::Unclear { runs: false }) {
+                        self.beliefs.insert(id.clone(), Belief::Unclear { runs });
+                    }
+                }
+                _ => {}
+            }
         }
+        Ok(())
     }
 
     fn hear(&mut self, event: &Value) {
@@ -118,7 +134,8 @@ impl<'a> Listener<'a> {
         let before = *belief;
         match (name.as_str(), before) {
             ("onContainerStarted", Belief::Runs) | ("onContainerStopped", Belief::Idle) => {
-                self.heard.wrong.push(format!("{event}, but before it was {before:?}"));
+                let log = self.place.log_about(&id);
+                self.heard.wrong.push(format!("{event}, but before it was {before:?}\n{log}"));
             }
             ("onContainerFailed", _) => self.heard.wrong.push(event.to_string()),
             _ => {}
@@ -134,7 +151,7 @@ impl<'a> Listener<'a> {
 impl Heard {
     /// No event was lost, and none came that should not.
     pub(crate) fn check(&self) {
-        assert!(self.wrong.is_empty(), "{:#?}", self.wrong);
+        assert!(self.wrong.is_empty(), "{}", self.wrong.join("\n"));
         let count = |name: &str| self.events.get(name).copied().unwrap_or_default();
         assert!(count("onContainerStarted") > 0 && count("onMinidump") > 0, "{self}");
     }

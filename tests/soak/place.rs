@@ -115,6 +115,19 @@ impl Place {
         lines[lines.len().saturating_sub(60)..].join("\n")
     }
 
+    /// The last that the daemon logged about a container, and when it went.
+    pub(crate) fn log_about(&self, id: &str) -> String {
+        let log = fs::read_to_string(self.path("daemon.log")).unwrap_or_default();
+        let (id, spaced) = (format!("{id:?}"), format!("container {id} "));
+        let about = log
+            .lines()
+            .rev()
+            .filter(|line| line.contains(&id) || line.contains(&spaced) || line.contains("answering on"));
+        let mut lines: Vec<_> = about.take(25).map(|line| format!("  {line}\n")).collect();
+        lines.reverse();
+        lines.concat()
+    }
+
     fn make_rootfs(&self) {
         let root = self.path("rootfs");
         for dir in ["bin", "proc", "dev", "sys", "tmp", "opt/minidumps"] {
