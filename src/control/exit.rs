@@ -56,7 +56,7 @@ pub(super) async fn finish(shared: Arc<Shared>, container: Arc<Container>, exit:
 
 impl Shared {
     /// Deletes a container whose init has ended, and tells of its dumps.
-    async fn delete_ended(&self, container: &Container) -> Result<()> {
+    async fn delete_ended(self: &Arc<Self>, container: &Container) -> Result<()> {
         let mut before = self.directories.reserve(&container.wanted().dump_dirs).await;
         if container.init().is_none()
             && let Some(time) = container.shelf.saved()
@@ -70,19 +70,21 @@ impl Shared {
     }
 
     /// Poststop hooks run now, so the bundle must still be there.
-    async fn delete_from_runtime(&self, container: &Container) -> Result<()> {
+    async fn delete_from_runtime(self: &Arc<Self>, container: &Container) -> Result<()> {
         let id = &container.id;
         if let Err(error) = self.runtime.delete(id, false).await {
             // Processes that outlived the init, a state file that was damaged: force helps against both.
             log::debug!("{}", error.report());
             let known = self.runtime.state(id).await?;
-            return self.unmake(container, known).await;
+            let unmade = self.unmake(container, known).await;
+            self.sweep_after(container);
+            return unmade;
         }
         Ok(())
     }
 
     /// Tries once more to delete a container that ended long ago.
-    pub(super) async fn delete_again(&self, container: &Arc<Container>) -> Result<()> {
+    pub(super) async fn delete_again(self: &Arc<Self>, container: &Arc<Container>) -> Result<()> {
         let _change = container.change.lock().await;
         if container.phase() != Phase::Undeletable || self.look_up(&container.id).is_none() {
             return Ok(());

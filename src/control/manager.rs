@@ -12,7 +12,7 @@ use super::output::Output;
 use super::shared::{Shared, no_container};
 use super::{
     ContainerId, Event, ExecLimits, ExecOutput, ExecRequest, ExitStatus, Health, Listed, Settings,
-    StartRequest, State, adopt, reaper, stats, sweep,
+    StartRequest, State, adopt, reaper, stats,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -52,8 +52,7 @@ impl Manager {
         let logs = Arc::clone(&shared);
         shared.spawn(async move { logs.output.serve().await });
         shared.adopt_all()?;
-        let swept = Arc::clone(&shared);
-        shared.spawn(async move { sweep::sweep(&swept).await });
+        shared.sweep();
         Ok(Self { handle: Arc::new(Handle(shared)) })
     }
 

@@ -14,6 +14,7 @@ use super::descriptor::Descriptors;
 use super::harvested::Directories;
 use super::output::Output;
 use super::runtime::Runtime;
+use super::sweep::Turn;
 use super::{ContainerId, Event, ExitStatus, Settings};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -30,6 +31,7 @@ pub(super) struct Shared {
     pub(super) output: Output,
     pub(super) hook: Option<PathBuf>,
     pub(super) directories: Directories,
+    pub(super) turn: Turn,
     pub(super) events: broadcast::Sender<Event>,
     containers: Mutex<Containers>,
     ended: Mutex<VecDeque<(ContainerId, ExitStatus)>>,
@@ -59,6 +61,7 @@ impl Shared {
             output,
             settings,
             directories: Directories::default(),
+            turn: Turn::default(),
             events: broadcast::Sender::new(EVENTS),
             containers: Mutex::new(Containers { list: Vec::new(), descriptors: Descriptors::new() }),
             ended: Mutex::default(),

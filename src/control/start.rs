@@ -59,7 +59,7 @@ impl Shared {
     }
 
     /// Waits for a container of this id that is on its way out: whoever stopped it may start it anew at once.
-    async fn take_id(&self, request: &StartRequest) -> Result<Arc<Container>> {
+    async fn take_id(self: &Arc<Self>, request: &StartRequest) -> Result<Arc<Container>> {
         let id = &request.id;
         let make = |descriptor| {
             let shelf = Shelf::new(&self.settings.state_dir, id);
@@ -189,7 +189,7 @@ impl Shared {
     }
 
     /// A start failed: nothing may be left of it.
-    pub(super) async fn give_up(&self, container: &Arc<Container>) {
+    pub(super) async fn give_up(self: &Arc<Self>, container: &Arc<Container>) {
         self.output.unwatch(&container.id, &container.wanted().sink);
         let before = Before::look(&container.wanted().dump_dirs);
         let cleared = match self.runtime.state(&container.id).await {
@@ -204,6 +204,8 @@ impl Shared {
             log::error!("container {} could not be cleaned up: {}", container.id, error.report());
         }
         self.tell_dumps(before.new_ones(&container.id));
+        // A runtime that fails behind our hook may not call it again.
+        self.sweep_after(container);
         self.forget(container);
         container.seal(Fate::NeverStarted);
     }

@@ -1,10 +1,14 @@
-//! Has the hook harvest what poststop missed, once when the daemon starts: the power may have gone, or a runtime was
-//! killed.
+//! Has the hook harvest what poststop missed: when the daemon starts, since the power may have gone, and when a
+//! runtime may have forgotten the hook.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Mutex;
+
 use super::child::{Helper, Streams};
+use super::container::Container;
 use super::shared::Shared;
 use super::{Event, ExitStatus};
 use crate::error::{Error, ErrorKind, Result};
@@ -15,12 +19,35 @@ const DEADLINE: Duration = Duration::from_secs(15 * 60);
 /// How much it may say, in bytes; a dump is a few hundred.
 const OUTPUT: usize = 4 * 1024 * 1024;
 
-/// Sweeps beside everything else, and tells of each dump whose container is known.
-pub(super) async fn sweep(shared: &Shared) {
-    let Some(hook) = &shared.hook else { return };
-    match run(hook).await {
-        Ok(sweep) => tell(shared, sweep),
-        Err(error) => log::warn!("{}", error.report()),
+/// Sweeps come one after the other.
+#[derive(Debug, Default)]
+pub(super) struct Turn {
+    next: Mutex<()>,
+    now: Mutex<()>,
+}
+
+impl Shared {
+    /// Sweeps beside everything else, and tells of each dump whose container is known.
+    pub(super) fn sweep(self: &Arc<Self>) {
+        let shared = Arc::clone(self);
+        self.spawn(async move {
+            let Some(hook) = &shared.hook else { return };
+            // One that waits for its turn will see all that there is.
+            let Ok(next) = shared.turn.next.try_lock() else { return };
+            let _now = shared.turn.now.lock().await;
+            drop(next);
+            match run(hook).await {
+                Ok(sweep) => tell(&shared, sweep),
+                Err(error) => log::warn!("{}", error.report()),
+            }
+        });
+    }
+
+    /// Sweeps after a container for which poststop may not have run.
+    pub(super) fn sweep_after(self: &Arc<Self>, container: &Container) {
+        if !container.wanted().dump_dirs.is_empty() {
+            self.sweep();
+        }
     }
 }
 

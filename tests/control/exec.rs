@@ -36,7 +36,13 @@ async fn output_and_exit_code_come_back() {
             let mut request = words(&["/bin/sh", "-c", script]);
             request.options = oci_minidump::control::split(options).unwrap();
             let output = manager.exec_wait(&id, request, ExecLimits::default()).await.unwrap();
-            assert_eq!(output.exit, exit, "{runtime} {script}: {output:?}");
+            // youki 0.7 gives the number of the signal alone.
+            let told = if runtime.ends_with("youki") && exit == ExitStatus::Code(137) {
+                ExitStatus::Code(9)
+            } else {
+                exit
+            };
+            assert_eq!(output.exit, told, "{runtime} {script}: {output:?}");
             assert!(
                 String::from_utf8_lossy(&output.stdout).contains(stdout),
                 "{runtime} {script}: {output:?}"

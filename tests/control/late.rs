@@ -8,8 +8,9 @@ use oci_minidump::control::{ContainerId, Event, Manager, StartRequest};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::Receiver;
 
+use crate::chosen::runtimes;
 use crate::minidump::{dumps, plugin};
-use crate::world::{World, next, text, until};
+use crate::world::{World, names, next, text, until};
 
 /// The real hook with settings of the world's. It may be told not to sweep.
 fn hook(world: &World, sweeps: bool) -> PathBuf {
@@ -152,4 +153,30 @@ async fn what_the_next_start_finds_is_told_before_it() {
     manager.stop(&id, true).await.unwrap();
     hears_of_the_dump(&world, &id, &mut events).await;
     ends(&world, &id, &manager, &mut events).await;
+}
+
+/// A start fails behind our hook: another one fails, or somebody kills the container's init.
+#[tokio::test]
+async fn a_start_that_fails_behind_the_hook_leaves_nothing() {
+    for runtime in runtimes() {
+        for then in ["exit 1", "kill -9 $(sed 's/.*\"pid\": *\\([0-9]*\\).*/\\1/')"] {
+            let mut world = World::new("behind", runtime);
+            world.settings.hook = Some(hook(&world, true));
+            let manager = world.open().await;
+            let bundle = world.bundle("b", &["/bin/sleep", "1000"], |config| {
+                config["rdkPlugins"] = plugin(&world, true);
+                let behind =
+                    json!({"path": "/bin/sh", "args": ["sh", "-c", then], "env": ["PATH=/usr/bin:/bin"]});
+                config["hooks"] = json!({"prestart": [behind]});
+            });
+            let id = world.id("a");
+            let error = manager.start(StartRequest::new(id, &bundle)).await.unwrap_err();
+            let left = || {
+                let images = ["one.img", "two.img"].map(|image| world.dir.join(image).exists());
+                images.contains(&true) || !names(&world.dir.join("hook/state_dir")).is_empty()
+            };
+            until(&format!("nothing is left of {then}: {}", error.report()), || !left()).await;
+            world.nothing_is_left(&manager).await;
+        }
+    }
 }

@@ -11,7 +11,7 @@ use crate::world::World;
 fn v1(controller: &str, pid: &Value, file: &str) -> u64 {
     let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
     let line = groups.lines().find(|line| line.split(':').nth(1) == Some(controller)).unwrap();
-    let group = line.rsplit(':').next().unwrap();
+    let group = line.splitn(3, ':').last().unwrap();
     let path = format!("/sys/fs/cgroup/{controller}{group}/{file}");
     fs::read_to_string(path).unwrap().trim().parse().unwrap()
 }
