@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::child::Finished;
 use super::container::{Container, Fate, Phase};
+use super::harvested::Before;
 use super::output::Output;
 use super::process::Process;
 use super::runtime::{OciState, Verb};
@@ -58,7 +59,7 @@ impl Shared {
     }
 
     /// Waits for a container of this id that is on its way out: whoever stopped it may start it anew at once.
-    async fn take_id(&self, request: &StartRequest) -> Result<Arc<Container>> {
+    async fn take_id(self: &Arc<Self>, request: &StartRequest) -> Result<Arc<Container>> {
         let id = &request.id;
         let make = |descriptor| {
             let shelf = Shelf::new(&self.settings.state_dir, id);
@@ -121,9 +122,12 @@ impl Shared {
         let nat = &container.wanted().nat;
         let verb = if nat.is_some() { Verb::Create } else { Verb::Run };
         let pid_file = shelf.file(PID_FILE);
+        let before = Before::look(&container.wanted().dump_dirs);
         let running =
             self.runtime.run(verb, &container.id, shelf.dir(), &pid_file, output, log.as_deref())?;
         let finished = running.finish().await;
+        // Of an earlier life: the hook found them in the image that it was to prepare.
+        self.tell_dumps(before.new_ones(&container.id));
         if finished.timed_out {
             family::end_work_on(shelf.dir(), finished.groups.clone()).await;
         }
@@ -185,8 +189,9 @@ impl Shared {
     }
 
     /// A start failed: nothing may be left of it.
-    pub(super) async fn give_up(&self, container: &Arc<Container>) {
+    pub(super) async fn give_up(self: &Arc<Self>, container: &Arc<Container>) {
         self.output.unwatch(&container.id, &container.wanted().sink);
+        let before = Before::look(&container.wanted().dump_dirs);
         let cleared = match self.runtime.state(&container.id).await {
             Ok(known) => self.clear(container, known).await,
             // A runtime that cannot even say that has nothing that could be deleted.
@@ -198,6 +203,9 @@ impl Shared {
         if let Err(error) = cleared {
             log::error!("container {} could not be cleaned up: {}", container.id, error.report());
         }
+        self.tell_dumps(before.new_ones(&container.id));
+        // A runtime that fails behind our hook may not call it again.
+        self.sweep_after(container);
         self.forget(container);
         container.seal(Fate::NeverStarted);
     }
