@@ -1,7 +1,8 @@
 //! A program whose crashes are caught by real Breakpad: what an app in a container does, as one static file.
 //!
 //! ```text
-//! crasher DIRECTORY ACTION...      the dump goes to DIRECTORY/UUID.dmp
+//! crasher DIRECTORY ACTION...      the dump goes to DIRECTORY/UUID.dmp, and a copy to descriptor $BREAKPAD_FD, if
+//!                                  that is set
 //!
 //! segv             reads address 0x1234
 //! abort            calls abort()
@@ -27,7 +28,7 @@ use std::error::Error;
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Barrier;
 use std::time::Duration;
@@ -51,7 +52,13 @@ fn run() -> Result<(), Box<dyn Error>> {
     let mut words = std::env::args().skip(1);
     let directory = words.next().ok_or(WrongUsage)?;
     let directory = Path::new(&directory);
-    let _handler = BreakpadHandler::attach(directory, InstallOptions::BothHandlers, Box::new(|_| ()))?;
+    let descriptor = descriptor()?;
+    let on_crash = move |dump: PathBuf| {
+        // Whoever waits for the dump finds it incomplete then.
+        let _failed =
+            descriptor.as_ref().map(|mut target| std::io::copy(&mut File::open(dump)?, &mut target));
+    };
+    let _handler = BreakpadHandler::attach(directory, InstallOptions::BothHandlers, Box::new(on_crash))?;
     let mut done = 0;
     while let Some(action) = words.next() {
         match action.as_str() {
@@ -78,6 +85,12 @@ fn run() -> Result<(), Box<dyn Error>> {
         done += 1;
     }
     if done == 0 { Err(WrongUsage.into()) } else { Ok(()) }
+}
+
+/// The file that was handed over for dumps.
+fn descriptor() -> std::io::Result<Option<File>> {
+    let Some(number) = std::env::var_os("BREAKPAD_FD") else { return Ok(None) };
+    File::options().write(true).open(Path::new("/proc/self/fd").join(number)).map(Some)
 }
 
 fn number(word: Option<String>) -> Result<u64, WrongUsage> {

@@ -25,6 +25,7 @@ use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
 
 use super::ContainerId;
+use super::journal;
 use super::sink::{self, Sink};
 use crate::error::{Error, ErrorKind, Result, Tried};
 
@@ -80,7 +81,7 @@ impl Output {
         match sink {
             Sink::Log => Some(Kept { path: self.path(id), limit: None }),
             Sink::File { path, limit } => limit.map(|limit| Kept { path: path.clone(), limit: Some(limit) }),
-            Sink::Discard => None,
+            Sink::Journal { .. } | Sink::Discard => None,
         }
     }
 
@@ -112,6 +113,7 @@ impl Output {
         match sink {
             Sink::Log => sink::open(&self.path(id), more),
             Sink::File { path, .. } => sink::open(path, more),
+            Sink::Journal { priority } => journal::stream(id, *priority),
             Sink::Discard => sink::null(),
         }
     }
