@@ -21,13 +21,7 @@ pub(super) async fn watch(shared: Arc<Shared>, container: Arc<Container>, init: 
 pub(super) async fn finish(shared: Arc<Shared>, container: Arc<Container>, exit: ExitStatus) {
     container.enter(Phase::Stopping);
     let _change = container.change.lock().await;
-    let dirs = &container.wanted().dump_dirs;
-    let before = shared.directories.before(dirs).await;
     let deleted = shared.delete_ended(&container, exit).await;
-    for event in before.new_ones(&container.id) {
-        shared.tell(event);
-    }
-    drop(before);
     shared.output.unwatch(&container.id, &container.wanted().sink);
     let next = restart::next_try(&container, exit).filter(|_| deleted.is_ok());
     if next.is_some() {
@@ -62,33 +56,43 @@ pub(super) async fn finish(shared: Arc<Shared>, container: Arc<Container>, exit:
 }
 
 impl Shared {
-    /// Deletes a container whose init has ended. Poststop hooks run now, so the bundle must still be there.
-    async fn delete_ended(&self, container: &Container, exit: ExitStatus) -> Result<()> {
+    /// Deletes a container whose init has ended, and tells of its dumps.
+    async fn delete_ended(self: &Arc<Self>, container: &Container, exit: ExitStatus) -> Result<()> {
+        let mut before = self.directories.reserve(&container.wanted().dump_dirs).await;
+        if container.init().is_none()
+            && let Some(time) = container.shelf.saved()
+        {
+            // An earlier daemon may have been killed between the harvest and the event.
+            before.forget_since(&container.id, time);
+        }
+        let deleted = self.delete_from_runtime(container, exit).await;
+        self.tell_dumps(before.new_ones(&container.id));
+        deleted
+    }
+
+    /// Poststop hooks run now, so the bundle must still be there.
+    async fn delete_from_runtime(self: &Arc<Self>, container: &Container, exit: ExitStatus) -> Result<()> {
         let id = &container.id;
         plugins::halted(Site::of(container), exit).await;
         if let Err(error) = self.runtime.delete(id, false).await {
             // Processes that outlived the init, a state file that was damaged: force helps against both.
             log::debug!("{}", error.report());
             let known = self.runtime.state(id).await?;
-            return self.unmake(container, known).await;
+            let unmade = self.unmake(container, known).await;
+            self.sweep_after(container);
+            return unmade;
         }
         Ok(())
     }
 
     /// Tries once more to delete a container that ended long ago.
-    pub(super) async fn delete_again(&self, container: &Arc<Container>) -> Result<()> {
+    pub(super) async fn delete_again(self: &Arc<Self>, container: &Arc<Container>) -> Result<()> {
         let _change = container.change.lock().await;
         if container.phase() != Phase::Undeletable || self.look_up(&container.id).is_none() {
             return Ok(());
         }
-        let dirs = &container.wanted().dump_dirs;
-        let before = self.directories.before(dirs).await;
-        let mut deleted = self.delete_ended(container, ExitStatus::Unknown).await;
-        if deleted.is_ok() {
-            deleted = put_away(container).await;
-        }
-        before.new_ones(&container.id).into_iter().for_each(|event| self.tell(event));
-        deleted?;
+        self.delete_ended(container, ExitStatus::Unknown).await?;
+        put_away(container).await?;
         self.forget(container);
         self.trouble(&format!("container {}", container.id), None);
         Ok(())

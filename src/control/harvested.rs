@@ -1,41 +1,53 @@
-//! Tells which minidumps the deletion of a container brought to the host.
+//! Tells which minidumps were brought to the host, and of which container.
 //!
-//! The hook publishes each dump whole under its final name, so a name that is new after the deletion is a dump
-//! that was harvested by it.
+//! The hook publishes each dump whole under its final name and notes on the file whose it is. So a name that is new
+//! after the runtime has worked on a container is a dump that was harvested by it, if the note says so. Where a file
+//! system keeps no such notes, only a deletion tells: no other one touches the directory meanwhile.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
+use rustix::io::Errno;
 use tokio::sync::OwnedMutexGuard;
 
 use super::{ContainerId, Event};
 use crate::dump::{Completeness, completeness};
+use crate::harvest::destination::CONTAINER_ATTRIBUTE;
 
 /// How many entries of a directory are looked at.
 const MOST: usize = 100_000;
 /// How long the deletion of another container with the same directory is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How many dumps are remembered as told. A sweep and a deletion at the same time see the same ones.
+const TOLD: usize = 1024;
 
-/// One lock per directory: containers that share one are deleted one after the other, since nothing else tells
-/// whose a new dump is.
+/// What is known of all directories.
 #[derive(Debug, Default)]
 pub(super) struct Directories {
-    locks: std::sync::Mutex<std::collections::BTreeMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>,
+    /// One lock per directory: containers that share one are deleted one after the other.
+    locks: Mutex<BTreeMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>,
+    told: Mutex<VecDeque<Told>>,
 }
+
+/// A file that was told of: its path, inode number, and time of harvest.
+type Told = (PathBuf, u64, (i64, i64));
 
 /// What was there before.
 pub(super) struct Before {
     dirs: Vec<(PathBuf, BTreeSet<OsString>)>,
+    /// Whether nobody else is at work there, so far as we know.
+    alone: bool,
     _locks: Vec<OwnedMutexGuard<()>>,
 }
 
 impl Directories {
-    /// Takes stock of `dirs`, which must be sorted.
-    pub(super) async fn before(&self, dirs: &[PathBuf]) -> Before {
+    /// Takes stock of `dirs`, which must be sorted, and keeps other deletions from them.
+    pub(super) async fn reserve(&self, dirs: &[PathBuf]) -> Before {
         let mut locks = Vec::new();
         for dir in dirs {
             let lock = match self.locks.lock() {
@@ -47,30 +59,79 @@ impl Directories {
                 locks.push(lock);
             }
         }
-        Before { dirs: dirs.iter().map(|dir| (dir.clone(), dumps(dir))).collect(), _locks: locks }
+        Before { alone: true, _locks: locks, ..Before::look(dirs) }
+    }
+
+    /// Whether a dump has not been told yet; from now on it has.
+    pub(super) fn is_news(&self, path: &Path) -> bool {
+        let Ok(file) = path.symlink_metadata() else { return true };
+        let this = (path.to_owned(), file.ino(), (file.mtime(), file.mtime_nsec()));
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.contains(&this) {
+            return false;
+        }
+        told.truncate(TOLD - 1);
+        told.push_front(this);
+        true
     }
 }
 
 impl Before {
-    /// The events of everything that is there now and was not.
+    /// Takes stock of `dirs` while others may be at work there.
+    pub(super) fn look(dirs: &[PathBuf]) -> Self {
+        let dirs = dirs.iter().map(|dir| (dir.clone(), dumps(dir))).collect();
+        Self { dirs, alone: false, _locks: Vec::new() }
+    }
+
+    /// Counts what was harvested of container `id` after `time` as not there before: whoever saw to it then did not
+    /// come to tell of it.
+    pub(super) fn forget_since(&mut self, id: &ContainerId, time: SystemTime) {
+        for (dir, before) in &mut self.dirs {
+            before.retain(|name| {
+                let path = dir.join(name);
+                let harvested = path.symlink_metadata().and_then(|file| file.modified());
+                harvested.map_or(true, |harvested| harvested < time)
+                    || owner(&path).as_deref() != Some(id.as_str())
+            });
+        }
+    }
+
+    /// The events of everything of container `id` that is there now and was not.
     pub(super) fn new_ones(&self, id: &ContainerId) -> Vec<Event> {
         let mut events = Vec::new();
         for (dir, before) in &self.dirs {
             for name in dumps(dir).difference(before) {
                 let path = dir.join(name);
-                let (size, truncated) = measure(&path);
-                let name = name.to_string_lossy().into_owned();
-                events.push(Event::Minidump { id: id.clone(), name, path, size, truncated });
+                if owner(&path).map_or(self.alone, |owner| owner == id.as_str()) {
+                    events.push(event(id, path));
+                }
             }
         }
         events
     }
 }
 
+/// The event of one dump.
+fn event(id: &ContainerId, path: PathBuf) -> Event {
+    let (size, truncated) = measure(&path);
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Event::Minidump { id: id.clone(), name, path, size, truncated }
+}
+
 fn dumps(dir: &Path) -> BTreeSet<OsString> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten().take(MOST);
     let names = entries.map(|entry| entry.file_name());
     names.filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "dmp")).collect()
+}
+
+/// Whose dump a file is, as the hook noted on it; `None` when there is no note, and nothing for what cannot be ours.
+fn owner(path: &Path) -> Option<String> {
+    let mut note = [0; 256];
+    match rustix::fs::lgetxattr(path, CONTAINER_ATTRIBUTE, &mut note[..]) {
+        Ok(length) => Some(String::from_utf8_lossy(note.get(..length).unwrap_or_default()).into_owned()),
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => None,
+        Err(_) => Some(String::new()),
+    }
 }
 
 /// Size of a dump, and whether something is missing at its end.

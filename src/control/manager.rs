@@ -52,6 +52,7 @@ impl Manager {
         let logs = Arc::clone(&shared);
         shared.spawn(async move { logs.output.serve().await });
         shared.adopt_all()?;
+        shared.sweep();
         Ok(Self { handle: Arc::new(Handle(shared)) })
     }
 

@@ -40,6 +40,7 @@ mod start;
 mod state;
 mod stats;
 mod stop;
+mod sweep;
 mod wanted;
 
 pub use command::split;

@@ -14,6 +14,7 @@ use super::descriptor::Descriptors;
 use super::harvested::Directories;
 use super::output::Output;
 use super::runtime::Runtime;
+use super::sweep::Turn;
 use super::{ContainerId, Event, ExitStatus, Settings};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -30,6 +31,7 @@ pub(super) struct Shared {
     pub(super) output: Output,
     pub(super) hook: Option<PathBuf>,
     pub(super) directories: Directories,
+    pub(super) turn: Turn,
     pub(super) events: broadcast::Sender<Event>,
     containers: Mutex<Containers>,
     ended: Mutex<VecDeque<(ContainerId, ExitStatus)>>,
@@ -59,6 +61,7 @@ impl Shared {
             output,
             settings,
             directories: Directories::default(),
+            turn: Turn::default(),
             events: broadcast::Sender::new(EVENTS),
             containers: Mutex::new(Containers { list: Vec::new(), descriptors: Descriptors::new() }),
             ended: Mutex::default(),
@@ -102,6 +105,17 @@ impl Shared {
     /// Tells the subscribers, if there are any.
     pub(super) fn tell(&self, event: Event) {
         let _nobody_listens = self.events.send(event);
+    }
+
+    /// Tells of dumps, so far as nobody was told of them before.
+    pub(super) fn tell_dumps(&self, dumps: Vec<Event>) {
+        for event in dumps {
+            if let Event::Minidump { path, .. } = &event
+                && self.directories.is_news(path)
+            {
+                self.tell(event);
+            }
+        }
     }
 
     pub(super) fn all(&self) -> Vec<Arc<Container>> {

@@ -106,6 +106,11 @@ impl Shelf {
         std::fs::rename(&new, &path).tried(what)
     }
 
+    /// When the record was written.
+    pub(super) fn saved(&self) -> Option<std::time::SystemTime> {
+        std::fs::metadata(self.file("record.json")).and_then(|file| file.modified()).ok()
+    }
+
     /// Reads the record.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::child::Finished;
 use super::container::{Container, Fate, Phase};
+use super::harvested::Before;
 use super::output::Output;
 use super::plugins::{Chain, Site};
 use super::process::Process;
@@ -58,7 +59,7 @@ impl Shared {
     }
 
     /// Waits for a container of this id that is on its way out: whoever stopped it may start it anew at once.
-    async fn take_id(&self, request: &StartRequest) -> Result<Arc<Container>> {
+    async fn take_id(self: &Arc<Self>, request: &StartRequest) -> Result<Arc<Container>> {
         let id = &request.id;
         let make = |descriptor| {
             let shelf = Shelf::new(&self.settings.state_dir, id);
@@ -133,7 +134,10 @@ impl Shared {
         let log = container.wanted().sink.is_blind().then(|| shelf.file(RUNTIME_LOG));
         let verb = if chain.wants_process(site) { Verb::Create } else { Verb::Run };
         let launch = Launch { verb, id: &container.id, bundle: shelf.dir(), log: log.as_deref(), passed };
+        let before = Before::look(&container.wanted().dump_dirs);
         let finished = self.runtime.run(launch, &shelf.file(PID_FILE), output)?.finish().await;
+        // Of an earlier life: the hook found them in the image that it was to prepare.
+        self.tell_dumps(before.new_ones(&container.id));
         if finished.timed_out {
             family::end_work_on(shelf.dir(), finished.groups.clone()).await;
         }
@@ -198,8 +202,9 @@ impl Shared {
     }
 
     /// A start failed: nothing may be left of it.
-    pub(super) async fn give_up(&self, container: &Arc<Container>) {
+    pub(super) async fn give_up(self: &Arc<Self>, container: &Arc<Container>) {
         self.output.unwatch(&container.id, &container.wanted().sink);
+        let before = Before::look(&container.wanted().dump_dirs);
         // It may have run for a moment, while no daemon looked.
         plugins::halted(Site::of(container), ExitStatus::Unknown).await;
         let cleared = match self.runtime.state(&container.id).await {
@@ -213,6 +218,9 @@ impl Shared {
         if let Err(error) = cleared {
             log::error!("container {} could not be cleaned up: {}", container.id, error.report());
         }
+        self.tell_dumps(before.new_ones(&container.id));
+        // A runtime that fails behind our hook may not call it again.
+        self.sweep_after(container);
         self.forget(container);
         container.seal(Fate::NeverStarted);
     }

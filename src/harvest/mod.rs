@@ -10,7 +10,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::image::kernel::Mounted;
@@ -53,7 +53,7 @@ pub enum IfMounted {
 }
 
 /// A dump that is safe on the host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Harvested {
     /// Where it lies.
     pub path: PathBuf,
@@ -66,7 +66,7 @@ pub struct Harvested {
 }
 
 /// An entry that looked like a dump and is none.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
     /// The name that the container gave it, with bytes that are no UTF-8 replaced.
     pub name: String,
@@ -75,7 +75,7 @@ pub struct Skipped {
 }
 
 /// What became of an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fate {
     /// There was none.
@@ -89,7 +89,7 @@ pub enum Fate {
 }
 
 /// What a harvest did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Harvest {
     /// The dumps that are safe now.
     pub dumps: Vec<Harvested>,

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::harvest::{Fate, Harvest, IfMounted, Job, Owner, harvest_locked};
@@ -24,7 +24,7 @@ use crate::settings::admin::Admin;
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// What a sweep did.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Sweep {
     /// The images that were harvested.
     pub harvested: Vec<Swept>,
@@ -35,13 +35,13 @@ pub struct Sweep {
 }
 
 /// An image that was harvested.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Swept {
-    /// The image.
-    pub image: PathBuf,
+    /// Where the image lies, or lay.
+    pub path: PathBuf,
     /// The container it belonged to, if that is known.
     pub container: Option<String>,
-    /// What was in it.
+    /// What was in it, and what became of it.
     #[serde(flatten)]
     pub harvest: Harvest,
 }
@@ -90,7 +90,7 @@ impl Sweep {
         if harvest.image != Fate::Absent {
             log::info!("swept {}: {} minidumps", image.display(), harvest.dumps.len());
             let container = container.map(str::to_owned);
-            self.harvested.push(Swept { image: image.to_owned(), container, harvest });
+            self.harvested.push(Swept { path: image.to_owned(), container, harvest });
         }
     }
 }

@@ -8,11 +8,12 @@ use oci_minidump::control::child::{Helper, Running, Streams};
 use oci_minidump::control::{Event, ExecRequest, ExitStatus, Manager, State};
 use oci_minidump::error::ErrorKind;
 
-use crate::world::{LONG, RUNTIMES, World, names, next, text, until};
+use crate::chosen::runtimes;
+use crate::world::{LONG, World, names, next, text, until};
 
 #[tokio::test]
 async fn containers_go_on_and_are_adopted() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         let world = World::new("adopt", runtime);
         let manager = world.open().await;
         let ids = ["c", "a", "b"].map(|name| world.id(name));

@@ -3,11 +3,12 @@
 use oci_minidump::control::{Event, ExecRequest, ExitStatus, Listed, StartRequest, State};
 use oci_minidump::error::ErrorKind;
 
-use crate::world::{LONG, RUNTIMES, World, next, until};
+use crate::chosen::runtimes;
+use crate::world::{LONG, World, next, until};
 
 #[tokio::test]
 async fn from_start_to_stop() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         let world = World::new("life", runtime);
         let manager = world.open().await;
         let mut events = manager.subscribe();

@@ -10,9 +10,12 @@
 #![cfg(feature = "daemon")]
 
 mod adopt;
+#[path = "../support/chosen.rs"]
+mod chosen;
 mod exec;
 #[path = "../support/hugetlb.rs"]
 mod hugetlb;
+mod late;
 mod life;
 mod logs;
 mod minidump;

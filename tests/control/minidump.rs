@@ -10,9 +10,10 @@ use oci_minidump::control::{Event, ExitStatus, Manager, StartRequest};
 use oci_minidump::error::ErrorKind;
 use serde_json::{Value, json};
 
-use crate::world::{LONG, RUNTIMES, World, next};
+use crate::chosen::runtimes;
+use crate::world::{LONG, World, next};
 
-fn plugin(world: &World, required: bool) -> Value {
+pub(crate) fn plugin(world: &World, required: bool) -> Value {
     let path = |name: &str| world.dir.join(name);
     json!({"minidump": {"required": required, "data": {"paths": [
         {"image": path("one.img"), "containerSource": "/opt/one", "hostDestination": path("dumps")},
@@ -25,7 +26,7 @@ fn hook(world: &World, at_poststop: &str) -> PathBuf {
     let path = world.dir.join("oci-minidump-hook");
     let said = world.dir.join("hook-said");
     let script = format!(
-        "#!/bin/busybox sh\necho $1 >> {}\nread state\n[ $1 = poststop ] || exit 0\ncd {}\n{at_poststop}\n",
+        "#!/bin/busybox sh\n[ $1 = sweep ] && exit\necho $1 >> {}\nread state\n[ $1 = poststop ] || exit 0\ncd {}\n{at_poststop}\n",
         said.display(),
         world.dir.join("dumps").display()
     );
@@ -36,7 +37,7 @@ fn hook(world: &World, at_poststop: &str) -> PathBuf {
 }
 
 /// A whole minidump of no streams but the system's, and the same cut.
-fn dumps(world: &World) {
+pub(crate) fn dumps(world: &World) {
     let samples = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/minidumps");
     let sample = fs::read_dir(&samples).unwrap().flatten().map(|entry| entry.path());
     let sample = sample.filter(|path| path.extension().is_some_and(|extension| extension == "dmp")).min();
@@ -89,7 +90,7 @@ async fn dumps_are_told_before_the_end() {
 
 #[tokio::test]
 async fn what_the_real_hook_harvests_is_told_on_every_runtime() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         let mut world = World::new("harvest", runtime);
         dumps(&world);
         for sample in ["whole", "cut"] {

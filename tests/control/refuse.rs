@@ -9,6 +9,7 @@ use oci_minidump::control::{Event, ExecRequest, StartRequest};
 use oci_minidump::error::ErrorKind;
 use serde_json::json;
 
+use crate::chosen::runtimes;
 use crate::world::{World, text};
 
 /// A start that must fail with `kind`, and with `reason` in its report.
@@ -191,7 +192,7 @@ async fn the_runtimes_reason_is_told() {
 
 #[tokio::test]
 async fn a_failing_hook_of_the_bundle_fails_the_start() {
-    for runtime in crate::world::RUNTIMES {
+    for runtime in runtimes() {
         let world = World::new("hook", runtime);
         let manager = world.open().await;
         let bundle = world.bundle("b", &["true"], |config| {
@@ -205,7 +206,7 @@ async fn a_failing_hook_of_the_bundle_fails_the_start() {
 
 #[tokio::test]
 async fn a_hanging_hook_of_the_bundle_fails_the_start_in_time() {
-    for runtime in crate::world::RUNTIMES {
+    for runtime in runtimes() {
         for stage in ["prestart", "poststart"] {
             let mut world = World::new(&format!("hang-{stage}"), runtime);
             world.settings.runtime_timeout = std::time::Duration::from_secs(1);

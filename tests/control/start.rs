@@ -6,7 +6,8 @@ use std::{fs, path::Path};
 use oci_minidump::control::{Event, StartRequest};
 use serde_json::{Value, json};
 
-use crate::world::{LONG, RUNTIMES, World, next};
+use crate::chosen::runtimes;
+use crate::world::{LONG, World, next};
 
 /// What the runtime got.
 fn shadow(world: &World, id: &str) -> Value {
@@ -15,7 +16,7 @@ fn shadow(world: &World, id: &str) -> Value {
 
 #[tokio::test]
 async fn command_environment_and_socket_reach_the_program() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         let world = World::new("wishes", runtime);
         let manager = world.open().await;
         let (id, bundle) = (world.id("a"), world.sleeper("b"));

@@ -4,20 +4,21 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::world::{RUNTIMES, World};
+use crate::chosen::runtimes;
+use crate::world::World;
 
 /// A number from a cgroup file of version 1, wherever this host has the group.
 fn v1(controller: &str, pid: &Value, file: &str) -> u64 {
     let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
     let line = groups.lines().find(|line| line.split(':').nth(1) == Some(controller)).unwrap();
-    let group = line.rsplit(':').next().unwrap();
+    let group = line.splitn(3, ':').last().unwrap();
     let path = format!("/sys/fs/cgroup/{controller}{group}/{file}");
     fs::read_to_string(path).unwrap().trim().parse().unwrap()
 }
 
 #[tokio::test]
 async fn the_figures_are_the_kernels() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         let world = World::new("figures", runtime);
         let manager = world.open().await;
         let (id, bundle) = (world.id("a"), world.sleeper("b"));

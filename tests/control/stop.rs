@@ -5,7 +5,8 @@ use std::time::Duration;
 use oci_minidump::control::{ExitStatus, StartRequest, State};
 use oci_minidump::error::ErrorKind;
 
-use crate::world::{LONG, RUNTIMES, World};
+use crate::chosen::runtimes;
+use crate::world::{LONG, World};
 
 const KILLED: ExitStatus = ExitStatus::Signal(9);
 
@@ -43,7 +44,7 @@ async fn force_kills_at_once_and_helps_a_stop_that_takes_too_long() {
 
 #[tokio::test]
 async fn a_paused_container_stops() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         let world = World::new("paused", runtime);
         let manager = world.open().await;
         for (name, force, expected) in [("a", false, ExitStatus::Code(0)), ("b", true, KILLED)] {

@@ -14,8 +14,6 @@ use crate::hugetlb::mount_what_crun_wants;
 
 /// Long enough for everything that ends at all.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
-/// The runtimes that the tests drive.
-pub(crate) const RUNTIMES: [&str; 2] = ["crun", "runc"];
 /// The programs in every root file system: names of one static busybox.
 const PROGRAMS: [&str; 13] =
     ["cat", "echo", "env", "false", "kill", "ls", "pwd", "sh", "sleep", "test", "trap", "true", "yes"];
@@ -31,7 +29,8 @@ impl World {
     /// A new world; `name` is the test's and makes its container ids unique on the host.
     pub(crate) fn new(name: &str, runtime: &str) -> Self {
         mount_what_crun_wants();
-        let name = format!("{name}-{runtime}-{}", std::process::id());
+        let program = Path::new(runtime).file_name().unwrap().display();
+        let name = format!("{name}-{program}-{}", std::process::id());
         let dir = std::env::temp_dir().join(format!("control-{name}"));
         fs::create_dir(&dir).unwrap();
         let root = dir.join("rootfs");

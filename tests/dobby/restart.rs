@@ -32,10 +32,10 @@ fn lines(file: &PathBuf) -> usize {
     fs::read_to_string(file).unwrap_or_default().lines().count()
 }
 
-/// A connection that hears of starts and stops.
+/// A connection that hears of starts, stops and failures.
 fn listener(world: &World) -> Ws {
     let mut ws = world.ws();
-    for event in ["onContainerStarted", "onContainerStopped"] {
+    for event in ["onContainerStarted", "onContainerStopped", "onContainerFailed"] {
         ws.call(&format!("{PLUGIN}.register"), &json!({"event": event, "id": "x"}));
     }
     ws
@@ -101,4 +101,26 @@ fn neither_a_good_end_nor_an_unwanted_one_starts_it_again() {
     start(&world, &id, &spec);
     end(&world, &id);
     assert!(lines(&runs) <= 1 && world.runtime_list().is_empty());
+}
+
+#[test]
+fn a_crashed_container_that_cannot_start_again_has_failed() {
+    let world = world();
+    let id = world.id("fail");
+    let (runs, spec) = counting(&world, "sleep 60");
+    let mut ws = listener(&world);
+    let descriptor = start(&world, &id, &spec);
+    world.until("it runs", || lines(&runs) == 1);
+    // The next start does not find what it is to mount.
+    fs::rename(world.path("count"), world.path("gone")).unwrap();
+    let first = i32::try_from(pid(&world, &id)).unwrap();
+    kill_process(Pid::from_raw(first).unwrap(), Signal::KILL).unwrap();
+    for name in ["x.onContainerStarted", "x.onContainerStopped"] {
+        assert_eq!(event(&mut ws), (name.to_owned(), descriptor.to_string()));
+    }
+    let params = json!({"descriptor": descriptor, "name": id, "errorCode": 1});
+    let failed = json!({"jsonrpc": "2.0", "method": "x.onContainerFailed", "params": params});
+    assert_eq!(serde_json::from_str::<Value>(&ws.text()).unwrap(), failed);
+    world.until("it is gone", || left(&world).is_empty());
+    assert!(world.runtime_list().is_empty() && world.log().contains("cannot be started again"));
 }

@@ -4,12 +4,13 @@ use std::fs;
 
 use oci_minidump::settings::DEFAULT_IMGSIZE;
 
+use crate::chosen::runtimes;
 use crate::images::{dump_bytes, image};
-use crate::world::{RUNTIMES, World, command};
+use crate::world::{World, command};
 
 #[test]
 fn bytes_written_in_a_container_arrive() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         for sizes in [&[][..], &[300_000], &[4, 5, 1023, 65_536, 1_000_001]] {
             let world = World::new(runtime);
             let words: Vec<String> = sizes

@@ -4,8 +4,9 @@ use std::fs;
 
 use serde_json::{Value, json};
 
+use crate::chosen::runtimes;
 use crate::images::{dump_bytes, image};
-use crate::world::{RUNTIMES, World};
+use crate::world::World;
 
 const UNKNOWN: &str = "{\n\t\"ociVersion\": \"1.0.2\",\n\t\"x-vendor\": {\n\t\t\"limit\": 18446744073709551615,\n\t\t\"half\": 0.5\n\t},\n\t\"rdkPlugins\": {\n\t\t\"networking\": {\n\t\t\t\"required\": false\n\t\t}\n\t}\n}\n";
 
@@ -78,7 +79,7 @@ fn add_refuses_what_the_hook_would_refuse_and_leaves_the_file() {
 
 #[test]
 fn a_bundle_made_by_add_works_as_it_is() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         let world = World::new(runtime);
         let bundle = world.bundle("app", &["segv"]);
         bundle.edit(|config| {

@@ -6,8 +6,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use minidump::{Minidump, MinidumpException, MinidumpModuleList, MinidumpThreadList};
 use serde_json::json;
 
+use crate::chosen::runtimes;
 use crate::images::dump_bytes;
-use crate::world::{RUNTIMES, World, files_in};
+use crate::world::{World, files_in};
 
 /// Every kind of crash, and whether it leaves a dump.
 const KINDS: [(&str, bool); 5] =
@@ -15,7 +16,7 @@ const KINDS: [(&str, bool); 5] =
 
 #[test]
 fn every_kind_of_crash_is_harvested_whole() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         for (kind, dumps) in KINDS {
             let world = World::new(runtime);
             let bundle = world.bundle("app", &[kind]);
@@ -40,7 +41,7 @@ fn every_kind_of_crash_is_harvested_whole() {
 
 #[test]
 fn create_start_delete_harvests_at_delete() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         let world = World::new(runtime);
         let bundle = world.bundle("app", &["segv"]);
         world.create(&bundle, "c").expect(0);
@@ -56,7 +57,7 @@ fn create_start_delete_harvests_at_delete() {
 
 #[test]
 fn a_container_that_never_starts_leaves_nothing() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         let world = World::new(runtime);
         let bundle = world.bundle("app", &["segv"]);
         world.create(&bundle, "c").expect(0);
@@ -67,7 +68,7 @@ fn a_container_that_never_starts_leaves_nothing() {
 
 #[test]
 fn several_paths_are_harvested_each_to_its_destination() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         let world = World::new(runtime);
         let bundle =
             world.bundle("app", &["write", "a.dmp", "5000", "write", "/var/crash/b.dmp", "6000", "segv"]);
@@ -88,7 +89,7 @@ fn several_paths_are_harvested_each_to_its_destination() {
 
 #[test]
 fn nothing_configured_costs_nothing_and_leaves_nothing() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         let world = World::new(runtime);
         let bundle = world.bundle("app", &["none"]);
         for plugins in

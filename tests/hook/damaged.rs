@@ -7,8 +7,9 @@ use std::process::{Child, Command, Stdio};
 use oci_minidump::settings::DEFAULT_IMGSIZE;
 use serde_json::json;
 
+use crate::chosen::runtimes;
 use crate::images::{dump_bytes, image};
-use crate::world::{RUNTIMES, World, command, wait_until};
+use crate::world::{World, command, wait_until};
 
 /// Copies an image while it is mounted and synced: what a power cut leaves.
 fn cut_power(world: &World, size: u64) -> std::path::PathBuf {
@@ -40,7 +41,7 @@ fn after_a_power_cut_the_journal_is_replayed_first() {
 
 #[test]
 fn a_start_after_a_power_cut_harvests_and_goes_on() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         let world = World::new(runtime);
         let cut = cut_power(&world, DEFAULT_IMGSIZE);
         let bundle = world.bundle("cut", &["write", "b.dmp", "700", "none"]);
@@ -164,7 +165,7 @@ fn a_damaged_image_is_kept_aside_and_the_container_starts() {
 
 #[test]
 fn an_image_still_mounted_is_read_through_its_own_device() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         let world = World::new(runtime);
         let bundle = world.bundle("app", &["write", "a.dmp", "50000", "sleep", "100"]);
         world.create(&bundle, "c").expect(0);

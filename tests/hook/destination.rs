@@ -6,8 +6,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use rustix::fs::inotify::{self, ReadFlags, WatchFlags};
 
+use crate::chosen::runtimes;
 use crate::images::{dump_bytes, image};
-use crate::world::{RUNTIMES, World, command};
+use crate::world::{World, command};
 
 #[test]
 fn a_missing_destination_is_made_for_root_only() {
@@ -44,7 +45,7 @@ fn kept_until_mended(world: &World, reason: &str, mend: impl FnOnce()) {
 
 #[test]
 fn a_read_only_destination_keeps_the_image() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         let world = World::new(runtime);
         let dir = world.dumps_dir();
         fs::create_dir(&dir).unwrap();
@@ -58,7 +59,7 @@ fn a_read_only_destination_keeps_the_image() {
 
 #[test]
 fn a_full_destination_keeps_the_image_and_shows_nothing_half_made() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         let world = World::new(runtime);
         let dir = world.dumps_dir();
         fs::create_dir(&dir).unwrap();
@@ -93,7 +94,7 @@ fn a_destination_that_is_a_link_is_refused() {
 
 #[test]
 fn dumps_of_one_name_from_two_containers_both_survive() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         let world = World::new(runtime);
         for (name, size) in [("one", "1000"), ("two", "2000"), ("three", "1000")] {
             let bundle = world.bundle(name, &["write", "x.dmp", size, "none"]);
@@ -214,7 +215,7 @@ fn a_watcher_hears_of_a_dump_once_when_it_is_whole() {
 
 #[test]
 fn a_file_system_without_unnamed_files_does_too() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         let world = World::new(runtime).without("O_TMPFILE");
         let bundle = world.bundle("app", &["write", "x.dmp", "5000", "write", "y.dmp", "300000", "none"]);
         let to = world.dumps_dir();

@@ -8,6 +8,8 @@
 )]
 
 mod bytes;
+#[path = "../support/chosen.rs"]
+mod chosen;
 mod commands;
 mod cycle;
 mod damaged;

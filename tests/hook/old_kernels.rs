@@ -4,8 +4,9 @@ use std::fs;
 
 use serde_json::json;
 
+use crate::chosen::runtimes;
 use crate::images::dump_bytes;
-use crate::world::{RUNTIMES, World, command};
+use crate::world::{World, command};
 
 /// What a kernel may lack: before 5.2, 5.6, 5.8, 5.12, 5.3, 5.9, and 5.2 with everything after it; and what a file system
 /// may lack.
@@ -23,7 +24,7 @@ const MISSING: [&str; 8] = [
 #[test]
 fn the_cycle_works_without_each_newer_system_call() {
     for missing in MISSING {
-        for runtime in RUNTIMES {
+        for runtime in runtimes() {
             let world = World::new(runtime).without(missing);
             let bundle = world.bundle("app", &["write", "a.dmp", "5000", "segv"]);
             let run = world.run(&bundle, "c");

@@ -6,8 +6,9 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+use crate::chosen::runtimes;
 use crate::programs::crasher;
-use crate::world::{RUNTIMES, World, command, files_in, hook_program};
+use crate::world::{World, command, files_in, hook_program};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -72,7 +73,7 @@ fn install(world: &World, more: &[&str]) -> Output {
 
 #[test]
 fn podman_harvests_with_crun_and_runc() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         let world = World::new(runtime);
         let installed = install(&world, &[]);
         assert!(installed.status.success(), "{installed:?}");

@@ -21,9 +21,10 @@ use rustix::mount::{UnmountFlags, unmount};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 use serde_json::json;
 
+use crate::chosen::runtimes;
 use crate::faulty::Held;
 use crate::images::{dump_bytes, image};
-use crate::world::{Bundle, RUNTIMES, SOURCE, World, hook_program};
+use crate::world::{Bundle, SOURCE, World, hook_program};
 
 /// How long between two changes; a timer makes some 60 microseconds of it, a tenth of what a round takes.
 const PAUSE: Duration = Duration::from_micros(5);
@@ -306,7 +307,7 @@ fn a_start_and_harvests_at_once_give_every_dump_once() {
 
 #[test]
 fn two_deletes_at_once_give_every_dump_once() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         let world = World::new(runtime);
         let bundle = world.bundle("app", &["write", "a.dmp", "50000", "write", "b.dmp", "600000", "none"]);
         world.create(&bundle, "c").expect(0);

@@ -4,12 +4,13 @@ use std::fs;
 
 use serde_json::json;
 
+use crate::chosen::runtimes;
 use crate::images::dump_bytes;
-use crate::world::{RUNTIMES, World};
+use crate::world::World;
 
 #[test]
 fn poststop_again_alone_or_in_parallel_changes_nothing() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         let world = World::new(runtime);
         let bundle = world.bundle("app", &["write", "a.dmp", "5000", "none"]);
         let state = world.stopped_state(&bundle, "c");
@@ -54,7 +55,7 @@ fn many_harvests_at_once_give_every_dump_once() {
 
 #[test]
 fn a_missed_poststop_is_made_up_for_by_the_next_start() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         let world = World::new(runtime);
         let bundle = world.bundle("app", &["write", "a.dmp", "5000", "none"]);
         let hooks = bundle.config()["hooks"].clone();
@@ -80,7 +81,7 @@ fn a_missed_poststop_is_made_up_for_by_the_next_start() {
 #[test]
 fn a_bundle_that_is_moved_or_edited_meanwhile_loses_nothing() {
     // crun does not run poststop hooks when the bundle is gone; who deletes then calls the hook by hand.
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         let world = World::new(runtime);
         let bundle = world.bundle("app", &["write", "a.dmp", "5000", "none"]);
         world.create(&bundle, "c").expect(0);
@@ -105,7 +106,7 @@ fn a_bundle_that_is_moved_or_edited_meanwhile_loses_nothing() {
 
 #[test]
 fn a_failed_prestart_and_its_poststop_leave_nothing() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         let world = World::new(runtime);
         let bundle = world.bundle("app", &["none"]);
         // Ours succeeds, the one behind it fails: the container never runs.
@@ -123,7 +124,7 @@ fn a_failed_prestart_and_its_poststop_leave_nothing() {
 
 #[test]
 fn the_second_container_with_one_image_is_refused_and_the_first_unharmed() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         let world = World::new(runtime);
         let bundle = world.bundle("app", &["write", "a.dmp", "5000", "none"]);
         world.create(&bundle, "first").expect(0);

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::world::{Bundle, RUNTIMES, World, command};
+use crate::chosen::runtimes;
+use crate::world::{Bundle, World, command};
 
 /// What makes a container special.
 type Kind = (&'static str, fn(&World, &Bundle));
@@ -71,7 +72,7 @@ fn map_users(bundle: &Bundle, id: u32) {
 
 #[test]
 fn every_kind_of_container_gets_its_directory() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         for (name, prepare) in KINDS {
             let world = World::new(runtime);
             let bundle = world.bundle("app", &["segv"]);
@@ -190,7 +191,7 @@ const TRAPS: [Trap; 10] = [
 
 #[test]
 fn hostile_root_file_systems_never_lead_outside() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         for (name, lay, refusal) in TRAPS {
             let world = World::new(runtime);
             fs::create_dir(world.path("victim")).unwrap();
@@ -251,7 +252,7 @@ fn a_root_on_a_read_only_file_system_is_explained() {
 
 #[test]
 fn what_is_not_required_does_not_keep_a_container_from_starting() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         let world = World::new(runtime);
         let bundle = world.bundle("app", &["write", "a.dmp", "100", "none"]);
         let bad = json!({"image": "/proc/nowhere/x.img", "containerSource": "/var/other", "hostDestination": world.dumps_dir()});

@@ -1,11 +1,13 @@
 //! `sweep` harvests what poststop missed, and touches nothing else.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::chosen::runtimes;
 use crate::images::dump_bytes;
-use crate::world::{Bundle, RUNTIMES, World};
+use crate::world::{Bundle, World, command};
 
 fn sweep(world: &World, code: i32) -> Value {
     let run = world.hook(&["sweep", "--json"]).expect(code);
@@ -23,13 +25,15 @@ fn ended(world: &World, name: &str) -> Bundle {
 
 #[test]
 fn what_poststop_missed_is_harvested_and_running_containers_are_left() {
-    for runtime in RUNTIMES {
+    for runtime in runtimes() {
         let world = World::new(runtime);
         ended(&world, "gone");
         let running = world.bundle("running", &["write", "running.dmp", "7000", "sleep", "100"]);
         world.create(&running, "running").expect(0);
         let swept = sweep(&world, 0);
         assert_eq!(swept["harvested"][0]["container"], world.id("gone"), "{swept}");
+        assert_eq!(swept["harvested"][0]["path"], json!(world.image("gone")), "{swept}");
+        assert_eq!(swept["harvested"][0]["image"], "removed", "{swept}");
         assert_eq!(swept["in_use"], json!([world.image("running")]), "{swept}");
         assert!(fs::read(world.dump()).unwrap() == dump_bytes(5000), "{swept}");
         assert!(!world.image("gone").exists() && world.image("running").exists());
@@ -90,4 +94,52 @@ fn many_sweeps_and_a_start_at_once_lose_nothing() {
     });
     sweep(&world, 0);
     assert!(fs::read(world.dump()).unwrap() == dump_bytes(5000), "{}", world.log());
+}
+
+/// A loop device of somebody else's, detached in the end.
+struct Foreign(String);
+
+impl Foreign {
+    fn attach(file: &Path) -> Self {
+        fs::write(file, vec![0; 1 << 20]).unwrap();
+        let arguments = ["--find".as_ref(), "--show".as_ref(), file.as_os_str()];
+        Self(command("losetup", &arguments).trim().to_owned())
+    }
+
+    /// The file it is attached to, as the kernel names it.
+    fn backing(&self) -> String {
+        let name = Path::new(&self.0).file_name().unwrap().to_str().unwrap();
+        fs::read_to_string(format!("/sys/block/{name}/loop/backing_file"))
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    }
+}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        command("losetup", &["--detach".as_ref(), self.0.as_ref()]);
+    }
+}
+
+/// Devices are known by the inode behind them: one whose deleted file had an image's name is not ours, nor is one of a
+/// file beside the images.
+#[test]
+fn loop_devices_of_others_are_left_alone() {
+    let world = World::new("crun");
+    let namesake = Foreign::attach(&world.image("app"));
+    fs::remove_file(world.image("app")).unwrap();
+    let beside = world.path("images").join("beside.img");
+    let neighbour = Foreign::attach(&beside);
+    let before = [namesake.backing(), neighbour.backing()];
+    assert!(before[0].ends_with("app.img (deleted)") && before[1].ends_with("beside.img"), "{before:?}");
+    let bundle = ended(&world, "app");
+    let swept = sweep(&world, 0);
+    assert_eq!(swept["harvested"].as_array().unwrap().len(), 1, "{swept}");
+    bundle.edit(|config| config["hooks"]["poststop"] = json!([world.hook_entry("poststop")]));
+    world.run(&bundle, "again").expect(0);
+    assert!(!world.image("app").exists());
+    assert_eq!([namesake.backing(), neighbour.backing()], before);
+    drop((namesake, neighbour));
+    fs::remove_file(beside).unwrap();
 }

@@ -1,5 +1,8 @@
 //! Subscriptions and events, as ThunderJS uses them.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
 use serde_json::{Value, json};
 
 use crate::wire::Ws;
@@ -99,4 +102,25 @@ fn events_of_many_containers_come_in_order_for_each() {
             heard.iter().filter(|(name, _)| name == id).map(|(_, event)| event.as_str()).collect();
         assert_eq!(of_it, ["\"e.onContainerStarted\"", "\"e.onContainerStopped\""], "{id}");
     }
+}
+
+#[test]
+fn a_container_that_was_started_and_could_not_be_kept_has_failed() {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = dir.path().join("runtime");
+    // It starts nothing and says that all is well.
+    fs::write(&runtime, "#!/bin/sh\nexit 0\n").unwrap();
+    fs::set_permissions(&runtime, Permissions::from_mode(0o755)).unwrap();
+    let world = World::with(&["--runtime", runtime.to_str().unwrap()]);
+    let (id, bundle) = (world.id("a"), world.bundle("b", &["true"]));
+    let mut ws = world.ws();
+    for event in ["onContainerStarted", "onContainerStopped", "onContainerFailed"] {
+        subscribe(&mut ws, event, &json!("e"));
+    }
+    let error = world.call("startContainer", &json!({"containerId": id, "bundlePath": bundle})).unwrap_err();
+    assert!(error["data"].as_str().unwrap().contains("left no"), "{error}");
+    let expected = format!(
+        r#"{{"jsonrpc":"2.0","method":"e.onContainerFailed","params":{{"descriptor":734,"name":"{id}","errorCode":1}}}}"#
+    );
+    assert_eq!(ws.text(), expected);
 }

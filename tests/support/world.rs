@@ -17,8 +17,6 @@ use crate::programs::{crasher, without};
 
 /// Where containers of every test mount their minidump directory.
 pub(crate) const SOURCE: &str = "/opt/minidumps";
-/// The runtimes that every cycle is tested with.
-pub(crate) const RUNTIMES: [&str; 2] = ["crun", "runc"];
 
 /// The hook under test: the one of this build, or the static one that `scripts/test` names.
 pub(crate) fn hook_program() -> PathBuf {
@@ -99,7 +97,8 @@ impl World {
             "process": {
                 "user": {"uid": 0, "gid": 0},
                 "args": arguments,
-                "env": ["SECRET=of-the-container"],
+                // youki wants a PATH.
+                "env": ["SECRET=of-the-container", "PATH=/"],
                 "cwd": "/",
             },
             "root": {"path": "rootfs"},

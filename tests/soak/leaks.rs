@@ -1,0 +1,134 @@
+//! What must not be left, anywhere, and how large the daemon may get.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::client::Client;
+use crate::place::{Place, sample};
+
+/// By how much the daemon may have grown, in KiB: buffers and the heap's gaps.
+const GROWTH: u64 = 4096;
+
+/// How large the daemon is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Figures {
+    /// How many descriptors it has.
+    descriptors: usize,
+    /// Resident memory, in KiB.
+    memory: u64,
+    /// How many threads and children it has.
+    threads: usize,
+}
+
+/// The figures of the daemon, which answers.
+pub(crate) fn figures(place: &Place) -> Figures {
+    drop(Client::connect(place));
+    // Its sweep ends, and so do connections.
+    until("it has no children", || children(place.pid()).is_empty());
+    let dir = format!("/proc/{}", place.pid());
+    until("it is idle", || {
+        let mut last = fs::read_dir(format!("{dir}/fd")).unwrap().count();
+        (0..10).all(|_| {
+            std::thread::sleep(Duration::from_millis(30));
+            let now = fs::read_dir(format!("{dir}/fd")).unwrap().count();
+            std::mem::replace(&mut last, now) == now
+        })
+    });
+    let status = fs::read_to_string(format!("{dir}/status")).unwrap();
+    let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
+    Figures {
+        descriptors: fs::read_dir(format!("{dir}/fd")).unwrap().count(),
+        memory: memory.trim().trim_end_matches(" kB").parse().unwrap(),
+        threads: fs::read_dir(format!("{dir}/task")).unwrap().count(),
+    }
+}
+
+/// Nothing is left, and the daemon is as `fresh` as it was.
+pub(crate) fn check(place: &Place, fresh: &Figures) {
+    until("all loop devices are gone", || loop_devices(place).is_empty());
+    let now = figures(place);
+    println!("at the start {fresh:?}\nat the end   {now:?}");
+    assert_eq!(now.descriptors, fresh.descriptors, "descriptors leak\n{}", descriptors(place.pid()));
+    assert!(now.memory <= fresh.memory + GROWTH, "memory leaks: {fresh:?} {now:?}");
+    assert!(now.threads <= fresh.threads + 1, "threads leak: {now:?}");
+    for dir in ["state", "runtime", "hook/state_dir", "images"] {
+        until(&format!("{dir} is empty"), || names(&place.path(dir)).is_empty());
+    }
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let ours = place.path("").display().to_string();
+    assert!(!mounts.contains(&ours), "{mounts}");
+    until("all processes are gone", || processes(place, &ours).is_empty());
+    until("all cgroups are gone", || cgroups(place).is_empty());
+    let logs = names(&place.path("log"));
+    assert!(logs.len() <= 2 * place.ids.len(), "{logs:?}");
+    let whole = fs::read(sample()).unwrap();
+    let dumps = names(&place.path("dumps"));
+    for name in &dumps {
+        assert!(name.starts_with("of-") && name.ends_with(".dmp"), "{dumps:?}");
+        // A container may be killed while it writes.
+        let dump = fs::read(place.path("dumps").join(name)).unwrap();
+        assert!(whole.starts_with(&dump), "{name} is no dump of ours");
+    }
+    println!("{} dumps on the host", dumps.len());
+}
+
+fn until(what: &str, so: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !so() {
+        assert!(begin.elapsed() < Duration::from_secs(20), "never: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut names: Vec<_> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+fn descriptors(pid: u32) -> String {
+    let links = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+    let links = links.filter_map(|link| fs::read_link(link.path()).ok());
+    links.map(|link| format!("{}\n", link.display())).collect()
+}
+
+fn children(pid: u32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default()
+}
+
+fn loop_devices(place: &Place) -> Vec<String> {
+    let ours = place.path("").display().to_string();
+    let devices = fs::read_dir("/sys/block").unwrap().flatten();
+    let files =
+        devices.map(|dev| fs::read_to_string(dev.path().join("loop/backing_file")).unwrap_or_default());
+    files.filter(|file| file.starts_with(&ours)).collect()
+}
+
+/// Processes of the place, but for the daemon.
+fn processes(place: &Place, ours: &str) -> Vec<String> {
+    let known = [place.pid(), std::process::id()].map(|pid| pid.to_string());
+    let pids = names(Path::new("/proc")).into_iter().filter(|name| name.parse::<u32>().is_ok());
+    pids.filter(|pid| !known.contains(pid))
+        .filter(|pid| {
+            let dir = Path::new("/proc").join(pid);
+            let line = fs::read(dir.join("cmdline")).unwrap_or_default();
+            let groups = fs::read_to_string(dir.join("cgroup")).unwrap_or_default();
+            String::from_utf8_lossy(&line).contains(ours)
+                || place.ids.iter().any(|id| groups.contains(id))
+                || fs::read_link(dir.join("root")).is_ok_and(|root| root.starts_with(ours))
+        })
+        .collect()
+}
+
+fn cgroups(place: &Place) -> Vec<String> {
+    let mut found = Vec::new();
+    for controller in names(Path::new("/sys/fs/cgroup")) {
+        let groups = names(&Path::new("/sys/fs/cgroup").join(&controller));
+        found.extend(
+            groups.into_iter().filter(|group| place.ids.iter().any(|id| group.contains(id.as_str()))),
+        );
+    }
+    found
+}
