@@ -11,7 +11,6 @@ use serde_json::Value;
 
 use super::ContainerId;
 use super::process::Identity;
-use super::spec;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::host::remove_unmounted;
 use crate::oci::bundle::read_json;
@@ -162,8 +161,9 @@ impl Shelf {
     /// # Errors
     /// [`ErrorKind::Busy`] when something is mounted in it; the kernel's.
     pub(super) fn remove(&self) -> Result<()> {
-        let spec = self.file(spec::BUNDLE);
-        if spec.exists() {
+        // A bundle made from a spec, or the draft of one; what a plugin did not come to remove.
+        let is_dir = |entry: std::fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if std::fs::read_dir(&self.dir).into_iter().flatten().flatten().any(is_dir) {
             remove_unmounted(&self.dir)?;
         }
         let mut removed = self.try_remove();

@@ -4,10 +4,8 @@ use std::fs::{Permissions, set_permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use serde_json::Value;
-
 use super::shelf::Shelf;
-use super::{Settings, Source, StartRequest, plugins};
+use super::{Settings, Source, StartRequest};
 use crate::dobby::{self, Conversion, Host};
 use crate::error::{Result, Tried};
 
@@ -28,15 +26,6 @@ pub(super) fn convert(request: &StartRequest, settings: &Settings) -> Result<Opt
     }
     conversion.for_container(request.id.as_str(), &host);
     Ok(Some(conversion))
-}
-
-/// Makes the mount points of what plugins have added to the configuration: the root of a user namespace may make none
-/// in this root file system.
-///
-/// # Errors
-/// [`ErrorKind::Config`](crate::error::ErrorKind::Config) for a place that leads out of the root; the kernel's.
-pub(super) fn make_mount_points(config: &Value, shelf: &Shelf) -> Result<()> {
-    plugins::make_mount_points(config, &shelf.file(BUNDLE).join("rootfs"))
 }
 
 /// Writes the bundle into the container's own directory and gives its path.

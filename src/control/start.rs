@@ -106,16 +106,16 @@ impl Shared {
         shelf.create()?;
         let bundle = self.bundle(container, request, spec)?;
         let mut config = shadow::config(bundle, request, self.hook.as_deref())?;
+        plugins::drop_launcher(&mut config);
         let runtime = Runtime::of_config(&config)?;
         container.wants(Wanted::new(&runtime, &config, &container.id));
         let (mut chain, missing) = Chain::of(&runtime)?;
         for warning in missing {
             log::warn!("container {}: {warning}", container.id);
         }
+        let mounts = config["mounts"].as_array().map_or(0, Vec::len);
         let passed = chain.set_up(site, &mut config).await?;
-        if let Source::Spec(_) = request.source {
-            spec::make_mount_points(&config, shelf)?;
-        }
+        plugins::make_mount_points(&config, mounts);
         shelf.save_config(&config)?;
         drop((config, runtime));
         self.run(container, &chain, passed, self.log_for(container)?).await

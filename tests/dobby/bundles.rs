@@ -137,7 +137,6 @@ fn a_converted_spec_keeps_its_restarts_and_its_image() {
     command.args(["convert-spec", "--dobby-settings", "/nonexistent", "--to"]).arg(&to).arg(&spec);
     let output = command.output().unwrap();
     assert!(output.status.success(), "{output:?}");
-    fs::create_dir(to.join("rootfs/data")).unwrap();
     world.done("startContainer", &json!({"containerId": id, "bundlePath": to}));
     world.until("it runs for the third time", || runs(&world, &id) == Some("run\nrun\nrun\n".to_owned()));
     end(&world, &id);

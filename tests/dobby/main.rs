@@ -35,6 +35,7 @@ mod runtime;
 mod specs;
 mod start;
 mod storage;
+mod undone;
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests of the daemon")]
 #[path = "../rpc/wire.rs"]
 mod wire;

@@ -307,3 +307,20 @@ fn a_limit_of_graphics_memory_needs_a_kernel_that_has_it() {
         assert!(left(&world).is_empty() && world.runtime_list().is_empty());
     }
 }
+
+#[test]
+fn a_bundle_that_dobby_wrote_needs_no_launcher() {
+    let world = world();
+    let id = world.id("launcher");
+    let hook = |stage: &str| json!([{"path": "/usr/bin/DobbyPluginLauncher", "args": ["DobbyPluginLauncher", "-h", stage]}]);
+    assert!(!Path::new("/usr/bin/DobbyPluginLauncher").exists());
+    let bundle = bundle(&world, &id, "ls /dev/input 2>/dev/null; echo up; sleep 60", |config| {
+        config["ociVersion"] = "1.0.2-dobby".into();
+        config["hooks"] = json!({"createRuntime": hook("createRuntime"), "poststop": hook("poststop")});
+        config["rdkPlugins"] = json!({"localtime": {"required": true, "dependsOn": []}});
+    });
+    fs::create_dir_all(world.path("rootfs/etc")).unwrap();
+    world.done("startContainer", &json!({"containerId": id, "bundlePath": bundle}));
+    says(&world, &id, "up\n");
+    gone(&world, &id);
+}

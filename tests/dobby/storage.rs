@@ -21,7 +21,7 @@ fn loopback(image: &Value) -> Value {
 }
 
 /// The files behind loop devices, so far as they lie in the world.
-fn attached(world: &World) -> Vec<String> {
+pub(crate) fn attached(world: &World) -> Vec<String> {
     let devices = fs::read_dir("/sys/block").unwrap().map(|entry| entry.unwrap().path());
     let files = devices.filter_map(|device| fs::read_to_string(device.join("loop/backing_file")).ok());
     files.filter(|file| file.starts_with(world.dir.path().to_str().unwrap())).collect()

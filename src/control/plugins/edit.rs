@@ -1,13 +1,14 @@
 //! What plugins change in a configuration.
 
-use std::fs::{DirBuilder, File};
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Component, Path};
+use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
 use crate::control::shadow;
-use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The program that runs Dobby's plugins as hooks.
+const LAUNCHER: &str = "DobbyPluginLauncher";
 
 /// The list at `path`, made if it is missing.
 ///
@@ -78,44 +79,16 @@ impl Bind<'_> {
     }
 }
 
-/// Makes the mount points of all mounts in a root file system that is ours alone: in a user namespace, the runtime may
-/// not. Those in a bundle's own are the runtime's to make, as they are without us.
-///
-/// # Errors
-/// [`ErrorKind::Config`] for a place that leads out of the root; the kernel's.
-pub(in crate::control) fn make_mount_points(config: &Value, rootfs: &Path) -> Result<()> {
-    for mount in config["mounts"].as_array().into_iter().flatten() {
-        let (Some(place), Some(source)) = (mount["destination"].as_str(), mount["source"].as_str()) else {
-            continue;
-        };
-        if mount["type"] == "bind" {
-            make_mount_point(rootfs, Path::new(place), Path::new(source).is_dir())?;
-        }
+/// Takes out the hooks that Dobby writes into bundles with plugins: its launcher would do, with libraries of its own, what
+/// is done here.
+pub(in crate::control) fn drop_launcher(config: &mut Value) {
+    let hooks = config.get_mut("hooks").and_then(Value::as_object_mut);
+    for stage in hooks.into_iter().flat_map(Map::values_mut).filter_map(Value::as_array_mut) {
+        stage.retain(|hook| {
+            let name = hook["path"].as_str().and_then(|path| path.rsplit('/').next());
+            name != Some(LAUNCHER)
+        });
     }
-    Ok(())
-}
-
-/// Nobody but us has written to this root, so there are no links in it.
-fn make_mount_point(rootfs: &Path, place: &Path, is_dir: bool) -> Result<()> {
-    let what = || format!("cannot make {} in the container", place.display());
-    let parts = place.components().filter(|part| !matches!(part, Component::RootDir | Component::CurDir));
-    let mut path = rootfs.to_owned();
-    let mut parts = parts.peekable();
-    while let Some(part) = parts.next() {
-        let Component::Normal(name) = part else {
-            return Err(Error::new(ErrorKind::Config, format!("{}: it leads out of the root", what())));
-        };
-        path.push(name);
-        if path.exists() {
-            continue;
-        }
-        if parts.peek().is_some() || is_dir {
-            DirBuilder::new().mode(0o755).create(&path).tried(what)?;
-        } else {
-            File::create_new(&path).map(drop).tried(what)?;
-        }
-    }
-    Ok(())
 }
 
 /// Takes a plugin out of the configuration, so that later daemons, too, know nothing of it.
@@ -141,18 +114,5 @@ mod tests {
         list(&mut config, &["linux", "resources", "devices"]).unwrap().push(json!(1));
         assert_eq!(config["linux"]["resources"]["devices"], json!([1]));
         assert!(list(&mut json!({"mounts": 1}), &["mounts"]).is_err());
-    }
-
-    #[test]
-    fn mount_points_are_made_inside_the_root_only() {
-        let root = tempfile::tempdir().unwrap();
-        let mount = |source: &str, place: &str| json!({"mounts": [{"type": "bind", "source": source, "destination": place}]});
-        for (source, place) in
-            [("/etc", "/a/b"), ("/etc/passwd", "a/./c"), ("/etc", "/"), ("/none", "/a/b/d")]
-        {
-            make_mount_points(&mount(source, place), root.path()).unwrap();
-        }
-        assert!(root.path().join("a/b").is_dir() && root.path().join("a/c").is_file());
-        assert!(make_mount_points(&mount("/etc", "/a/../../x"), root.path()).is_err());
     }
 }

@@ -15,6 +15,7 @@ mod minidump;
 mod nat;
 mod networking;
 mod oomcrash;
+mod points;
 mod resolver;
 mod rtscheduling;
 mod storage;
@@ -32,7 +33,8 @@ use super::{ContainerId, ExitStatus};
 use crate::error::{Error, ErrorKind, Result, Tried};
 
 pub(super) use chain::{Chain, halted, stopped};
-pub(super) use edit::make_mount_points;
+pub(super) use edit::drop_launcher;
+pub(super) use points::make as make_mount_points;
 
 /// Every plugin by its name in `rdkPlugins`.
 const ALL: &[(&str, &dyn Plugin)] = &[

@@ -35,10 +35,7 @@ const REPAIRED: i32 = 1 | 2;
 pub(super) async fn ready(mount: &LoopMount) -> Result<LockedImage> {
     let managed = mount.managed && mount.image_size > 0;
     if let Some(image) = open(&mount.source).await? {
-        if managed && is_ext(mount) {
-            check(&image).await?;
-        }
-        return Ok(image);
+        return if managed && is_ext(mount) { checked(image).await } else { Ok(image) };
     }
     if !managed {
         let what = format!("there is no image {}", mount.source.display());
@@ -85,26 +82,32 @@ async fn make(mount: &LoopMount) -> Result<()> {
 }
 
 /// Sees to it that the kernel gets no damaged file system to mount, as far as `e2fsck` can mend it without a loss.
-async fn check(image: &LockedImage) -> Result<()> {
-    let shown = image.path().display();
-    if LoopDevice::of(image.file())?.is_some() {
-        // Another container uses it.
-        return Ok(());
-    }
-    match inspect(image.file()).tried(|| format!("cannot read the image {shown}"))? {
-        Condition::Ext4 { dirty: false, .. } => return Ok(()),
-        Condition::Ext4 { .. } => {}
-        Condition::Blank | Condition::Unknown => {
-            let what = format!("the image {shown} holds no file system of its type");
-            return Err(Error::new(ErrorKind::Corrupt, what).advise("it is left untouched; remove it"));
-        }
+async fn checked(image: LockedImage) -> Result<LockedImage> {
+    let (image, dirty) = apart(move || is_dirty(&image).map(|dirty| (image, dirty))).await?;
+    if !dirty {
+        return Ok(image);
     }
     let code = run(&tool::find("e2fsck", "e2fsprogs")?, &["-p"], image.file(), image.path()).await?;
     if code & !REPAIRED == 0 {
-        return Ok(());
+        return Ok(image);
     }
-    let what = format!("the image {shown} is damaged: e2fsck -p ended with {code}");
+    let what = format!("the image {} is damaged: e2fsck -p ended with {code}", image.path().display());
     Err(Error::new(ErrorKind::Corrupt, what).advise("repair it by hand (e2fsck), or remove it"))
+}
+
+/// Whether the image was in use when the power went. One that is in use now is not.
+fn is_dirty(image: &LockedImage) -> Result<bool> {
+    let shown = image.path().display();
+    if LoopDevice::of(image.file())?.is_some() {
+        return Ok(false);
+    }
+    match inspect(image.file()).tried(|| format!("cannot read the image {shown}"))? {
+        Condition::Ext4 { dirty, .. } => Ok(dirty),
+        Condition::Blank | Condition::Unknown => {
+            let what = format!("the image {shown} holds no file system of its type");
+            Err(Error::new(ErrorKind::Corrupt, what).advise("it is left untouched; remove it"))
+        }
+    }
 }
 
 /// Runs a program on an open image; its exit code. It finds the image through our own descriptor, and is not ended with
