@@ -29,7 +29,7 @@ impl Cgroups {
     }
 
     /// From `/proc/PID/cgroup` (cgroups(7)) and `/proc/self/mountinfo` (proc(5)).
-    pub(super) fn parse(groups: &str, mounts: &str) -> Self {
+    fn parse(groups: &str, mounts: &str) -> Self {
         let mounts: Vec<_> = mounts.lines().filter_map(Mount::parse).collect();
         let mut found = Self::default();
         for line in groups.lines() {
@@ -91,6 +91,14 @@ impl Cgroups {
         let list = read(&dir.join("cgroup.procs"))?;
         Some(list.lines().filter_map(|pid| pid.parse().ok()).take(most).collect())
     }
+}
+
+/// Where the whole hierarchy of a version 1 controller is mounted.
+pub(super) fn hierarchy(controller: &str) -> Option<PathBuf> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let mut mounts = mounts.lines().filter_map(Mount::parse);
+    let mount = mounts.find(|mount| mount.root == "/" && mount.controllers.contains(&controller))?;
+    Some(mount.point.into())
 }
 
 /// The text of a cgroup file.

@@ -294,17 +294,60 @@ fn buses_are_sockets_of_the_host() {
 }
 
 #[test]
-fn a_limit_of_graphics_memory_needs_a_kernel_that_has_it() {
+fn a_limit_that_the_kernel_cannot_count_fails() {
     let world = world();
-    for way in WAYS {
-        let id = world.id(&format!("gpu-{way:?}"));
-        let data = json!({"memory": 4_194_304});
-        way.start(&world, &id, "sleep 60", &json!({"gpu": {"data": data}}));
-        assert!(world.log().contains(&format!("container {id} starts without the plugin \"gpu\"")));
+    let plugins = [("gpu", json!({"memory": 4_194_304})), ("ionmemory", json!({"defaultLimit": 4_194_304}))];
+    for (way, (name, data)) in WAYS.into_iter().zip(plugins) {
+        let id = world.id(&format!("limit-{way:?}"));
+        way.start(&world, &id, "sleep 60", &json!({name: {"data": data}}));
+        assert!(world.log().contains(&format!("container {id} starts without the plugin \"{name}\"")));
         gone(&world, &id);
-        let error = way.try_start(&world, &id, "sleep 60", &required("gpu", &data)).unwrap_err();
-        assert!(error["data"].as_str().unwrap().contains("no cgroups for graphics memory"), "{error}");
+        let error = way.try_start(&world, &id, "sleep 60", &required(name, &data)).unwrap_err();
+        assert!(error["data"].as_str().unwrap().contains("the kernel has no cgroups"), "{error}");
         assert!(left(&world).is_empty() && world.runtime_list().is_empty());
+    }
+}
+
+#[test]
+fn a_container_knows_and_trusts_its_proxy() {
+    let world = world();
+    let data = json!({"proxy": {"host": "192.0.2.1", "port": 8080}, "ignoreProxy": ["localhost", "*.local"],
+        "ignoreProxyOnBridge": true, "proxyRootCACert": "of the proxy\r\n"});
+    fs::create_dir_all(world.path("rootfs/etc/ssl/certs")).unwrap();
+    for way in WAYS {
+        let id = world.id(&format!("proxy-{way:?}"));
+        let script = "echo $http_proxy $no_proxy; head -n 1 /etc/ssl/certs/ca-certificates.crt; sleep 60";
+        way.start(&world, &id, script, &required("httpproxy", &data));
+        says(&world, &id, "http://192.0.2.1:8080 100.64.11.1,localhost,*.local\nof the proxy\n");
+        gone(&world, &id);
+    }
+}
+
+/// `/dev/input` on a host without input devices.
+struct Input;
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        // A directory with devices in it stays.
+        let _stays = fs::remove_dir("/dev/input");
+    }
+}
+
+#[test]
+fn input_devices_are_those_of_the_host() {
+    let world = world();
+    let id = world.id("pad");
+    if !Path::new("/dev/input").exists() {
+        let error = Way::Spec.try_start(&world, &id, "true", &required("gamepad", &json!({}))).unwrap_err();
+        assert!(error["data"].as_str().unwrap().contains("no /dev/input"), "{error}");
+        fs::create_dir("/dev/input").unwrap();
+    }
+    let _input = Input;
+    for way in WAYS {
+        let script = "grep -c ' /input /dev/input ' /proc/self/mountinfo; sleep 60";
+        way.start(&world, &id, script, &required("gamepad", &json!({})));
+        says(&world, &id, "1\n");
+        gone(&world, &id);
     }
 }
 

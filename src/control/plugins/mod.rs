@@ -5,9 +5,13 @@
 //! one that sees its end, so [`Plugin::halted`] and [`Plugin::stopped`] go by that directory alone.
 
 mod chain;
+mod counted;
 mod devicemapper;
 mod edit;
+mod gamepad;
 mod gpu;
+mod httpproxy;
+mod ionmemory;
 mod ipc;
 mod localtime;
 mod logging;
@@ -39,7 +43,10 @@ pub(super) use points::make as make_mount_points;
 /// Every plugin by its name in `rdkPlugins`.
 const ALL: &[(&str, &dyn Plugin)] = &[
     ("devicemapper", &devicemapper::DeviceMapper),
+    ("gamepad", &gamepad::Gamepad),
     ("gpu", &gpu::Gpu),
+    ("httpproxy", &httpproxy::HttpProxy),
+    ("ionmemory", &ionmemory::IonMemory),
     ("ipc", &ipc::Ipc),
     ("localtime", &localtime::LocalTime),
     ("logging", &logging::Logging),

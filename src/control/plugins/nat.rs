@@ -40,7 +40,7 @@ const OUTPUT: usize = 16 * 1024;
 const BRIDGE: &str = "dobby0";
 const SUBNET: &str = "100.64.11.0/24";
 const PREFIX: &str = "100.64.11.";
-const GATEWAY: &str = "100.64.11.1";
+pub(super) const GATEWAY: &str = "100.64.11.1";
 /// netavark names its rules after it.
 const NETWORK_ID: &str = "d0bb100000000000000000000000000000000000000000000000000000000000";
 
