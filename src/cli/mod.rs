@@ -49,9 +49,9 @@ startContainer honours envvar, an array of NAME=VALUE; the annotation
 org.rdk.restartOnCrash=true of a bundle, which starts it again after a crash; and
 of rdkPlugins devicemapper, gamepad, gpu, httpproxy, ionmemory, ipc, localtime,
 logging, minidump, networking, oomcrash, rtscheduling and storage. executeCommand
-is also called execCommand and execCommamd. Failures have their reason as text in error.data. Event onMinidump
-{name, path, size, truncated}: a crash dump of container name is on the host at
-path; it comes before onContainerStopped.";
+is also called execCommand and execCommamd. Failures have their reason as text in
+error.data. Event onMinidump {name, path, size, truncated}: a crash dump of
+container name is on the host at path; it comes before onContainerStopped.";
 
 /// What `--help` and the man page say at their end.
 const AFTER: &str = "\

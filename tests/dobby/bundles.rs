@@ -24,13 +24,13 @@ fn namespace(pid: &str) -> std::path::PathBuf {
 }
 
 /// Gives this thread, and what it starts, mounts of its own.
-fn leave_the_hosts_mounts() {
+pub(crate) fn leave_the_hosts_mounts() {
     unshare(CloneFlags::CLONE_NEWNS).unwrap();
     let flags = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     mount(None::<&str>, "/", None::<&str>, flags, None::<&str>).unwrap();
 }
 
-fn tmpfs(place: &str) {
+pub(crate) fn tmpfs(place: &str) {
     mount(Some("tmpfs"), place, Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
 }
 

@@ -8,6 +8,7 @@ use minidump::{Minidump, MinidumpException};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use crate::bundles::{leave_the_hosts_mounts, tmpfs};
 use crate::daemon::{left, start, world};
 use crate::plugins::{WAYS, Way, bundle, gone, required, said, says};
 use crate::programs::crasher;
@@ -127,6 +128,22 @@ fn a_container_cannot_fill_the_host() {
     assert_eq!(found.len(), 1);
     assert_eq!(fs::metadata(world.path("dumps").join(&found[0])).unwrap().len(), 64 << 20);
     assert!(world.log().contains("truncated minidump"), "{}", world.log());
+}
+
+#[test]
+fn a_dump_whose_destination_is_none_goes_elsewhere() {
+    leave_the_hosts_mounts();
+    tmpfs("/var/lib");
+    let world = world();
+    let id = world.id("elsewhere");
+    fs::write(world.path("dumps"), "no directory").unwrap();
+    start_crasher(&world, Way::Spec, &id, "exec /crasher /tmp segv", &by_descriptor(&world));
+    world.until("it is gone", || left(&world).is_empty());
+    let dir = PathBuf::from("/var/lib/oci-minidump/dumps");
+    let found: Vec<_> = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(world.log().contains("its dump goes to /var/lib/oci-minidump/dumps"), "{}", world.log());
+    assert_eq!(found.len(), 1, "{found:?}");
+    Minidump::read_path(&found[0]).unwrap();
 }
 
 #[test]

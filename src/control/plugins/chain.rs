@@ -86,7 +86,7 @@ impl Chain {
     /// Prepares the host for another start of a container that was set up before.
     ///
     /// # Errors
-    /// As [`Chain::set_up`].
+    /// That of the first plugin that fails: the configuration counts on each by now.
     pub(in crate::control) async fn prepare(
         &self,
         site: Site<'_>,
@@ -94,10 +94,8 @@ impl Chain {
     ) -> Result<Option<OwnedFd>> {
         let mut passed = None;
         for link in &self.links {
-            match link.plugin.prepare(&link.job(site), config).await {
-                Ok(given) => passed = passed.or(given),
-                Err(error) => link.pardon(site, error)?,
-            }
+            let given = link.plugin.prepare(&link.job(site), config).await;
+            passed = passed.or(given.map_err(|error| error.within(title(link.name)))?);
         }
         Ok(passed)
     }
