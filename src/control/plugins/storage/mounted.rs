@@ -21,13 +21,14 @@ use crate::image::loopback::LoopDevice;
 /// # Errors
 /// The kernel's. What was mounted is for [`unmount_all`].
 pub(super) fn mount(image: &LockedImage, wanted: &LoopMount, place: &Path, owner: (u32, u32)) -> Result<()> {
-    let read_only = MsFlags::from_bits_truncate(u64::from(wanted.flags)).contains(MsFlags::MS_RDONLY);
+    // A long is as wide as the machine's words.
+    let flags = MsFlags::from_bits_truncate(nix::libc::c_ulong::from(wanted.flags | HARMLESS));
+    let read_only = flags.contains(MsFlags::MS_RDONLY);
     make_place(place)?;
     let device = match LoopDevice::of(image.file())? {
         Some(device) => device,
         None => LoopDevice::attach(image.file(), image.path(), read_only)?,
     };
-    let flags = MsFlags::from_bits_truncate(u64::from(wanted.flags | HARMLESS));
     let (kind, data) = (wanted.fstype.to_lowercase(), data(wanted));
     nix::mount::mount(Some(device.path()), place, Some(kind.as_str()), flags, Some(data.as_str()))
         .map_err(std::io::Error::from)

@@ -74,7 +74,7 @@ impl Request {
         let top =
             rustix::fs::open(&self.source, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).tried(what)?;
         let stat = rustix::fs::fstat(&top).tried(what)?;
-        Change { request: self, device: stat.st_dev, left: MOST }.one(&top, &stat, 0)
+        Change { request: self, top: stat, left: MOST }.one(&top, &stat, 0)
     }
 }
 
@@ -98,7 +98,8 @@ fn id(
 /// A change at work.
 struct Change<'a> {
     request: &'a Request,
-    device: u64,
+    /// The source itself.
+    top: Stat,
     left: u32,
 }
 
@@ -135,7 +136,7 @@ impl Change<'_> {
             };
             let stat = rustix::fs::fstat(&file).tried(what)?;
             let is_dir = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-            if stat.st_dev != self.device || (stat.st_nlink > 1 && !is_dir) {
+            if stat.st_dev != self.top.st_dev || (stat.st_nlink > 1 && !is_dir) {
                 log::warn!("something in {source} is mounted or has other names, and keeps its owner");
                 continue;
             }
