@@ -59,6 +59,8 @@ impl Shared {
             let name = entry.tried(what)?.file_name();
             match name.to_string_lossy().parse::<ContainerId>() {
                 Ok(id) => self.adopt_one(id),
+                // Our own, such as dumps that nobody could take.
+                Err(_) if name.as_encoded_bytes().starts_with(b".") => {}
                 Err(_) => log::warn!("{} is none of ours", dir.join(name).display()),
             }
         }

@@ -147,6 +147,27 @@ fn a_dump_whose_destination_is_none_goes_elsewhere() {
 }
 
 #[test]
+fn a_dump_that_nobody_can_take_stays_with_the_daemon() {
+    leave_the_hosts_mounts();
+    tmpfs("/var/lib");
+    fs::write("/var/lib/oci-minidump", "no directory").unwrap();
+    let mut world = world();
+    let id = world.id("nowhere");
+    fs::write(world.path("dumps"), "no directory").unwrap();
+    start_crasher(&world, Way::Spec, &id, "exec /crasher /tmp segv", &by_descriptor(&world));
+    world.until("it is gone", || !left(&world).contains(&world.path("state").join(&id)));
+    let dir = world.path("state/.minidumps");
+    let found: Vec<_> = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(world.log().contains(&format!("its dump goes to {}", dir.display())), "{}", world.log());
+    assert_eq!(found.len(), 1, "{found:?}");
+    Minidump::read_path(&found[0]).unwrap();
+    world.end(Signal::KILL);
+    world.start();
+    assert!(found[0].exists());
+    assert!(!world.log().contains("none of ours"), "{}", world.log());
+}
+
+#[test]
 fn a_dump_outlives_the_daemon() {
     let mut world = world();
     for way in WAYS {

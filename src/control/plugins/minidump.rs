@@ -30,6 +30,8 @@ const DIR: &str = "minidump";
 const FILE: &str = "dump";
 /// Where the dump goes, and what is to be in its name: `{"destination": PATH, "state": WORD or null}`.
 const STATE: &str = "minidump.json";
+/// Where dumps go that nobody else can take: in the state directory. No container has such an id.
+const LAST: &str = ".minidumps";
 /// The most bytes of a dump: large ones of apps have some 20 MiB.
 const MOST: u64 = 64 << 20;
 
@@ -63,7 +65,7 @@ impl Plugin for Minidump {
             }
             apart(move || {
                 let state = read_json(&shelf.file(STATE))?;
-                let harvested = bring_home(&file, &id, &state);
+                let harvested = bring_home(&file, &id, &state, &shelf);
                 // The next run's is a new one, also when nobody could take this one.
                 std::fs::remove_file(&file).tried(|| format!("cannot remove {}", file.display()))?;
                 harvested
@@ -107,8 +109,9 @@ fn open_new(shelf: &Shelf, state: &Value) -> Result<OwnedFd> {
     Ok(opened.into())
 }
 
-/// Publishes the dump of a run, if there is one.
-fn bring_home(path: &Path, id: &str, state: &Value) -> Result<()> {
+/// Publishes the dump of a run, if there is one: where it is wanted, else where dumps go by default, else beside the
+/// directories of the containers.
+fn bring_home(path: &Path, id: &str, state: &Value, shelf: &Shelf) -> Result<()> {
     let what = || format!("cannot read {}", path.display());
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path).tried(what)?;
@@ -121,16 +124,19 @@ fn bring_home(path: &Path, id: &str, state: &Value) -> Result<()> {
     });
     admin.naming = Naming::Rdk;
     let owner = Owner { container: Some(id), app_state: state["state"].as_str() };
-    let destination = PathBuf::from(state["destination"].as_str().unwrap_or_default());
-    let spare = admin.host_destination.clone();
     let publish = |destination: &Path| {
         let job = harvest::Job { destination, owner, admin: &admin, if_mounted: IfMounted::Leave };
         take(&mut OneFile(&file), job, MOST).map(drop)
     };
-    publish(&destination).or_else(|error| {
+    let wanted = PathBuf::from(state["destination"].as_str().unwrap_or_default());
+    let last = shelf.dir().with_file_name(LAST);
+    let mut done = publish(&wanted);
+    for spare in [&admin.host_destination, &last] {
+        let Err(error) = &done else { break };
         log::error!("container {id}: {}; its dump goes to {}", error.report(), spare.display());
-        publish(&spare)
-    })
+        done = publish(spare);
+    }
+    done
 }
 
 /// The file as the harvest sees an image.
