@@ -42,7 +42,7 @@ pub(super) enum Fate {
 pub(super) struct Container {
     pub(super) id: ContainerId,
     pub(super) descriptor: i32,
-    /// When it was started, in nanoseconds since 1970.
+    /// When it was started, in nanoseconds since the machine booted.
     pub(super) started: u64,
     pub(super) shelf: Shelf,
     /// What its configuration asks of us.

@@ -12,12 +12,14 @@ use super::output::Output;
 use super::shared::{Shared, no_container};
 use super::{
     ContainerId, Event, ExecLimits, ExecOutput, ExecRequest, ExitStatus, Health, Listed, Settings,
-    StartRequest, State, adopt, reaper, stats,
+    StartRequest, State, adopt, disk, reaper, stats,
 };
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long the processes of a container may take to be read.
 const READ_TIME: Duration = Duration::from_millis(500);
+/// The stack of the thread that reads them, in bytes.
+const READER_STACK: usize = 256 * 1024;
 
 /// A handle to all containers; a clone costs a reference count. `Send` and `Sync`, as are all its futures.
 ///
@@ -198,7 +200,11 @@ impl Manager {
     /// What the daemon cannot do at the moment.
     #[must_use]
     pub fn health(&self) -> Health {
-        Health { degraded: self.shared().troubles() }
+        let mut degraded = self.shared().troubles();
+        let settings = &self.shared().settings;
+        degraded.extend(disk::trouble("containers' output is lost", &settings.log_dir));
+        degraded.extend(disk::trouble("no container can start", &settings.state_dir));
+        Health { degraded }
     }
 }
 
@@ -209,11 +215,18 @@ async fn processes(container: &Container, pids: Vec<i32>) -> Value {
         return Value::Null;
     }
     let being_read = Arc::clone(&container.being_read);
-    let reading = tokio::task::spawn_blocking(move || {
+    let (sender, reading) = tokio::sync::oneshot::channel();
+    let read = move || {
         let processes = stats::processes(&pids);
         being_read.store(false, Ordering::Release);
-        processes
-    });
+        // Nobody waits any more for what took too long.
+        let _late = sender.send(processes);
+    };
+    // Not tokio's threads: it panics when there can be none.
+    if let Err(error) = std::thread::Builder::new().stack_size(READER_STACK).spawn(read) {
+        log::warn!("cannot read the processes of container {}: {error}", container.id);
+        container.being_read.store(false, Ordering::Release);
+    }
     match tokio::time::timeout(READ_TIME, reading).await {
         Ok(Ok(processes)) => processes,
         _ => Value::Null,

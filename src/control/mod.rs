@@ -13,6 +13,7 @@ pub mod child;
 mod command;
 mod container;
 mod descriptor;
+mod disk;
 mod event;
 mod exec;
 mod exit;

@@ -2,7 +2,6 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::child::Finished;
 use super::container::{Container, Fate, Phase};
@@ -249,10 +248,11 @@ pub(super) fn keep(container: &Container) -> Result<Process> {
     Ok(init)
 }
 
-/// The time, in nanoseconds since 1970.
+/// The time since the machine booted, in nanoseconds: the same for a later daemon, and nobody sets it.
 pub(super) fn now() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let (seconds, nanoseconds) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
+    seconds.unwrap_or_default().saturating_mul(1_000_000_000).saturating_add(nanoseconds.unwrap_or_default())
 }
 
 /// What a later daemon must know.

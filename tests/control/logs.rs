@@ -131,16 +131,24 @@ async fn a_full_disk_or_no_disk_stops_no_container() {
     while fs::write(dir.join(format!("filler-{number}")), [0; 4096]).is_ok() {
         number += 1;
     }
+    let health = manager.health().degraded;
+    assert!(health.len() == 1 && health[0].ends_with("tiny is full"), "{health:?}");
     mount(None::<&str>, &dir, None::<&str>, MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY, None::<&str>).unwrap();
     runs_to_its_end(&world, &manager, "b").await;
     let health = manager.health().degraded;
-    assert!(health.len() == 1 && health[0].contains("without a log"), "{health:?}");
+    assert!(health.len() == 2 && health[0].contains("without a log"), "{health:?}");
+    assert!(health[1].ends_with("tiny is read-only"), "{health:?}");
     let failing = world.bundle("c", &["nosuch"], |_| {});
     let request = oci_minidump::control::StartRequest::new(world.id("c"), failing);
     manager.start(request).await.expect_err("the program is missing");
 
     mount(None::<&str>, &dir, None::<&str>, MsFlags::MS_REMOUNT, None::<&str>).unwrap();
+    for filler in 0..number {
+        fs::remove_file(dir.join(format!("filler-{filler}"))).unwrap();
+    }
+    fs::remove_file(dir.join(format!("{}.log", world.id("a")))).unwrap();
     runs_to_its_end(&world, &manager, "d").await;
+    fs::remove_file(dir.join(format!("{}.log", world.id("d")))).unwrap();
     assert_eq!(manager.health().degraded, [""; 0], "all is well again");
     drop(manager);
     drop(tiny);

@@ -10,11 +10,13 @@ mod crowd;
 mod dumps;
 mod events;
 mod guards;
+mod hardship;
 mod http;
 #[path = "../support/hugetlb.rs"]
 mod hugetlb;
 mod limits;
 mod man;
+mod pids;
 mod protocol;
 mod websocket;
 mod wire;

@@ -1,5 +1,6 @@
 //! A world of its own for each test: a daemon on a free port, its directories, its runtime root, bundles.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -25,6 +26,7 @@ pub struct World {
     number: u32,
     daemon: Option<Child>,
     flags: Vec<String>,
+    environment: Vec<(&'static str, OsString)>,
 }
 
 impl World {
@@ -35,13 +37,22 @@ impl World {
 
     /// A daemon with further flags.
     pub fn with(flags: &[&str]) -> Self {
+        Self::build(flags, &[])
+    }
+
+    /// A daemon with further variables in its environment.
+    pub fn with_environment(environment: &[(&'static str, OsString)]) -> Self {
+        Self::build(&[], environment)
+    }
+
+    fn build(flags: &[&str], environment: &[(&'static str, OsString)]) -> Self {
         crate::hugetlb::mount_what_crun_wants();
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
         // The root of a user namespace must get through to its root file system.
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         let dir = tempfile::Builder::new().prefix("ocicontainer-test-").permissions(open).tempdir().unwrap();
-        let mut world = Self { dir, port: 0, number, daemon: None, flags };
+        let mut world = Self { dir, port: 0, number, daemon: None, flags, environment: environment.to_vec() };
         world.make_rootfs();
         world.start();
         world
@@ -75,6 +86,7 @@ impl World {
         }
         command.args(["--stop-timeout", "2"]).args(&self.flags);
         command.env_remove("NOTIFY_SOCKET").env_remove("LISTEN_FDS");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 
