@@ -11,7 +11,7 @@ use super::container::Container;
 use super::output::Output;
 use super::shared::{Shared, no_container};
 use super::{
-    ContainerId, Event, ExecLimits, ExecOutput, ExecRequest, ExitStatus, Health, Listed, Settings,
+    ContainerId, Event, ExecLimits, ExecOutput, ExecRequest, ExitStatus, Health, Listed, LogPart, Settings,
     StartRequest, State, adopt, disk, reaper, stats,
 };
 use crate::error::{Error, ErrorKind, Result};
@@ -180,15 +180,16 @@ impl Manager {
         })
     }
 
-    /// The last bytes of a container's output; also of one that ended, as long as its log exists.
+    /// Up to `bytes` of a container's output: those from the place `from` on, which an earlier call gave, or else the
+    /// last ones. Also of one that ended, as long as its log exists.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] when there is no log, [`ErrorKind::Input`] when it cannot be an id.
-    pub fn logs(&self, id: &str, last_bytes: u64) -> Result<Vec<u8>> {
+    pub fn logs(&self, id: &str, from: Option<u64>, bytes: u64) -> Result<LogPart> {
         let id = id.parse()?;
         let container = self.shared().look_up(&id);
         let sink = container.map(|container| container.wanted().sink.clone()).unwrap_or_default();
-        self.shared().output.tail(&id, &sink, last_bytes)
+        self.shared().output.read(&id, &sink, from, bytes)
     }
 
     /// A receiver of everything that happens from now on. A slow receiver loses the oldest events, and is told.

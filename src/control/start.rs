@@ -174,7 +174,7 @@ impl Shared {
         let sink = &container.wanted().sink;
         let said = match sink {
             Sink::Discard => container.shelf.text(RUNTIME_LOG).into_bytes(),
-            _ => self.output.tail(&container.id, sink, REASON).unwrap_or_default(),
+            _ => self.output.read(&container.id, sink, None, REASON).unwrap_or_default().bytes,
         };
         self.runtime.failure("run", &container.id, finished, &String::from_utf8_lossy(&said))
     }
