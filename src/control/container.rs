@@ -134,7 +134,8 @@ impl Container {
     pub(super) fn cgroups(&self) -> Option<&Cgroups> {
         if self.cgroups.get().is_none() {
             let init = self.init()?;
-            let cgroups = Cgroups::of(init.identity().pid)?;
+            let ours = Cgroups::of(i32::try_from(std::process::id()).ok()?)?;
+            let cgroups = Cgroups::of(init.identity().pid)?.apart_from(&ours);
             // A stranger's cgroups must not stay with us.
             if init.runs() {
                 let _first = self.cgroups.set(cgroups);

@@ -12,7 +12,7 @@ use super::output::Output;
 use super::shared::{Shared, no_container};
 use super::{
     ContainerId, Event, ExecLimits, ExecOutput, ExecRequest, ExitStatus, Health, Listed, LogPart, Settings,
-    StartRequest, State, adopt, disk, reaper, stats,
+    StartRequest, State, adopt, disk, family, reaper, stats,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -99,7 +99,10 @@ impl Manager {
     /// [`ErrorKind::NotFound`].
     pub async fn info(&self, id: &ContainerId) -> Result<Value> {
         let container = self.shared().find(id)?;
-        let pids = stats::pids(container.cgroups());
+        let pids = stats::pids(container.cgroups()).unwrap_or_else(|| {
+            // Without a cgroup of its own, its processes are its init's descendants.
+            container.init().map_or_else(Vec::new, |init| family::members(init.identity().pid))
+        });
         let processes = processes(&container, pids.clone()).await;
         Ok(stats::info(id.as_str(), container.state().name(), container.cgroups(), &pids, processes))
     }

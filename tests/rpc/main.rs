@@ -18,6 +18,7 @@ mod limits;
 mod man;
 mod pids;
 mod protocol;
+mod unprivileged;
 mod websocket;
 mod wire;
 mod world;

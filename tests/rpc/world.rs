@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -27,6 +28,7 @@ pub struct World {
     daemon: Option<Child>,
     flags: Vec<String>,
     environment: Vec<(&'static str, OsString)>,
+    user: u32,
 }
 
 impl World {
@@ -37,23 +39,30 @@ impl World {
 
     /// A daemon with further flags.
     pub fn with(flags: &[&str]) -> Self {
-        Self::build(flags, &[])
+        Self::build(flags, &[], 0)
     }
 
     /// A daemon with further variables in its environment.
     pub fn with_environment(environment: &[(&'static str, OsString)]) -> Self {
-        Self::build(&[], environment)
+        Self::build(&[], environment, 0)
     }
 
-    fn build(flags: &[&str], environment: &[(&'static str, OsString)]) -> Self {
+    /// A daemon that another user than root runs, whose world it is.
+    pub fn of_user(user: u32) -> Self {
+        Self::build(&[], &[], user)
+    }
+
+    fn build(flags: &[&str], environment: &[(&'static str, OsString)], user: u32) -> Self {
         crate::hugetlb::mount_what_crun_wants();
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
         // The root of a user namespace must get through to its root file system.
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         let dir = tempfile::Builder::new().prefix("ocicontainer-test-").permissions(open).tempdir().unwrap();
-        let mut world = Self { dir, port: 0, number, daemon: None, flags, environment: environment.to_vec() };
+        let mut world =
+            Self { dir, port: 0, number, daemon: None, flags, environment: environment.to_vec(), user };
         world.make_rootfs();
+        std::os::unix::fs::chown(world.dir.path(), Some(user), None).unwrap();
         world.start();
         world
     }
@@ -86,6 +95,7 @@ impl World {
         }
         command.args(["--stop-timeout", "2"]).args(&self.flags);
         command.env_remove("NOTIFY_SOCKET").env_remove("LISTEN_FDS");
+        command.uid(self.user).gid(self.user).current_dir("/");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
