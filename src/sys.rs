@@ -198,6 +198,38 @@ pub fn tie_child(command: &mut Command, keep: Option<RawFd>) -> &mut Command {
     }
 }
 
+/// Gives a process real-time scheduling in turns (`SCHED_RR`, sched(7)) with this priority, 1..99.
+///
+/// # Errors
+/// The kernel's: `EPERM` also in a cgroup of version 1 that has no real time to give.
+#[cfg(feature = "daemon")]
+pub fn set_round_robin(pid: i32, priority: u8) -> io::Result<()> {
+    // `struct sched_param` of the kernel; musl has no working function for it.
+    let parameters = i32::from(priority);
+    let policy = nix::libc::SCHED_RR;
+    // SAFETY: `parameters` is a valid `struct sched_param` that outlives the call; the kernel only reads it.
+    let result =
+        unsafe { nix::libc::syscall(nix::libc::SYS_sched_setscheduler, pid, policy, &raw const parameters) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Prepares `command` so that the child inherits `fd` as descriptor 3.
+#[cfg(feature = "daemon")]
+pub fn pass_on(command: &mut Command, fd: std::os::fd::OwnedFd) -> &mut Command {
+    // SAFETY: between fork and exec the closure makes only system calls that are async-signal-safe and allocates
+    // nothing.
+    unsafe {
+        command.pre_exec(move || {
+            let result = match fd.as_raw_fd() {
+                // dup2 onto itself would leave it to be closed at the exec.
+                3 => nix::libc::fcntl(3, nix::libc::F_SETFD, 0),
+                fd => nix::libc::dup2(fd, 3),
+            };
+            if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        })
+    }
+}
+
 /// Registers a descriptor with the runtime that runs this task, to be told when it can be read.
 ///
 /// # Errors

@@ -37,7 +37,7 @@ impl Cgroups {
     }
 
     /// From `/proc/PID/cgroup` (cgroups(7)) and `/proc/self/mountinfo` (proc(5)).
-    fn parse(groups: &str, mounts: &str) -> Self {
+    pub(super) fn parse(groups: &str, mounts: &str) -> Self {
         let mounts: Vec<_> = mounts.lines().filter_map(Mount::parse).collect();
         let mut found = Self::default();
         for line in groups.lines() {

@@ -82,6 +82,12 @@ impl Helper {
         self
     }
 
+    /// Lets it inherit `fd` as its descriptor 3.
+    pub(super) fn pass(&mut self, fd: OwnedFd) -> &mut Self {
+        crate::sys::pass_on(&mut self.command, fd);
+        self
+    }
+
     /// Starts it.
     ///
     /// # Errors

@@ -97,7 +97,7 @@ impl Container {
 
     /// What its configuration asks of us, so far as it is known.
     pub(super) fn wanted(&self) -> &Wanted {
-        static NOTHING: Wanted = Wanted { dump_dirs: Vec::new(), sink: Sink::Log, nat: None, restarts: None };
+        static NOTHING: Wanted = Wanted { dump_dirs: Vec::new(), sink: Sink::Log, restarts: None };
         self.wanted.get().unwrap_or(&NOTHING)
     }
 

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::container::{Container, Fate, Phase};
+use super::plugins::Site;
 use super::process::Process;
 use super::shared::Shared;
 use super::start::{now, put_away};
-use super::{Event, ExitStatus, nat, restart};
+use super::{Event, ExitStatus, plugins, restart};
 use crate::error::Result;
 
 /// Waits for the end of a container and cleans up after it.
@@ -20,11 +21,11 @@ pub(super) async fn watch(shared: Arc<Shared>, container: Arc<Container>, init: 
 pub(super) async fn finish(shared: Arc<Shared>, container: Arc<Container>, exit: ExitStatus) {
     container.enter(Phase::Stopping);
     let _change = container.change.lock().await;
-    let deleted = shared.delete_ended(&container).await;
+    let deleted = shared.delete_ended(&container, exit).await;
     shared.output.unwatch(&container.id, &container.wanted().sink);
     let next = restart::next_try(&container, exit).filter(|_| deleted.is_ok());
     if next.is_some() {
-        nat::take_down(&container.shelf).await;
+        plugins::stopped(Site::of(&container), false).await;
     }
     // Nothing is waited for from here on to the exchange: a stop comes before it or after it.
     let next = next.filter(|_| !container.is_unwanted()).map(|number| container.again(now(), number));
@@ -56,7 +57,7 @@ pub(super) async fn finish(shared: Arc<Shared>, container: Arc<Container>, exit:
 
 impl Shared {
     /// Deletes a container whose init has ended, and tells of its dumps.
-    async fn delete_ended(self: &Arc<Self>, container: &Container) -> Result<()> {
+    async fn delete_ended(self: &Arc<Self>, container: &Container, exit: ExitStatus) -> Result<()> {
         let mut before = self.directories.reserve(&container.wanted().dump_dirs).await;
         if container.init().is_none()
             && let Some(time) = container.shelf.saved()
@@ -64,14 +65,15 @@ impl Shared {
             // An earlier daemon may have been killed between the harvest and the event.
             before.forget_since(&container.id, time);
         }
-        let deleted = self.delete_from_runtime(container).await;
+        let deleted = self.delete_from_runtime(container, exit).await;
         self.tell_dumps(before.new_ones(&container.id));
         deleted
     }
 
     /// Poststop hooks run now, so the bundle must still be there.
-    async fn delete_from_runtime(self: &Arc<Self>, container: &Container) -> Result<()> {
+    async fn delete_from_runtime(self: &Arc<Self>, container: &Container, exit: ExitStatus) -> Result<()> {
         let id = &container.id;
+        plugins::halted(Site::of(container), exit).await;
         if let Err(error) = self.runtime.delete(id, false).await {
             // Processes that outlived the init, a state file that was damaged: force helps against both.
             log::debug!("{}", error.report());
@@ -89,7 +91,7 @@ impl Shared {
         if container.phase() != Phase::Undeletable || self.look_up(&container.id).is_none() {
             return Ok(());
         }
-        self.delete_ended(container).await?;
+        self.delete_ended(container, ExitStatus::Unknown).await?;
         put_away(container).await?;
         self.forget(container);
         self.trouble(&format!("container {}", container.id), None);

@@ -28,7 +28,10 @@ pub(super) fn find(named: Option<&Path>) -> Option<PathBuf> {
 /// # Errors
 /// [`ErrorKind::Config`] when minidumps are required and there is no hook, or `hooks` is malformed.
 pub(super) fn register(config: &mut Value, hook: Option<&Path>) -> Result<()> {
-    if config.pointer("/rdkPlugins/minidump").is_none() || !hooks::registered(config).is_empty() {
+    let Some(section) = config.pointer("/rdkPlugins/minidump") else { return Ok(()) };
+    // The other form is no work for the hook.
+    let only_descriptor = !section["data"]["destinationPath"].is_null() && section["data"]["paths"].is_null();
+    if only_descriptor || !hooks::registered(config).is_empty() {
         return Ok(());
     }
     if let Some(path) = hook {
@@ -53,6 +56,8 @@ pub(super) fn destinations(config: &Value, id: &str) -> Vec<PathBuf> {
     let plans = Plans::find(sources, &Admin::default()).ok().flatten();
     let mut dirs: Vec<_> =
         plans.into_iter().flat_map(|plans| plans.paths).map(|plan| plan.host_destination).collect();
+    let other = config.pointer("/rdkPlugins/minidump/data/destinationPath").and_then(Value::as_str);
+    dirs.extend(other.map(PathBuf::from));
     dirs.sort();
     dirs.dedup();
     dirs

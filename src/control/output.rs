@@ -18,11 +18,12 @@ use std::time::Duration;
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::fs::{MemfdFlags, OFlags, SealFlags};
+use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
 
 use super::sink::{self, Sink};
 use super::tail::{self, Gone};
-use super::{ContainerId, LogPart, cut};
+use super::{ContainerId, LogPart, cut, journal};
 use crate::error::{Error, ErrorKind, Result, Tried};
 
 /// How long growing files are left alone after a look at them.
@@ -76,7 +77,7 @@ impl Output {
         match sink {
             Sink::Log => Some(Kept { path: self.path(id), limit: None }),
             Sink::File { path, limit } => limit.map(|limit| Kept { path: path.clone(), limit: Some(limit) }),
-            Sink::Discard => None,
+            Sink::Journal { .. } | Sink::Discard => None,
         }
     }
 
@@ -113,6 +114,7 @@ impl Output {
         match sink {
             Sink::Log => sink::open(&self.path(id), more),
             Sink::File { path, .. } => sink::open(path, more),
+            Sink::Journal { priority } => journal::stream(id, *priority),
             Sink::Discard => sink::null(),
         }
     }
@@ -124,7 +126,11 @@ impl Output {
     pub(super) fn dummy() -> Result<OwnedFd> {
         let what = || "cannot make a stand-in for a log";
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        let memory = rustix::fs::memfd_create("container-log", flags).tried(what)?;
+        let memory = match rustix::fs::memfd_create("container-log", flags) {
+            // Before Linux 3.17: not even a beginning is kept.
+            Err(Errno::NOSYS) => return sink::full(),
+            other => other.tried(what)?,
+        };
         rustix::fs::ftruncate(&memory, IN_MEMORY).tried(what)?;
         rustix::fs::fcntl_add_seals(&memory, SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)
             .tried(what)?;

@@ -1,12 +1,16 @@
 //! Starts a container again that crashed, as its spec wants it.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::container::Container;
+use super::plugins::{Chain, Site};
 use super::shared::Shared;
 use super::start::{PID_FILE, keep, now};
 use super::{Event, ExitStatus};
+use crate::dobby::Runtime;
+use crate::error::Result;
 
 /// How often a container is started again.
 const MOST: u32 = 10;
@@ -36,7 +40,7 @@ impl Shared {
         let output = self.output.append(id, sink).or_else(|_| self.log_for(container));
         self.output.watch(id, sink);
         let ran = match output {
-            Ok(output) => self.run(container, output).await,
+            Ok(output) => self.run_again(container, output).await,
             Err(error) => Err(error),
         };
         match ran.and_then(|()| keep(container)) {
@@ -48,6 +52,13 @@ impl Shared {
                 self.tell(Event::Failed { id, descriptor, error_code: 1 });
             }
         }
+    }
+
+    async fn run_again(&self, container: &Container, output: OwnedFd) -> Result<()> {
+        let config = container.shelf.config()?;
+        let (chain, _told_before) = Chain::of(&Runtime::of_config(&config)?)?;
+        let passed = chain.prepare(Site::of(container), &config).await?;
+        self.run(container, &chain, passed, output).await
     }
 }
 

@@ -46,6 +46,18 @@ pub(super) struct OciState {
     pub(super) bundle: PathBuf,
 }
 
+/// A container to launch.
+pub(super) struct Launch<'a> {
+    pub(super) verb: Verb,
+    pub(super) id: &'a ContainerId,
+    /// Where its configuration lies.
+    pub(super) bundle: &'a Path,
+    /// Where the runtime's own complaints go, if not to the output.
+    pub(super) log: Option<&'a Path>,
+    /// What the container's program finds as descriptor 3.
+    pub(super) passed: Option<OwnedFd>,
+}
+
 /// An `exec` to launch.
 pub(super) struct Exec<'a> {
     pub(super) id: &'a ContainerId,
@@ -78,22 +90,16 @@ impl Runtime {
         helper
     }
 
-    /// Starts the container whose configuration lies in `bundle`; its output and the runtime's go to `output`, but
-    /// what the runtime complains about to `log` if there is one.
-    /// The call outlives us, as the container does.
-    pub(super) fn run(
-        &self,
-        verb: Verb,
-        id: &ContainerId,
-        bundle: &Path,
-        pid_file: &Path,
-        output: OwnedFd,
-        log: Option<&Path>,
-    ) -> Result<Running> {
-        let mut helper = self.call(Streams::File(output), log, self.deadline).untied();
-        let verb: &[&str] = if verb == Verb::Run { &["run", "--detach"] } else { &["create"] };
-        helper.args(verb).args(["--bundle"]).args([bundle]);
-        helper.args(["--pid-file"]).args([pid_file]).args(["--", id.as_str()]);
+    /// Starts a container; its output and the runtime's go to `output`. The call outlives us, as the container does.
+    pub(super) fn run(&self, launch: Launch<'_>, pid_file: &Path, output: OwnedFd) -> Result<Running> {
+        let mut helper = self.call(Streams::File(output), launch.log, self.deadline).untied();
+        let verb: &[&str] = if launch.verb == Verb::Run { &["run", "--detach"] } else { &["create"] };
+        helper.args(verb).args(["--bundle"]).args([launch.bundle]);
+        helper.args(["--pid-file"]).args([pid_file]);
+        if let Some(passed) = launch.passed {
+            helper.args(["--preserve-fds=1"]).pass(passed);
+        }
+        helper.args(["--", launch.id.as_str()]);
         helper.start()
     }
 

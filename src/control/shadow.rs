@@ -121,7 +121,10 @@ pub(super) fn check_env(variable: &str) -> std::result::Result<(), &'static str>
 
 /// Sets variables of the container's program. An earlier value of the same name goes: which of two would win
 /// differs between runtimes.
-fn set_env(process: &mut Map<String, Value>, variables: &[String]) -> Result<()> {
+///
+/// # Errors
+/// [`ErrorKind::Input`] for what cannot be a variable, [`ErrorKind::Config`] when `env` is no list.
+pub(super) fn set_env(process: &mut Map<String, Value>, variables: &[String]) -> Result<()> {
     if variables.len() > MOST_VARIABLES {
         let what = format!("more than {MOST_VARIABLES} environment variables");
         return Err(Error::new(ErrorKind::Input, what));

@@ -1,9 +1,9 @@
 //! A container's directory below the state directory: the bundle the runtime gets, and what a later daemon must
 //! know.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{ErrorKind as IoKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,8 @@ use crate::oci::bundle::read_json;
 
 /// How often the removal of a directory is tried.
 const ATTEMPTS: u32 = 10;
+/// Permission for everybody to pass through a directory.
+const PASS: u32 = 0o011;
 
 /// What a later daemon must know of a container.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -62,6 +64,22 @@ impl Shelf {
     pub(super) fn create(&self) -> Result<()> {
         let what = || format!("cannot make {}", self.dir.display());
         DirBuilder::new().mode(0o700).create(&self.dir).tried(what)
+    }
+
+    /// Lets everybody pass through the directory and the one above, without seeing what is in them.
+    ///
+    /// The root of a user namespace is nobody special on the host and mounts from inside: what it mounts from here must
+    /// be within its reach. No file here is readable to it but the root file system of a spec.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(super) fn let_pass(&self) -> Result<()> {
+        for dir in self.dir.ancestors().take(2) {
+            let mode = std::fs::metadata(dir).map(|metadata| metadata.permissions().mode());
+            mode.and_then(|mode| std::fs::set_permissions(dir, Permissions::from_mode(mode | PASS)))
+                .tried(|| format!("cannot change the permissions of {}", dir.display()))?;
+        }
+        Ok(())
     }
 
     /// Writes the configuration, which must not be there.

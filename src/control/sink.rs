@@ -1,4 +1,4 @@
-//! Where a container writes: the daemon's log, a file of its owner's, or nowhere.
+//! Where a container writes: the daemon's log, a file of its owner's, the journal, or nowhere.
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 
+use super::journal;
 use crate::dobby::runtime::Output;
 use crate::error::{Error, ErrorKind, Result, Tried};
 
@@ -26,17 +27,30 @@ pub(super) enum Sink {
         /// The most bytes in it; `None` for no limit.
         limit: Option<u64>,
     },
+    /// The journal, with this priority of syslog(3).
+    Journal {
+        /// 0 is the most urgent, 7 the least.
+        priority: usize,
+    },
     /// Nowhere.
     Discard,
 }
 
 impl Sink {
+    /// Whether what is written there cannot be read again.
+    pub(super) fn is_blind(&self) -> bool {
+        matches!(self, Self::Journal { .. } | Self::Discard)
+    }
+
     /// The place that a configuration names.
     pub(super) fn of(output: &Output) -> Self {
         match output {
             Output::Unsaid => Self::Log,
+            Output::Journal { priority } if journal::exists() => {
+                Self::Journal { priority: journal::priority(priority.as_deref()) }
+            }
             Output::Journal { .. } => {
-                log::warn!("the journal is no place for output here: it goes to the daemon's log");
+                log::warn!("this host has no journal: the output goes to the daemon's log");
                 Self::Log
             }
             Output::Discard => Self::Discard,
@@ -69,11 +83,24 @@ pub(super) fn open(path: &Path, more: OFlags) -> Result<OwnedFd> {
 /// # Errors
 /// The kernel's.
 pub(super) fn null() -> Result<OwnedFd> {
-    let node = PathBuf::from(format!("/dev/.ocicontainer-null-{}", std::process::id()));
+    memory_device("null", 3)
+}
+
+/// Where every write fails as on a full disk.
+///
+/// # Errors
+/// The kernel's.
+pub(super) fn full() -> Result<OwnedFd> {
+    memory_device("full", 7)
+}
+
+/// One of the kernel's memory devices (mem(4)), by a node of its own: a runtime gives the node to the container's user.
+fn memory_device(name: &str, minor: u32) -> Result<OwnedFd> {
+    let node = PathBuf::from(format!("/dev/.ocicontainer-{name}-{}", std::process::id()));
     let what = || format!("cannot make {}", node.display());
     let _left_by_one_before = std::fs::remove_file(&node);
-    let null = rustix::fs::makedev(1, 3);
-    rustix::fs::mknodat(CWD, &node, FileType::CharacterDevice, Mode::from_raw_mode(0o600), null)
+    let device = rustix::fs::makedev(1, minor);
+    rustix::fs::mknodat(CWD, &node, FileType::CharacterDevice, Mode::from_raw_mode(0o600), device)
         .tried(what)?;
     let opened = rustix::fs::open(&node, OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
     let removed = std::fs::remove_file(&node);

@@ -7,14 +7,14 @@ use super::child::Finished;
 use super::container::{Container, Fate, Phase};
 use super::harvested::Before;
 use super::output::Output;
+use super::plugins::{Chain, Site};
 use super::process::Process;
-use super::runtime::{OciState, Verb};
+use super::runtime::{Launch, OciState, Verb};
 use super::shared::Shared;
 use super::shelf::{Record, Shelf};
-use super::sink::Sink;
 use super::wanted::Wanted;
-use super::{Event, ExitStatus, Source, StartRequest, bundle, exit, family, nat, shadow, spec};
-use crate::dobby::Conversion;
+use super::{Event, ExitStatus, Source, StartRequest, bundle, exit, family, plugins, shadow, spec};
+use crate::dobby::{Conversion, Runtime};
 use crate::error::{Error, ErrorKind, Result};
 use crate::oci::bundle::Bundle;
 
@@ -97,34 +97,44 @@ impl Shared {
         spec: Option<Conversion>,
     ) -> Result<()> {
         let shelf = &container.shelf;
+        let site = Site::of(container);
         if shelf.dir().exists() {
+            plugins::halted(site, ExitStatus::Unknown).await;
             self.clear(container, self.runtime.state(&container.id).await?).await?;
         }
         shelf.create()?;
-        let restarts = spec.as_ref().and_then(|spec| spec.runtime.restart_on_crash.then_some(0));
         let bundle = self.bundle(container, request, spec)?;
         let mut config = shadow::config(bundle, request, self.hook.as_deref())?;
-        container.wants(Wanted { restarts, ..Wanted::of(&config, &container.id) });
-        if container.wanted().nat.is_some() {
-            nat::isolate(&mut config);
+        let runtime = Runtime::of_config(&config)?;
+        container.wants(Wanted::new(&runtime, &config, &container.id));
+        let (mut chain, missing) = Chain::of(&runtime)?;
+        for warning in missing {
+            log::warn!("container {}: {warning}", container.id);
+        }
+        let passed = chain.set_up(site, &mut config).await?;
+        if let Source::Spec(_) = request.source {
+            spec::make_mount_points(&config, shelf)?;
         }
         shelf.save_config(&config)?;
-        drop(config);
-        self.run(container, self.log_for(container)?).await
+        drop((config, runtime));
+        self.run(container, &chain, passed, self.log_for(container)?).await
     }
 
-    /// Has the runtime run the container in the directory that was made for it.
-    pub(super) async fn run(&self, container: &Container, output: OwnedFd) -> Result<()> {
-        let shelf = &container.shelf;
+    /// Has the runtime run the container in the directory that was made for it, with what its plugins have `passed`.
+    pub(super) async fn run(
+        &self,
+        container: &Container,
+        chain: &Chain,
+        passed: Option<OwnedFd>,
+        output: OwnedFd,
+    ) -> Result<()> {
+        let (shelf, site) = (&container.shelf, Site::of(container));
         shelf.save(&record(container, None))?;
-        let log = (container.wanted().sink == Sink::Discard).then(|| shelf.file(RUNTIME_LOG));
-        let nat = &container.wanted().nat;
-        let verb = if nat.is_some() { Verb::Create } else { Verb::Run };
-        let pid_file = shelf.file(PID_FILE);
+        let log = container.wanted().sink.is_blind().then(|| shelf.file(RUNTIME_LOG));
+        let verb = if chain.wants_process(site) { Verb::Create } else { Verb::Run };
+        let launch = Launch { verb, id: &container.id, bundle: shelf.dir(), log: log.as_deref(), passed };
         let before = Before::look(&container.wanted().dump_dirs);
-        let running =
-            self.runtime.run(verb, &container.id, shelf.dir(), &pid_file, output, log.as_deref())?;
-        let finished = running.finish().await;
+        let finished = self.runtime.run(launch, &shelf.file(PID_FILE), output)?.finish().await;
         // Of an earlier life: the hook found them in the image that it was to prepare.
         self.tell_dumps(before.new_ones(&container.id));
         if finished.timed_out {
@@ -133,8 +143,10 @@ impl Shared {
         if finished.exit != ExitStatus::Code(0) {
             return Err(self.why(container, &finished));
         }
-        let Some(nat) = nat else { return Ok(()) };
-        nat.set_up(&container.id, shelf, &self.settings.state_dir, shelf.pid(PID_FILE)?).await?;
+        if verb == Verb::Run {
+            return Ok(());
+        }
+        chain.created(site, shelf.pid(PID_FILE)?).await?;
         self.runtime.start(&container.id).await
     }
 
@@ -148,7 +160,7 @@ impl Shared {
         match (&request.source, spec) {
             (Source::Bundle(dir), _) => bundle::open(dir, &self.settings.bundle_roots),
             (Source::Spec(_), Some(spec)) => {
-                let dir = spec::place(&spec, &container.shelf, &self.settings.state_dir)?;
+                let dir = spec::place(&spec, &container.shelf)?;
                 bundle::open(&dir, &[])
             }
             (Source::Spec(_), None) => Err(Error::new(ErrorKind::System, "the spec was not converted")),
@@ -172,9 +184,10 @@ impl Shared {
     /// The runtime's error; its last words are the last line of the new log.
     fn why(&self, container: &Container, finished: &Finished) -> Error {
         let sink = &container.wanted().sink;
-        let said = match sink {
-            Sink::Discard => container.shelf.text(RUNTIME_LOG).into_bytes(),
-            _ => self.output.read(&container.id, sink, None, REASON).unwrap_or_default().bytes,
+        let said = if sink.is_blind() {
+            container.shelf.text(RUNTIME_LOG).into_bytes()
+        } else {
+            self.output.read(&container.id, sink, None, REASON).unwrap_or_default().bytes
         };
         self.runtime.failure("run", &container.id, finished, &String::from_utf8_lossy(&said))
     }
@@ -191,6 +204,8 @@ impl Shared {
     pub(super) async fn give_up(self: &Arc<Self>, container: &Arc<Container>) {
         self.output.unwatch(&container.id, &container.wanted().sink);
         let before = Before::look(&container.wanted().dump_dirs);
+        // It may have run for a moment, while no daemon looked.
+        plugins::halted(Site::of(container), ExitStatus::Unknown).await;
         let cleared = match self.runtime.state(&container.id).await {
             Ok(known) => self.clear(container, known).await,
             // A runtime that cannot even say that has nothing that could be deleted.
@@ -237,7 +252,7 @@ impl Shared {
 
 /// Removes all that is ours of a container that the runtime does not have any more.
 pub(super) async fn put_away(container: &Container) -> Result<()> {
-    nat::take_down(&container.shelf).await;
+    plugins::stopped(Site::of(container), true).await;
     container.shelf.remove()
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::sink::Sink;
-use super::{ContainerId, minidump, nat};
+use super::{ContainerId, minidump};
 use crate::dobby::Runtime;
 
 /// What is asked, read once when a container starts or is adopted.
@@ -15,22 +15,26 @@ pub(super) struct Wanted {
     pub(super) dump_dirs: Vec<PathBuf>,
     /// Where its output goes.
     pub(super) sink: Sink,
-    /// Its wish for network `nat`.
-    pub(super) nat: Option<nat::Wish>,
     /// How often it was started again after crashes; `None` when that is not wanted.
     pub(super) restarts: Option<u32>,
 }
 
 impl Wanted {
-    /// What the configuration of the container `id` asks for. What is malformed in `rdkPlugins` counts as not asked
-    /// for, with a warning; in a converted spec nothing is.
+    /// What a container asks for by its configuration, of which `runtime` is a part.
+    pub(super) fn new(runtime: &Runtime, config: &Value, id: &ContainerId) -> Self {
+        Self {
+            dump_dirs: minidump::destinations(config, id.as_str()),
+            sink: Sink::of(&runtime.output),
+            restarts: runtime.restart_on_crash.then_some(0),
+        }
+    }
+
+    /// What the configuration asks for that a container has which an earlier daemon started. What is malformed in
+    /// `rdkPlugins` counts as not asked for, with a warning; a start would have refused it.
     pub(super) fn of(config: &Value, id: &ContainerId) -> Self {
         let dump_dirs = minidump::destinations(config, id.as_str());
         match Runtime::of_config(config) {
-            Ok(runtime) => {
-                let (sink, nat) = (Sink::of(&runtime.output), nat::Wish::of(&runtime));
-                Self { dump_dirs, sink, nat, restarts: None }
-            }
+            Ok(runtime) => Self::new(&runtime, config, id),
             Err(error) => {
                 log::warn!("container {id}: {}", error.report());
                 Self { dump_dirs, ..Self::default() }

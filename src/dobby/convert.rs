@@ -45,8 +45,7 @@ pub fn convert(json: &Value, host: &Host) -> Result<Conversion> {
     let rootfs = rootfs(&spec, &allowed, &findings);
     let config = config(&spec, host, &allowed, &findings);
     let warnings = findings.into_result(ErrorKind::Input, REFUSED)?;
-    let mut runtime = Runtime::of_config(&config)?;
-    runtime.restart_on_crash = spec.restart_on_crash;
+    let runtime = Runtime::of_config(&config)?;
     Ok(Conversion { config, rootfs, runtime, warnings })
 }
 
@@ -93,6 +92,9 @@ fn config(spec: &Spec, host: &Host, allowed: &Allowed<'_>, findings: &Findings) 
             |(name, data): (&String, &Value)| (name.clone(), json!({"required": true, "data": data}));
         config["legacyPlugins"] = spec.legacy_plugins.iter().map(plugin).collect::<Map<_, _>>().into();
     }
+    if spec.restart_on_crash {
+        config["annotations"] = json!({runtime::RESTART: "true"});
+    }
     config["rdkPlugins"] = runtime::section(&spec.plugins).into();
     config
 }
@@ -116,7 +118,7 @@ fn process(spec: &Spec, host: &Host, allowed: &Allowed<'_>) -> Value {
 /// Only the spec's own field lifts the limit here; the plugin does so for a bundle that asks for it by its name.
 fn highest_priority(spec: &Spec) -> u32 {
     let plugin = spec.rt_priority.and(spec.plugins.get("rtscheduling"));
-    plugin.map_or(0, |plugin| runtime::real_time(&plugin.data).limit.into())
+    plugin.map_or(0, |plugin| runtime::RealTime::of(&plugin.data).limit.into())
 }
 
 /// Runtimes want an absolute path.
@@ -192,9 +194,9 @@ fn resources(spec: &Spec, host: &Host, allowed: &Allowed<'_>, findings: &Finding
 }
 
 fn cpu(wanted: &Cpu, host: &Host, findings: &Findings) -> Value {
-    let mut cpu = json!({});
+    let mut cpu = Map::new();
     if let Some(percent) = wanted.shares {
-        cpu["shares"] = (percent * 1024 / 100).into();
+        cpu.insert("shares".to_owned(), (percent * 1024 / 100).into());
     }
     if let Some(cores) = &wanted.cores {
         let on = cores.iter().filter(|core| **core < host.cpus).map(u32::to_string);
@@ -202,14 +204,13 @@ fn cpu(wanted: &Cpu, host: &Host, findings: &Findings) -> Value {
         if on.is_empty() {
             findings.warn(format!("cpu.cores: this host has none of the processors {cores:?}"));
         } else {
-            cpu["cpus"] = on.join(",").into();
+            cpu.insert("cpus".to_owned(), on.join(",").into());
         }
     }
     if host.rt_groups {
-        cpu["realtimeRuntime"] = 1000.into();
-        cpu["realtimePeriod"] = 1_000_000.into();
+        template::give_real_time(&mut cpu);
     }
-    cpu
+    cpu.into()
 }
 
 /// A container shares the host's network only if `network` is in the spec and the plugin says `open`.

@@ -72,9 +72,7 @@ impl Host {
             init: Some(PathBuf::from(INIT)).filter(|init| is_program(init)),
             lib64: exists("/lib64"),
             cgroup_v1: !exists("/sys/fs/cgroup/cgroup.controllers"),
-            rt_groups: ["cpu", "cpu,cpuacct"]
-                .iter()
-                .any(|dir| exists(&format!("/sys/fs/cgroup/{dir}/cpu.rt_runtime_us"))),
+            rt_groups: has_rt_groups(),
             cpus: count_cpus(&read("/proc/stat")),
             drivers: drivers(&read("/proc/devices")),
             platform_env: PLATFORM.iter().filter_map(platform_variable).collect(),
@@ -111,6 +109,13 @@ fn device_node(path: &Path) -> Option<DeviceNode> {
         minor: rustix::fs::minor(metadata.rdev()),
         mode: metadata.mode() & 0o777,
     })
+}
+
+/// Whether a cgroup must be given real time (cgroup version 1, `cpu.rt_runtime_us`).
+#[must_use]
+pub fn has_rt_groups() -> bool {
+    let dirs = ["cpu", "cpu,cpuacct"];
+    dirs.iter().any(|dir| Path::new("/sys/fs/cgroup").join(dir).join("cpu.rt_runtime_us").exists())
 }
 
 fn is_program(path: &Path) -> bool {

@@ -35,6 +35,7 @@ pub use rootfs::{Entry, Rootfs};
 pub use runtime::Runtime;
 pub use settings::Settings;
 pub use spec::Spec;
+pub use template::give_real_time;
 
 use crate::error::Result;
 

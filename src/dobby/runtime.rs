@@ -12,6 +12,21 @@ use super::schema;
 use super::spec::Plugin;
 use crate::error::{ErrorKind, Result};
 
+/// The annotation that carries `restartOnCrash`, for which `config.json` has no place of its own; its value is `true`.
+pub const RESTART: &str = "org.rdk.restartOnCrash";
+/// The flags of mount(2) that an image can be mounted with, by their names among the options of a mount.
+pub const FLAGS: [(&str, u32); 10] = [
+    ("ro", 1),
+    ("nosuid", 2),
+    ("nodev", 4),
+    ("noexec", 8),
+    ("sync", 16),
+    ("dirsync", 128),
+    ("noatime", 1024),
+    ("nodiratime", 2048),
+    ("relatime", 2_097_152),
+    ("strictatime", 16_777_216),
+];
 /// The size of an image when none is given, in bytes; an xfs file system needs more.
 const IMAGE_SIZE: u64 = 12 * 1024 * 1024;
 const XFS_IMAGE_SIZE: u64 = 16 * 1024 * 1024;
@@ -26,7 +41,7 @@ pub struct Runtime {
     pub network: Network,
     /// Where the output goes.
     pub output: Output,
-    /// Whether a crash starts the container again. Only a spec can say so; `config.json` has no place for it.
+    /// Whether a crash starts the container again: the annotation [`RESTART`] says so.
     pub restart_on_crash: bool,
     /// Real-time scheduling of the container's program.
     pub real_time: Option<RealTime>,
@@ -113,29 +128,32 @@ impl Runtime {
         schema::check_all(&all, &findings);
         findings.into_result(ErrorKind::Input, "the configuration's rdkPlugins are refused")?;
         let data = |name: &str| all.get(name).map_or(&Value::Null, |plugin| &plugin.data);
-        let images = data("storage")["loopback"].as_array().into_iter().flatten();
         let legacy = config.get("legacyPlugins").and_then(Value::as_object).into_iter().flatten();
         Ok(Self {
-            network: network(config, data("networking")),
+            network: Network::of(config, data("networking")),
             output: output(data("logging")),
-            restart_on_crash: false,
-            real_time: all.get("rtscheduling").map(|plugin| real_time(&plugin.data)),
-            loop_mounts: images.map(loop_mount).collect(),
+            restart_on_crash: config["annotations"][RESTART] == "true",
+            real_time: all.get("rtscheduling").map(|plugin| RealTime::of(&plugin.data)),
+            loop_mounts: LoopMount::all(data("storage")),
             legacy_plugins: legacy.map(|(name, plugin)| (name.clone(), plugin["data"].clone())).collect(),
             plugins: all,
         })
     }
 }
 
-/// The network is the host's only where neither a namespace nor a plugin says otherwise.
-fn network(config: &Value, data: &Value) -> Network {
-    let namespaces = config.pointer("/linux/namespaces").and_then(Value::as_array).into_iter().flatten();
-    let own = namespaces.into_iter().any(|namespace| namespace["type"] == "network");
-    match data["type"].as_str() {
-        Some("nat") => Network::Nat,
-        Some("none") => Network::Isolated,
-        _ if own => Network::Isolated,
-        _ => Network::Host,
+impl Network {
+    /// The network of a configuration, given the data of its plugin `networking`. It is the host's only where neither
+    /// a namespace nor the plugin says otherwise.
+    #[must_use]
+    pub fn of(config: &Value, data: &Value) -> Self {
+        let namespaces = config.pointer("/linux/namespaces").and_then(Value::as_array).into_iter().flatten();
+        let own = namespaces.into_iter().any(|namespace| namespace["type"] == "network");
+        match data["type"].as_str() {
+            Some("nat") => Self::Nat,
+            Some("none") => Self::Isolated,
+            _ if own => Self::Isolated,
+            _ => Self::Host,
+        }
     }
 }
 
@@ -157,30 +175,41 @@ fn output(data: &Value) -> Output {
     }
 }
 
-pub(super) fn real_time(data: &Value) -> RealTime {
-    let clamped = |value: &Value| {
-        let wanted = value.as_f64().map_or(0, |number| number as i64);
-        let wanted = if wanted == 0 { PRIORITY } else { wanted };
-        u8::try_from(wanted.clamp(1, 99)).unwrap_or(99)
-    };
-    RealTime { priority: clamped(&data["rtdefault"]), limit: clamped(&data["rtlimit"]) }
+impl RealTime {
+    /// What the data of the plugin `rtscheduling` say.
+    #[must_use]
+    pub fn of(data: &Value) -> Self {
+        let clamped = |value: &Value| {
+            let wanted = value.as_f64().map_or(0, |number| number as i64);
+            let wanted = if wanted == 0 { PRIORITY } else { wanted };
+            u8::try_from(wanted.clamp(1, 99)).unwrap_or(99)
+        };
+        Self { priority: clamped(&data["rtdefault"]), limit: clamped(&data["rtlimit"]) }
+    }
 }
 
-/// The checks have seen to it that the numbers fit.
-fn loop_mount(image: &Value) -> LoopMount {
-    let truth = |key: &str, default| image[key].as_bool().unwrap_or(default);
-    let fstype = image["fstype"].as_str().unwrap_or("ext4");
-    let size = if fstype.eq_ignore_ascii_case("xfs") { XFS_IMAGE_SIZE } else { IMAGE_SIZE };
-    let options = image["options"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    LoopMount {
-        source: path(&image["source"]),
-        destination: path(&image["destination"]),
-        fstype: fstype.to_owned(),
-        flags: image["flags"].as_f64().map_or(0, |flags| flags as u32),
-        options: options.map(str::to_owned).collect(),
-        persistent: truth("persistent", true),
-        image_size: image["imgsize"].as_f64().map_or(size, |size| size as u64),
-        managed: truth("imgmanagement", true),
+impl LoopMount {
+    /// All that the data of the plugin `storage` name, which were checked: the numbers fit.
+    #[must_use]
+    pub fn all(data: &Value) -> Vec<Self> {
+        data["loopback"].as_array().into_iter().flatten().map(Self::of).collect()
+    }
+
+    fn of(image: &Value) -> Self {
+        let truth = |key: &str, default| image[key].as_bool().unwrap_or(default);
+        let fstype = image["fstype"].as_str().unwrap_or("ext4");
+        let size = if fstype.eq_ignore_ascii_case("xfs") { XFS_IMAGE_SIZE } else { IMAGE_SIZE };
+        let options = image["options"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        Self {
+            source: path(&image["source"]),
+            destination: path(&image["destination"]),
+            fstype: fstype.to_owned(),
+            flags: image["flags"].as_f64().map_or(0, |flags| flags as u32),
+            options: options.map(str::to_owned).collect(),
+            persistent: truth("persistent", true),
+            image_size: image["imgsize"].as_f64().map_or(size, |size| size as u64),
+            managed: truth("imgmanagement", true),
+        }
     }
 }
 

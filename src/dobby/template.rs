@@ -1,6 +1,6 @@
 //! What every converted configuration has: Dobby's generic template.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::host::Host;
 
@@ -71,3 +71,10 @@ pub(super) const MASKED_PATHS: [&str; 4] =
 /// `linux.readonlyPaths`.
 pub(super) const READONLY_PATHS: [&str; 6] =
     ["/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+/// Gives the cgroup of a container the time for real-time scheduling that Dobby gives every container, in microseconds
+/// (`linux.resources.cpu`).
+pub fn give_real_time(cpu: &mut Map<String, Value>) {
+    cpu.insert("realtimeRuntime".to_owned(), 1000.into());
+    cpu.insert("realtimePeriod".to_owned(), 1_000_000.into());
+}

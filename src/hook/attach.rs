@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::hook::container::Container;
 use crate::image::loopback::LoopDevice;
 use crate::image::mount::{Detached, Writable};
-use crate::process::apart;
+use crate::process::{apart, caught};
 
 /// A file system that is ready to be put into a container.
 #[derive(Debug)]
@@ -85,7 +85,11 @@ fn enter(container: &Container) -> Result<OwnedFd> {
 }
 
 fn attach_one(root: &OwnedFd, item: &Item<'_>) -> Result<()> {
-    let target = mount_point(root, item.target)?;
+    // Without openat2(2) the library looks at /proc, and panics when that fails at the wrong moment.
+    let target = caught(|| mount_point(root, item.target)).unwrap_or_else(|| {
+        let what = format!("cannot find {} in the container", item.target.display());
+        Err(Error::new(ErrorKind::System, what).advise("the library pathrs panicked; is /proc mounted?"))
+    })?;
     match item.source {
         Source::Detached(detached) => {
             let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;

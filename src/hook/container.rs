@@ -63,7 +63,8 @@ impl Alive {
         match pidfd_open(raw, PidfdFlags::empty()) {
             Ok(fd) => Ok(Self(Some(fd))),
             // Before Linux 5.3. The runtime waits for us with the process, so the pid is good all the same.
-            Err(rustix::io::Errno::NOSYS) => Ok(Self(None)),
+            Err(rustix::io::Errno::NOSYS) if Path::new(&format!("/proc/{pid}")).exists() => Ok(Self(None)),
+            Err(rustix::io::Errno::NOSYS) => Err(rustix::io::Errno::SRCH).tried(what),
             Err(error) => Err(error).tried(what),
         }
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rustix::mount::{UnmountFlags, unmount};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::harvest::{Harvest, IfMounted, Job, Owner, harvest};
+use crate::harvest::{Fate, Harvest, IfMounted, Job, Owner, harvest};
 use crate::hook::record::Record;
 use crate::hook::{Options, plans};
 use crate::image::loopback::LoopDevice;
@@ -83,7 +83,15 @@ pub(super) fn one(plan: &Plan, job: Job<'_>) -> Result<Harvest> {
             log::warn!("{}", error.report());
         }
     }
-    harvest(&plan.image, job)
+    let harvest = harvest(&plan.image, job)?;
+    // Was the prestart killed before the image had its name?
+    if harvest.image == Fate::Absent
+        && let Some(dir) = plan.image.parent().filter(|dir| dir.exists())
+        && let Err(error) = LoopDevice::detach_stale(dir)
+    {
+        log::warn!("{}", error.report());
+    }
+    Ok(harvest)
 }
 
 /// Unmounts the image where a container without a mount namespace of its own has left it on the host.

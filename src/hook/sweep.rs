@@ -66,6 +66,11 @@ pub fn sweep(admin: &Admin) -> Result<Sweep> {
     dirs.sort();
     dirs.dedup();
     for dir in dirs {
+        if dir.exists()
+            && let Err(error) = LoopDevice::detach_stale(&dir)
+        {
+            sweep.fail(&error);
+        }
         for image in images_in(&dir, &mut sweep) {
             if !sweep.in_use.contains(&image) {
                 orphan(&image, admin, &mut sweep);

@@ -41,24 +41,33 @@ impl NewImage {
     /// # Errors
     /// [`ErrorKind::NoSpace`] when the file system has no room for it, [`ErrorKind::Unsupported`] without `mke2fs`.
     pub fn make(plan: &Plan) -> Result<Self> {
-        let dir = parent(&plan.image);
-        host::make_dir(dir, 0o700)?;
-        host::check_trusted(dir)?;
-        let free = host::free_bytes(dir)?;
-        if plan.imgsize > free {
-            let what =
-                format!("imgsize {} is above the {free} bytes free in {}", plan.imgsize, dir.display());
-            return Err(Error::new(ErrorKind::NoSpace, format!("{what} ({}.imgsize)", plan.origin)));
-        }
-        let image = Self::unnamed(&plan.image)?;
+        let image = Self::empty(&plan.image, plan.imgsize, &plan.origin)?;
         let what = || format!("cannot write the image {}", plan.image.display());
-        rustix::fs::flock(&image.file, FlockOperation::NonBlockingLockExclusive).tried(what)?;
-        image.file.set_len(plan.imgsize).tried(what)?;
         if plan.imgsize == DEFAULT_IMGSIZE {
             template::write(&image.file).tried(what)?;
         } else {
             run_mke2fs(&image.file, plan.imgsize, &[]).map_err(|e| e.within(plan.image.display()))?;
         }
+        Ok(image)
+    }
+
+    /// Makes a locked file of `size` bytes for the image at `path`, all zeros; `origin` says where the size comes from.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoSpace`] when the file system has no room for it; else the kernel's.
+    pub fn empty(path: &Path, size: u64, origin: &str) -> Result<Self> {
+        let dir = parent(path);
+        host::make_dir(dir, 0o700)?;
+        host::check_trusted(dir)?;
+        let free = host::free_bytes(dir)?;
+        if size > free {
+            let what = format!("imgsize {size} is above the {free} bytes free in {}", dir.display());
+            return Err(Error::new(ErrorKind::NoSpace, format!("{what} ({origin}.imgsize)")));
+        }
+        let image = Self::unnamed(path)?;
+        let what = || format!("cannot write the image {}", path.display());
+        rustix::fs::flock(&image.file, FlockOperation::NonBlockingLockExclusive).tried(what)?;
+        image.file.set_len(size).tried(what)?;
         Ok(image)
     }
 

@@ -64,7 +64,7 @@ impl LoopDevice {
                 Err(error) => match error.raw_os_error() {
                     Some(nix::libc::EBUSY) => std::thread::sleep(Duration::from_micros(100) * attempt),
                     Some(nix::libc::EINVAL | nix::libc::ENOTTY | nix::libc::ENOSYS) => {
-                        return old::attach(image, read_only);
+                        return old::attach(image, name, read_only);
                     }
                     _ => {
                         let what = format!("cannot attach {} to {}", name.display(), device.path.display());
@@ -102,23 +102,10 @@ impl LoopDevice {
     pub fn of(image: &File) -> Result<Option<Self>> {
         let metadata = image.metadata().tried(|| "cannot inspect the image")?;
         let wanted = Some((metadata.dev(), metadata.ino()));
-        let entries = match std::fs::read_dir("/sys/block") {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            other => other.tried(|| "cannot list /sys/block")?,
-        };
-        for entry in entries {
-            let entry = entry.tried(|| "cannot list /sys/block")?;
-            let name = entry.file_name();
-            let Some(number) = name.to_str().and_then(|name| name.strip_prefix("loop")?.parse().ok()) else {
-                continue;
-            };
-            // The directory is there only while something is attached; it spares opening every device.
-            if !entry.path().join("loop").exists() {
-                continue;
-            }
+        for (number, attached) in attached()? {
             // A device that cannot be looked at may be the one: taken for free, the image would be mounted twice.
             let device = match Self::open(number, false) {
-                Err(_) if !entry.path().join("loop").exists() => continue,
+                Err(_) if !attached.exists() => continue,
                 other => other?,
             };
             let backing = sys::loop_backing_file(&device.file);
@@ -149,14 +136,84 @@ impl LoopDevice {
         let file = file.tried(|| format!("cannot open {}", path.display()))?;
         Ok(Self { file, path })
     }
+
+    /// Detaches the devices that hooks have left which were killed in the middle of attaching an image in `dir` on an
+    /// old kernel, before the image had its name: nobody else finds them any more.
+    ///
+    /// Another hook may be just there: it has the device open, so that detaching waits for it, which is what it was about
+    /// to ask for.
+    ///
+    /// # Errors
+    /// The kernel's.
+    #[cfg(feature = "old-kernels")]
+    pub fn detach_stale(dir: &Path) -> Result<()> {
+        old::detach_stale(dir)
+    }
+
+    /// Without support for old kernels, every device detaches by itself.
+    ///
+    /// # Errors
+    /// None.
+    #[cfg(not(feature = "old-kernels"))]
+    pub fn detach_stale(_dir: &Path) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The numbers of the devices to which something is attached, and the directory that each has in /sys meanwhile.
+fn attached() -> Result<Vec<(u32, PathBuf)>> {
+    let entries = match std::fs::read_dir("/sys/block") {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.tried(|| "cannot list /sys/block")?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.tried(|| "cannot list /sys/block")?;
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix("loop")?.parse().ok());
+        let dir = entry.path().join("loop");
+        // It spares opening every device.
+        found.extend(number.filter(|_| dir.exists()).map(|number| (number, dir)));
+    }
+    Ok(found)
 }
 
 /// Attaching on kernels before 5.8, in two steps.
 #[cfg(feature = "old-kernels")]
 mod old {
-    use super::{AsRawFd, Duration, Error, ErrorKind, File, LoopDevice, Result, TRIES, Tried};
+    use super::{
+        AsRawFd, Duration, Error, ErrorKind, File, LoopDevice, Path, Result, TRIES, Tried, attached,
+    };
+    use crate::image::superblock::{Condition, inspect};
 
-    pub(super) fn attach(image: &File, read_only: bool) -> Result<LoopDevice> {
+    /// What the kernel adds to the path of a file that has no name.
+    const NAMELESS: &str = " (deleted)";
+
+    pub(super) fn detach_stale(dir: &Path) -> Result<()> {
+        let dir = dir.canonicalize().tried(|| format!("cannot find {}", dir.display()))?;
+        for (number, attached) in attached()? {
+            let is = |attribute, value| {
+                std::fs::read_to_string(attached.join(attribute)).is_ok_and(|text| text.trim_end() == value)
+            };
+            let backing = std::fs::read_to_string(attached.join("backing_file")).unwrap_or_default();
+            let file = backing.trim_end_matches('\n').strip_suffix(NAMELESS).map(Path::new);
+            if file.and_then(Path::parent) != Some(&dir) || !is("autoclear", "0") {
+                continue;
+            }
+            let device = LoopDevice::open(number, false)?;
+            let condition =
+                inspect(&device.file).tried(|| format!("cannot read {}", device.path.display()))?;
+            if matches!(condition, Condition::Ext4 { ours: true, .. }) {
+                device.detach()?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn attach(image: &File, name: &Path, read_only: bool) -> Result<LoopDevice> {
+        if let Err(error) = name.parent().map_or(Ok(()), detach_stale) {
+            log::debug!("{}", error.report());
+        }
         let control = loopdev::LoopControl::open().tried(|| "cannot open /dev/loop-control")?;
         for attempt in 0..TRIES {
             let device = control.next_free().tried(|| "cannot find a free loop device")?;
@@ -182,9 +239,9 @@ mod old {
 /// Built without support for kernels before 5.8.
 #[cfg(not(feature = "old-kernels"))]
 mod old {
-    use super::{Error, ErrorKind, File, LoopDevice, Result};
+    use super::{Error, ErrorKind, File, LoopDevice, Path, Result};
 
-    pub(super) fn attach(_image: &File, _read_only: bool) -> Result<LoopDevice> {
+    pub(super) fn attach(_image: &File, _name: &Path, _read_only: bool) -> Result<LoopDevice> {
         Err(Error::new(ErrorKind::Unsupported, "this kernel has no LOOP_CONFIGURE")
             .advise("use Linux 5.8 or newer, or build with the feature old-kernels"))
     }

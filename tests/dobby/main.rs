@@ -11,6 +11,7 @@
 
 mod accepted;
 mod bundle;
+mod bundles;
 mod console;
 mod daemon;
 mod differences;
@@ -19,15 +20,21 @@ mod hardware;
 #[path = "../support/hugetlb.rs"]
 mod hugetlb;
 mod injection;
+mod minidump;
 mod mutations;
 mod nat;
 mod networks;
+mod plugins;
+#[allow(dead_code, unreachable_pub, reason = "shared with the tests of the hook")]
+#[path = "../support/programs.rs"]
+mod programs;
 mod recorded;
 mod rejected;
 mod restart;
 mod runtime;
 mod specs;
 mod start;
+mod storage;
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests of the daemon")]
 #[path = "../rpc/wire.rs"]
 mod wire;

@@ -11,8 +11,9 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::daemon::{end, left, start, world};
+use crate::plugins::{Way, required};
 use crate::specs::with;
-use crate::start::{cgroups, memory, sleep_test};
+use crate::start::{SLEEP_TEST, cgroups, memory};
 use crate::world::World;
 
 /// A host outside, at 203.0.113.1, which knows no way back to the containers' addresses.
@@ -132,13 +133,7 @@ fn containers_reach_the_outside_under_the_hosts_address() {
 fn the_example_that_everybody_tries_first_runs_with_its_limits() {
     let outside = Outside::new();
     let world = world();
-    let request = json!({
-        "jsonrpc": "2.0",
-        "id": 3,
-        "method": "org.rdk.OCIContainer.1.startContainerFromDobbySpec",
-        "params": {"containerId": "SleepTest", "dobbySpec": sleep_test()},
-    });
-    let answer = world.tcp().request("POST", "/jsonrpc/", &[], &request.to_string()).json();
+    let answer = world.tcp().request("POST", "/jsonrpc/", &[], SLEEP_TEST).json();
     assert_eq!(answer["result"]["success"], true, "{answer}");
     assert!(answer["result"]["descriptor"].as_i64().unwrap() > 0, "{answer}");
     let pid = u32::try_from(crate::daemon::pid(&world, "SleepTest")).unwrap();
@@ -147,7 +142,35 @@ fn the_example_that_everybody_tries_first_runs_with_its_limits() {
     assert_eq!(text("uid_map").split_whitespace().collect::<Vec<_>>(), ["0", "1000", "1"]);
     assert_eq!(memory(&cgroups(pid), "memory.limit_in_bytes", "memory.max"), "41943040");
     assert_eq!(set_up("100.64.11.1").0, 1);
+    // Up, with an address, and a way to the bridge.
+    let inside = |args: &[&str]| {
+        let pid = pid.to_string();
+        let output = Command::new("nsenter").args(["-n", "-t", &pid]).args(args).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let address = inside(&["ip", "-4", "-o", "addr", "show", "dev", "eth0", "up"]);
+    assert!(address.contains("100.64.11.2/24"), "{address}");
+    assert!(inside(&["ip", "route"]).contains("default via 100.64.11.1"));
     end(&world, "SleepTest");
+    assert!(std::path::Path::new("/tmp/container.log").exists());
+    std::fs::remove_file("/tmp/container.log").unwrap();
+    outside.end();
+}
+
+#[test]
+fn a_bundle_reaches_the_outside_by_its_plugin() {
+    let outside = Outside::new();
+    let world = world();
+    let id = world.id("bundle");
+    let data = json!({"type": "nat", "ipv4": true, "dnsmasq": true});
+    let script = "busybox nc 203.0.113.1 8080 < /dev/null; grep -c . /etc/resolv.conf; sleep 60";
+    let servers = std::fs::read_to_string("/etc/resolv.conf").unwrap();
+    let servers = servers.lines().filter(|line| !line.is_empty()).count();
+    Way::Bundle.start(&world, &id, script, &required("networking", &data));
+    world.until("it was answered", || log(&world, &id) == format!("from 203.0.113.2\n{servers}\n"));
+    end(&world, &id);
+    assert_eq!(set_up("100.64.11.0/24"), (0, false), "{}", world.log());
     outside.end();
 }
 

@@ -117,20 +117,13 @@ fn words(text: &str) -> Vec<&str> {
     text.split_whitespace().collect()
 }
 
-/// The spec of the example that everybody tries first.
+/// The request of the example that everybody tries first, as it stands in the API's documentation.
+pub(crate) const SLEEP_TEST: &str = include_str!("../data/start-from-spec.json");
+
+/// The spec in it.
 pub(crate) fn sleep_test() -> Value {
-    json!({
-        "version": "1.0",
-        "cwd": "/",
-        "args": ["sleep", "60"],
-        "env": [],
-        "user": {"uid": 1000, "gid": 1000},
-        "console": {"limit": 65536, "path": "/tmp/container.log"},
-        "etc": {"group": ["root:x:0:"], "passwd": ["root::0:0:root:/:/bin/false"]},
-        "memLimit": 41_943_040,
-        "network": "nat",
-        "mounts": []
-    })
+    let mut request: Value = serde_json::from_str(SLEEP_TEST).unwrap();
+    request["params"]["dobbySpec"].take()
 }
 
 #[test]

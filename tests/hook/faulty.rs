@@ -105,7 +105,7 @@ pub(crate) const OPTIONAL: Case =
     Case { required: false, ..case("a start that can do without", "prestart", Image::Left) };
 
 /// What prestart may find.
-pub(crate) const PRESTART: [Case; 5] = [
+pub(crate) const PRESTART: [Case; 6] = [
     case("the first start", "prestart", Image::Absent),
     Case { imgsize: MADE, ..case("an image by mke2fs", "prestart", Image::Absent) },
     case("a start after a poststop that never came", "prestart", Image::Left),
@@ -113,6 +113,10 @@ pub(crate) const PRESTART: [Case; 5] = [
     Case {
         missing: "O_TMPFILE,fsopen,LOOP_CONFIGURE,openat2",
         ..case("a start on an old kernel", "prestart", Image::Left)
+    },
+    Case {
+        missing: "fsopen,LOOP_CONFIGURE",
+        ..case("the first start on an old kernel", "prestart", Image::Absent)
     },
 ];
 

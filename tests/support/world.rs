@@ -256,7 +256,8 @@ impl World {
             command("mount", &["--make-rprivate".as_ref(), "/".as_ref()]);
             command("mount", &["-o".as_ref(), "loop".as_ref(), image.as_ref(), point.as_ref()]);
             work(&point);
-            command("umount", &[point.as_ref()]);
+            // A program that another test is just starting has a copy of our open files for a moment.
+            wait_until(|| Command::new("umount").arg(&point).output().unwrap().status.success());
         };
         std::thread::scope(|scope| scope.spawn(isolated).join()).unwrap();
         wait_until(|| self.leaks().is_empty());

@@ -1,21 +1,8 @@
 //! `mounts`.
 
 use crate::dobby::node::Node;
+use crate::dobby::runtime::FLAGS;
 use crate::dobby::spec::{Mount, SpecLoop};
-
-/// Options of a loop mount that are flags of mount(2).
-const FLAGS: [(&str, u32); 10] = [
-    ("ro", 1),
-    ("nosuid", 2),
-    ("nodev", 4),
-    ("noexec", 8),
-    ("sync", 16),
-    ("dirsync", 128),
-    ("noatime", 1024),
-    ("nodiratime", 2048),
-    ("relatime", 2_097_152),
-    ("strictatime", 16_777_216),
-];
 
 /// The longest path that the kernel takes (`PATH_MAX`), in bytes.
 const LONGEST_PATH: usize = 4095;

@@ -9,15 +9,13 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::mount::{MsFlags, mount};
 use serde_json::{Value, json};
 
-use super::ContainerId;
-use super::ExitStatus;
-use super::child::{Helper, Streams};
-use super::shelf::{Shelf, write_new};
-use crate::dobby::Runtime;
-use crate::dobby::runtime::Network;
+use super::{Job, Site, edit, unmount};
+use crate::control::child::{Helper, Streams};
+use crate::control::shelf::{Shelf, write_new};
+use crate::control::{ContainerId, ExitStatus};
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::oci::bundle::read_json;
 
@@ -46,73 +44,52 @@ const GATEWAY: &str = "100.64.11.1";
 /// netavark names its rules after it.
 const NETWORK_ID: &str = "d0bb100000000000000000000000000000000000000000000000000000000000";
 
-/// A container's wish for network `nat`.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Wish {
-    /// Ports of the host that lead into the container, as netavark has them.
-    ports: Vec<Value>,
+/// Takes an address and connects the container whose first process is `pid`.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] without netavark, with what to install; its own; the kernel's. What was set up so far is
+/// for [`take_down`].
+pub(super) async fn set_up(job: &Job<'_>, pid: i32) -> Result<()> {
+    let Site { id, shelf } = job.site;
+    let program = program()?;
+    let address = free_address(shelf)?;
+    let lease = shelf.file(LEASE);
+    let ports = job.data["portForwarding"]["hostToContainer"].as_array().into_iter().flatten();
+    let text = request(id, &address, ports.map(port).collect()).to_string();
+    write_new(&lease, text.as_bytes()).tried(|| format!("cannot write {}", lease.display()))?;
+    pin(shelf, pid)?;
+    call(&program, "setup", shelf).await.map_err(|error| {
+        error.advise("it needs iptables, and a kernel with bridge, veth and address translation")
+    })
 }
 
-impl Wish {
-    /// The wish in the settings of a container, if there is one.
-    pub(super) fn of(runtime: &Runtime) -> Option<Self> {
-        let data = runtime.plugins.get("networking").map_or(&Value::Null, |plugin| &plugin.data);
-        let ports = data["portForwarding"]["hostToContainer"].as_array().into_iter().flatten();
-        (runtime.network == Network::Nat).then(|| Self { ports: ports.map(port).collect() })
-    }
-
-    /// Takes an address and connects the container whose first process is `pid`.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Unsupported`] without netavark, with what to install; its own; the kernel's. What was set up so
-    /// far is for [`take_down`].
-    pub(super) async fn set_up(
-        &self,
-        id: &ContainerId,
-        shelf: &Shelf,
-        state_dir: &Path,
-        pid: i32,
-    ) -> Result<()> {
-        let program = program()?;
-        let address = free_address(state_dir)?;
-        let lease = shelf.file(LEASE);
-        let text = self.request(id, &address).to_string();
-        write_new(&lease, text.as_bytes()).tried(|| format!("cannot write {}", lease.display()))?;
-        pin(shelf, pid)?;
-        call(&program, "setup", shelf).await.map_err(|error| {
-            error.advise("it needs iptables, and a kernel with bridge, veth and address translation")
-        })
-    }
-
-    /// What netavark is told.
-    fn request(&self, id: &ContainerId, address: &str) -> Value {
-        json!({
-            "container_id": id.as_str(),
-            "container_name": id.as_str(),
-            "port_mappings": self.ports,
-            "networks": {"dobby": {"static_ips": [address], "interface_name": "eth0"}},
-            "network_info": {"dobby": {
-                "name": "dobby",
-                "id": NETWORK_ID,
-                "driver": "bridge",
-                "network_interface": BRIDGE,
-                "subnets": [{"subnet": SUBNET, "gateway": GATEWAY}],
-                "ipv6_enabled": false,
-                "internal": false,
-                "dns_enabled": false,
-                "ipam_options": {"driver": "host-local"},
-            }},
-        })
-    }
+/// What netavark is told.
+fn request(id: &ContainerId, address: &str, ports: Vec<Value>) -> Value {
+    json!({
+        "container_id": id.as_str(),
+        "container_name": id.as_str(),
+        "port_mappings": ports,
+        "networks": {"dobby": {"static_ips": [address], "interface_name": "eth0"}},
+        "network_info": {"dobby": {
+            "name": "dobby",
+            "id": NETWORK_ID,
+            "driver": "bridge",
+            "network_interface": BRIDGE,
+            "subnets": [{"subnet": SUBNET, "gateway": GATEWAY}],
+            "ipv6_enabled": false,
+            "internal": false,
+            "dns_enabled": false,
+            "ipam_options": {"driver": "host-local"},
+        }},
+    })
 }
 
 /// Gives a configuration a network namespace of its own: never the host's network, whatever the bundle says.
-pub(super) fn isolate(config: &mut Value) {
-    let namespaces = config.pointer_mut("/linux/namespaces").and_then(Value::as_array_mut);
-    if let Some(namespaces) = namespaces {
-        namespaces.retain(|namespace| namespace["type"] != "network");
-        namespaces.push(json!({"type": "network"}));
-    }
+pub(super) fn isolate(config: &mut Value) -> Result<()> {
+    let namespaces = edit::list(config, &["linux", "namespaces"])?;
+    namespaces.retain(|namespace| namespace["type"] != "network");
+    namespaces.push(json!({"type": "network"}));
+    Ok(())
 }
 
 /// A port of the plugin `networking` (a number and a protocol, tcp when not given) as netavark has it.
@@ -134,7 +111,8 @@ pub(super) fn program() -> Result<PathBuf> {
 }
 
 /// The lowest address that no container has. Nothing else runs between this and the writing of the lease.
-fn free_address(state_dir: &Path) -> Result<String> {
+fn free_address(shelf: &Shelf) -> Result<String> {
+    let state_dir = shelf.dir().parent().unwrap_or(Path::new("/"));
     let dirs = std::fs::read_dir(state_dir).tried(|| format!("cannot read {}", state_dir.display()))?;
     let leases = dirs.flatten().filter_map(|dir| read_json(&dir.path().join(LEASE)).ok());
     let taken = leases.filter_map(|lease| {
@@ -157,12 +135,14 @@ fn pin(shelf: &Shelf, pid: i32) -> Result<()> {
         .tried(what)
 }
 
-/// Takes down whatever was set up for a container; nothing is done for one without a lease. What fails is logged, and
-/// the rest is done nevertheless.
-pub(super) async fn take_down(shelf: &Shelf) {
+/// Takes down whatever was set up for a container; nothing is done for one without a lease.
+///
+/// # Errors
+/// The kernel's. What netavark cannot take down is logged, and the rest is done nevertheless.
+pub(super) async fn take_down(shelf: &Shelf) -> Result<()> {
     let (lease, pin) = (shelf.file(LEASE), shelf.file(PIN));
     if !lease.exists() {
-        return;
+        return Ok(());
     }
     let is_pinned = rustix::fs::statfs(&pin).is_ok_and(|fs| fs.f_type == NSFS);
     if is_pinned {
@@ -173,13 +153,11 @@ pub(super) async fn take_down(shelf: &Shelf) {
         if let Err(error) = torn {
             log::warn!("{}", error.report());
         }
-        if let Err(error) = umount2(&pin, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
-            log::warn!("cannot unmount {}: {error}", pin.display());
-            return;
-        }
+        unmount(&pin)?;
     }
     shelf.discard(PIN);
     shelf.discard(LEASE);
+    Ok(())
 }
 
 /// Calls netavark for a container; one at a time, since it does not lock the host's rules.

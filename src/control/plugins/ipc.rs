@@ -1,0 +1,48 @@
+//! `ipc`: sockets of D-Bus buses.
+
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::edit::{Bind, set_env};
+use super::{Job, Plugin};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The buses that a container can be given.
+const BUSES: [&str; 3] = ["system", "session", "debug"];
+/// The host's system bus.
+const SYSTEM: &str = "/var/run/dbus/system_bus_socket";
+/// Buses of platforms that are gone.
+const GONE: [&str; 2] = ["ai-public", "ai-private"];
+/// Lets RDK's D-Bus library leave out the user id, which is another one outside of a user namespace.
+const NO_UID: &str = "SKY_DBUS_DISABLE_UID_IN_EXTERNAL_AUTH=1";
+
+pub(super) struct Ipc;
+
+impl Plugin for Ipc {
+    fn configure(&self, job: &Job<'_>, config: &mut Value) -> Result<()> {
+        let wanted = BUSES.iter().filter_map(|bus| Some((*bus, job.data[*bus].as_str()?)));
+        let (gone, wanted): (Vec<_>, Vec<_>) = wanted.partition(|(_, name)| GONE.contains(name));
+        for (bus, name) in gone {
+            log::warn!("container {}: there is no bus {name} any more for its {bus} bus", job.site.id);
+        }
+        let mut env = vec![NO_UID.to_owned()];
+        for (bus, name) in &wanted {
+            let socket = if *name == "system" { SYSTEM } else { name };
+            let inside = format!("/var/run/dbus/{bus}_bus_socket");
+            give(config, socket, &inside)?;
+            env.push(format!("DBUS_{}_BUS_ADDRESS=unix:path={inside}", bus.to_uppercase()));
+        }
+        if wanted.is_empty() { Ok(()) } else { set_env(config, &env) }
+    }
+}
+
+fn give(config: &mut Value, socket: &str, inside: &str) -> Result<()> {
+    let source = Path::new(socket);
+    if !source.is_absolute() || !source.metadata().is_ok_and(|file| file.file_type().is_socket()) {
+        let shown = crate::log::shown(&socket.into());
+        return Err(Error::new(ErrorKind::Config, format!("there is no socket {shown} of a bus")));
+    }
+    Bind { source, destination: inside, options: &["nodev", "nosuid", "noexec"] }.add_to(config)
+}

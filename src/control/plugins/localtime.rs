@@ -1,0 +1,39 @@
+//! `localtime`: the host's time zone.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::edit::{Bind, set_env};
+use super::{Job, Plugin};
+use crate::error::{Result, Tried};
+
+/// The link to the file of the time zone.
+const LINK: &str = "/etc/localtime";
+/// The longest name of a time zone that is read from a file, in bytes.
+const LONGEST: u64 = 4096;
+
+pub(super) struct LocalTime;
+
+impl Plugin for LocalTime {
+    /// A mount, where Dobby makes a link: a bundle is never written to, and the file need not be in the container.
+    fn configure(&self, job: &Job<'_>, config: &mut Value) -> Result<()> {
+        let link = job.data["path"].as_str().unwrap_or(LINK);
+        let source = Path::new(link).canonicalize().tried(|| format!("cannot find {link}"))?;
+        let options = &["ro", "nosuid", "nodev", "noexec"];
+        Bind { source: &source, destination: link, options }.add_to(config)?;
+        match job.data["setTZ"].as_str() {
+            Some(file) => set_env(config, &[format!("TZ={}", first_line(file)?)]),
+            None => Ok(()),
+        }
+    }
+}
+
+fn first_line(path: &str) -> Result<String> {
+    let mut line = String::new();
+    let file = File::open(path).tried(|| format!("cannot open {path}"))?;
+    BufReader::new(file.take(LONGEST)).read_line(&mut line).tried(|| format!("cannot read {path}"))?;
+    Ok(line.trim_end_matches(['\n', '\r']).to_owned())
+}

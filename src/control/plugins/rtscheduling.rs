@@ -1,0 +1,51 @@
+//! `rtscheduling`: real-time scheduling in turns (sched(7), `SCHED_RR`).
+
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use serde_json::Value;
+
+use super::{Job, Plugin, Work, edit};
+use crate::dobby::give_real_time;
+use crate::dobby::host::has_rt_groups;
+use crate::dobby::runtime::RealTime;
+use crate::error::{Error, ErrorKind, Result, Tried};
+
+/// The highest priority that a process may give itself (config.md, "POSIX process").
+const LIMIT: &str = "RLIMIT_RTPRIO";
+
+pub(super) struct RtScheduling;
+
+impl Plugin for RtScheduling {
+    /// The runtime is told nothing of the limit: from inside a user namespace it may not raise it.
+    fn configure(&self, _job: &Job<'_>, config: &mut Value) -> Result<()> {
+        edit::list(config, &["process", "rlimits"])?.retain(|limit| limit["type"] != LIMIT);
+        // In version 1 of cgroups, a group without real time cannot have it.
+        if has_rt_groups() {
+            let cpu = edit::object(config, &["linux", "resources", "cpu"])?;
+            if !cpu.contains_key("realtimeRuntime") {
+                give_real_time(cpu);
+            }
+        }
+        Ok(())
+    }
+
+    fn wants_process(&self, _job: &Job<'_>) -> bool {
+        true
+    }
+
+    fn created<'a>(&'a self, job: &'a Job<'a>, pid: i32) -> Work<'a> {
+        Box::pin(async move {
+            let RealTime { priority, limit } = RealTime::of(job.data);
+            if priority > limit {
+                log::warn!("container {}: its priority {priority} is above its limit {limit}", job.site.id);
+            }
+            crate::sys::set_round_robin(pid, priority)
+                .tried(|| format!("cannot give process {pid} the real-time priority {priority}"))?;
+            let highest = Some(u64::from(limit));
+            let process = Pid::from_raw(pid.max(0))
+                .ok_or_else(|| Error::new(ErrorKind::System, "the container has no process"))?;
+            prlimit(Some(process), Resource::Rtprio, Rlimit { current: highest, maximum: highest })
+                .map(drop)
+                .tried(|| format!("cannot set {LIMIT} of process {pid} to {limit}"))
+        })
+    }
+}

@@ -1,0 +1,138 @@
+//! The image of a loop mount: made when it is missing, checked when it is there. What is in it is never thrown away.
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::control::ExitStatus;
+use crate::control::child::{Helper, Streams};
+use crate::control::plugins::apart;
+use crate::dobby::runtime::LoopMount;
+use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::image::create::NewImage;
+use crate::image::lock::LockedImage;
+use crate::image::loopback::LoopDevice;
+use crate::image::superblock::{Condition, inspect};
+use crate::tool;
+
+/// How long another one that works on the image is waited for.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a program may take to make or to check a file system.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a loop device may take to go after its container.
+const DETACH_PATIENCE: Duration = Duration::from_secs(2);
+/// How much of a program's output is kept.
+const OUTPUT: usize = 4096;
+/// Exit codes of e2fsck(8) that mean: as good as new.
+const REPAIRED: i32 = 1 | 2;
+
+/// The image, locked and ready to be mounted.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] when there is none and none may be made, [`ErrorKind::Corrupt`] when it is damaged;
+/// [`ErrorKind::Attack`] for what is no file of root's.
+pub(super) async fn ready(mount: &LoopMount) -> Result<LockedImage> {
+    let managed = mount.managed && mount.image_size > 0;
+    if let Some(image) = open(&mount.source).await? {
+        if managed && is_ext(mount) {
+            check(&image).await?;
+        }
+        return Ok(image);
+    }
+    if !managed {
+        let what = format!("there is no image {}", mount.source.display());
+        return Err(Error::new(ErrorKind::NotFound, what).advise("make it, or let imgmanagement do so"));
+    }
+    make(mount).await?;
+    open(&mount.source).await?.ok_or_else(|| {
+        Error::new(ErrorKind::Busy, format!("somebody removed the new image {}", mount.source.display()))
+    })
+}
+
+async fn open(path: &Path) -> Result<Option<LockedImage>> {
+    let path = path.to_owned();
+    apart(move || LockedImage::open(&path, LOCK_PATIENCE)).await
+}
+
+pub(super) fn is_ext(mount: &LoopMount) -> bool {
+    ["ext2", "ext3", "ext4"].iter().any(|kind| mount.fstype.eq_ignore_ascii_case(kind))
+}
+
+/// Makes the image. It has no name before it is whole.
+async fn make(mount: &LoopMount) -> Result<()> {
+    let kind = mount.fstype.to_lowercase();
+    let (program, options) = match kind.as_str() {
+        "ext2" | "ext3" | "ext4" => (tool::find("mke2fs", "e2fsprogs")?, vec!["-q", "-F", "-t", &kind]),
+        "xfs" => (tool::find("mkfs.xfs", "xfsprogs")?, vec!["-q", "-f"]),
+        _ => {
+            let what = format!("cannot make an image of type {}", crate::log::shown(&kind.into()));
+            return Err(Error::new(ErrorKind::Config, what).advise("use ext2, ext3, ext4 or xfs"));
+        }
+    };
+    let (path, size) = (mount.source.clone(), mount.image_size);
+    let new = apart(move || NewImage::empty(&path, size, "rdkPlugins.storage.data.loopback")).await?;
+    run(&program, &options, new.file(), &mount.source).await.and_then(|code| match code {
+        0 => Ok(()),
+        code => Err(Error::new(ErrorKind::System, format!("{} ended with {code}", program.display()))),
+    })?;
+    let shown = mount.source.display().to_string();
+    apart(move || {
+        new.file().sync_all().tried(|| format!("cannot write the image {shown}"))?;
+        new.publish()
+    })
+    .await
+}
+
+/// Sees to it that the kernel gets no damaged file system to mount, as far as `e2fsck` can mend it without a loss.
+async fn check(image: &LockedImage) -> Result<()> {
+    let shown = image.path().display();
+    if LoopDevice::of(image.file())?.is_some() {
+        // Another container uses it.
+        return Ok(());
+    }
+    match inspect(image.file()).tried(|| format!("cannot read the image {shown}"))? {
+        Condition::Ext4 { dirty: false, .. } => return Ok(()),
+        Condition::Ext4 { .. } => {}
+        Condition::Blank | Condition::Unknown => {
+            let what = format!("the image {shown} holds no file system of its type");
+            return Err(Error::new(ErrorKind::Corrupt, what).advise("it is left untouched; remove it"));
+        }
+    }
+    let code = run(&tool::find("e2fsck", "e2fsprogs")?, &["-p"], image.file(), image.path()).await?;
+    if code & !REPAIRED == 0 {
+        return Ok(());
+    }
+    let what = format!("the image {shown} is damaged: e2fsck -p ended with {code}");
+    Err(Error::new(ErrorKind::Corrupt, what).advise("repair it by hand (e2fsck), or remove it"))
+}
+
+/// Runs a program on an open image; its exit code. It finds the image through our own descriptor, and is not ended with
+/// us: half a repair is worse than none.
+async fn run(program: &Path, options: &[&str], image: &File, shown: &Path) -> Result<i32> {
+    let mut helper = Helper::new(program, Streams::Captured(OUTPUT), PATIENCE).untied();
+    helper.args(options).args([format!("/proc/{}/fd/{}", std::process::id(), image.as_raw_fd())]);
+    let finished = helper.run().await?;
+    let said = String::from_utf8_lossy(&finished.stderr);
+    match finished.exit {
+        ExitStatus::Code(code) => {
+            if code != 0 {
+                log::warn!("{} {}: {}", program.display(), shown.display(), crate::log::cut(said.trim()));
+            }
+            Ok(code)
+        }
+        exit => {
+            let what = format!("{} on {} ended with {exit}", program.display(), shown.display());
+            Err(Error::new(ErrorKind::System, what))
+        }
+    }
+}
+
+/// Removes an image that goes with its container, unless another one uses it, whose it is then.
+pub(super) fn remove(path: &Path) -> Result<()> {
+    let Some(image) = LockedImage::open(path, LOCK_PATIENCE)? else { return Ok(()) };
+    match LoopDevice::of_after(image.file(), DETACH_PATIENCE)? {
+        Some(_) => Ok(()),
+        None => image.remove(),
+    }
+}

@@ -1,0 +1,197 @@
+//! The plugin `minidump`: dumps of real Breakpad, by an image and by a descriptor.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::PathBuf;
+
+use minidump::{Minidump, MinidumpException};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::daemon::{left, start, world};
+use crate::plugins::{WAYS, Way, bundle, gone, required, said, says};
+use crate::programs::crasher;
+use crate::specs::with;
+use crate::wire::Ws;
+use crate::world::{PLUGIN, World};
+
+const HOOK: &str = env!("CARGO_BIN_EXE_oci-minidump-hook");
+
+/// The plugin in the form with a descriptor.
+fn by_descriptor(world: &World) -> Value {
+    required("minidump", &json!({"destinationPath": world.path("dumps")}))
+}
+
+/// Starts a container in which `/crasher` is.
+fn start_crasher(world: &World, way: Way, id: &str, script: &str, plugins: &Value) {
+    let inside = world.path("rootfs/crasher");
+    if !inside.exists() {
+        fs::copy(crasher(), &inside).unwrap();
+    }
+    match way {
+        Way::Bundle => way.start(world, id, script, plugins),
+        Way::Spec => {
+            let mount = json!({"source": inside, "destination": "/crasher", "type": "bind", "options": ["bind", "ro"]});
+            let args = ["sh", "-c", script];
+            start(world, id, &with(&json!({"args": args, "mounts": [mount], "rdkPlugins": plugins})));
+        }
+    }
+}
+
+/// The dumps on the host, the name of each.
+fn dumps(world: &World) -> Vec<String> {
+    let entries = fs::read_dir(world.path("dumps")).into_iter().flatten();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// Whether a name is Dobby's: `<id><#=#>YYYY-MM-DDTHH:MM:SS.dmp`.
+fn is_dobbys(name: &str, id: &str) -> bool {
+    let time = name.strip_prefix(&format!("{id}<#=#>")).and_then(|rest| rest.strip_suffix(".dmp"));
+    time.is_some_and(|time| time.len() >= 19 && time.as_bytes()[10] == b'T')
+}
+
+fn listener(world: &World) -> Ws {
+    let mut ws = world.ws();
+    for event in ["onContainerStarted", "onMinidump", "onContainerStopped"] {
+        ws.call(&format!("{PLUGIN}.register"), &json!({"event": event, "id": "x"}));
+    }
+    ws
+}
+
+/// The names of the next events.
+fn events(ws: &mut Ws, count: usize) -> Vec<String> {
+    let event = |_| {
+        let event: Value = serde_json::from_str(&ws.text()).unwrap();
+        event["method"].as_str().unwrap().trim_start_matches("x.on").to_owned()
+    };
+    (0..count).map(event).collect()
+}
+
+#[test]
+fn a_crash_reaches_the_host_by_a_descriptor() {
+    for runtime in ["crun", "runc"] {
+        let world = World::with(&["--dobby-settings", "/nonexistent", "--runtime", runtime]);
+        for way in WAYS {
+            let id = world.id(&format!("crash-{way:?}"));
+            let mut ws = listener(&world);
+            start_crasher(&world, way, &id, "exec /crasher /tmp segv", &by_descriptor(&world));
+            assert_eq!(events(&mut ws, 3), ["ContainerStarted", "Minidump", "ContainerStopped"]);
+            world.until("it is gone", || left(&world).is_empty());
+            let found = dumps(&world);
+            assert!(found.len() == 1 && is_dobbys(&found[0], &id), "{found:?}\n{}", world.log());
+            let path = world.path("dumps").join(&found[0]);
+            let dump = Minidump::read_path(&path).unwrap();
+            dump.get_stream::<MinidumpException<'_>>().unwrap();
+            let metadata = fs::metadata(&path).unwrap();
+            assert_eq!((metadata.permissions().mode() & 0o7777, metadata.uid()), (0o600, 0));
+            fs::remove_file(path).unwrap();
+        }
+    }
+}
+
+#[test]
+fn only_dumps_leave_the_container() {
+    let world = world();
+    for (way, script, said_of_it) in [
+        (Way::Spec, "echo $BREAKPAD_FD", ""),
+        (Way::Bundle, "echo $BREAKPAD_FD; echo MDM >&3", "is no minidump"),
+        (Way::Spec, "echo $BREAKPAD_FD; ln -s /etc/passwd /tmp/x; echo secret >&3", "is no minidump"),
+    ] {
+        let id = world.id(&format!("none-{way:?}"));
+        let before = world.log().len();
+        way.start(&world, &id, &format!("{script}; sleep 60"), &by_descriptor(&world));
+        says(&world, &id, "3\n");
+        gone(&world, &id);
+        assert!(dumps(&world).is_empty(), "{script}: {:?}", dumps(&world));
+        assert!(world.log()[before..].contains(said_of_it), "{script}: {}", world.log());
+    }
+    let id = world.id("relative");
+    let plugins = required("minidump", &json!({"destinationPath": "dumps"}));
+    let error = Way::Spec.try_start(&world, &id, "true", &plugins).unwrap_err();
+    assert!(error["data"].as_str().unwrap().contains("is not an absolute path"), "{error}");
+}
+
+#[test]
+fn a_container_cannot_fill_the_host() {
+    let world = world();
+    let id = world.id("large");
+    let script = "printf MDMP >&3; yes 2>/dev/null | head -c 80000000 >&3 || echo full; sleep 60";
+    Way::Bundle.start(&world, &id, script, &by_descriptor(&world));
+    world.until("there is no room any more", || said(&world, &id).ends_with("full\n"));
+    let file = world.path("state").join(&id).join("minidump/dump");
+    assert_eq!(fs::metadata(&file).unwrap().len(), 64 << 20);
+    gone(&world, &id);
+    let found = dumps(&world);
+    assert_eq!(found.len(), 1);
+    assert_eq!(fs::metadata(world.path("dumps").join(&found[0])).unwrap().len(), 64 << 20);
+    assert!(world.log().contains("truncated minidump"), "{}", world.log());
+}
+
+#[test]
+fn a_dump_outlives_the_daemon() {
+    let mut world = world();
+    for way in WAYS {
+        let (id, go) = (world.id(&format!("next-{way:?}")), world.path("rootfs/go"));
+        let _none = fs::remove_file(&go);
+        let script = "while ! test -e /crasher-go; do sleep 0.02; done; exec /crasher /tmp segv";
+        let wait = match way {
+            Way::Bundle => script.replace("/crasher-go", "/go"),
+            // The daemon is away for longer than that.
+            Way::Spec => "sleep 0.3; exec /crasher /tmp segv".to_owned(),
+        };
+        start_crasher(&world, way, &id, &wait, &by_descriptor(&world));
+        let program = PathBuf::from(format!("/proc/{}/stat", crate::daemon::pid(&world, &id)));
+        world.end(Signal::KILL);
+        fs::write(&go, "").unwrap();
+        world.until("it is dead", || fs::read_to_string(&program).map_or(true, |stat| stat.contains(") Z ")));
+        assert!(dumps(&world).is_empty());
+        world.start();
+        world.until("it is gone", || left(&world).is_empty());
+        let found = dumps(&world);
+        assert!(found.len() == 1 && is_dobbys(&found[0], &id), "{found:?}\n{}", world.log());
+        Minidump::read_path(world.path("dumps").join(&found[0])).unwrap();
+        fs::remove_file(world.path("dumps").join(&found[0])).unwrap();
+    }
+}
+
+#[test]
+fn dumps_of_a_crash_are_harvested_before_the_restart() {
+    let world = World::with(&["--dobby-settings", "/nonexistent", "--hook", HOOK]);
+    let path = json!({"image": world.path("dump.img"), "containerSource": "/opt/minidumps",
+        "hostDestination": world.path("dumps")});
+    let forms = [
+        (json!({"destinationPath": world.path("dumps")}), "/tmp"),
+        (json!({"paths": [path]}), "/opt/minidumps"),
+    ];
+    fs::create_dir_all(world.path("rootfs/opt/minidumps")).unwrap();
+    fs::create_dir_all(world.path("rootfs/count")).unwrap();
+    fs::copy(crasher(), world.path("rootfs/crasher")).unwrap();
+    for (n, (data, dir)) in forms.iter().enumerate() {
+        let (id, count) = (world.id(&format!("again-{n}")), world.path(&format!("count-{n}")));
+        fs::create_dir(&count).unwrap();
+        let script = format!(
+            "echo >> /count/runs; test $(cat /count/runs | busybox wc -l) -gt 2 && sleep 60; exec /crasher {dir} segv"
+        );
+        let dir = bundle(&world, &id, &script, |config| {
+            let mount =
+                json!({"source": count, "destination": "/count", "type": "bind", "options": ["bind"]});
+            config["mounts"].as_array_mut().unwrap().push(mount);
+            config["annotations"] = json!({"org.rdk.restartOnCrash": "true"});
+            config["rdkPlugins"] = required("minidump", data);
+        });
+        let mut ws = listener(&world);
+        world.done("startContainer", &json!({"containerId": id, "bundlePath": dir}));
+        let one = ["ContainerStarted", "Minidump", "ContainerStopped"];
+        let expected = [&one[..], &one[..], &one[..1]].concat();
+        assert_eq!(events(&mut ws, 7), expected, "{}", world.log());
+        let found = dumps(&world);
+        assert_eq!(found.len(), 2, "{found:?}");
+        for name in found {
+            Minidump::read_path(world.path("dumps").join(&name)).unwrap();
+            fs::remove_file(world.path("dumps").join(&name)).unwrap();
+        }
+        gone(&world, &id);
+    }
+}
