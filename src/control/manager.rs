@@ -201,6 +201,13 @@ impl Manager {
         self.shared().events.subscribe()
     }
 
+    /// What became of containers that an earlier daemon started, so far as it was told before `receiver` came or has
+    /// received it: for a client that lost that daemon. There is nothing any more a minute after the start.
+    #[must_use]
+    pub fn found(&self, receiver: &broadcast::Receiver<Event>) -> Vec<Event> {
+        self.shared().found.before(receiver.len())
+    }
+
     /// What the daemon cannot do at the moment.
     #[must_use]
     pub fn health(&self) -> Health {

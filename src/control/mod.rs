@@ -19,6 +19,7 @@ mod event;
 mod exec;
 mod exit;
 mod family;
+mod found;
 mod harvested;
 mod id;
 mod journal;

@@ -136,7 +136,7 @@ impl Shared {
         let before = Before::look(&container.wanted().dump_dirs);
         let finished = self.runtime.run(launch, &shelf.file(PID_FILE), output)?.finish().await;
         // Of an earlier life: the hook found them in the image that it was to prepare.
-        self.tell_dumps(before.new_ones(&container.id));
+        self.tell_dumps(before.new_ones(&container.id), false);
         if finished.timed_out {
             family::end_work_on(shelf.dir(), finished.groups.clone()).await;
         }
@@ -217,7 +217,7 @@ impl Shared {
         if let Err(error) = cleared {
             log::error!("container {} could not be cleaned up: {}", container.id, error.report());
         }
-        self.tell_dumps(before.new_ones(&container.id));
+        self.tell_dumps(before.new_ones(&container.id), false);
         // A runtime that fails behind our hook may not call it again.
         self.sweep_after(container);
         self.forget(container);

@@ -82,6 +82,6 @@ fn tell(shared: &Shared, sweep: Sweep) {
             let truncated = dump.truncated.is_some();
             Event::Minidump { id: Clone::clone(&id), name, path: dump.path, size: dump.size, truncated }
         });
-        shared.tell_dumps(dumps.collect());
+        shared.tell_dumps(dumps.collect(), true);
     }
 }
