@@ -16,6 +16,8 @@ mod http;
 mod hugetlb;
 mod limits;
 mod man;
+#[path = "../support/own_hook.rs"]
+mod own_hook;
 mod pids;
 mod protocol;
 mod unprivileged;

@@ -10,7 +10,7 @@ use crate::world::{PROGRAM, World};
 const SCRIPT: &str = r#"
 serve() {
     "$PROGRAM" serve --no-tcp --socket "$DIR/socket" --state-dir "$DIR/state" --log-dir "$DIR/log" \
-        --runtime-root "$DIR/runtime" --stop-timeout 2 2>>"$DIR/daemon.log" &
+        --runtime-root "$DIR/runtime" --hook "$DIR/oci-minidump-hook" --stop-timeout 2 2>>"$DIR/daemon.log" &
     daemon=$!
     until cli list >/dev/null 2>&1; do sleep 0.02; done
 }

@@ -62,6 +62,7 @@ impl World {
         let mut world =
             Self { dir, port: 0, number, daemon: None, flags, environment: environment.to_vec(), user };
         world.make_rootfs();
+        crate::own_hook::make(world.dir.path(), "");
         std::os::unix::fs::chown(world.dir.path(), Some(user), None).unwrap();
         world.start();
         world
@@ -90,6 +91,7 @@ impl World {
             ("--state-dir", "state"),
             ("--log-dir", "log"),
             ("--runtime-root", "runtime"),
+            ("--hook", "oci-minidump-hook"),
         ] {
             command.arg(flag).arg(self.path(name));
         }

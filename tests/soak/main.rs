@@ -17,6 +17,8 @@ mod fate;
 mod hugetlb;
 mod leaks;
 mod listener;
+#[path = "../support/own_hook.rs"]
+mod own_hook;
 mod place;
 #[path = "../vm/random.rs"]
 mod random;
