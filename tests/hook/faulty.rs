@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::images::dump_bytes;
 use crate::programs::{faulty, without};
-use crate::world::{Bundle, Run, SOURCE, World, files_in, hook_program};
+use crate::world::{Bundle, Run, SOURCE, World, files_in, hook_program, place};
 
 /// A container between create and start, as far as the hook can see.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Held {
         let others = format!(
             "while read -r _ _ _ _ path _; do case $path in '{}'/*) umount -l \"$path\";; esac; done \
              </proc/self/mountinfo; exec sleep 1000",
-            env!("CARGO_TARGET_TMPDIR")
+            place().display()
         );
         let mut command = Command::new("unshare");
         command.args(["--mount", "--propagation", "private", "sh", "-c", &others]).stdin(Stdio::null());

@@ -57,10 +57,6 @@ fn propagate(bundle: &Bundle, kind: &str) {
 fn map_users(bundle: &Bundle, id: u32) {
     user(bundle, id);
     // A stranger in the user namespace must be able to reach the root file system.
-    for dir in bundle.rootfs().ancestors().take(5) {
-        let mode = fs::metadata(dir).unwrap().permissions();
-        assert!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o1 != 0, "{} is closed", dir.display());
-    }
     let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65_536}]);
     bundle.edit(|config| {
         config["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
