@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::world::{PLUGIN, PROGRAM, World};
+use crate::world::{PLUGIN, World};
 
 const USER: u32 = 65534;
 
@@ -72,7 +72,7 @@ fn what_needs_root_is_said_in_one_line() {
     assert!(reason.starts_with("cannot start container") && reason.lines().count() == 1, "{error}");
     assert!(!world.path("i.img").exists());
     assert_eq!(fs::read_dir(world.path("state")).unwrap().count(), 0);
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(world.program());
     let output = command.args(["serve", "--no-tcp"]).uid(USER).current_dir("/").output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{said}");

@@ -78,9 +78,21 @@ impl World {
         format!("t{}-{}-{name}", std::process::id(), self.number)
     }
 
+    /// The program, where the user of this world can run it: the project may lie where only root may pass.
+    pub fn program(&self) -> PathBuf {
+        if self.user == 0 {
+            return PROGRAM.into();
+        }
+        let path = self.path("ocicontainer");
+        if !path.exists() {
+            fs::hard_link(PROGRAM, &path).or_else(|_| fs::copy(PROGRAM, &path).map(drop)).unwrap();
+        }
+        path
+    }
+
     /// The command that starts a daemon in this world.
     pub fn serve_command(&self) -> Command {
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(self.program());
         command.arg("serve");
         let has = |name: &str| self.flags.iter().any(|flag| flag == name);
         if !has("--listen") && !has("--no-tcp") {
