@@ -224,7 +224,9 @@ impl<T, E: Into<io::Error>> Tried<T> for std::result::Result<T, E> {
     fn tried<S: Into<String>>(self, what: impl FnOnce() -> S) -> Result<T> {
         self.map_err(|error| {
             let error = error.into();
-            Error::new(kind_of(&error), what()).caused_by(error)
+            let refused = error.kind() == io::ErrorKind::PermissionDenied;
+            let tried = Error::new(kind_of(&error), what()).caused_by(error);
+            if refused && !rustix::process::geteuid().is_root() { tried.advise("run as root") } else { tried }
         })
     }
 }

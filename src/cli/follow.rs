@@ -1,4 +1,4 @@
-//! `logs -f`: what is new in a log of which only the end can be seen.
+//! `logs -f`: what follows in a log.
 
 use std::time::Duration;
 
@@ -7,19 +7,26 @@ use crate::error::{ErrorKind, Result};
 /// How often to look: as often as the daemon cuts logs.
 const PACE: Duration = Duration::from_millis(250);
 
-/// Prints what `tail` gives, then again and again what is new in it, until `gone` says that nothing will be.
+/// Prints what `part` gives without a place, the end, then again and again what it gives for the place of what
+/// follows, until `gone` says that nothing will.
 pub(super) fn follow(
-    mut tail: impl FnMut() -> Result<Vec<u8>>,
+    mut part: impl FnMut(Option<u64>) -> Result<(Vec<u8>, u64)>,
     mut gone: impl FnMut() -> Result<bool>,
     mut print: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
-    let mut seen = Vec::new();
+    let mut place = None;
     loop {
         // Asked before the last look, so that nothing is missed.
         let last = gone()?;
-        let now = tail()?;
-        print(fresh(&seen, &now))?;
-        seen = now;
+        loop {
+            let first = place.is_none();
+            let (new, next) = part(place)?;
+            place = Some(next);
+            print(&new)?;
+            if new.is_empty() && !first {
+                break;
+            }
+        }
         if last {
             return Ok(());
         }
@@ -36,28 +43,28 @@ pub(super) fn is_gone<T>(state: Result<T>) -> Result<bool> {
     }
 }
 
-/// The part of `now` that follows `seen`: `now` begins with some end of `seen`, the longest that fits.
-fn fresh<'a>(seen: &[u8], now: &'a [u8]) -> &'a [u8] {
-    let overlap = (0..=seen.len()).find(|&start| now.starts_with(&seen[start..]));
-    &now[seen.len() - overlap.unwrap_or(seen.len())..]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_new_is_printed() {
-        let cases: [(&str, &str, &str); 6] = [
-            ("", "abc", "abc"),
-            ("abc", "abc", ""),
-            ("abc", "abcd", "d"),
-            ("abcd", "cdef", "ef"),
-            ("abcd", "xyz", "xyz"),
-            ("abcd", "", ""),
-        ];
-        for (seen, now, new) in cases {
-            assert_eq!(fresh(seen.as_bytes(), now.as_bytes()), new.as_bytes(), "{seen} {now}");
-        }
+    fn everything_is_printed_once_and_the_last_look_comes_after_the_end() {
+        // What is there at each call, and whether the container has gone.
+        let mut parts = ["ab", "c", "", "de", "", "f", ""].iter();
+        let mut ends = [false, false, true].iter();
+        let (mut printed, mut place) = (Vec::new(), 0);
+        let part = |from: Option<u64>| {
+            assert!(from.is_none_or(|from| from == place), "{from:?}");
+            let new = parts.next().unwrap().as_bytes().to_vec();
+            place += new.len() as u64;
+            Ok((new, place))
+        };
+        let print = |new: &[u8]| {
+            printed.extend_from_slice(new);
+            Ok(())
+        };
+        follow(part, || Ok(*ends.next().unwrap()), print).unwrap();
+        assert_eq!(printed, b"abcdef");
+        assert!(parts.next().is_none() && ends.next().is_none());
     }
 }

@@ -11,6 +11,9 @@ use super::follow::{follow, is_gone};
 use super::{Common, term};
 use crate::error::Result;
 
+/// The most bytes that come at once.
+const MOST: u64 = 256 * 1024;
+
 /// Print the end of a container's output
 #[derive(Debug, Args)]
 pub(super) struct Logs {
@@ -35,20 +38,33 @@ impl Logs {
         if self.common.json {
             return term::json(&self.tail(&mut client, "text")?);
         }
-        let tail = |client: &mut Client| decode(&self.tail(client, "base64")?["log"]);
         if !self.follow {
-            return term::output(&tail(&mut client)?, self.raw);
+            return term::output(&decode(&self.tail(&mut client, "base64")?["log"])?, self.raw);
         }
         let client = RefCell::new(client);
+        let part = |from: Option<u64>| {
+            let client = &mut client.borrow_mut();
+            let part = match from {
+                None => self.tail(client, "base64")?,
+                Some(from) => self.part(client, json!({"from": from, "bytes": MOST}), "base64")?,
+            };
+            Ok((decode(&part["log"])?, part["next"].as_u64().unwrap_or_default()))
+        };
         follow(
-            || tail(&mut client.borrow_mut()),
+            part,
             || is_gone(client.borrow_mut().about("getContainerState", &self.id)),
             |new| term::output(new, self.raw),
         )
     }
 
+    /// The end of the output.
     fn tail(&self, client: &mut Client, encoding: &str) -> Result<Value> {
-        let params = json!({"containerId": self.id, "bytes": self.bytes, "encoding": encoding});
+        self.part(client, json!({"bytes": self.bytes}), encoding)
+    }
+
+    fn part(&self, client: &mut Client, mut params: Value, encoding: &str) -> Result<Value> {
+        params["containerId"] = self.id.as_str().into();
+        params["encoding"] = encoding.into();
         client.call("getContainerLogs", params)
     }
 }

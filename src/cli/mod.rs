@@ -38,8 +38,9 @@ waitContainer     containerId*, timeout (milliseconds)
                   -> containerId, exitCode, signal (one of them null, both when
                   nobody saw the end), success
 getContainerLogs  containerId*, bytes (default 65536, at most 262144),
-                  encoding (text, base64)
-                  -> containerId, log, success
+                  from (a place; else the last bytes), encoding (text, base64)
+                  -> containerId, log, next (the place of what follows, for the
+                  next call to the same daemon), success
 runCommand        containerId*, command* (a line, or an array of words), options,
                   timeout (milliseconds, default 30000), bytes (of each of stdout
                   and stderr, default and at most 262144), encoding
@@ -51,7 +52,8 @@ of rdkPlugins devicemapper, gamepad, gpu, httpproxy, ionmemory, ipc, localtime,
 logging, minidump, networking, oomcrash, rtscheduling and storage. executeCommand
 is also called execCommand and execCommamd. Failures have their reason as text in
 error.data. Event onMinidump {name, path, size, truncated}: a crash dump of
-container name is on the host at path; it comes before onContainerStopped.";
+container name is on the host at path; it comes before onContainerStopped, or
+when the dump is harvested late: at the next start, or by a sweep.";
 
 /// What `--help` and the man page say at their end.
 const AFTER: &str = "\

@@ -28,7 +28,10 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// [`ErrorKind::Busy`] when another daemon has it, [`ErrorKind::Attack`] when it is not ours alone.
 pub(super) async fn take(state_dir: &Path) -> Result<OwnedFd> {
     let shown = state_dir.display();
-    host::make_dir(state_dir, 0o700)?;
+    host::make_dir(state_dir, 0o700).map_err(|error| match rustix::process::geteuid().is_root() {
+        true => error,
+        false => error.advise("run as root, or give --state-dir, --log-dir, --socket and --runtime-root"),
+    })?;
     let dir = host::open_dir(state_dir)?;
     host::check_trusted(state_dir)?;
     for attempt in 0.. {

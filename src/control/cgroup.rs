@@ -28,6 +28,14 @@ impl Cgroups {
         Some(Self::parse(&groups, &mounts))
     }
 
+    /// Those that are not ours. A container that an unprivileged daemon starts stays in the cgroups of the daemon, whose
+    /// figures are not its own.
+    pub(super) fn apart_from(mut self, ours: &Self) -> Self {
+        self.v1.retain(|group| !ours.v1.contains(group));
+        self.unified = self.unified.filter(|dir| Some(dir) != ours.unified.as_ref());
+        self
+    }
+
     /// From `/proc/PID/cgroup` (cgroups(7)) and `/proc/self/mountinfo` (proc(5)).
     fn parse(groups: &str, mounts: &str) -> Self {
         let mounts: Vec<_> = mounts.lines().filter_map(Mount::parse).collect();
@@ -151,6 +159,15 @@ mod tests {
 35 31 0:32 /outer /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory
 41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw
 ";
+
+    #[test]
+    fn shared_cgroups_are_nobodys() {
+        let ours = Cgroups::parse("4:memory:/outer/us\n3:cpu,cpuacct:/us\n0::/us\n", V1);
+        let theirs =
+            Cgroups::parse("4:memory:/outer/us\n3:cpu,cpuacct:/us/c\n0::/us\n", V1).apart_from(&ours);
+        assert_eq!((theirs.v1("memory"), theirs.unified()), (None, None));
+        assert_eq!(theirs.v1("cpu"), Some(Path::new("/sys/fs/cgroup/cpu,cpuacct/us/c")));
+    }
 
     #[test]
     fn directories_are_found_in_every_layout() {

@@ -42,7 +42,7 @@ pub(super) enum Fate {
 pub(super) struct Container {
     pub(super) id: ContainerId,
     pub(super) descriptor: i32,
-    /// When it was started, in nanoseconds since 1970.
+    /// When it was started, in nanoseconds since the machine booted.
     pub(super) started: u64,
     pub(super) shelf: Shelf,
     /// What its configuration asks of us.
@@ -134,7 +134,8 @@ impl Container {
     pub(super) fn cgroups(&self) -> Option<&Cgroups> {
         if self.cgroups.get().is_none() {
             let init = self.init()?;
-            let cgroups = Cgroups::of(init.identity().pid)?;
+            let ours = Cgroups::of(i32::try_from(std::process::id()).ok()?)?;
+            let cgroups = Cgroups::of(init.identity().pid)?.apart_from(&ours);
             // A stranger's cgroups must not stay with us.
             if init.runs() {
                 let _first = self.cgroups.set(cgroups);

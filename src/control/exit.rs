@@ -47,7 +47,12 @@ pub(super) async fn finish(shared: Arc<Shared>, container: Arc<Container>, exit:
         }
     }
     log::info!("container {id} ended with {exit}");
-    shared.tell(Event::Stopped { id, descriptor, exit });
+    let stopped = Event::Stopped { id, descriptor, exit };
+    if shared.found.has(&container) {
+        shared.tell_found(stopped)
+    } else {
+        shared.tell(stopped)
+    }
     container.seal(Fate::Ended(exit));
     if let Some(next) = &next {
         log::info!("container {} is started again", next.id);
@@ -66,7 +71,7 @@ impl Shared {
             before.forget_since(&container.id, time);
         }
         let deleted = self.delete_from_runtime(container, exit).await;
-        self.tell_dumps(before.new_ones(&container.id));
+        self.tell_dumps(before.new_ones(&container.id), self.found.has(container));
         deleted
     }
 

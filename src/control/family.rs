@@ -61,7 +61,7 @@ fn send(member: &Process, signal: rustix::process::Signal) {
 }
 
 /// A process and all its descendants, as they are now.
-fn members(pid: i32) -> Vec<i32> {
+pub(super) fn members(pid: i32) -> Vec<i32> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let pairs: Vec<(i32, i32)> = pids.filter_map(|pid| Some((pid, parent(pid)?))).collect();

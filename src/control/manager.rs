@@ -11,13 +11,15 @@ use super::container::Container;
 use super::output::Output;
 use super::shared::{Shared, no_container};
 use super::{
-    ContainerId, Event, ExecLimits, ExecOutput, ExecRequest, ExitStatus, Health, Listed, Settings,
-    StartRequest, State, adopt, reaper, stats,
+    ContainerId, Event, ExecLimits, ExecOutput, ExecRequest, ExitStatus, Health, Listed, LogPart, Settings,
+    StartRequest, State, adopt, disk, family, reaper, stats,
 };
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long the processes of a container may take to be read.
 const READ_TIME: Duration = Duration::from_millis(500);
+/// The stack of the thread that reads them, in bytes.
+const READER_STACK: usize = 256 * 1024;
 
 /// A handle to all containers; a clone costs a reference count. `Send` and `Sync`, as are all its futures.
 ///
@@ -97,7 +99,10 @@ impl Manager {
     /// [`ErrorKind::NotFound`].
     pub async fn info(&self, id: &ContainerId) -> Result<Value> {
         let container = self.shared().find(id)?;
-        let pids = stats::pids(container.cgroups());
+        let pids = stats::pids(container.cgroups()).unwrap_or_else(|| {
+            // Without a cgroup of its own, its processes are its init's descendants.
+            container.init().map_or_else(Vec::new, |init| family::members(init.identity().pid))
+        });
         let processes = processes(&container, pids.clone()).await;
         Ok(stats::info(id.as_str(), container.state().name(), container.cgroups(), &pids, processes))
     }
@@ -178,15 +183,16 @@ impl Manager {
         })
     }
 
-    /// The last bytes of a container's output; also of one that ended, as long as its log exists.
+    /// Up to `bytes` of a container's output: those from the place `from` on, which an earlier call gave, or else the
+    /// last ones. Also of one that ended, as long as its log exists.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] when there is no log, [`ErrorKind::Input`] when it cannot be an id.
-    pub fn logs(&self, id: &str, last_bytes: u64) -> Result<Vec<u8>> {
+    pub fn logs(&self, id: &str, from: Option<u64>, bytes: u64) -> Result<LogPart> {
         let id = id.parse()?;
         let container = self.shared().look_up(&id);
         let sink = container.map(|container| container.wanted().sink.clone()).unwrap_or_default();
-        self.shared().output.tail(&id, &sink, last_bytes)
+        self.shared().output.read(&id, &sink, from, bytes)
     }
 
     /// A receiver of everything that happens from now on. A slow receiver loses the oldest events, and is told.
@@ -195,10 +201,21 @@ impl Manager {
         self.shared().events.subscribe()
     }
 
+    /// What became of containers that an earlier daemon started, so far as it was told before `receiver` came or has
+    /// received it: for a client that lost that daemon. There is nothing any more a minute after the start.
+    #[must_use]
+    pub fn found(&self, receiver: &broadcast::Receiver<Event>) -> Vec<Event> {
+        self.shared().found.before(receiver.len())
+    }
+
     /// What the daemon cannot do at the moment.
     #[must_use]
     pub fn health(&self) -> Health {
-        Health { degraded: self.shared().troubles() }
+        let mut degraded = self.shared().troubles();
+        let settings = &self.shared().settings;
+        degraded.extend(disk::trouble("containers' output is lost", &settings.log_dir));
+        degraded.extend(disk::trouble("no container can start", &settings.state_dir));
+        Health { degraded }
     }
 }
 
@@ -209,11 +226,18 @@ async fn processes(container: &Container, pids: Vec<i32>) -> Value {
         return Value::Null;
     }
     let being_read = Arc::clone(&container.being_read);
-    let reading = tokio::task::spawn_blocking(move || {
+    let (sender, reading) = tokio::sync::oneshot::channel();
+    let read = move || {
         let processes = stats::processes(&pids);
         being_read.store(false, Ordering::Release);
-        processes
-    });
+        // Nobody waits any more for what took too long.
+        let _late = sender.send(processes);
+    };
+    // Not tokio's threads: it panics when there can be none.
+    if let Err(error) = std::thread::Builder::new().stack_size(READER_STACK).spawn(read) {
+        log::warn!("cannot read the processes of container {}: {error}", container.id);
+        container.being_read.store(false, Ordering::Release);
+    }
     match tokio::time::timeout(READ_TIME, reading).await {
         Ok(Ok(processes)) => processes,
         _ => Value::Null,

@@ -10,29 +10,24 @@
 //! the last read and that is lost. The file is open with `O_APPEND`, so it goes on at the new end either way.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
-use rustix::fs::{FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags};
+use rustix::fs::{MemfdFlags, OFlags, SealFlags};
 use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
 
-use super::ContainerId;
-use super::journal;
 use super::sink::{self, Sink};
+use super::tail::{self, Gone};
+use super::{ContainerId, LogPart, cut, journal};
 use crate::error::{Error, ErrorKind, Result, Tried};
 
 /// How long growing files are left alone after a look at them.
 const PACE: Duration = Duration::from_millis(250);
-/// How often the end of a log is copied that grows under our hands.
-const ROUNDS: u32 = 10;
 /// How much output is kept in memory of a container whose log cannot be opened.
 const IN_MEMORY: u64 = 64 * 1024;
 
@@ -43,6 +38,7 @@ pub(super) struct Output {
     limit: u64,
     inotify: AsyncFd<OwnedFd>,
     watched: Mutex<BTreeMap<i32, Kept>>,
+    gone: Gone,
 }
 
 /// A file that is kept small.
@@ -65,7 +61,7 @@ impl Output {
         let inotify =
             inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).tried(|| "cannot start inotify")?;
         let inotify = crate::sys::wait_readable(inotify).tried(|| "cannot wait for inotify")?;
-        Ok(Self { dir, limit: limit.max(3), inotify, watched: Mutex::default() })
+        Ok(Self { dir, limit: limit.max(3), inotify, watched: Mutex::default(), gone: Gone::default() })
     }
 
     fn path(&self, id: &ContainerId) -> PathBuf {
@@ -91,6 +87,11 @@ impl Output {
     /// The kernel's.
     pub(super) fn create(&self, id: &ContainerId, sink: &Sink) -> Result<OwnedFd> {
         let path = self.path(id);
+        if let Ok(before) = self.read(id, sink, None, 0) {
+            // Whoever follows goes on with the first byte of the new one.
+            let path = if let Sink::File { path, .. } = sink { path } else { &path };
+            self.gone.add(path, before.next - self.gone.of(path));
+        }
         let _none = std::fs::remove_file(Self::older(&path));
         if *sink != Sink::Log {
             // It would be taken for the output of this start.
@@ -202,93 +203,35 @@ impl Output {
         let is_long = || path.symlink_metadata().is_ok_and(|file| file.is_file() && file.len() > third * 2);
         let cut = match limit {
             Some(limit) => sink::keep_end(path, *limit, limit / 2),
-            None if is_long() => cut(path, &Self::older(path), third),
+            None if is_long() => cut::cut(path, &Self::older(path), third),
             None => return,
         };
-        if let Err(error) = cut {
-            log::warn!("{}", error.report());
+        match cut {
+            Ok(gone) => self.gone.add(path, gone),
+            Err(error) => log::warn!("{}", error.report()),
         }
     }
 
-    /// The last bytes of a container's output.
+    /// A part of a container's output: what follows the place `from`, or else the last bytes; at most `bytes`.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`]; the kernel's.
-    pub(super) fn tail(&self, id: &ContainerId, sink: &Sink, bytes: u64) -> Result<Vec<u8>> {
+    pub(super) fn read(
+        &self,
+        id: &ContainerId,
+        sink: &Sink,
+        from: Option<u64>,
+        bytes: u64,
+    ) -> Result<LogPart> {
         let path = if let Sink::File { path, .. } = sink { path.clone() } else { self.path(id) };
-        let bytes = if *sink == Sink::Log { bytes.min(self.limit) } else { bytes };
-        let newer = last(&path, bytes).map_err(|error| {
-            let kind = if error.kind() == std::io::ErrorKind::NotFound {
-                ErrorKind::NotFound
-            } else {
-                ErrorKind::System
+        let older = (*sink == Sink::Log).then(|| Self::older(&path));
+        let bytes = if older.is_some() { bytes.min(self.limit) } else { bytes };
+        tail::read(&path, older.as_deref(), self.gone.of(&path), from, bytes).map_err(|error| {
+            let kind = match error.kind() {
+                std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+                _ => ErrorKind::System,
             };
             Error::new(kind, format!("container {id} has no log {}", path.display())).caused_by(error)
-        })?;
-        if *sink != Sink::Log {
-            return Ok(newer);
-        }
-        let room = bytes.saturating_sub(newer.len() as u64);
-        let mut tail = last(&Self::older(&path), room).unwrap_or_default();
-        tail.extend(newer);
-        Ok(tail)
+        })
     }
-}
-
-/// Cuts a file to about its last `keep` bytes, which may end up in `older`.
-fn cut(path: &std::path::Path, older: &std::path::Path, keep: u64) -> Result<()> {
-    let what = || format!("cannot cut the log {}", path.display());
-    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut log = File::from(rustix::fs::open(path, flags, Mode::empty()).tried(what)?);
-    if collapse(&log, keep).tried(what)? {
-        return Ok(());
-    }
-    let copied = copy_end(&mut log, older, keep);
-    // Also when there was no room for the copy: the disk must not stay full because of us.
-    log.set_len(0).tried(what)?;
-    copied.tried(|| format!("cannot keep older output in {}", older.display()))
-}
-
-/// Takes whole blocks away at the beginning of a file until about `keep` bytes are left: fallocate(2). False where
-/// the file system cannot do that, and for limits of less than a block.
-fn collapse(log: &File, keep: u64) -> std::io::Result<bool> {
-    let metadata = log.metadata()?;
-    let block = metadata.blksize().max(1);
-    let excess = metadata.len().saturating_sub(keep) / block * block;
-    if excess == 0 {
-        return Ok(false);
-    }
-    match rustix::fs::fallocate(log, FallocateFlags::COLLAPSE_RANGE, 0, excess) {
-        Ok(()) => Ok(true),
-        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn copy_end(log: &mut File, older: &std::path::Path, keep: u64) -> std::io::Result<()> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut copy = File::from(rustix::fs::open(older, flags, Mode::from_raw_mode(0o640))?);
-    // A container may write faster than we are let read: what counts is its newest output, but not for ever.
-    for _ in 0..ROUNDS {
-        copy.set_len(0)?;
-        copy.rewind()?;
-        let start = log.metadata()?.len().saturating_sub(keep);
-        log.seek(SeekFrom::Start(start))?;
-        let copied = std::io::copy(&mut (&*log).take(keep.saturating_mul(2)), &mut copy)?;
-        if start + copied == log.metadata()?.len() {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// The last bytes of a file.
-fn last(path: &std::path::Path, bytes: u64) -> std::io::Result<Vec<u8>> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let mut file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
-    let start = file.metadata()?.len().saturating_sub(bytes);
-    file.seek(SeekFrom::Start(start))?;
-    let mut end = Vec::new();
-    file.take(bytes).read_to_end(&mut end)?;
-    Ok(end)
 }

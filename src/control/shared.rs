@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::container::Container;
 use super::descriptor::Descriptors;
+use super::found::Found;
 use super::harvested::Directories;
 use super::output::Output;
 use super::runtime::Runtime;
@@ -32,6 +33,7 @@ pub(super) struct Shared {
     pub(super) hook: Option<PathBuf>,
     pub(super) directories: Directories,
     pub(super) turn: Turn,
+    pub(super) found: Found,
     pub(super) events: broadcast::Sender<Event>,
     containers: Mutex<Containers>,
     ended: Mutex<VecDeque<(ContainerId, ExitStatus)>>,
@@ -62,6 +64,7 @@ impl Shared {
             settings,
             directories: Directories::default(),
             turn: Turn::default(),
+            found: Found::new(),
             events: broadcast::Sender::new(EVENTS),
             containers: Mutex::new(Containers { list: Vec::new(), descriptors: Descriptors::new() }),
             ended: Mutex::default(),
@@ -104,16 +107,23 @@ impl Shared {
 
     /// Tells the subscribers, if there are any.
     pub(super) fn tell(&self, event: Event) {
+        self.found.count(&event);
         let _nobody_listens = self.events.send(event);
     }
 
+    /// Tells them, and those that come within a minute after the daemon's start: of what an earlier one started.
+    pub(super) fn tell_found(&self, event: Event) {
+        self.found.keep(&event);
+        self.tell(event);
+    }
+
     /// Tells of dumps, so far as nobody was told of them before.
-    pub(super) fn tell_dumps(&self, dumps: Vec<Event>) {
+    pub(super) fn tell_dumps(&self, dumps: Vec<Event>, found: bool) {
         for event in dumps {
             if let Event::Minidump { path, .. } = &event
                 && self.directories.is_news(path)
             {
-                self.tell(event);
+                if found { self.tell_found(event) } else { self.tell(event) }
             }
         }
     }

@@ -25,7 +25,7 @@ const PASS: u32 = 0o011;
 pub(super) struct Record {
     /// Its descriptor.
     pub(super) descriptor: i32,
-    /// When it was started, in nanoseconds since 1970; gives the order of the list.
+    /// When it was started, in nanoseconds since the machine booted; gives the order of the list.
     pub(super) started: u64,
     /// Its init; `None` while the runtime is still at it.
     pub(super) init: Option<Identity>,

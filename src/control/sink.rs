@@ -110,26 +110,27 @@ fn memory_device(name: &str, minor: u32) -> Result<OwnedFd> {
 
 /// Cuts a file of more than `limit` bytes to its last `keep`, in place: nobody has to look into two files, and it
 /// works on every file system. What is written to it within the microseconds between the last copy and the cut is
-/// lost.
+/// lost. How many bytes are gone.
 ///
 /// # Errors
 /// The kernel's.
-pub(super) fn keep_end(path: &Path, limit: u64, keep: u64) -> Result<()> {
+pub(super) fn keep_end(path: &Path, limit: u64, keep: u64) -> Result<u64> {
     let what = || format!("cannot cut the log {}", path.display());
     match path.symlink_metadata() {
         Ok(metadata) if metadata.is_file() && metadata.len() > limit => {}
-        _ => return Ok(()),
+        _ => return Ok(0),
     }
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty()).tried(what)?);
-    let kept = move_end(&file, keep);
+    let start = file.metadata().tried(what)?.len().saturating_sub(keep);
+    let kept = move_end(&file, start, keep);
     file.set_len(*kept.as_ref().unwrap_or(&0)).tried(what)?;
-    kept.tried(what).map(drop)
+    kept.tried(what)?;
+    Ok(start)
 }
 
-/// Copies the last bytes of a file to its beginning; how many.
-fn move_end(file: &File, keep: u64) -> std::io::Result<u64> {
-    let start = file.metadata()?.len().saturating_sub(keep);
+/// Copies what is at `start`, some `keep` bytes, to the beginning; how many.
+fn move_end(file: &File, start: u64, keep: u64) -> std::io::Result<u64> {
     let mut buffer = [0; CHUNK];
     let mut copied = 0;
     // A container that writes faster than we copy must not keep us here.

@@ -2,7 +2,6 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::child::Finished;
 use super::container::{Container, Fate, Phase};
@@ -137,7 +136,7 @@ impl Shared {
         let before = Before::look(&container.wanted().dump_dirs);
         let finished = self.runtime.run(launch, &shelf.file(PID_FILE), output)?.finish().await;
         // Of an earlier life: the hook found them in the image that it was to prepare.
-        self.tell_dumps(before.new_ones(&container.id));
+        self.tell_dumps(before.new_ones(&container.id), false);
         if finished.timed_out {
             family::end_work_on(shelf.dir(), finished.groups.clone()).await;
         }
@@ -188,7 +187,7 @@ impl Shared {
         let said = if sink.is_blind() {
             container.shelf.text(RUNTIME_LOG).into_bytes()
         } else {
-            self.output.tail(&container.id, sink, REASON).unwrap_or_default()
+            self.output.read(&container.id, sink, None, REASON).unwrap_or_default().bytes
         };
         self.runtime.failure("run", &container.id, finished, &String::from_utf8_lossy(&said))
     }
@@ -218,7 +217,7 @@ impl Shared {
         if let Err(error) = cleared {
             log::error!("container {} could not be cleaned up: {}", container.id, error.report());
         }
-        self.tell_dumps(before.new_ones(&container.id));
+        self.tell_dumps(before.new_ones(&container.id), false);
         // A runtime that fails behind our hook may not call it again.
         self.sweep_after(container);
         self.forget(container);
@@ -264,10 +263,11 @@ pub(super) fn keep(container: &Container) -> Result<Process> {
     Ok(init)
 }
 
-/// The time, in nanoseconds since 1970.
+/// The time since the machine booted, in nanoseconds: the same for a later daemon, and nobody sets it.
 pub(super) fn now() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let (seconds, nanoseconds) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
+    seconds.unwrap_or_default().saturating_mul(1_000_000_000).saturating_add(nanoseconds.unwrap_or_default())
 }
 
 /// What a later daemon must know.

@@ -31,7 +31,9 @@ impl Shared {
     pub(super) fn sweep(self: &Arc<Self>) {
         let shared = Arc::clone(self);
         self.spawn(async move {
-            let Some(hook) = &shared.hook else { return };
+            // Nobody else has images, and only root may look for them.
+            let hook = shared.hook.as_ref().filter(|_| rustix::process::geteuid().is_root());
+            let Some(hook) = hook else { return };
             // One that waits for its turn will see all that there is.
             let Ok(next) = shared.turn.next.try_lock() else { return };
             let _now = shared.turn.now.lock().await;
@@ -80,6 +82,6 @@ fn tell(shared: &Shared, sweep: Sweep) {
             let truncated = dump.truncated.is_some();
             Event::Minidump { id: Clone::clone(&id), name, path: dump.path, size: dump.size, truncated }
         });
-        shared.tell_dumps(dumps.collect());
+        shared.tell_dumps(dumps.collect(), true);
     }
 }

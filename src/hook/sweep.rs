@@ -112,7 +112,13 @@ fn settle(record: &Record, admin: &Admin, sweep: &mut Sweep) {
             }
         }
     }
-    if settled && let Err(error) = Record::remove(&admin.state_dir, &record.id, &record.bundle) {
+    // The container may have been started anew meanwhile, with a record of its own.
+    let now = Record::read(&admin.state_dir, &record.id, &record.bundle);
+    let is_same = now.is_ok_and(|now| now.as_ref() == Some(record));
+    if settled
+        && is_same
+        && let Err(error) = Record::remove(&admin.state_dir, &record.id, &record.bundle)
+    {
         sweep.fail(&error);
     }
 }

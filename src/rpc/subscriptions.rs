@@ -73,21 +73,34 @@ impl Subscriptions {
         self.entries.is_empty()
     }
 
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.entries.len()
+    }
+
     /// The messages that tell this connection of a container's event.
     #[must_use]
     pub fn messages(&self, event: &Event) -> Vec<String> {
+        self.messages_after(0, event)
+    }
+
+    /// The same, but only for those after the first `known` subscriptions.
+    #[must_use]
+    pub fn messages_after(&self, known: usize, event: &Event) -> Vec<String> {
         let (name, params) = describe(event);
-        self.render(Target::Plugin, name, &params)
+        self.render(known, Target::Plugin, name, &params)
     }
 
     /// The messages that tell this connection of a change of the plugin's state.
     #[must_use]
     pub fn state_messages(&self, change: &StateChange) -> Vec<String> {
-        self.render(Target::Controller, "statechange", &change.to_json())
+        self.render(0, Target::Controller, "statechange", &change.to_json())
     }
 
-    fn render(&self, source: Target, event: &str, params: &Value) -> Vec<String> {
-        let wanted = self.entries.iter().filter(|entry| entry.source == source && entry.event == event);
+    fn render(&self, known: usize, source: Target, event: &str, params: &Value) -> Vec<String> {
+        let entries = self.entries.iter().skip(known);
+        let wanted = entries.filter(|entry| entry.source == source && entry.event == event);
         wanted.map(|entry| notification(&format!("{}.{event}", entry.prefix), params)).collect()
     }
 }

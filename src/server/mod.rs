@@ -12,7 +12,6 @@ pub mod stream;
 pub mod websocket;
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -25,11 +24,6 @@ use config::{Config, Options};
 use guard::Guard;
 use limits::{Room, Seldom};
 use listen::Listeners;
-
-/// How long a thread for blocking reads stays when it has nothing to do.
-const BLOCKING_THREAD_TIME: Duration = Duration::from_secs(1);
-/// The stack of such a thread, in bytes; it reads files of procfs.
-const BLOCKING_THREAD_STACK: usize = 256 * 1024;
 
 /// What all connections share.
 #[derive(Debug)]
@@ -56,8 +50,6 @@ pub fn run(options: &Options) -> Result<()> {
     crate::sys::keep_heap_small();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .thread_keep_alive(BLOCKING_THREAD_TIME)
-        .thread_stack_size(BLOCKING_THREAD_STACK)
         .build()
         .tried(|| "cannot start the runtime for asynchronous I/O")?;
     let outcome = LocalSet::new().block_on(&runtime, serve(options));

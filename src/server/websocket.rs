@@ -225,13 +225,15 @@ impl Session {
             names_kinds: self.names_kinds,
         };
         let service = Rc::clone(&self.connection.server.service);
+        let known = caller.subscriptions.as_ref().map_or(0, |subscriptions| subscriptions.count());
         let work = match service.accept(bytes, &mut caller) {
             Ok(work) => work,
             Err(fault) => return say(socket, envelope::reply(&Id::null(), &Err(fault))).await,
         };
         let cancellable = work.cancellable();
         if work.is_decided() {
-            return say(socket, work.run(service).await).await;
+            say(socket, work.run(service).await).await?;
+            return self.tell_found(known, socket).await;
         }
         self.calls += 1;
         let replies = self.replies.0.clone();
@@ -244,6 +246,17 @@ impl Session {
             while self.attached.try_join_next().is_some() {}
         } else {
             tokio::task::spawn_local(task);
+        }
+        self.tell_found(known, socket).await
+    }
+
+    /// What the daemon found at its start, to subscriptions that are new: all but the first `known`.
+    async fn tell_found(&self, known: usize, socket: &mut Socket) -> ControlFlow<End> {
+        if self.subscriptions.count() <= known {
+            return ControlFlow::Continue(());
+        }
+        for event in self.connection.server.service.manager().found(&self.events) {
+            say(socket, self.subscriptions.messages_after(known, &event)).await?;
         }
         ControlFlow::Continue(())
     }

@@ -1,7 +1,6 @@
 //! Minidumps that come to the host later than their container's end: each is told, and once.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use oci_minidump::control::{ContainerId, Event, Manager, StartRequest};
@@ -10,27 +9,14 @@ use tokio::sync::broadcast::Receiver;
 
 use crate::chosen::runtimes;
 use crate::minidump::{dumps, plugin};
+use crate::own_hook;
 use crate::world::{World, names, next, text, until};
 
 /// The real hook with settings of the world's. It may be told not to sweep.
 fn hook(world: &World, sweeps: bool) -> PathBuf {
-    let settings = world.dir.join("hook.toml");
-    let text = ["state_dir", "known_dirs", "image_dir"]
-        .map(|name| format!("{name} = {:?}\n", world.dir.join("hook").join(name)));
-    fs::write(&settings, text.concat()).unwrap();
-    fs::create_dir_all(world.dir.join("hook")).unwrap();
     let nothing = r#"{"harvested": [], "in_use": [], "failures": []}"#;
     let refusal = format!("[ $1 = sweep ] && {{ echo '{nothing}'; exit; }}");
-    let script = format!(
-        "#!/bin/busybox sh\n{}\nexec {} --settings {} \"$@\"\n",
-        if sweeps { "" } else { &refusal },
-        env!("CARGO_BIN_EXE_oci-minidump-hook"),
-        settings.display()
-    );
-    let path = world.dir.join("oci-minidump-hook");
-    fs::write(&path, script).unwrap();
-    fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
-    path
+    own_hook::make(&world.dir, if sweeps { "" } else { &refusal })
 }
 
 /// A world with a container that has written a dump and runs on without a daemon.

@@ -70,14 +70,14 @@ async fn what_is_not_there_is_not_found() {
         manager.exec_wait(&id, run, Default::default()).await.map(drop),
         manager.delete(&id, true).await,
         manager.wait(&id, None).await.map(drop),
-        manager.logs(id.as_str(), 1).map(drop),
+        manager.logs(id.as_str(), None, 1).map(drop),
     ];
     for error in errors {
         assert_eq!(error.unwrap_err().kind(), ErrorKind::NotFound);
     }
     for bad in ["--root=/x", "../x", "", "a/b"] {
         assert_eq!(manager.resolve(bad).unwrap_err().kind(), ErrorKind::Input);
-        assert_eq!(manager.logs(bad, 1).unwrap_err().kind(), ErrorKind::Input);
+        assert_eq!(manager.logs(bad, None, 1).unwrap_err().kind(), ErrorKind::Input);
     }
 }
 

@@ -57,7 +57,7 @@ async fn keeps_the_newest(world: &World) {
     if !world.settings.log_dir.join(format!("{id}.log.1")).exists() {
         assert!(numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]), "nothing is lost: {numbers:?}");
     }
-    assert_eq!(manager.logs(id.as_str(), 6).unwrap(), b"ready\n");
+    assert_eq!(manager.logs(id.as_str(), None, 6).unwrap().bytes, b"ready\n");
     manager.delete(&id, true).await.unwrap();
     world.nothing_is_left(&manager).await;
     assert!(world.log(&manager, &id).ends_with("ready\n"));
@@ -65,6 +65,52 @@ async fn keeps_the_newest(world: &World) {
     world.start(&manager, &id, &world.script("c", "echo anew")).await;
     manager.wait(&id, Some(LONG)).await.unwrap();
     assert_eq!(world.log(&manager, &id), "anew\n", "a start begins a new log");
+}
+
+/// Reads from one place to the next while the log is cut, and when another start begins it anew.
+async fn follow(world: &World, whole: bool) {
+    let manager = world.open().await;
+    let id = world.id("a");
+    let line = "x".repeat(90);
+    // A hundred lines at a time, so that a reader keeps up.
+    let lines = format!("j=0; while [ $j -lt 100 ]; do j=$((j+1)); echo $((i*100+j)) {line}; done");
+    let rest = "echo the end; trap 'exit 0' TERM; sleep 1000 & wait";
+    let script = format!("i=0; while [ $i -lt 20 ]; do {lines}; i=$((i+1)); sleep 0.05; done; {rest}");
+    let bundle = world.script("b", &script);
+    let mut place = 0;
+    for _ in 0..2 {
+        world.start(&manager, &id, &bundle).await;
+        let mut all = Vec::new();
+        until("all is read", || {
+            let part = manager.logs(id.as_str(), Some(place), 3000).unwrap();
+            assert!(part.bytes.len() <= 3000 && part.next >= place);
+            place = part.next;
+            all.extend(part.bytes);
+            all.ends_with(b"the end\n")
+        })
+        .await;
+        manager.delete(&id, true).await.unwrap();
+        let text = String::from_utf8(all).unwrap();
+        let numbers: Vec<u32> =
+            text.lines().filter_map(|line| line.split(' ').next()?.parse().ok()).collect();
+        assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "nothing comes twice: {numbers:?}");
+        assert!(!whole || numbers.len() == 2000, "nothing is lost: {numbers:?}");
+    }
+    assert!(place > 100_000, "the second log follows the first");
+}
+
+#[tokio::test]
+async fn a_log_can_be_read_from_place_to_place() {
+    let mut world = World::new("follow", "crun");
+    world.settings.log_limit = 150_000;
+    follow(&world, true).await;
+    let mut world = World::new("follow-copied", "crun");
+    world.settings.log_limit = 150_000;
+    world.settings.log_dir = world.dir.join("tiny");
+    let tiny = Tiny::mount(&world.settings.log_dir, "size=1m");
+    // What is written between a copy and the cut is lost here.
+    follow(&world, false).await;
+    drop(tiny);
 }
 
 #[tokio::test]
@@ -131,16 +177,24 @@ async fn a_full_disk_or_no_disk_stops_no_container() {
     while fs::write(dir.join(format!("filler-{number}")), [0; 4096]).is_ok() {
         number += 1;
     }
+    let health = manager.health().degraded;
+    assert!(health.len() == 1 && health[0].ends_with("tiny is full"), "{health:?}");
     mount(None::<&str>, &dir, None::<&str>, MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY, None::<&str>).unwrap();
     runs_to_its_end(&world, &manager, "b").await;
     let health = manager.health().degraded;
-    assert!(health.len() == 1 && health[0].contains("without a log"), "{health:?}");
+    assert!(health.len() == 2 && health[0].contains("without a log"), "{health:?}");
+    assert!(health[1].ends_with("tiny is read-only"), "{health:?}");
     let failing = world.bundle("c", &["nosuch"], |_| {});
     let request = oci_minidump::control::StartRequest::new(world.id("c"), failing);
     manager.start(request).await.expect_err("the program is missing");
 
     mount(None::<&str>, &dir, None::<&str>, MsFlags::MS_REMOUNT, None::<&str>).unwrap();
+    for filler in 0..number {
+        fs::remove_file(dir.join(format!("filler-{filler}"))).unwrap();
+    }
+    fs::remove_file(dir.join(format!("{}.log", world.id("a")))).unwrap();
     runs_to_its_end(&world, &manager, "d").await;
+    fs::remove_file(dir.join(format!("{}.log", world.id("d")))).unwrap();
     assert_eq!(manager.health().degraded, [""; 0], "all is well again");
     drop(manager);
     drop(tiny);
@@ -176,7 +230,7 @@ async fn a_trap_in_the_logs_place_is_not_followed() {
     world.start(&manager, &id, &bundle).await;
     manager.wait(&id, Some(LONG)).await.unwrap();
     assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
-    assert!(manager.logs(id.as_str(), 100).is_err());
+    assert!(manager.logs(id.as_str(), None, 100).is_err());
     fs::remove_file(&log).unwrap();
     nix::unistd::mkfifo(&log, nix::sys::stat::Mode::S_IRWXU).unwrap();
     let started = tokio::time::timeout(LONG, world.start(&manager, &id, &bundle)).await;

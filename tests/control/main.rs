@@ -19,6 +19,8 @@ mod late;
 mod life;
 mod logs;
 mod minidump;
+#[path = "../support/own_hook.rs"]
+mod own_hook;
 mod refuse;
 mod runtimes;
 mod start;

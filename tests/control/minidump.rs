@@ -96,7 +96,7 @@ async fn what_the_real_hook_harvests_is_told_on_every_runtime() {
         for sample in ["whole", "cut"] {
             fs::copy(world.dir.join(sample), world.dir.join("rootfs/opt").join(sample)).unwrap();
         }
-        world.settings.hook = Some(env!("CARGO_BIN_EXE_oci-minidump-hook").into());
+        world.settings.hook = Some(crate::own_hook::make(&world.dir, ""));
         let manager = world.open().await;
         let mut events = manager.subscribe();
         let id = world.id("a");

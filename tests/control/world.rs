@@ -97,7 +97,8 @@ impl World {
 
     /// What a container said.
     pub(crate) fn log(&self, manager: &Manager, id: &ContainerId) -> String {
-        String::from_utf8_lossy(&manager.logs(id.as_str(), u64::MAX).unwrap_or_default()).into_owned()
+        String::from_utf8_lossy(&manager.logs(id.as_str(), None, u64::MAX).unwrap_or_default().bytes)
+            .into_owned()
     }
 
     /// Calls the runtime itself, beside the manager.

@@ -24,6 +24,8 @@ mod minidump;
 mod mutations;
 mod nat;
 mod networks;
+#[path = "../support/own_hook.rs"]
+mod own_hook;
 mod plugins;
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests of the hook")]
 #[path = "../support/programs.rs"]

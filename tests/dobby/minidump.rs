@@ -16,8 +16,6 @@ use crate::specs::with;
 use crate::wire::Ws;
 use crate::world::{PLUGIN, World};
 
-const HOOK: &str = env!("CARGO_BIN_EXE_oci-minidump-hook");
-
 /// The plugin in the form with a descriptor.
 fn by_descriptor(world: &World) -> Value {
     required("minidump", &json!({"destinationPath": world.path("dumps")}))
@@ -196,7 +194,7 @@ fn a_dump_outlives_the_daemon() {
 
 #[test]
 fn dumps_of_a_crash_are_harvested_before_the_restart() {
-    let world = World::with(&["--dobby-settings", "/nonexistent", "--hook", HOOK]);
+    let world = World::with(&["--dobby-settings", "/nonexistent"]);
     let path = json!({"image": world.path("dump.img"), "containerSource": "/opt/minidumps",
         "hostDestination": world.path("dumps")});
     let forms = [

@@ -32,5 +32,6 @@ mod rootfs;
 mod stdin;
 mod surroundings;
 mod sweep;
+mod unprivileged;
 #[path = "../support/world.rs"]
 mod world;

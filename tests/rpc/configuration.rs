@@ -109,7 +109,9 @@ fn an_address_that_is_taken_is_named() {
             .arg("--state-dir")
             .arg(other.path().join("state"))
             .arg("--log-dir")
-            .arg(other.path().join("log"));
+            .arg(other.path().join("log"))
+            .arg("--hook")
+            .arg(world.path("oci-minidump-hook"));
         let output = command.output().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
@@ -251,7 +253,9 @@ fn systemd_hands_over_sockets_and_hears_of_readiness() {
         .arg("--socket")
         .arg(dir.path().join("unused"))
         .arg("--runtime-root")
-        .arg(dir.path().join("runtime"));
+        .arg(dir.path().join("runtime"))
+        .arg("--hook")
+        .arg(crate::own_hook::make(dir.path(), ""));
     command.env("NOTIFY_SOCKET", dir.path().join("notify")).stderr(std::process::Stdio::null());
     let mut daemon = command.spawn().unwrap();
     let begin = std::time::Instant::now();

@@ -130,7 +130,15 @@ fn start_honours_command_and_environment_and_output_is_kept() {
     let result = world.done("waitContainer", &json!({"containerId": id}));
     assert_eq!((&result["exitCode"], &result["signal"]), (&json!(3), &Value::Null));
     let log = world.done("getContainerLogs", &json!({"containerId": id}));
-    assert_eq!(text(&log), format!(r#"{{"containerId":"{id}","log":"bar baz\na;b\n","success":true}}"#));
+    assert_eq!(
+        text(&log),
+        format!(r#"{{"containerId":"{id}","log":"bar baz\na;b\n","next":12,"success":true}}"#)
+    );
+    let next = log["next"].as_u64().unwrap();
+    for (from, text) in [(next, ""), (next - 2, &log["log"].as_str().unwrap()[next as usize - 2..])] {
+        let part = world.done("getContainerLogs", &json!({"containerId": id, "from": from}));
+        assert_eq!((&part["log"], &part["next"]), (&json!(text), &json!(next)));
+    }
     let tail = world.done("getContainerLogs", &json!({"containerId": id, "bytes": 4, "encoding": "base64"}));
     assert_eq!(tail["log"], "YTtiCg==", "a;b and a line end");
     assert_eq!(std::fs::read(bundle.join("config.json")).unwrap(), before, "the bundle is never written");

@@ -7,8 +7,6 @@ use serde_json::{Value, json};
 
 use crate::world::{PLUGIN, PROGRAM, World};
 
-const HOOK: &str = env!("CARGO_BIN_EXE_oci-minidump-hook");
-
 fn sample(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/minidumps").join(name)
 }
@@ -19,7 +17,7 @@ fn dumps(args: &[&str]) -> Output {
 
 #[test]
 fn a_harvested_dump_is_told_before_the_end_of_its_container() {
-    let world = World::with(&["--hook", HOOK]);
+    let world = World::new();
     let id = world.id("a");
     let bundle = world.bundle("b", &["sh", "-c", "cat /crash >/opt/minidumps/crash.dmp; exit 9"]);
     std::fs::create_dir_all(world.path("rootfs/opt/minidumps")).unwrap();

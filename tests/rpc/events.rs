@@ -124,3 +124,32 @@ fn a_container_that_was_started_and_could_not_be_kept_has_failed() {
     );
     assert_eq!(ws.text(), expected);
 }
+
+#[test]
+fn who_comes_back_hears_what_happened_while_no_daemon_was_there() {
+    let mut world = World::new();
+    let id = world.id("a");
+    let descriptor = world.run(&id, &["sleep", "1000"]);
+    world.end(rustix::process::Signal::KILL);
+    let mut kill = std::process::Command::new("crun");
+    kill.arg("--root").arg(world.path("runtime")).args(["kill", &id, "KILL"]);
+    assert!(kill.status().unwrap().success());
+    world.start();
+    let none = || world.done("listContainers", &json!({}))["containers"] == json!([]);
+    world.until("its end was told to nobody", none);
+    for _ in 0..2 {
+        let mut ws = world.ws();
+        subscribe(&mut ws, "onContainerStarted", &json!("e"));
+        assert_eq!(subscribe(&mut ws, "onContainerStopped", &json!("e"))["result"], 0);
+        let expected = json!({"jsonrpc": "2.0", "method": "e.onContainerStopped",
+            "params": {"descriptor": descriptor.to_string(), "name": id}});
+        assert_eq!(serde_json::from_str::<Value>(&ws.text()).unwrap(), expected);
+    }
+    // When it was started anew, that is old news.
+    world.run(&id, &["sleep", "1000"]);
+    let mut ws = world.ws();
+    subscribe(&mut ws, "onContainerStopped", &json!("e"));
+    let answer = ws.ask(r#"{"id":1,"method":"OCIContainer.versions"}"#);
+    assert_eq!(answer, r#"{"jsonrpc":"2.0","id":1,"result":[]}"#);
+    world.done("deleteContainer", &json!({"containerId": id, "force": true}));
+}

@@ -10,12 +10,17 @@ mod crowd;
 mod dumps;
 mod events;
 mod guards;
+mod hardship;
 mod http;
 #[path = "../support/hugetlb.rs"]
 mod hugetlb;
 mod limits;
 mod man;
+#[path = "../support/own_hook.rs"]
+mod own_hook;
+mod pids;
 mod protocol;
+mod unprivileged;
 mod websocket;
 mod wire;
 mod world;

@@ -1,6 +1,8 @@
 //! A world of its own for each test: a daemon on a free port, its directories, its runtime root, bundles.
 
+use std::ffi::OsString;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -25,6 +27,8 @@ pub struct World {
     number: u32,
     daemon: Option<Child>,
     flags: Vec<String>,
+    environment: Vec<(&'static str, OsString)>,
+    user: u32,
 }
 
 impl World {
@@ -35,14 +39,31 @@ impl World {
 
     /// A daemon with further flags.
     pub fn with(flags: &[&str]) -> Self {
+        Self::build(flags, &[], 0)
+    }
+
+    /// A daemon with further variables in its environment.
+    pub fn with_environment(environment: &[(&'static str, OsString)]) -> Self {
+        Self::build(&[], environment, 0)
+    }
+
+    /// A daemon that another user than root runs, whose world it is.
+    pub fn of_user(user: u32) -> Self {
+        Self::build(&[], &[], user)
+    }
+
+    fn build(flags: &[&str], environment: &[(&'static str, OsString)], user: u32) -> Self {
         crate::hugetlb::mount_what_crun_wants();
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
         // The root of a user namespace must get through to its root file system.
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         let dir = tempfile::Builder::new().prefix("ocicontainer-test-").permissions(open).tempdir().unwrap();
-        let mut world = Self { dir, port: 0, number, daemon: None, flags };
+        let mut world =
+            Self { dir, port: 0, number, daemon: None, flags, environment: environment.to_vec(), user };
         world.make_rootfs();
+        crate::own_hook::make(world.dir.path(), "");
+        std::os::unix::fs::chown(world.dir.path(), Some(user), None).unwrap();
         world.start();
         world
     }
@@ -57,9 +78,21 @@ impl World {
         format!("t{}-{}-{name}", std::process::id(), self.number)
     }
 
+    /// The program, where the user of this world can run it: the project may lie where only root may pass.
+    pub fn program(&self) -> PathBuf {
+        if self.user == 0 {
+            return PROGRAM.into();
+        }
+        let path = self.path("ocicontainer");
+        if !path.exists() {
+            fs::hard_link(PROGRAM, &path).or_else(|_| fs::copy(PROGRAM, &path).map(drop)).unwrap();
+        }
+        path
+    }
+
     /// The command that starts a daemon in this world.
     pub fn serve_command(&self) -> Command {
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(self.program());
         command.arg("serve");
         let has = |name: &str| self.flags.iter().any(|flag| flag == name);
         if !has("--listen") && !has("--no-tcp") {
@@ -70,11 +103,14 @@ impl World {
             ("--state-dir", "state"),
             ("--log-dir", "log"),
             ("--runtime-root", "runtime"),
+            ("--hook", "oci-minidump-hook"),
         ] {
             command.arg(flag).arg(self.path(name));
         }
         command.args(["--stop-timeout", "2"]).args(&self.flags);
         command.env_remove("NOTIFY_SOCKET").env_remove("LISTEN_FDS");
+        command.uid(self.user).gid(self.user).current_dir("/");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 

@@ -1,7 +1,7 @@
 //! The daemon, its directories, and the bundles.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -39,7 +39,7 @@ impl Place {
         let ids = (0..containers).map(|n| format!("soak{}-{n}", std::process::id())).collect();
         let place = Self { dir, ids, daemon: Mutex::default() };
         place.make_rootfs();
-        place.make_hook();
+        crate::own_hook::make(place.dir.path(), "");
         for id in &place.ids {
             for (name, script) in SCRIPTS {
                 place.make_bundle(id, name, script);
@@ -138,21 +138,6 @@ impl Place {
             symlink("busybox", root.join("bin").join(name)).unwrap();
         }
         fs::copy(sample(), root.join("dump")).unwrap();
-    }
-
-    /// The hook, with directories of this place.
-    fn make_hook(&self) {
-        let settings = ["state_dir", "known_dirs", "image_dir", "host_destination"]
-            .map(|name| format!("{name} = {:?}\n", self.path("hook").join(name)));
-        fs::create_dir_all(self.path("hook")).unwrap();
-        fs::write(self.path("hook.toml"), settings.concat()).unwrap();
-        let hook = std::env::var("OCI_MINIDUMP_HOOK");
-        let hook = hook.unwrap_or_else(|_| env!("CARGO_BIN_EXE_oci-minidump-hook").to_owned());
-        let settings = self.path("hook.toml");
-        let script = format!("#!/bin/busybox sh\nexec '{hook}' --settings '{}' \"$@\"\n", settings.display());
-        let path = self.path("oci-minidump-hook");
-        fs::write(&path, script).unwrap();
-        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
     }
 
     fn make_bundle(&self, id: &str, name: &str, script: &str) {

@@ -48,9 +48,9 @@ impl Figures {
     }
 }
 
-/// The pids of a container, as the host numbers them.
-pub(super) fn pids(cgroups: Option<&Cgroups>) -> Vec<i32> {
-    cgroups.and_then(|cgroups| cgroups.pids(MOST_PIDS)).unwrap_or_default()
+/// The pids of a container, as the host numbers them, if it has a cgroup.
+pub(super) fn pids(cgroups: Option<&Cgroups>) -> Option<Vec<i32>> {
+    cgroups.and_then(|cgroups| cgroups.pids(MOST_PIDS))
 }
 
 /// The object, keys in alphabetical order. `processes` is null when they could not be read in time.

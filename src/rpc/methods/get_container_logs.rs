@@ -1,12 +1,13 @@
 //! `getContainerLogs`: the end of a container's output; also of one that has ended.
 //!
-//! Beyond the seed. Parameters: `containerId`, `bytes` (at most, default 64 KiB, up to 256 KiB), `encoding` (`text`
-//! or `base64`). Result: `containerId` as sent, `log`, `success`.
+//! Beyond the seed. Parameters: `containerId`, `bytes` (at most, default 64 KiB, up to 256 KiB), `from` (the place to
+//! read from; the end when absent), `encoding` (`text` or `base64`). Result: `containerId` as sent, `log`, `next` (the
+//! place of what follows, as long as the same daemon answers), `success`.
 
 use serde_json::json;
 
 use super::{Access, Encoding, Method};
-use crate::control::Manager;
+use crate::control::{LogPart, Manager};
 use crate::rpc::params::Params;
 use crate::rpc::service::Outcome;
 
@@ -26,10 +27,11 @@ async fn call(manager: Manager, params: Params) -> Outcome {
     let sent = params.text("containerId")?;
     let bytes = params.count("bytes", MAX_BYTES)?.unwrap_or(DEFAULT_BYTES);
     let encoding = Encoding::read(&params)?;
+    let from = params.count("from", u64::MAX)?;
     // A descriptor is known only while the container is.
-    let log = match manager.resolve(sent) {
-        Ok(id) => manager.logs(id.as_str(), bytes)?,
-        Err(_) => manager.logs(sent, bytes)?,
+    let LogPart { bytes: log, next } = match manager.resolve(sent) {
+        Ok(id) => manager.logs(id.as_str(), from, bytes)?,
+        Err(_) => manager.logs(sent, from, bytes)?,
     };
-    Ok(json!({"containerId": sent, "log": encoding.put(&log), "success": true}))
+    Ok(json!({"containerId": sent, "log": encoding.put(&log), "next": next, "success": true}))
 }

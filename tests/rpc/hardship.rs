@@ -1,0 +1,171 @@
+//! A daemon that can make no process, whose disk is full, or whose clock is set.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+/// The status and the reasons of `/healthz`.
+fn health(world: &World) -> (u16, Value) {
+    let answer = world.tcp().request("GET", "/healthz", &[], "");
+    (answer.status, answer.json()["reasons"].clone())
+}
+
+#[test]
+fn health_tells_of_a_full_disk() {
+    let world = World::new();
+    assert_eq!(health(&world), (200, json!([])));
+    for dir in ["log", "state"] {
+        let dir = world.path(dir);
+        mount(Some("tmpfs"), &dir, Some("tmpfs"), MsFlags::empty(), Some("size=64k")).unwrap();
+        let fits = health(&world);
+        let _full = fs::write(dir.join("filler"), vec![0; 1 << 20]);
+        let full = health(&world);
+        umount2(&dir, MntFlags::MNT_DETACH).unwrap();
+        assert_eq!(fits, (200, json!([])));
+        let reason = full.1[0].as_str().unwrap_or_default();
+        assert!(full.0 == 503 && reason.ends_with(&format!("{} is full", dir.display())), "{full:?}");
+        assert_eq!(health(&world), (200, json!([])));
+    }
+}
+
+/// A cgroup with room for no more processes than it has; every process leaves it in the end.
+struct Crowd(PathBuf);
+
+impl Crowd {
+    fn of(pid: u32) -> Self {
+        let root = Path::new("/sys/fs/cgroup");
+        let v1 = root.join("pids");
+        let dir = if v1.exists() {
+            v1
+        } else {
+            fs::write(root.join("cgroup.subtree_control"), "+pids").unwrap();
+            root.to_owned()
+        };
+        let crowd = Self(dir.join(format!("crowd-{pid}")));
+        fs::create_dir(&crowd.0).unwrap();
+        fs::write(crowd.0.join("cgroup.procs"), pid.to_string()).unwrap();
+        let now = fs::read_to_string(crowd.0.join("pids.current")).unwrap();
+        crowd.limit(now.trim());
+        crowd
+    }
+
+    fn limit(&self, most: &str) {
+        fs::write(self.0.join("pids.max"), most).unwrap();
+    }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        let all = self.0.parent().unwrap().join("cgroup.procs");
+        for pid in fs::read_to_string(self.0.join("cgroup.procs")).unwrap().lines() {
+            fs::write(&all, pid).unwrap();
+        }
+        fs::remove_dir(&self.0).unwrap();
+    }
+}
+
+#[test]
+fn without_another_process_calls_fail_and_work_again_later() {
+    let world = World::new();
+    let (id, more) = (world.id("a"), world.id("b"));
+    world.run(&id, &["sleep", "1000"]);
+    let crowd = Crowd::of(world.pid());
+    let about = json!({"containerId": id});
+    let start = json!({"containerId": more, "bundlePath": world.bundle("more", &["sleep", "1000"])});
+    for (method, params) in [
+        ("startContainer", start.clone()),
+        ("pauseContainer", about.clone()),
+        ("executeCommand", json!({"containerId": id, "command": "true"})),
+        ("runCommand", json!({"containerId": id, "command": "true"})),
+    ] {
+        let error = world.call(method, &params).unwrap_err();
+        let reason = error["data"].as_str().unwrap_or_default();
+        assert!(reason.contains("cannot run") && reason.contains("unavailable"), "{method}: {error}");
+    }
+    let info = world.done("getContainerInfo", &about)["info"].clone();
+    assert!(info["processes"].is_null() && info["pids"].as_array().unwrap().len() == 1, "{info}");
+    assert_eq!(world.done("getContainerState", &about)["state"], "Running");
+    // It can be killed, but not be deleted.
+    world.done("stopContainer", &json!({"containerId": id, "force": true}));
+    world.until("it has ended", || world.done("getContainerState", &about)["state"] == "Stopped");
+    assert_eq!(health(&world).0, 503);
+    crowd.limit("max");
+    world.done("deleteContainer", &about);
+    assert_eq!(health(&world), (200, json!([])));
+    world.done("startContainer", &start);
+    world.done("deleteContainer", &json!({"containerId": more, "force": true}));
+    assert!(world.runtime_list().is_empty() && fs::read_dir(world.path("state")).unwrap().count() == 0);
+    drop(crowd);
+}
+
+/// Moves the wall clock of a program by as many seconds as the file `CLOCK` says.
+const CLOCK: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    static int (*real)(clockid_t, struct timespec *);
+    if (!real) real = dlsym(RTLD_NEXT, "clock_gettime");
+    int result = real(clock, now);
+    FILE *file = clock == CLOCK_REALTIME ? fopen(getenv("CLOCK"), "r") : NULL;
+    long offset = 0;
+    if (file && fscanf(file, "%ld", &offset) == 1) now->tv_sec += offset;
+    if (file) fclose(file);
+    return result;
+}
+"#;
+
+/// Time limits are kept whatever becomes of the clock, and nothing takes an order from it.
+#[test]
+fn a_clock_that_is_set_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    fs::write(path("clock.c"), CLOCK).unwrap();
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-o"]).args([path("clock.so"), path("clock.c")]).arg("-ldl");
+    assert!(compiler.status().unwrap().success(), "{compiler:?}");
+    fs::write(path("offset"), "0").unwrap();
+    let preload = [("LD_PRELOAD", path("clock.so")), ("CLOCK", path("offset"))];
+    let world = World::with_environment(&preload.map(|(name, value)| (name, value.into_os_string())));
+    let maps = fs::read_to_string(format!("/proc/{}/maps", world.pid())).unwrap();
+    assert!(maps.contains("clock.so"), "the daemon has this clock");
+    let ids = ["a", "b", "c"].map(|name| world.id(name));
+    let day = 24 * 60 * 60;
+    for (id, offset) in ids.iter().zip([day, -day, 0]) {
+        fs::write(path("offset"), offset.to_string()).unwrap();
+        world.run(id, &["sh", "-c", "trap '' TERM; while :; do sleep 1; done"]);
+    }
+    let listed = world.done("listContainers", &json!({}))["containers"].clone();
+    let order: Vec<_> = listed.as_array().unwrap().iter().map(|listed| listed["Id"].clone()).collect();
+    assert_eq!(order, ids.clone().map(Value::from), "in the order of their starts");
+    for offset in [day, -day] {
+        let begun = format!("/tmp/begun{offset}");
+        let call = |id: &str, command: &str, timeout: u32| {
+            let params = json!({"containerId": id, "command": command, "timeout": timeout});
+            world.done("runCommand", &params)
+        };
+        std::thread::scope(|scope| {
+            let long = scope.spawn(|| call(&ids[0], &format!("sh -c 'echo > {begun}; sleep 1'"), 15_000));
+            let endless = scope.spawn(|| call(&ids[1], "sleep 1000", 700));
+            let stop = scope.spawn(|| world.done("stopContainer", &json!({"containerId": ids[2]})));
+            world.until("it has begun", || call(&ids[0], &format!("cat {begun}"), 5000)["exitCode"] == 0);
+            fs::write(path("offset"), offset.to_string()).unwrap();
+            assert_eq!(long.join().unwrap()["timedOut"], false, "{offset}");
+            assert_eq!(endless.join().unwrap()["timedOut"], true, "{offset}");
+            stop.join().unwrap();
+        });
+        let ended = world.done("waitContainer", &json!({"containerId": ids[2], "timeout": 15_000}));
+        assert_eq!(ended["signal"], 9, "the stop became a kill");
+        world.run(&ids[2], &["sh", "-c", "trap '' TERM; while :; do sleep 1; done"]);
+    }
+    for id in &ids {
+        world.done("deleteContainer", &json!({"containerId": id, "force": true}));
+    }
+}
