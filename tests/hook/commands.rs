@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::chosen::runtimes;
 use crate::images::{dump_bytes, image};
-use crate::world::World;
+use crate::world::{World, away_from_the_host};
 
 const UNKNOWN: &str = "{\n\t\"ociVersion\": \"1.0.2\",\n\t\"x-vendor\": {\n\t\t\"limit\": 18446744073709551615,\n\t\t\"half\": 0.5\n\t},\n\t\"rdkPlugins\": {\n\t\t\"networking\": {\n\t\t\t\"required\": false\n\t\t}\n\t}\n}\n";
 
@@ -90,7 +90,9 @@ fn a_bundle_made_by_add_works_as_it_is() {
         let words = ["--container-source", "/opt/minidumps", "--host-destination", dumps.to_str().unwrap()];
         world.hook(&[&["add", bundle.dir.to_str().unwrap()][..], &words].concat()).expect(0);
         world.hook(&["check", bundle.dir.to_str().unwrap()]).expect(0);
-        let run = world.run(&bundle, "c");
+        let (dir, id) = (bundle.dir.as_os_str(), world.id("c"));
+        let run = world.runtime(&["run".as_ref(), "--bundle".as_ref(), dir, id.as_ref()]);
+        let run = world.feed(away_from_the_host(&run), "");
         let info = world.hook(&["info", world.dump().to_str().unwrap()]).expect(0);
         assert!(info.stdout().contains("SIGSEGV"), "{}{}", info.story(), run.story());
     }
