@@ -127,6 +127,9 @@ pub(crate) const POSTSTOP: [Case; 3] = [
     Case { missing: "O_TMPFILE", ..case("the end without unnamed files", "poststop", Image::Left) },
 ];
 
+/// By how many calls of a kind the hook has certainly read its settings: alone, and behind `without`.
+const UNTIL_SETTINGS: (usize, usize) = (120, 250);
+
 /// The dumps in an image that is left, and the one that the app writes in the end.
 const LEFT: [(&str, usize); 2] = [("a.dmp", 50_000), ("b.dmp", 70_000)];
 const LAST: (&str, usize) = ("last.dmp", 5000);
@@ -219,7 +222,9 @@ impl<'a> Stage<'a> {
         let mut command = Command::new(faulty());
         command.arg(&report).args([kinds, fault]).args(self.words(self.case.stage));
         let held = Some(held).filter(|_| self.case.stage == "prestart");
-        if !fault.starts_with("kill") {
+        let (what, step) = fault.split_once('@').unwrap_or((fault, "0"));
+        let until = if self.case.missing.is_empty() { UNTIL_SETTINGS.0 } else { UNTIL_SETTINGS.1 };
+        if what != "kill" && step.parse::<usize>().unwrap() <= until {
             // A hook that cannot read its settings goes by the defaults.
             command = away_from_the_host(&command);
         }
