@@ -6,32 +6,24 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
+mod host;
+mod run;
+
+#[allow(unused_imports, reason = "not every test binary needs all of it")]
+pub(crate) use host::{away_from_the_host, command, files_in, hook_program, mounts_below, place, wait_until};
+pub(crate) use run::Run;
+
 use crate::hugetlb::mount_what_crun_wants;
 use crate::programs::{crasher, without};
 
 /// Where containers of every test mount their minidump directory.
 pub(crate) const SOURCE: &str = "/opt/minidumps";
-
-/// The hook under test: the one of this build, or the static one that `scripts/test` names.
-pub(crate) fn hook_program() -> PathBuf {
-    std::env::var_os("OCI_MINIDUMP_HOOK")
-        .map_or_else(|| env!("CARGO_BIN_EXE_oci-minidump-hook").into(), PathBuf::from)
-}
-
-/// Where worlds are: in the target directory, unless that lies where only its owner may pass (a project in `/root`). The
-/// root of a user namespace is nobody special on the way to its container.
-pub(crate) fn place() -> &'static Path {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let is_open = |dir: &Path| fs::metadata(dir).unwrap().permissions().mode() & 1 != 0;
-    if target.ancestors().all(is_open) { target } else { Path::new("/var/tmp") }
-}
 
 /// A temporary directory with everything a test needs.
 #[derive(Debug)]
@@ -311,55 +303,6 @@ impl World {
     }
 }
 
-/// What a program did.
-#[derive(Debug)]
-pub(crate) struct Run {
-    command: String,
-    pub(crate) output: Output,
-    log: String,
-}
-
-impl Run {
-    pub(crate) fn code(&self) -> Option<i32> {
-        self.output.status.code()
-    }
-
-    pub(crate) fn stdout(&self) -> String {
-        String::from_utf8_lossy(&self.output.stdout).into_owned()
-    }
-
-    pub(crate) fn stderr(&self) -> String {
-        String::from_utf8_lossy(&self.output.stderr).into_owned()
-    }
-
-    /// Everything there is to know about a failed run.
-    pub(crate) fn story(&self) -> String {
-        format!(
-            "{}\n{}\nstdout: {}\nstderr: {}\nhooks:\n{}",
-            self.command,
-            self.output.status,
-            self.stdout(),
-            self.stderr(),
-            self.log
-        )
-    }
-
-    pub(crate) fn expect(self, code: i32) -> Self {
-        assert_eq!(self.code(), Some(code), "{}", self.story());
-        self
-    }
-
-    /// Checks that the run failed and that `text` was said, on stderr or in the hooks' log.
-    pub(crate) fn fails_with(&self, text: &str) {
-        assert!(!self.output.status.success(), "{}", self.story());
-        assert!(
-            self.stderr().contains(text) || self.log.contains(text),
-            "expected: {text}\n{}",
-            self.story()
-        );
-    }
-}
-
 impl Bundle {
     pub(crate) fn rootfs(&self) -> PathBuf {
         self.dir.join("rootfs")
@@ -407,52 +350,4 @@ impl Drop for World {
             assert!(remains.is_empty(), "left behind: {remains:?}");
         }
     }
-}
-
-/// The command where the directories are empty that the hook goes to when it knows no settings: those of the host are
-/// not a test's.
-#[allow(dead_code, reason = "not every test binary needs it")]
-pub(crate) fn away_from_the_host(command: &Command) -> Command {
-    const HIDE: &str = "for dir in /run/oci-minidump /var/lib/oci-minidump; do \
-                        mkdir -p $dir && mount -t tmpfs tmpfs $dir || exit 1; done; exec \"$0\" \"$@\"";
-    let mut away = Command::new("unshare");
-    away.args(["--mount", "--propagation", "private", "sh", "-c", HIDE]);
-    away.arg(command.get_program()).args(command.get_args());
-    away.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    if let Some(dir) = command.get_current_dir() {
-        away.current_dir(dir);
-    }
-    away
-}
-
-/// Waits for what comes in a moment.
-pub(crate) fn wait_until(done: impl Fn() -> bool) {
-    for _ in 0..6000 {
-        if done() {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
-    panic!("waited in vain");
-}
-
-/// Runs a host program that must succeed.
-pub(crate) fn command(program: &str, arguments: &[&OsStr]) -> String {
-    let output = Command::new(program).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// The entries of a directory, sorted; none when there is no such directory.
-pub(crate) fn files_in(dir: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir).into_iter().flatten();
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
-    paths
-}
-
-fn mounts_below(dir: &Path) -> Vec<PathBuf> {
-    let text = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    let points = text.lines().filter_map(|line| line.split(' ').nth(4)).map(PathBuf::from);
-    points.filter(|point| point.starts_with(dir)).collect()
 }

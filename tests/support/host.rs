@@ -1,0 +1,70 @@
+//! What tests do on the host.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The hook under test: the one of this build, or the static one that `scripts/test` names.
+pub(crate) fn hook_program() -> PathBuf {
+    std::env::var_os("OCI_MINIDUMP_HOOK")
+        .map_or_else(|| env!("CARGO_BIN_EXE_oci-minidump-hook").into(), PathBuf::from)
+}
+
+/// Where worlds are: in the target directory, unless that lies where only its owner may pass (a project in `/root`). The
+/// root of a user namespace is nobody special on the way to its container.
+pub(crate) fn place() -> &'static Path {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let is_open = |dir: &Path| fs::metadata(dir).unwrap().permissions().mode() & 1 != 0;
+    if target.ancestors().all(is_open) { target } else { Path::new("/var/tmp") }
+}
+
+/// The command where the directories are empty that the hook goes to when it knows no settings: those of the host are
+/// not a test's.
+#[allow(dead_code, reason = "not every test binary needs it")]
+pub(crate) fn away_from_the_host(command: &Command) -> Command {
+    const HIDE: &str = "for dir in /run/oci-minidump /var/lib/oci-minidump; do \
+                        mkdir -p $dir && mount -t tmpfs tmpfs $dir || exit 1; done; exec \"$0\" \"$@\"";
+    let mut away = Command::new("unshare");
+    away.args(["--mount", "--propagation", "private", "sh", "-c", HIDE]);
+    away.arg(command.get_program()).args(command.get_args());
+    away.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    if let Some(dir) = command.get_current_dir() {
+        away.current_dir(dir);
+    }
+    away
+}
+
+/// Waits for what comes in a moment.
+pub(crate) fn wait_until(done: impl Fn() -> bool) {
+    for _ in 0..6000 {
+        if done() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    panic!("waited in vain");
+}
+
+/// Runs a host program that must succeed.
+pub(crate) fn command(program: &str, arguments: &[&OsStr]) -> String {
+    let output = Command::new(program).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The entries of a directory, sorted; none when there is no such directory.
+pub(crate) fn files_in(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+/// What is mounted in a directory of this process's mounts.
+pub(crate) fn mounts_below(dir: &Path) -> Vec<PathBuf> {
+    let text = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let points = text.lines().filter_map(|line| line.split(' ').nth(4)).map(PathBuf::from);
+    points.filter(|point| point.starts_with(dir)).collect()
+}
