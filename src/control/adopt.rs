@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::container::{Container, Phase};
 use super::process::Process;
 use super::shared::Shared;
-use super::shelf::{Record, Shelf};
+use super::shelf::{DUMPS, Record, Shelf};
 use super::start::{PID_FILE, record};
 use super::wanted::Wanted;
 use super::{ContainerId, ExitStatus, exit, family};
@@ -62,8 +62,7 @@ impl Shared {
             let name = entry.tried(what)?.file_name();
             match name.to_string_lossy().parse::<ContainerId>() {
                 Ok(id) => self.adopt_one(id),
-                // Our own, such as dumps that nobody could take.
-                Err(_) if name.as_encoded_bytes().starts_with(b".") => {}
+                Err(_) if name == DUMPS => {}
                 Err(_) => log::warn!("{} is none of ours", dir.join(name).display()),
             }
         }

@@ -17,6 +17,8 @@ use crate::oci::bundle::read_json;
 
 /// How often the removal of a directory is tried.
 const ATTEMPTS: u32 = 10;
+/// Where dumps go that nobody else can take, beside the directories of the containers. No container has such an id.
+pub(super) const DUMPS: &str = "+minidumps";
 /// Permission for everybody to pass through a directory.
 const PASS: u32 = 0o011;
 

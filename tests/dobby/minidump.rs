@@ -154,14 +154,16 @@ fn a_dump_that_nobody_can_take_stays_with_the_daemon() {
     fs::write(world.path("dumps"), "no directory").unwrap();
     start_crasher(&world, Way::Spec, &id, "exec /crasher /tmp segv", &by_descriptor(&world));
     world.until("it is gone", || !left(&world).contains(&world.path("state").join(&id)));
-    let dir = world.path("state/.minidumps");
+    let dir = world.path("state/+minidumps");
     let found: Vec<_> = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(world.log().contains(&format!("its dump goes to {}", dir.display())), "{}", world.log());
     assert_eq!(found.len(), 1, "{found:?}");
     Minidump::read_path(&found[0]).unwrap();
     world.end(Signal::KILL);
     world.start();
-    assert!(found[0].exists());
+    // The directory is no container.
+    assert_eq!(world.done("listContainers", &json!({}))["containers"], json!([]));
+    assert!(found[0].exists(), "{}", world.log());
     assert!(!world.log().contains("none of ours"), "{}", world.log());
 }
 

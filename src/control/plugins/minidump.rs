@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{Job, PASSED, Plugin, Site, Work, apart, edit, unmount};
 use crate::control::ExitStatus;
-use crate::control::shelf::{Shelf, write_new};
+use crate::control::shelf::{DUMPS, Shelf, write_new};
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::harvest::take::take;
 use crate::harvest::{self, IfMounted, Owner};
@@ -30,8 +30,6 @@ const DIR: &str = "minidump";
 const FILE: &str = "dump";
 /// Where the dump goes, and what is to be in its name: `{"destination": PATH, "state": WORD or null}`.
 const STATE: &str = "minidump.json";
-/// Where dumps go that nobody else can take: in the state directory. No container has such an id.
-const LAST: &str = ".minidumps";
 /// The most bytes of a dump: large ones of apps have some 20 MiB.
 const MOST: u64 = 64 << 20;
 
@@ -129,7 +127,7 @@ fn bring_home(path: &Path, id: &str, state: &Value, shelf: &Shelf) -> Result<()>
         take(&mut OneFile(&file), job, MOST).map(drop)
     };
     let wanted = PathBuf::from(state["destination"].as_str().unwrap_or_default());
-    let last = shelf.dir().with_file_name(LAST);
+    let last = shelf.dir().with_file_name(DUMPS);
     let mut done = publish(&wanted);
     for spare in [&admin.host_destination, &last] {
         let Err(error) = &done else { break };
