@@ -77,7 +77,9 @@ fn output_of_a_bundle_goes_where_its_plugin_says() {
     let world = world();
     let file = world.path("console.log");
     let to_file = json!({"sink": "file", "fileOptions": {"path": file, "limit": 1000}});
-    let script = "i=0; while [ $i -lt 500 ]; do i=$((i+1)); echo line $i; done; echo last; sleep 60";
+    // It goes on saying the last, since what is written at the moment of a cut may be lost.
+    let script = "i=0; while [ $i -lt 500 ]; do i=$((i+1)); echo line $i; done; \
+        while :; do echo last; sleep 0.1; done";
     for (name, data) in [("file", to_file), ("devnull", json!({"sink": "devnull"}))] {
         let id = world.id(name);
         Way::Bundle.start(&world, &id, script, &required("logging", &data));
