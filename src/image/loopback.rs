@@ -58,7 +58,15 @@ impl LoopDevice {
         let label = name.as_os_str().as_encoded_bytes();
         for attempt in 0..TRIES {
             let number = sys::loop_get_free(&control).tried(|| "cannot find a free loop device")?;
-            let device = Self::open(number, !read_only)?;
+            let path = path_of(number);
+            let device = match open_file(&path, !read_only) {
+                // Another one took it and is just giving it up.
+                Err(error) if error.raw_os_error() == Some(nix::libc::ENXIO) => {
+                    std::thread::sleep(Duration::from_micros(100) * attempt);
+                    continue;
+                }
+                opened => Self { file: opened.tried(|| format!("cannot open {}", path.display()))?, path },
+            };
             match sys::loop_configure(&device.file, image.as_fd(), label, flags) {
                 Ok(()) => return Ok(device),
                 Err(error) => match error.raw_os_error() {
@@ -131,9 +139,8 @@ impl LoopDevice {
     }
 
     fn open(number: u32, writable: bool) -> Result<Self> {
-        let path = PathBuf::from(format!("/dev/loop{number}"));
-        let file = File::options().read(true).write(writable).open(&path);
-        let file = file.tried(|| format!("cannot open {}", path.display()))?;
+        let path = path_of(number);
+        let file = open_file(&path, writable).tried(|| format!("cannot open {}", path.display()))?;
         Ok(Self { file, path })
     }
 
@@ -158,6 +165,14 @@ impl LoopDevice {
     pub fn detach_stale(_dir: &Path) -> Result<()> {
         Ok(())
     }
+}
+
+fn path_of(number: u32) -> PathBuf {
+    PathBuf::from(format!("/dev/loop{number}"))
+}
+
+fn open_file(path: &Path, writable: bool) -> std::io::Result<File> {
+    File::options().read(true).write(writable).open(path)
 }
 
 /// The numbers of the devices to which something is attached, and the directory that each has in /sys meanwhile.
@@ -216,7 +231,14 @@ mod old {
         }
         let control = loopdev::LoopControl::open().tried(|| "cannot open /dev/loop-control")?;
         for attempt in 0..TRIES {
-            let device = control.next_free().tried(|| "cannot find a free loop device")?;
+            let device = match control.next_free() {
+                // Another one took it and is just giving it up.
+                Err(error) if error.raw_os_error() == Some(nix::libc::ENXIO) => {
+                    std::thread::sleep(Duration::from_micros(100) * attempt);
+                    continue;
+                }
+                found => found.tried(|| "cannot find a free loop device")?,
+            };
             let path =
                 device.path().ok_or_else(|| Error::new(ErrorKind::System, "a loop device has no path"))?;
             match device.with().read_only(read_only).autoclear(true).attach_fd(image.as_raw_fd()) {
