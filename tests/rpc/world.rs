@@ -98,17 +98,8 @@ impl World {
         if !has("--listen") && !has("--no-tcp") {
             command.args(["--listen", "127.0.0.1:0"]);
         }
-        for (flag, name) in [
-            ("--socket", "socket"),
-            ("--state-dir", "state"),
-            ("--log-dir", "log"),
-            ("--runtime-root", "runtime"),
-            ("--hook", "oci-minidump-hook"),
-        ] {
-            command.arg(flag).arg(self.path(name));
-        }
+        crate::own_hook::live_in(&mut command, &self.path(""));
         command.args(["--stop-timeout", "2"]).args(&self.flags);
-        command.env_remove("NOTIFY_SOCKET").env_remove("LISTEN_FDS");
         command.uid(self.user).gid(self.user).current_dir("/");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command

@@ -74,16 +74,8 @@ impl Place {
         let log = fs::File::options().create(true).append(true).open(self.path("daemon.log")).unwrap();
         let mut command = Command::new(self.path("ocicontainer"));
         command.args(["serve", "--no-tcp", "--stop-timeout", "1", "--log-limit", "60000"]);
-        for (flag, name) in [
-            ("--socket", "socket"),
-            ("--state-dir", "state"),
-            ("--log-dir", "log"),
-            ("--runtime-root", "runtime"),
-            ("--hook", "oci-minidump-hook"),
-        ] {
-            command.arg(flag).arg(self.path(name));
-        }
-        command.env_remove("NOTIFY_SOCKET").env_remove("LISTEN_FDS").stdin(Stdio::null()).stderr(log);
+        crate::own_hook::live_in(&mut command, &self.path(""));
+        command.stdin(Stdio::null()).stderr(log);
         *self.daemon.lock().unwrap() = Some(command.spawn().unwrap());
     }
 

@@ -22,3 +22,18 @@ pub(crate) fn make(dir: &Path, first: &str) -> PathBuf {
     fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
     path
 }
+
+/// Gives a daemon its places in `dir`, and this hook.
+#[allow(dead_code, reason = "not every test binary starts daemons")]
+pub(crate) fn live_in(command: &mut std::process::Command, dir: &Path) {
+    for (flag, name) in [
+        ("--socket", "socket"),
+        ("--state-dir", "state"),
+        ("--log-dir", "log"),
+        ("--runtime-root", "runtime"),
+        ("--hook", "oci-minidump-hook"),
+    ] {
+        command.arg(flag).arg(dir.join(name));
+    }
+    command.env_remove("NOTIFY_SOCKET").env_remove("LISTEN_FDS");
+}
