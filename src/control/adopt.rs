@@ -13,6 +13,7 @@ use super::process::Process;
 use super::shared::Shared;
 use super::shelf::{DUMPS, Record, Shelf};
 use super::start::{PID_FILE, record};
+use super::untold::NOTE;
 use super::wanted::Wanted;
 use super::{ContainerId, ExitStatus, exit, family};
 use crate::error::{Error, ErrorKind, Result, Tried};
@@ -62,7 +63,7 @@ impl Shared {
             let name = entry.tried(what)?.file_name();
             match name.to_string_lossy().parse::<ContainerId>() {
                 Ok(id) => self.adopt_one(id),
-                Err(_) if name == DUMPS => {}
+                Err(_) if name == DUMPS || name.to_string_lossy().starts_with(NOTE) => {}
                 Err(_) => log::warn!("{} is none of ours", dir.join(name).display()),
             }
         }
@@ -81,16 +82,28 @@ impl Shared {
         self.adopt(Arc::clone(&container));
         let shared = Arc::clone(self);
         match known {
-            Ok(Record { init: Some(init), .. }) => match Process::find(init) {
-                Some(init) => {
-                    log::info!("container {id} is adopted");
-                    self.output.watch(&id, &container.wanted().sink);
-                    let init = Arc::new(init);
-                    container.came_up(Arc::clone(&init));
-                    self.spawn(exit::watch(shared, container, init));
+            Ok(Record { init: Some(init), untold, exit, .. }) => {
+                let init = Process::find(init);
+                if untold {
+                    if init.is_some() {
+                        self.tell_dumps_since_start(&container);
+                    }
+                    self.tell_start(&container);
                 }
-                None => self.spawn(exit::finish(shared, container, ExitStatus::Unknown)),
-            },
+                match init {
+                    Some(init) => {
+                        log::info!("container {id} is adopted");
+                        self.output.watch(&id, &container.wanted().sink);
+                        let init = Arc::new(init);
+                        container.came_up(Arc::clone(&init));
+                        self.spawn(exit::watch(shared, container, init));
+                    }
+                    None => {
+                        let exit = exit.unwrap_or(ExitStatus::Unknown);
+                        self.spawn(exit::finish(shared, container, exit));
+                    }
+                }
+            }
             Ok(Record { init: None, .. }) => self.spawn(resolve(shared, container)),
             Err(error) => {
                 log::warn!("container {id} was left half made: {}", error.report());
@@ -113,6 +126,7 @@ async fn resolve(shared: Arc<Shared>, container: Arc<Container>) {
             break;
         }
     }
+    shared.tell_dumps_since_start(&container);
     match came_up(&shared, &container).await {
         Ok(init) => shared.came_up(&container, init),
         Err(error) => {

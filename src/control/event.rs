@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use super::{ContainerId, ExitStatus};
 
 /// Something happened to a container. For one container the order is Started, Minidump (any number), Stopped. A
 /// Minidump outside of that is of an earlier life, and was harvested late: at the next start, or by a sweep.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// Its program runs.
     Started {

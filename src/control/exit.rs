@@ -7,7 +7,7 @@ use super::plugins::Site;
 use super::process::Process;
 use super::shared::Shared;
 use super::start::{now, put_away};
-use super::{Event, ExitStatus, plugins, restart};
+use super::{Event, ExitStatus, plugins, restart, untold};
 use crate::error::Result;
 
 /// Waits for the end of a container and cleans up after it.
@@ -21,6 +21,7 @@ pub(super) async fn watch(shared: Arc<Shared>, container: Arc<Container>, init: 
 pub(super) async fn finish(shared: Arc<Shared>, container: Arc<Container>, exit: ExitStatus) {
     container.enter(Phase::Stopping);
     let _change = container.change.lock().await;
+    untold::note_exit(&container, exit);
     let deleted = shared.delete_ended(&container, exit).await;
     shared.output.unwatch(&container.id, &container.wanted().sink);
     let next = restart::next_try(&container, exit).filter(|_| deleted.is_ok());
@@ -29,11 +30,16 @@ pub(super) async fn finish(shared: Arc<Shared>, container: Arc<Container>, exit:
     }
     // Nothing is waited for from here on to the exchange: a stop comes before it or after it.
     let next = next.filter(|_| !container.is_unwanted()).map(|number| container.again(now(), number));
-    let deleted = match deleted {
-        Ok(()) if next.is_none() => put_away(&container).await,
-        deleted => deleted,
-    };
     let (id, descriptor) = (container.id.clone(), container.descriptor);
+    let stopped = Event::Stopped { id: id.clone(), descriptor, exit };
+    let deleted = match deleted {
+        Ok(dumps) => {
+            let events = dumps.into_iter().chain([stopped.clone()]).collect();
+            shared.note_end(&container, events, next.is_some());
+            if next.is_none() { put_away(&container).await } else { Ok(()) }
+        }
+        Err(error) => Err(error),
+    };
     shared.remember(&id, exit);
     let next = next.map(Arc::new);
     let _start = next.as_ref().and_then(|next| next.change.try_lock().ok());
@@ -47,12 +53,8 @@ pub(super) async fn finish(shared: Arc<Shared>, container: Arc<Container>, exit:
         }
     }
     log::info!("container {id} ended with {exit}");
-    let stopped = Event::Stopped { id, descriptor, exit };
-    if shared.found.has(&container) {
-        shared.tell_found(stopped)
-    } else {
-        shared.tell(stopped)
-    }
+    shared.tell_of(&container, stopped);
+    shared.told_end(&container);
     container.seal(Fate::Ended(exit));
     if let Some(next) = &next {
         log::info!("container {} is started again", next.id);
@@ -62,17 +64,18 @@ pub(super) async fn finish(shared: Arc<Shared>, container: Arc<Container>, exit:
 
 impl Shared {
     /// Deletes a container whose init has ended, and tells of its dumps.
-    async fn delete_ended(self: &Arc<Self>, container: &Container, exit: ExitStatus) -> Result<()> {
+    async fn delete_ended(self: &Arc<Self>, container: &Container, exit: ExitStatus) -> Result<Vec<Event>> {
         let mut before = self.directories.reserve(&container.wanted().dump_dirs).await;
         if container.init().is_none()
-            && let Some(time) = container.shelf.saved()
+            && let Some(time) = untold::silence(container)
         {
             // An earlier daemon may have been killed between the harvest and the event.
             before.forget_since(&container.id, time);
         }
         let deleted = self.delete_from_runtime(container, exit).await;
-        self.tell_dumps(before.new_ones(&container.id), self.found.has(container));
-        deleted
+        let dumps = before.new_ones(&container.id);
+        self.tell_dumps(dumps.clone(), self.found.has(container));
+        deleted.map(|()| dumps)
     }
 
     /// Poststop hooks run now, so the bundle must still be there.
@@ -96,8 +99,10 @@ impl Shared {
         if container.phase() != Phase::Undeletable || self.look_up(&container.id).is_none() {
             return Ok(());
         }
-        self.delete_ended(container, ExitStatus::Unknown).await?;
+        let dumps = self.delete_ended(container, ExitStatus::Unknown).await?;
+        self.note_end(container, dumps, false);
         put_away(container).await?;
+        self.told_end(container);
         self.forget(container);
         self.trouble(&format!("container {}", container.id), None);
         Ok(())

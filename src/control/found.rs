@@ -1,7 +1,7 @@
 //! What the daemon found: ends and dumps of containers that an earlier one had started. Clients lost their connections
 //! with that one, so what is told before they come back is kept for them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,34 +13,59 @@ use super::start::now;
 use super::{ContainerId, Event};
 
 /// How long after the start they are kept.
-const KEPT: Duration = Duration::from_secs(60);
+pub(super) const KEPT: Duration = Duration::from_secs(60);
 /// How many.
 const MOST: usize = 1024;
 
-/// The events, each with its number among all events that were told.
+/// What was found.
 #[derive(Debug)]
 pub(super) struct Found {
-    events: Mutex<VecDeque<(usize, Event)>>,
+    kept: Mutex<Kept>,
     told: AtomicUsize,
     start: Instant,
     /// The same moment, in nanoseconds since the machine booted.
     booted: u64,
 }
 
+#[derive(Debug, Default)]
+struct Kept {
+    /// The events, each with its number among all events that were told.
+    events: VecDeque<(usize, Event)>,
+    /// Containers that were found to have ended and that this daemon has started anew.
+    anew: BTreeSet<ContainerId>,
+}
+
 impl Found {
     pub(super) fn new() -> Self {
-        Self { events: Mutex::default(), told: AtomicUsize::new(0), start: Instant::now(), booted: now() }
+        Self { kept: Mutex::default(), told: AtomicUsize::new(0), start: Instant::now(), booted: now() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<(usize, Event)>> {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An event is told. What was found of a container is old news once it is started anew.
-    pub(super) fn count(&self, event: &Event) {
+    /// An event is told.
+    pub(super) fn count(&self) {
         self.told.fetch_add(1, Ordering::AcqRel);
-        if let Event::Started { id, .. } = event {
-            self.lock().retain(|(_, found)| of(found) != id);
+    }
+
+    /// An event is about to be told of a container that this daemon started. If it was found to have ended, that is old
+    /// news for as long as it runs anew: who comes late must not take it for dead.
+    pub(super) fn follow(&self, event: &Event) {
+        match event {
+            Event::Started { id, .. } => {
+                let mut kept = self.lock();
+                if kept.outdate(id) {
+                    kept.anew.insert(id.clone());
+                }
+            }
+            Event::Stopped { id, .. } | Event::Failed { id, .. } => {
+                let again = self.lock().anew.remove(id);
+                if again {
+                    self.keep(event);
+                }
+            }
+            Event::Minidump { .. } => {}
         }
     }
 
@@ -49,22 +74,35 @@ impl Found {
         container.started < self.booted
     }
 
-    /// An event is about to be told of such a container.
+    /// An event is about to be told of such a container. Who comes late hears how things are in the end: clients
+    /// subscribe to each kind of event in turn, so an order would not survive.
     pub(super) fn keep(&self, event: &Event) {
-        let mut events = self.lock();
-        if self.start.elapsed() < KEPT && events.len() < MOST {
-            events.push_back((self.told.load(Ordering::Acquire), event.clone()));
+        let mut kept = self.lock();
+        if !matches!(event, Event::Minidump { .. }) {
+            kept.outdate(of(event));
+        }
+        if self.start.elapsed() < KEPT && kept.events.len() < MOST {
+            kept.events.push_back((self.told.load(Ordering::Acquire), event.clone()));
         }
     }
 
     /// What was told before the last `ahead` events.
     pub(super) fn before(&self, ahead: usize) -> Vec<Event> {
-        let mut events = self.lock();
+        let mut kept = self.lock();
         if self.start.elapsed() >= KEPT {
-            events.clear();
+            *kept = Kept::default();
         }
         let place = self.told.load(Ordering::Acquire).saturating_sub(ahead);
-        events.iter().filter(|(number, _)| *number < place).map(|(_, event)| event.clone()).collect()
+        kept.events.iter().filter(|(number, _)| *number < place).map(|(_, event)| event.clone()).collect()
+    }
+}
+
+impl Kept {
+    /// What was told of a container is old news, but for its dumps. Whether there was anything.
+    fn outdate(&mut self, id: &ContainerId) -> bool {
+        let before = self.events.len();
+        self.events.retain(|(_, found)| matches!(found, Event::Minidump { .. }) || of(found) != id);
+        self.events.len() < before
     }
 }
 
@@ -87,16 +125,22 @@ mod tests {
     }
 
     #[test]
-    fn what_was_found_is_kept_until_its_container_starts_or_time_is_up() {
+    fn what_was_found_is_kept_while_its_container_does_not_run_and_until_time_is_up() {
         let mut found = Found::new();
         for id in ["a", "b", "c"] {
             found.keep(&stopped(id));
-            found.count(&stopped(id));
+            found.count();
         }
         assert_eq!(found.before(0), ["a", "b", "c"].map(stopped));
         assert_eq!(found.before(1), ["a", "b"].map(stopped), "the last one is still on its way");
-        found.count(&Event::Started { id: "b".parse().unwrap(), descriptor: 2 });
+        found.follow(&Event::Started { id: "b".parse().unwrap(), descriptor: 2 });
         assert_eq!(found.before(0), ["a", "c"].map(stopped));
+        found.follow(&stopped("b"));
+        found.count();
+        assert_eq!(found.before(0), ["a", "c", "b"].map(stopped));
+        found.keep(&stopped("c"));
+        found.count();
+        assert_eq!(found.before(0), ["a", "b", "c"].map(stopped), "once is enough");
         found.start -= KEPT;
         assert_eq!(found.before(0), []);
         found.keep(&stopped("d"));

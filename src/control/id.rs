@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, ErrorKind, Result};
 
 /// The longest id, in bytes.
@@ -12,7 +14,8 @@ const LONGEST: usize = 128;
 ///
 /// Such an id is safe as a file name and as an argument of a runtime. Dobby's rule is the same but for the leading
 /// `-`, which a runtime would take for an option.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct ContainerId(String);
 
 impl ContainerId {
@@ -44,6 +47,14 @@ impl FromStr for ContainerId {
         };
         let shown: String = text.chars().take(LONGEST).collect();
         Err(Error::new(ErrorKind::Input, format!("bad container id {shown:?}: {complaint}")))
+    }
+}
+
+impl TryFrom<String> for ContainerId {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
     }
 }
 

@@ -45,6 +45,7 @@ mod stats;
 mod stop;
 mod sweep;
 mod tail;
+mod untold;
 mod wanted;
 
 pub use command::split;

@@ -107,14 +107,19 @@ impl Shared {
 
     /// Tells the subscribers, if there are any.
     pub(super) fn tell(&self, event: Event) {
-        self.found.count(&event);
-        let _nobody_listens = self.events.send(event);
+        self.found.follow(&event);
+        self.send(event);
     }
 
     /// Tells them, and those that come within a minute after the daemon's start: of what an earlier one started.
     pub(super) fn tell_found(&self, event: Event) {
         self.found.keep(&event);
-        self.tell(event);
+        self.send(event);
+    }
+
+    fn send(&self, event: Event) {
+        self.found.count();
+        let _nobody_listens = self.events.send(event);
     }
 
     /// Tells of dumps, so far as nobody was told of them before.

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::ContainerId;
 use super::process::Identity;
+use super::{ContainerId, ExitStatus};
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::host::remove_unmounted;
 use crate::oci::bundle::read_json;
@@ -34,6 +34,12 @@ pub(super) struct Record {
     /// How often it was started again after crashes; `None` when that is not wanted.
     #[serde(default)]
     pub(super) restarts: Option<u32>,
+    /// Whether nobody may have heard of its start.
+    #[serde(default)]
+    pub(super) untold: bool,
+    /// How it ended, once a daemon knows.
+    #[serde(default)]
+    pub(super) exit: Option<ExitStatus>,
 }
 
 /// The directory of one container. All files in it are ours, 0600; the bundle that a spec became has its root file

@@ -196,7 +196,7 @@ impl Shared {
     pub(super) fn came_up(self: &Arc<Self>, container: &Arc<Container>, init: Process) {
         let init = Arc::new(init);
         container.came_up(Arc::clone(&init));
-        self.tell(Event::Started { id: container.id.clone(), descriptor: container.descriptor });
+        self.tell_start(container);
         self.spawn(exit::watch(Arc::clone(self), Arc::clone(container), init));
     }
 
@@ -274,5 +274,5 @@ pub(super) fn now() -> u64 {
 pub(super) fn record(container: &Container, init: Option<&Process>) -> Record {
     let (descriptor, started) = (container.descriptor, container.started);
     let restarts = container.wanted().restarts;
-    Record { descriptor, started, init: init.map(Process::identity), restarts }
+    Record { descriptor, started, init: init.map(Process::identity), restarts, untold: true, exit: None }
 }

@@ -24,6 +24,8 @@ mod own_hook;
 mod refuse;
 mod runtimes;
 mod start;
+#[path = "../support/state.rs"]
+mod state;
 mod stats;
 mod stop;
 mod storm;

@@ -118,7 +118,7 @@ impl World {
     /// Nothing may be left of any container, anywhere.
     pub(crate) async fn nothing_is_left(&self, manager: &Manager) {
         assert_eq!(manager.list(), [], "containers are left");
-        assert_eq!(names(&self.settings.state_dir), [""; 0], "state is left");
+        assert_eq!(crate::state::kept(&self.settings.state_dir), [""; 0].map(PathBuf::from), "state is left");
         let root = self.settings.runtime_root.as_ref().unwrap();
         assert_eq!(names(root), [""; 0], "the runtime has containers left");
         assert!(self.cgroups().is_empty(), "cgroups are left: {:?}", self.cgroups());

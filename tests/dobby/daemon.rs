@@ -28,7 +28,7 @@ pub(crate) fn pid(world: &World, id: &str) -> u64 {
 
 /// What is in the state directory; the daemon's own files included.
 pub(crate) fn left(world: &World) -> Vec<PathBuf> {
-    fs::read_dir(world.path("state")).unwrap().map(|entry| entry.unwrap().path()).collect()
+    crate::state::kept(&world.path("state"))
 }
 
 /// Deletes a container; nothing may be left.

@@ -36,6 +36,8 @@ mod restart;
 mod runtime;
 mod specs;
 mod start;
+#[path = "../support/state.rs"]
+mod state;
 mod storage;
 mod undone;
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests of the daemon")]

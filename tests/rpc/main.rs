@@ -20,7 +20,10 @@ mod man;
 mod own_hook;
 mod pids;
 mod protocol;
+#[path = "../support/state.rs"]
+mod state;
 mod unprivileged;
+mod untold;
 mod websocket;
 mod wire;
 mod world;

@@ -44,7 +44,13 @@ impl Client {
         self.calls += 1;
         let method = format!("org.rdk.OCIContainer.1.{method}");
         let request = json!({"jsonrpc": "2.0", "id": self.calls, "method": method, "params": params});
-        self.socket.send(Message::text(request.to_string())).map_err(|_| Gone)?;
+        if self.socket.send(Message::text(request.to_string())).is_err() {
+            // What it said before is still to be read.
+            while let Ok(said) = self.receive() {
+                said.into_iter().for_each(&mut event);
+            }
+            return Err(Gone);
+        }
         let begin = Instant::now();
         loop {
             assert!(begin.elapsed() < PATIENCE, "{request} is not answered");

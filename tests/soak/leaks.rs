@@ -10,6 +10,9 @@ use crate::place::{Place, sample};
 /// By how much the daemon may have grown, in KiB: buffers and the heap's gaps.
 const GROWTH: u64 = 4096;
 
+/// How long the daemon may keep a note of what it told.
+const NOTED: Duration = Duration::from_secs(65);
+
 /// How large the daemon is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Figures {
@@ -52,9 +55,11 @@ pub(crate) fn check(place: &Place, fresh: &Figures) {
     assert_eq!(now.descriptors, fresh.descriptors, "descriptors leak\n{}", descriptors(place.pid()));
     assert!(now.memory <= fresh.memory + GROWTH, "memory leaks: {fresh:?} {now:?}");
     assert!(now.threads <= fresh.threads + 1, "threads leak: {now:?}");
-    for dir in ["state", "runtime", "hook/state_dir", "images"] {
+    for dir in ["runtime", "hook/state_dir", "images"] {
         until(&format!("{dir} is empty"), || names(&place.path(dir)).is_empty());
     }
+    until("no container is kept", || crate::state::kept(&place.path("state")).is_empty());
+    until("no note is old", || crate::state::notes(&place.path("state")).iter().all(|note| is_fresh(note)));
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     let ours = place.path("").display().to_string();
     assert!(!mounts.contains(&ours), "{mounts}");
@@ -71,6 +76,12 @@ pub(crate) fn check(place: &Place, fresh: &Figures) {
         assert!(whole.starts_with(&dump), "{name} is no dump of ours");
     }
     println!("{} dumps on the host", dumps.len());
+}
+
+/// Whether it is no older than a note may be.
+fn is_fresh(note: &Path) -> bool {
+    let age = fs::metadata(note).and_then(|note| note.modified()).map(|time| time.elapsed());
+    age.map_or(true, |age| age.is_ok_and(|age| age < NOTED))
 }
 
 fn until(what: &str, so: impl Fn() -> bool) {

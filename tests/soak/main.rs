@@ -22,6 +22,8 @@ mod own_hook;
 mod place;
 #[path = "../vm/random.rs"]
 mod random;
+#[path = "../support/state.rs"]
+mod state;
 mod worker;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -69,6 +71,6 @@ fn nothing_leaks_and_no_event_is_lost() {
     println!("{counts}\n{heard}");
     worker::nothing_is_stuck(&place);
     leaks::check(&place, &fresh);
-    heard.check();
+    heard.check(&place);
     counts.check();
 }

@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
+use std::time::SystemTime;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -29,6 +30,8 @@ pub(crate) struct Place {
     dir: TempDir,
     pub(crate) ids: Vec<String>,
     daemon: Mutex<Option<Child>>,
+    /// When the last one was started.
+    started: Mutex<SystemTime>,
 }
 
 impl Place {
@@ -37,7 +40,7 @@ impl Place {
         crate::hugetlb::mount_what_crun_wants();
         let dir = tempfile::Builder::new().prefix("ocicontainer-soak-").tempdir().unwrap();
         let ids = (0..containers).map(|n| format!("soak{}-{n}", std::process::id())).collect();
-        let place = Self { dir, ids, daemon: Mutex::default() };
+        let place = Self { dir, ids, daemon: Mutex::default(), started: Mutex::new(SystemTime::now()) };
         place.make_rootfs();
         crate::own_hook::make(place.dir.path(), "");
         for id in &place.ids {
@@ -69,6 +72,11 @@ impl Place {
         self.daemon.lock().unwrap().as_ref().expect("a daemon").id()
     }
 
+    /// When the last daemon was started.
+    pub(crate) fn started(&self) -> SystemTime {
+        *self.started.lock().unwrap()
+    }
+
     /// Starts the daemon.
     pub(crate) fn start(&self) {
         let log = fs::File::options().create(true).append(true).open(self.path("daemon.log")).unwrap();
@@ -76,6 +84,7 @@ impl Place {
         command.args(["serve", "--no-tcp", "--stop-timeout", "1", "--log-limit", "60000"]);
         crate::own_hook::live_in(&mut command, &self.path(""));
         command.stdin(Stdio::null()).stderr(log);
+        *self.started.lock().unwrap() = SystemTime::now();
         *self.daemon.lock().unwrap() = Some(command.spawn().unwrap());
     }
 

@@ -1,0 +1,225 @@
+//! Events that clients may not have heard: a daemon can be killed right after something happened. What happened lies
+//! in the state directory until it is surely out, and the next daemon tells it (once more, perhaps).
+//!
+//! A start is untold as long as the container's record says so. An end leaves a note, since nothing else is left then.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use super::container::{Container, Phase};
+use super::harvested::Before;
+use super::shared::Shared;
+use super::shelf::{Record, Shelf, write_new};
+use super::start::{now, record};
+use super::{ContainerId, Event, ExitStatus, found};
+use crate::error::{Result, Tried};
+use crate::oci::bundle::read_json;
+
+/// What the names of the notes begin with. No container has such an id.
+pub(super) const NOTE: &str = "+ended.";
+/// How long an event may take to leave this process.
+const LEAVING: Duration = Duration::from_secs(1);
+/// After how many nanoseconds what was told as found has been heard.
+const HEARD: u64 = found::KEPT.as_secs() * 1_000_000_000;
+/// By how much the times of files may be behind.
+const TICK: Duration = Duration::from_millis(20);
+
+/// That a container ended.
+#[derive(Debug, Serialize, Deserialize)]
+struct Note {
+    /// Which one.
+    id: ContainerId,
+    /// Which of its lives: see [`Record::started`].
+    started: u64,
+    /// Whether it was to be started again.
+    again: bool,
+    /// What is to be told of it.
+    events: Vec<Event>,
+    /// When a later daemon told that, in nanoseconds since the machine booted.
+    told: Option<u64>,
+}
+
+/// What there is of a container beside the note of its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    /// Nothing that was told.
+    None,
+    /// The same life: it ends for this daemon, too, and is started again.
+    Ends,
+    /// A later one, and that was told.
+    Another,
+}
+
+impl Shared {
+    /// Tells what happened to a container: also to those who come later, if an earlier daemon had started it.
+    pub(super) fn tell_of(&self, container: &Container, event: Event) {
+        if self.found.has(container) { self.tell_found(event) } else { self.tell(event) }
+    }
+
+    /// How long what is told of a container may take to be heard.
+    fn hearing(&self, container: &Container) -> Duration {
+        if self.found.has(container) { found::KEPT } else { LEAVING }
+    }
+
+    /// Tells that a container was started. A later daemon does that again, unless it was heard by then.
+    pub(super) fn tell_start(self: &Arc<Self>, container: &Arc<Container>) {
+        self.tell_of(
+            container,
+            Event::Started { id: container.id.clone(), descriptor: container.descriptor },
+        );
+        // Not kept alive for this: it holds descriptors.
+        let (weak, heard) = (Arc::downgrade(container), self.hearing(container));
+        self.spawn(async move {
+            tokio::time::sleep(heard).await;
+            let Some(container) = weak.upgrade() else { return };
+            let _change = container.change.lock().await;
+            let Some(init) = container.init().filter(|_| container.phase() == Phase::Up) else { return };
+            let record = Record { untold: false, ..record(&container, Some(init)) };
+            if let Err(error) = container.shelf.save(&record) {
+                log::warn!("container {}: {}", container.id, error.report());
+            }
+        });
+    }
+
+    /// Tells of the dumps that came to light when a container was started: an earlier daemon may not have done so.
+    pub(super) fn tell_dumps_since_start(&self, container: &Container) {
+        let mut before = Before::look(&container.wanted().dump_dirs);
+        before.forget_since(&container.id, start(container));
+        self.tell_dumps(before.new_ones(&container.id), true);
+    }
+
+    /// Notes what there is to tell of the end of a container, before nothing is left that a later daemon could tell it
+    /// from. `again`: it will be started again.
+    pub(super) fn note_end(&self, container: &Container, events: Vec<Event>, again: bool) {
+        let (id, started) = (container.id.clone(), container.started);
+        if let Err(error) = self.write(&Note { id, started, again, events, told: None }) {
+            log::warn!("container {}: {}", container.id, error.report());
+        }
+    }
+
+    /// The end was told: the note goes once that is heard.
+    pub(super) fn told_end(self: &Arc<Self>, container: &Container) {
+        self.remove_after(self.hearing(container), self.path(&container.id, container.started));
+    }
+
+    /// Tells the ends that an earlier daemon noted.
+    ///
+    /// # Errors
+    /// When the state directory cannot be read or written.
+    pub(super) fn tell_untold(self: &Arc<Self>) -> Result<()> {
+        for note in self.notes()? {
+            let path = self.path(&note.id, note.started);
+            let life = self.life_after(&note);
+            if life == Life::Ends || note.told.is_some_and(|told| now().saturating_sub(told) > HEARD) {
+                remove(&path);
+                continue;
+            }
+            for event in &note.events {
+                match event {
+                    Event::Minidump { .. } => self.tell_dumps(vec![event.clone()], true),
+                    event if life == Life::None => self.tell_found(event.clone()),
+                    _ => {}
+                }
+            }
+            if note.told.is_none() {
+                remove(&path);
+                self.write(&Note { told: Some(now()), ..note })?;
+            }
+            self.remove_after(found::KEPT, path);
+        }
+        Ok(())
+    }
+
+    /// Compares a note of an earlier daemon with what else it left of the container. The record of one that was to be
+    /// put away goes.
+    fn life_after(&self, note: &Note) -> Life {
+        let shelf = Shelf::new(&self.settings.state_dir, &note.id);
+        match shelf.load() {
+            Ok(record) if record.started == note.started && note.again => Life::Ends,
+            Ok(record) if record.started == note.started => {
+                shelf.discard("record.json");
+                Life::None
+            }
+            Ok(record) if record.started > note.started && !record.untold => Life::Another,
+            _ => Life::None,
+        }
+    }
+
+    /// All notes in the order of the containers' starts.
+    fn notes(&self) -> Result<Vec<Note>> {
+        let dir = &self.settings.state_dir;
+        let what = || format!("cannot read the state directory {}", dir.display());
+        let mut notes = Vec::new();
+        for entry in std::fs::read_dir(dir).tried(what)? {
+            let entry = entry.tried(what)?;
+            if !entry.file_name().to_string_lossy().starts_with(NOTE) {
+                continue;
+            }
+            match read_json(&entry.path()).map(serde_json::from_value::<Note>) {
+                Ok(Ok(note)) => notes.push(note),
+                // A daemon was killed as it wrote it. Its container is still there.
+                _ => remove(&entry.path()),
+            }
+        }
+        notes.sort_by_key(|note| note.started);
+        Ok(notes)
+    }
+
+    fn write(&self, note: &Note) -> Result<()> {
+        let path = self.path(&note.id, note.started);
+        let what = || format!("cannot write {}", path.display());
+        let text = serde_json::to_vec(note).map_err(std::io::Error::from).tried(what)?;
+        write_new(&path, &text).tried(what)
+    }
+
+    fn path(&self, id: &ContainerId, started: u64) -> PathBuf {
+        self.settings.state_dir.join(format!("{NOTE}{started}.{id}"))
+    }
+
+    fn remove_after(&self, time: Duration, note: PathBuf) {
+        self.spawn(async move {
+            tokio::time::sleep(time).await;
+            remove(&note);
+        });
+    }
+}
+
+/// Since when the daemon that started a container may not have told of its dumps.
+pub(super) fn silence(container: &Container) -> Option<SystemTime> {
+    let record = container.shelf.load().ok()?;
+    if record.untold { Some(start(container)) } else { container.shelf.saved() }
+}
+
+/// When a container was started.
+fn start(container: &Container) -> SystemTime {
+    let age = Duration::from_nanos(now().saturating_sub(container.started)) + TICK;
+    SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// How a container ended is known, which a later daemon could not find out; and that nobody wants it back.
+pub(super) fn note_exit(container: &Container, exit: ExitStatus) {
+    if exit == ExitStatus::Unknown {
+        return;
+    }
+    let noted = container.shelf.load().and_then(|record| match record.exit {
+        None => {
+            let restarts = record.restarts.filter(|_| !container.is_unwanted());
+            container.shelf.save(&Record { exit: Some(exit), restarts, ..record })
+        }
+        Some(_) => Ok(()),
+    });
+    if let Err(error) = noted {
+        log::warn!("container {}: {}", container.id, error.report());
+    }
+}
+
+fn remove(note: &std::path::Path) {
+    if let Err(error) = std::fs::remove_file(note)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        log::warn!("cannot remove {}: {error}", note.display());
+    }
+}

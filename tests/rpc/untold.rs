@@ -1,0 +1,176 @@
+//! A daemon that is killed right before it tells of something: the next one does.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::state::notes;
+use crate::wire::Ws;
+use crate::world::{PLUGIN, World};
+
+/// Holds each thread of the daemon behind a system call on one file.
+struct Hold(Child);
+
+impl Hold {
+    /// Behind the `nth` of the `calls` that name `path`.
+    fn behind(world: &World, nth: u32, calls: &str, path: &Path) -> Self {
+        let said = world.path("strace.log");
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-e", &format!("trace={calls}")]).arg("-P").arg(path);
+        strace.args(["-e", &format!("inject={calls}:delay_exit=60000000:when={nth}")]);
+        strace.arg("-o").arg(world.path("strace.out")).arg("-p").arg(world.pid().to_string());
+        strace.stdin(Stdio::null()).stderr(fs::File::create(&said).unwrap());
+        let held = Self(strace.spawn().expect("strace"));
+        world.until("strace is attached", || fs::read_to_string(&said).unwrap().contains("attached"));
+        held
+    }
+
+    /// Kills the daemon where it is held.
+    fn kill(mut self, world: &mut World) {
+        let daemon = Pid::from_raw(world.pid().try_into().unwrap()).unwrap();
+        kill_process(daemon, Signal::KILL).unwrap();
+        // Only then does the daemon's end reach its parent.
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+        world.end(Signal::KILL);
+    }
+}
+
+/// A client of all events.
+struct Listener(Ws);
+
+impl Listener {
+    fn new(world: &World) -> Self {
+        let mut ws = world.ws();
+        for event in ["onContainerStarted", "onMinidump", "onContainerStopped"] {
+            let params = json!({"event": event, "id": "e"});
+            ws.send(&json!({"id": 1, "method": format!("{PLUGIN}.register"), "params": params}).to_string());
+        }
+        Self(ws)
+    }
+
+    /// The name of the next event, which must be of the container.
+    fn next(&mut self, id: &str) -> String {
+        loop {
+            let message: Value = serde_json::from_str(&self.0.text()).unwrap();
+            if let Some(method) = message["method"].as_str() {
+                assert_eq!(message["params"]["name"], id, "{message}");
+                return method.trim_start_matches("e.").to_owned();
+            }
+            assert_eq!(message["result"], 0);
+        }
+    }
+
+    /// There is no event.
+    fn hears_nothing(&mut self) {
+        self.0.send(r#"{"id":2,"method":"OCIContainer.versions"}"#);
+        while let message = self.0.text()
+            && message != r#"{"jsonrpc":"2.0","id":2,"result":[]}"#
+        {
+            assert_eq!(message, r#"{"jsonrpc":"2.0","id":1,"result":0}"#);
+        }
+    }
+}
+
+/// A bundle whose container leaves a dump when it is told to stop.
+fn dumping(world: &World) -> PathBuf {
+    let bundle = world.bundle(
+        "b",
+        &[
+            "sh",
+            "-c",
+            "trap 'echo MDMP >/opt/minidumps/x.dmp; exit 9' TERM; \
+                              echo ready; while :; do sleep 0.05; done",
+        ],
+    );
+    fs::create_dir_all(world.path("rootfs/opt/minidumps")).unwrap();
+    let file = bundle.join("config.json");
+    let mut config: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let path = json!({"image": world.path("dump.img"), "containerSource": "/opt/minidumps",
+        "hostDestination": world.path("dumps")});
+    config["rdkPlugins"] = json!({"minidump": {"required": true, "data": {"paths": [path]}}});
+    fs::write(&file, config.to_string()).unwrap();
+    bundle
+}
+
+#[test]
+fn an_end_that_was_not_told_is_told_by_the_next_daemon() {
+    let mut world = World::new();
+    let id = world.id("a");
+    world.done("startContainer", &json!({"containerId": id, "bundlePath": dumping(&world)}));
+    let logs = || world.done("getContainerLogs", &json!({"containerId": id})).to_string();
+    world.until("it is ready", || logs().contains("ready"));
+    let shelf = world.path("state").join(&id);
+    let hold = Hold::behind(&world, 1, "/^(rmdir|unlinkat)$", &shelf);
+    world.done("stopContainer", &json!({"containerId": id}));
+    world.until("it is put away", || !shelf.exists());
+    hold.kill(&mut world);
+    world.start();
+    // Whoever comes within a minute hears it, with a third daemon, too.
+    for daemon in 1..3 {
+        let mut listener = Listener::new(&world);
+        assert_eq!(
+            [listener.next(&id), listener.next(&id)],
+            ["onMinidump", "onContainerStopped"],
+            "{daemon}"
+        );
+        assert_eq!(world.done("listContainers", &json!({}))["containers"], json!([]));
+        world.end(Signal::KILL);
+        world.start();
+    }
+    // A new life makes the end old news, but not the dump.
+    world.run(&id, &["sleep", "1000"]);
+    let mut listener = Listener::new(&world);
+    assert_eq!(listener.next(&id), "onMinidump");
+    listener.hears_nothing();
+    world.done("deleteContainer", &json!({"containerId": id, "force": true}));
+    assert_eq!(listener.next(&id), "onContainerStopped");
+    listener.hears_nothing();
+}
+
+#[test]
+fn a_start_that_was_not_told_is_told_by_the_next_daemon() {
+    let mut world = World::new();
+    let id = world.id("a");
+    let bundle = world.bundle("b", &["sleep", "1000"]);
+    let shelf = world.path("state").join(&id);
+    let record = shelf.join("record.json");
+    // The first record says that there will be a container, the second that there is one.
+    let hold = Hold::behind(&world, 2, "/^rename", &record);
+    let mut caller = world.ws();
+    let start = json!({"id": 1, "method": format!("{PLUGIN}.startContainer"),
+        "params": {"containerId": id, "bundlePath": bundle}});
+    caller.send(&start.to_string());
+    let recorded = || fs::read_to_string(&record).is_ok_and(|text| text.contains("start_time"));
+    world.until("it runs", recorded);
+    hold.kill(&mut world);
+    world.start();
+    let mut listener = Listener::new(&world);
+    assert_eq!(listener.next(&id), "onContainerStarted");
+    world.done("deleteContainer", &json!({"containerId": id, "force": true}));
+    assert_eq!(listener.next(&id), "onContainerStopped");
+}
+
+#[test]
+fn what_was_told_is_forgotten() {
+    let mut world = World::new();
+    let (lives, ends) = (world.id("lives"), world.id("ends"));
+    let mut listener = Listener::new(&world);
+    for id in [&lives, &ends] {
+        world.run(id, &["sleep", "1000"]);
+        assert_eq!(listener.next(id), "onContainerStarted");
+    }
+    world.done("deleteContainer", &json!({"containerId": ends, "force": true}));
+    assert_eq!(listener.next(&ends), "onContainerStopped");
+    let record = world.path("state").join(&lives).join("record.json");
+    let untold = || fs::read_to_string(&record).unwrap().contains("\"untold\":true");
+    world.until("all is told", || !untold() && notes(&world.path("state")).is_empty());
+    world.end(Signal::KILL);
+    world.start();
+    let mut listener = Listener::new(&world);
+    listener.hears_nothing();
+    world.done("deleteContainer", &json!({"containerId": lives, "force": true}));
+}

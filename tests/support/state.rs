@@ -1,0 +1,24 @@
+//! What a daemon keeps in its state directory.
+
+use std::path::{Path, PathBuf};
+
+/// All but the notes of what it told a moment ago, which go by themselves.
+#[allow(dead_code, reason = "not every test binary looks")]
+pub(crate) fn kept(dir: &Path) -> Vec<PathBuf> {
+    let (_notes, kept) = entries(dir);
+    kept
+}
+
+/// The notes.
+#[allow(dead_code, reason = "not every test binary looks")]
+pub(crate) fn notes(dir: &Path) -> Vec<PathBuf> {
+    let (notes, _kept) = entries(dir);
+    notes
+}
+
+fn entries(dir: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.path())
+        .partition(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("+ended.")))
+}
