@@ -3,7 +3,7 @@
 //!
 //! A start is untold as long as the container's record says so. An end leaves a note, since nothing else is left then.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -18,7 +18,7 @@ use super::{ContainerId, Event, ExitStatus, found};
 use crate::error::{Result, Tried};
 use crate::oci::bundle::read_json;
 
-/// What the names of the notes begin with. No container has such an id.
+/// What the names of notes begin with. No container has such an id.
 pub(super) const NOTE: &str = "+ended.";
 /// How long an event may take to leave this process.
 const LEAVING: Duration = Duration::from_secs(1);
@@ -30,16 +30,38 @@ const TICK: Duration = Duration::from_millis(20);
 /// That a container ended.
 #[derive(Debug, Serialize, Deserialize)]
 struct Note {
-    /// Which one.
-    id: ContainerId,
-    /// Which of its lives: see [`Record::started`].
-    started: u64,
     /// Whether it was to be started again.
     again: bool,
     /// What is to be told of it.
     events: Vec<Event>,
-    /// When a later daemon told that, in nanoseconds since the machine booted.
-    told: Option<u64>,
+}
+
+/// The name of a note, `+ended.TOLD.STARTED.ID`.
+#[derive(Debug, Clone)]
+struct Name {
+    /// When a later daemon told what it says, in nanoseconds since the machine booted; 0 before.
+    told: u64,
+    /// Which of the container's lives it was: see [`Record::started`].
+    started: u64,
+    /// Which container.
+    id: ContainerId,
+}
+
+impl Name {
+    fn of(container: &Container) -> Self {
+        Self { told: 0, started: container.started, id: container.id.clone() }
+    }
+
+    /// Nothing when it is no name of a note.
+    fn parse(name: &str) -> Option<Self> {
+        let (told, rest) = name.strip_prefix(NOTE)?.split_once('.')?;
+        let (started, id) = rest.split_once('.')?;
+        Some(Self { told: told.parse().ok()?, started: started.parse().ok()?, id: id.parse().ok()? })
+    }
+
+    fn path(&self, dir: &Path) -> PathBuf {
+        dir.join(format!("{NOTE}{}.{}.{}", self.told, self.started, self.id))
+    }
 }
 
 /// What there is of a container beside the note of its end.
@@ -94,89 +116,80 @@ impl Shared {
     /// Notes what there is to tell of the end of a container, before nothing is left that a later daemon could tell it
     /// from. `again`: it will be started again.
     pub(super) fn note_end(&self, container: &Container, events: Vec<Event>, again: bool) {
-        let (id, started) = (container.id.clone(), container.started);
-        if let Err(error) = self.write(&Note { id, started, again, events, told: None }) {
-            log::warn!("container {}: {}", container.id, error.report());
+        if events.is_empty() {
+            return;
+        }
+        let path = Name::of(container).path(&self.settings.state_dir);
+        let written = serde_json::to_vec(&Note { again, events }).map_err(std::io::Error::from);
+        if let Err(error) = written.and_then(|text| write_new(&path, &text)) {
+            log::warn!("container {}: cannot write {}: {error}", container.id, path.display());
         }
     }
 
     /// The end was told: the note goes once that is heard.
-    pub(super) fn told_end(self: &Arc<Self>, container: &Container) {
-        self.remove_after(self.hearing(container), self.path(&container.id, container.started));
+    pub(super) fn told_end(&self, container: &Container) {
+        self.remove_after(self.hearing(container), Name::of(container).path(&self.settings.state_dir));
     }
 
     /// Tells the ends that an earlier daemon noted.
     ///
     /// # Errors
-    /// When the state directory cannot be read or written.
-    pub(super) fn tell_untold(self: &Arc<Self>) -> Result<()> {
-        for note in self.notes()? {
-            let path = self.path(&note.id, note.started);
-            let life = self.life_after(&note);
-            if life == Life::Ends || note.told.is_some_and(|told| now().saturating_sub(told) > HEARD) {
-                remove(&path);
+    /// When the state directory cannot be read.
+    pub(super) fn tell_untold(&self) -> Result<()> {
+        let dir = &self.settings.state_dir;
+        for (name, note) in self.notes()? {
+            let life = self.life_after(&name, &note);
+            let old = name.told > 0 && now().saturating_sub(name.told) > HEARD;
+            if old || life == Life::Ends {
+                remove(&name.path(dir));
                 continue;
             }
-            for event in &note.events {
+            for event in note.events {
                 match event {
-                    Event::Minidump { .. } => self.tell_dumps(vec![event.clone()], true),
-                    event if life == Life::None => self.tell_found(event.clone()),
+                    Event::Minidump { .. } => self.tell_dumps(vec![event], true),
+                    event if life == Life::None => self.tell_found(event),
                     _ => {}
                 }
             }
-            if note.told.is_none() {
-                remove(&path);
-                self.write(&Note { told: Some(now()), ..note })?;
-            }
-            self.remove_after(found::KEPT, path);
+            let told = if name.told == 0 { Name { told: now(), ..name.clone() } } else { name.clone() };
+            let renamed = std::fs::rename(name.path(dir), told.path(dir));
+            renamed.unwrap_or_else(|error| log::warn!("cannot rename {}: {error}", name.path(dir).display()));
+            self.remove_after(found::KEPT, told.path(dir));
         }
         Ok(())
     }
 
     /// Compares a note of an earlier daemon with what else it left of the container. The record of one that was to be
     /// put away goes.
-    fn life_after(&self, note: &Note) -> Life {
-        let shelf = Shelf::new(&self.settings.state_dir, &note.id);
+    fn life_after(&self, name: &Name, note: &Note) -> Life {
+        let shelf = Shelf::new(&self.settings.state_dir, &name.id);
         match shelf.load() {
-            Ok(record) if record.started == note.started && note.again => Life::Ends,
-            Ok(record) if record.started == note.started => {
+            Ok(record) if record.started == name.started && note.again => Life::Ends,
+            Ok(record) if record.started == name.started => {
                 shelf.discard("record.json");
                 Life::None
             }
-            Ok(record) if record.started > note.started && !record.untold => Life::Another,
+            Ok(record) if record.started > name.started && !record.untold => Life::Another,
             _ => Life::None,
         }
     }
 
     /// All notes in the order of the containers' starts.
-    fn notes(&self) -> Result<Vec<Note>> {
+    fn notes(&self) -> Result<Vec<(Name, Note)>> {
         let dir = &self.settings.state_dir;
         let what = || format!("cannot read the state directory {}", dir.display());
         let mut notes = Vec::new();
         for entry in std::fs::read_dir(dir).tried(what)? {
             let entry = entry.tried(what)?;
-            if !entry.file_name().to_string_lossy().starts_with(NOTE) {
-                continue;
-            }
-            match read_json(&entry.path()).map(serde_json::from_value::<Note>) {
-                Ok(Ok(note)) => notes.push(note),
+            let Some(name) = Name::parse(&entry.file_name().to_string_lossy()) else { continue };
+            match read_json(&entry.path()).map(serde_json::from_value) {
+                Ok(Ok(note)) => notes.push((name, note)),
                 // A daemon was killed as it wrote it. Its container is still there.
                 _ => remove(&entry.path()),
             }
         }
-        notes.sort_by_key(|note| note.started);
+        notes.sort_by_key(|(name, _)| name.started);
         Ok(notes)
-    }
-
-    fn write(&self, note: &Note) -> Result<()> {
-        let path = self.path(&note.id, note.started);
-        let what = || format!("cannot write {}", path.display());
-        let text = serde_json::to_vec(note).map_err(std::io::Error::from).tried(what)?;
-        write_new(&path, &text).tried(what)
-    }
-
-    fn path(&self, id: &ContainerId, started: u64) -> PathBuf {
-        self.settings.state_dir.join(format!("{NOTE}{started}.{id}"))
     }
 
     fn remove_after(&self, time: Duration, note: PathBuf) {
@@ -216,10 +229,28 @@ pub(super) fn note_exit(container: &Container, exit: ExitStatus) {
     }
 }
 
-fn remove(note: &std::path::Path) {
+fn remove(note: &Path) {
     if let Err(error) = std::fs::remove_file(note)
         && error.kind() != std::io::ErrorKind::NotFound
     {
         log::warn!("cannot remove {}: {error}", note.display());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_notes_are_read_as_they_are_written() {
+        let name = Name { told: 0, started: 17, id: "com.app.1".parse().unwrap() };
+        let path = name.path(Path::new("/state"));
+        assert_eq!(path, Path::new("/state/+ended.0.17.com.app.1"));
+        let read = Name::parse("+ended.0.17.com.app.1").unwrap();
+        assert_eq!((read.told, read.started, read.id), (name.told, name.started, name.id));
+        for other in ["+ended.", "+ended.0.17", "+ended.0.17.../x", "+ended.x.17.a", "+minidumps", "com.app"]
+        {
+            assert!(Name::parse(other).is_none(), "{other}");
+        }
     }
 }

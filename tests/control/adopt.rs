@@ -91,9 +91,11 @@ async fn what_was_left_half_made_is_cleaned_up() {
     leave("cut", &[("config.json", "{}"), ("record.json", "{\"descr")]);
     leave("dead", &[("config.json", "{}"), ("record.json", &record(r#"{"pid":2147483647,"start_time":1}"#))]);
     leave("starting", &[("config.json", "{}"), ("record.json", &record("null")), ("container.pid", "1")]);
+    fs::write(state.join("+ended.0.7.cut"), "{\"again").unwrap();
     let manager = world.open().await;
     until("all is cleaned up", || manager.list().is_empty()).await;
     world.nothing_is_left(&manager).await;
+    assert!(!state.join("+ended.0.7.cut").exists());
 }
 
 /// The program `hold`. Cargo may have to build it; nothing but a helper may run it beside a reaper.
