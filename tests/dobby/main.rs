@@ -17,6 +17,9 @@ mod daemon;
 mod differences;
 mod examples;
 mod hardware;
+#[allow(unreachable_pub, reason = "shared with the tests of the daemon")]
+#[path = "../rpc/hold.rs"]
+mod hold;
 #[path = "../support/hugetlb.rs"]
 mod hugetlb;
 mod injection;

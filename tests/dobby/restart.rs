@@ -8,6 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::daemon::{end, left, pid, start, world};
+use crate::hold::Hold;
 use crate::specs::with;
 use crate::wire::Ws;
 use crate::world::{PLUGIN, World};
@@ -82,6 +83,26 @@ fn a_killed_container_comes_back_and_a_stopped_one_does_not() {
     world.done("stopContainer", &json!({"containerId": id}));
     world.until("it is gone", || left(&world).is_empty());
     assert_eq!(lines(&runs), 2);
+}
+
+#[test]
+fn it_comes_back_when_the_daemon_is_killed_between() {
+    let mut world = world();
+    let id = world.id("between");
+    let (runs, spec) = counting(&world, "trap 'exit 5' TERM; sleep 60 & wait");
+    start(&world, &id, &spec);
+    world.until("it runs", || lines(&runs) == 1);
+    let init = i32::try_from(pid(&world, &id)).unwrap();
+    // The next start begins with this.
+    let old = world.path("state").join(&id).join("container.pid");
+    let hold = Hold::behind(&world, 1, "/^unlink", &old);
+    kill_process(Pid::from_raw(init).unwrap(), Signal::KILL).unwrap();
+    world.until("it is about to be started again", || !old.exists());
+    hold.kill(&mut world);
+    assert_eq!(lines(&runs), 1);
+    world.start();
+    world.until("it runs again", || lines(&runs) == 2);
+    end(&world, &id);
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod dumps;
 mod events;
 mod guards;
 mod hardship;
+mod hold;
 mod http;
 #[path = "../support/hugetlb.rs"]
 mod hugetlb;

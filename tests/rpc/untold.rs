@@ -1,43 +1,15 @@
 //! A daemon that is killed right before it tells of something: the next one does.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use crate::hold::Hold;
 use crate::state::notes;
 use crate::wire::Ws;
 use crate::world::{PLUGIN, World};
-
-/// Holds each thread of the daemon behind a system call on one file.
-struct Hold(Child);
-
-impl Hold {
-    /// Behind the `nth` of the `calls` that name `path`.
-    fn behind(world: &World, nth: u32, calls: &str, path: &Path) -> Self {
-        let said = world.path("strace.log");
-        let mut strace = Command::new("strace");
-        strace.args(["-f", "-e", &format!("trace={calls}")]).arg("-P").arg(path);
-        strace.args(["-e", &format!("inject={calls}:delay_exit=60000000:when={nth}")]);
-        strace.arg("-o").arg(world.path("strace.out")).arg("-p").arg(world.pid().to_string());
-        strace.stdin(Stdio::null()).stderr(fs::File::create(&said).unwrap());
-        let held = Self(strace.spawn().expect("strace"));
-        world.until("strace is attached", || fs::read_to_string(&said).unwrap().contains("attached"));
-        held
-    }
-
-    /// Kills the daemon where it is held.
-    fn kill(mut self, world: &mut World) {
-        let daemon = Pid::from_raw(world.pid().try_into().unwrap()).unwrap();
-        kill_process(daemon, Signal::KILL).unwrap();
-        // Only then does the daemon's end reach its parent.
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-        world.end(Signal::KILL);
-    }
-}
 
 /// A client of all events.
 struct Listener(Ws);
