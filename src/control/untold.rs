@@ -131,7 +131,7 @@ impl Shared {
         self.remove_after(self.hearing(container), Name::of(container).path(&self.settings.state_dir));
     }
 
-    /// Tells the ends that an earlier daemon noted.
+    /// Tells the ends that an earlier daemon noted, and remembers them for who waits.
     ///
     /// # Errors
     /// When the state directory cannot be read.
@@ -145,6 +145,9 @@ impl Shared {
                 continue;
             }
             for event in note.events {
+                if let Event::Stopped { id, exit, .. } = &event {
+                    self.remember(id, *exit);
+                }
                 match event {
                     Event::Minidump { .. } => self.tell_dumps(vec![event], true),
                     event if life == Life::None => self.tell_found(event),

@@ -90,6 +90,7 @@ fn an_end_that_was_not_told_is_told_by_the_next_daemon() {
             "{daemon}"
         );
         assert_eq!(world.done("listContainers", &json!({}))["containers"], json!([]));
+        assert_eq!(world.done("waitContainer", &json!({"containerId": id}))["exitCode"], 9);
         world.end(Signal::KILL);
         world.start();
     }
