@@ -33,6 +33,11 @@ fn all_gone(world: &World, id: &str) {
     world.until("its loop devices are free", || attached(world).is_empty());
 }
 
+/// Why a start was refused.
+fn reason(error: &Value) -> &str {
+    error["data"].as_str().unwrap()
+}
+
 /// An image with a file system in it.
 fn make_image(path: &Path) {
     fs::File::create(path).unwrap().set_len(4 << 20).unwrap();
@@ -63,6 +68,37 @@ fn an_image_is_made_kept_and_given_to_the_containers_user() {
             assert_eq!((metadata.len(), metadata.mode() & 0o777), (4_194_304, 0o600));
         }
     }
+}
+
+/// A kernel without xfs says so.
+#[test]
+fn every_type_of_image_is_made_and_kept() {
+    let world = world();
+    fs::create_dir_all(world.path("rootfs/data")).unwrap();
+    let known = fs::read_to_string("/proc/filesystems").unwrap();
+    for (fstype, size) in [("ext2", 4 << 20), ("ext3", 4 << 20), ("EXT4", 4 << 20), ("xfs", 300 << 20)] {
+        let (id, image) = (world.id(fstype), world.path(fstype));
+        let plugins = loopback(&json!({"source": image, "destination": "/data", "flags": FLAGS,
+            "fstype": fstype, "imgsize": size}));
+        let script = "cat /data/word 2>/dev/null; echo kept > /data/word && echo written; \
+            grep ' /data ' /proc/self/mountinfo | sed 's/.* - //; s/ .*//'; sleep 60";
+        for expected in ["written\n", "kept\nwritten\n"] {
+            let started = Way::Bundle.try_start(&world, &id, script, &plugins);
+            if fstype == "xfs" && !known.contains("\txfs\n") {
+                assert!(reason(&started.unwrap_err()).contains("cannot mount the image"), "{}", world.log());
+                break;
+            }
+            assert!(started.is_ok(), "{started:?}\n{}", world.log());
+            says(&world, &id, &format!("{expected}{}\n", fstype.to_lowercase()));
+            all_gone(&world, &id);
+        }
+    }
+    // mkfs.xfs wants more than Dobby's default.
+    let small =
+        json!({"source": world.path("small"), "destination": "/data", "flags": FLAGS, "fstype": "xfs"});
+    let error = Way::Bundle.try_start(&world, &world.id("small"), "x", &loopback(&small)).unwrap_err();
+    assert!(reason(&error).contains("300MB"), "{error}");
+    assert!(!world.path("small").exists() && left(&world).is_empty());
 }
 
 #[test]
@@ -134,7 +170,7 @@ fn a_loop_mount_of_a_spec_needs_its_image() {
     }));
     let params = json!({"containerId": id, "dobbySpec": spec});
     let error = world.call("startContainerFromDobbySpec", &params).unwrap_err();
-    assert!(error["data"].as_str().unwrap().contains("there is no image"), "{error}");
+    assert!(reason(&error).contains("there is no image"), "{error}");
     make_image(&image);
     start(&world, &id, &spec);
     says(&world, &id, "lost+found\nread-only\n");
@@ -161,6 +197,14 @@ fn two_containers_share_an_image() {
     assert!(!image.exists());
 }
 
+/// Writes into an image.
+fn spoil(image: &Path, requests: &[&str]) {
+    for request in requests {
+        let output = Command::new("debugfs").args(["-w", "-R", request]).arg(image).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+}
+
 #[test]
 fn what_cannot_be_mounted_is_left_as_it_is() {
     let world = world();
@@ -183,10 +227,17 @@ fn what_cannot_be_mounted_is_left_as_it_is() {
     ];
     for (entry, expected) in cases {
         let error = Way::Bundle.try_start(&world, &id, "true", &loopback(&entry)).unwrap_err();
-        assert!(error["data"].as_str().unwrap().contains(expected), "{expected}: {error}");
+        assert!(reason(&error).contains(expected), "{expected}: {error}");
         assert!(left(&world).is_empty() && attached(&world).is_empty(), "{:?}", left(&world));
         assert_eq!(fs::read(&image).unwrap(), vec![7; 1 << 20]);
     }
+    // A root directory that is none: nothing to be mended without asking.
+    make_image(&image);
+    spoil(&image, &["ssv state 2", "set_inode_field <2> mode 0100644"]);
+    let error = Way::Bundle.try_start(&world, &id, "true", &loopback(&entry(&image, 6))).unwrap_err();
+    let why = reason(&error);
+    assert!(why.contains("is damaged: e2fsck -p ended with 4: ") && why.contains("MANUALLY"), "{error}");
+    assert!(image.exists() && left(&world).is_empty() && attached(&world).is_empty());
 }
 
 #[test]
@@ -195,10 +246,7 @@ fn an_image_that_was_in_use_when_the_power_went_is_repaired() {
     let (id, image) = (world.id("dirty"), world.path("data.img"));
     make_image(&image);
     // "Errors were seen", and a wrong count of free blocks.
-    for request in ["ssv state 2", "ssv free_blocks_count 7"] {
-        let output = Command::new("debugfs").args(["-w", "-R", request]).arg(&image).output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-    }
+    spoil(&image, &["ssv state 2", "ssv free_blocks_count 7"]);
     let plugins = loopback(&json!({"source": image, "destination": "/tmp", "flags": 6}));
     Way::Bundle.start(&world, &id, "echo > /tmp/x && echo ok; sleep 60", &plugins);
     says(&world, &id, "ok\n");
@@ -217,7 +265,7 @@ fn a_link_in_the_root_file_system_leads_nowhere_outside() {
     let plugins = loopback(&json!({"source": image, "destination": "/evil", "flags": 6}));
     // Seen from the container's root, it leads to nothing.
     let error = Way::Bundle.try_start(&world, &id, "echo > /evil/x", &plugins).unwrap_err();
-    assert!(error["data"].as_str().unwrap().contains("evil"), "{error}");
+    assert!(reason(&error).contains("evil"), "{error}");
     world.until("nothing is left", || left(&world).is_empty() && attached(&world).is_empty());
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
 }
@@ -274,5 +322,5 @@ fn owners_change_and_links_are_not_followed() {
     assert_eq!(owner(&outside), (0, 0));
     let nobody = json!({"mountOwner": [{"source": source, "user": "no such user"}]});
     let error = Way::Spec.try_start(&world, &id, "true", &required("storage", &nobody)).unwrap_err();
-    assert!(error["data"].as_str().unwrap().contains("has no user \"no such user\""), "{error}");
+    assert!(reason(&error).contains("has no user \"no such user\""), "{error}");
 }

@@ -69,10 +69,13 @@ async fn make(mount: &LoopMount) -> Result<()> {
     };
     let (path, size) = (mount.source.clone(), mount.image_size);
     let new = apart(move || NewImage::empty(&path, size, "rdkPlugins.storage.data.loopback")).await?;
-    run(&program, &options, new.file(), &mount.source).await.and_then(|code| match code {
-        0 => Ok(()),
-        code => Err(Error::new(ErrorKind::System, format!("{} ended with {code}", program.display()))),
-    })?;
+    let (code, said) = run(&program, &options, new.file(), &mount.source).await?;
+    if code != 0 {
+        // Its usage follows.
+        let said = crate::log::cut(said.lines().next().unwrap_or_default());
+        let what = format!("{} ended with {code}: {said}", program.display());
+        return Err(Error::new(ErrorKind::System, what));
+    }
     let shown = mount.source.display().to_string();
     apart(move || {
         new.file().sync_all().tried(|| format!("cannot write the image {shown}"))?;
@@ -87,11 +90,15 @@ async fn checked(image: LockedImage) -> Result<LockedImage> {
     if !dirty {
         return Ok(image);
     }
-    let code = run(&tool::find("e2fsck", "e2fsprogs")?, &["-p"], image.file(), image.path()).await?;
+    let (code, said) = run(&tool::find("e2fsck", "e2fsprogs")?, &["-p"], image.file(), image.path()).await?;
     if code & !REPAIRED == 0 {
         return Ok(image);
     }
-    let what = format!("the image {} is damaged: e2fsck -p ended with {code}", image.path().display());
+    let shown = image.path().display();
+    // Indented lines go on with the one before.
+    let said = said.lines().rfind(|line| line.starts_with(|first: char| !first.is_whitespace()));
+    let said = crate::log::cut(said.unwrap_or_default());
+    let what = format!("the image {shown} is damaged: e2fsck -p ended with {code}: {said}");
     Err(Error::new(ErrorKind::Corrupt, what).advise("repair it by hand (e2fsck), or remove it"))
 }
 
@@ -110,19 +117,21 @@ fn is_dirty(image: &LockedImage) -> Result<bool> {
     }
 }
 
-/// Runs a program on an open image; its exit code. It finds the image through our own descriptor, and is not ended with
+/// Runs a program on an open image; its exit code, and what it said. It finds the image through our own descriptor, and is not ended with
 /// us: half a repair is worse than none.
-async fn run(program: &Path, options: &[&str], image: &File, shown: &Path) -> Result<i32> {
+async fn run(program: &Path, options: &[&str], image: &File, shown: &Path) -> Result<(i32, String)> {
     let mut helper = Helper::new(program, Streams::Captured(OUTPUT), PATIENCE).untied();
     helper.args(options).args([format!("/proc/{}/fd/{}", std::process::id(), image.as_raw_fd())]);
     let finished = helper.run().await?;
-    let said = String::from_utf8_lossy(&finished.stderr);
+    // e2fsck complains on its standard output.
+    let said = if finished.stderr.is_empty() { &finished.stdout } else { &finished.stderr };
+    let said = String::from_utf8_lossy(said);
     match finished.exit {
         ExitStatus::Code(code) => {
             if code != 0 {
                 log::warn!("{} {}: {}", program.display(), shown.display(), crate::log::cut(said.trim()));
             }
-            Ok(code)
+            Ok((code, said.trim().to_owned()))
         }
         exit => {
             let what = format!("{} on {} ended with {exit}", program.display(), shown.display());
