@@ -22,8 +22,6 @@ use crate::oci::bundle::read_json;
 pub(super) const NOTE: &str = "+ended.";
 /// How long an event may take to leave this process.
 const LEAVING: Duration = Duration::from_secs(1);
-/// After how many nanoseconds what was told as found has been heard.
-const HEARD: u64 = found::KEPT.as_secs() * 1_000_000_000;
 /// By how much the times of files may be behind.
 const TICK: Duration = Duration::from_millis(20);
 
@@ -139,8 +137,9 @@ impl Shared {
         let dir = &self.settings.state_dir;
         for (name, note) in self.notes()? {
             let life = self.life_after(&name, &note);
-            let old = name.told > 0 && now().saturating_sub(name.told) > HEARD;
-            if old || life == Life::Ends {
+            let told = if name.told == 0 { now() } else { name.told };
+            let left = found::KEPT.saturating_sub(Duration::from_nanos(now().saturating_sub(told)));
+            if left.is_zero() || life == Life::Ends {
                 remove(&name.path(dir));
                 continue;
             }
@@ -154,10 +153,10 @@ impl Shared {
                     _ => {}
                 }
             }
-            let told = if name.told == 0 { Name { told: now(), ..name.clone() } } else { name.clone() };
+            let told = Name { told, ..name.clone() };
             let renamed = std::fs::rename(name.path(dir), told.path(dir));
             renamed.unwrap_or_else(|error| log::warn!("cannot rename {}: {error}", name.path(dir).display()));
-            self.remove_after(found::KEPT, told.path(dir));
+            self.remove_after(left, told.path(dir));
         }
         Ok(())
     }

@@ -10,8 +10,8 @@ use crate::place::{Place, sample};
 /// By how much the daemon may have grown, in KiB: buffers and the heap's gaps.
 const GROWTH: u64 = 4096;
 
-/// How long the daemon may keep a note of what it told.
-const NOTED: Duration = Duration::from_secs(65);
+/// How long a note of an end may be kept: twice a minute, if its daemon is killed when the first one is nearly over.
+const NOTED: Duration = Duration::from_secs(125);
 
 /// How large the daemon is.
 #[derive(Debug, Clone, Copy)]
