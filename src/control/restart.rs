@@ -4,11 +4,11 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ExitStatus;
 use super::container::Container;
 use super::plugins::{Chain, Site};
 use super::shared::Shared;
 use super::start::{PID_FILE, keep, now};
-use super::{Event, ExitStatus};
 use crate::dobby::Runtime;
 use crate::error::Result;
 
@@ -47,9 +47,7 @@ impl Shared {
             Ok(init) => self.came_up(container, init),
             Err(error) => {
                 log::error!("container {id} cannot be started again: {}", error.report());
-                self.give_up(container).await;
-                let (id, descriptor) = (id.clone(), container.descriptor);
-                self.tell(Event::Failed { id, descriptor, error_code: 1 });
+                self.fail(container).await;
             }
         }
     }

@@ -49,12 +49,22 @@ impl Shared {
             },
             Err(error) => (error, false),
         };
-        self.give_up(&container).await;
         if ran {
-            let (id, descriptor) = (request.id.clone(), container.descriptor);
-            self.tell(Event::Failed { id, descriptor, error_code: 1 });
+            self.fail(&container).await
+        } else {
+            self.give_up(&container).await
         }
         Err(within(error))
+    }
+
+    /// It was started, and cannot be kept: nothing may be left of it, and everybody is told.
+    pub(super) async fn fail(self: &Arc<Self>, container: &Arc<Container>) {
+        let (id, descriptor) = (container.id.clone(), container.descriptor);
+        let failed = Event::Failed { id, descriptor, error_code: 1 };
+        self.note_end(container, vec![failed.clone()], false);
+        self.give_up(container).await;
+        self.tell(failed);
+        self.told_end(container);
     }
 
     /// Waits for a container of this id that is on its way out: whoever stopped it may start it anew at once.

@@ -2,6 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -104,13 +105,18 @@ fn events_of_many_containers_come_in_order_for_each() {
     }
 }
 
+/// A runtime that starts nothing and says that all is well.
+pub fn nothing_starts(dir: &Path) -> PathBuf {
+    let runtime = dir.join("runtime");
+    fs::write(&runtime, "#!/bin/sh\nexit 0\n").unwrap();
+    fs::set_permissions(&runtime, Permissions::from_mode(0o755)).unwrap();
+    runtime
+}
+
 #[test]
 fn a_container_that_was_started_and_could_not_be_kept_has_failed() {
     let dir = tempfile::tempdir().unwrap();
-    let runtime = dir.path().join("runtime");
-    // It starts nothing and says that all is well.
-    fs::write(&runtime, "#!/bin/sh\nexit 0\n").unwrap();
-    fs::set_permissions(&runtime, Permissions::from_mode(0o755)).unwrap();
+    let runtime = nothing_starts(dir.path());
     let world = World::with(&["--runtime", runtime.to_str().unwrap()]);
     let (id, bundle) = (world.id("a"), world.bundle("b", &["true"]));
     let mut ws = world.ws();

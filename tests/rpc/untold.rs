@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use crate::events::nothing_starts;
 use crate::hold::Hold;
 use crate::state::notes;
 use crate::wire::Ws;
@@ -17,7 +18,7 @@ struct Listener(Ws);
 impl Listener {
     fn new(world: &World) -> Self {
         let mut ws = world.ws();
-        for event in ["onContainerStarted", "onMinidump", "onContainerStopped"] {
+        for event in ["onContainerStarted", "onMinidump", "onContainerStopped", "onContainerFailed"] {
             let params = json!({"event": event, "id": "e"});
             ws.send(&json!({"id": 1, "method": format!("{PLUGIN}.register"), "params": params}).to_string());
         }
@@ -125,6 +126,25 @@ fn a_start_that_was_not_told_is_told_by_the_next_daemon() {
     assert_eq!(listener.next(&id), "onContainerStarted");
     world.done("deleteContainer", &json!({"containerId": id, "force": true}));
     assert_eq!(listener.next(&id), "onContainerStopped");
+}
+
+#[test]
+fn a_failure_that_was_not_told_is_told_by_the_next_daemon() {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = nothing_starts(dir.path());
+    let mut world = World::with(&["--runtime", runtime.to_str().unwrap()]);
+    let id = world.id("a");
+    let shelf = world.path("state").join(&id);
+    let hold = Hold::behind(&world, 1, "/^(rmdir|unlinkat)$", &shelf);
+    let mut caller = world.ws();
+    let start = json!({"id": 1, "method": format!("{PLUGIN}.startContainer"),
+        "params": {"containerId": id, "bundlePath": world.bundle("b", &["true"])}});
+    caller.send(&start.to_string());
+    world.until("it is put away", || !shelf.exists() && world.log().contains("calls startContainer"));
+    world.until("its failure is noted", || !notes(&world.path("state")).is_empty());
+    hold.kill(&mut world);
+    world.start();
+    assert_eq!(Listener::new(&world).next(&id), "onContainerFailed");
 }
 
 #[test]
