@@ -13,7 +13,7 @@ use super::process::Process;
 use super::shared::Shared;
 use super::shelf::{DUMPS, Record, Shelf};
 use super::start::{PID_FILE, record};
-use super::untold::NOTE;
+use super::untold::Name;
 use super::wanted::Wanted;
 use super::{ContainerId, ExitStatus, exit, family};
 use crate::error::{Error, ErrorKind, Result, Tried};
@@ -51,22 +51,28 @@ pub(super) async fn take(state_dir: &Path) -> Result<OwnedFd> {
 }
 
 impl Shared {
-    /// Adopts every container of an earlier daemon: those that run go on, the others are cleaned up in the
-    /// background.
+    /// Tells what an earlier daemon may not have told, and adopts each of its containers: those that run go on, the
+    /// others are cleaned up in the background.
     ///
     /// # Errors
     /// When the state directory cannot be read.
     pub(super) fn adopt_all(self: &Arc<Self>) -> Result<()> {
         let dir = &self.settings.state_dir;
         let what = || format!("cannot read the state directory {}", dir.display());
+        let (mut ids, mut notes) = (Vec::new(), Vec::new());
         for entry in std::fs::read_dir(dir).tried(what)? {
             let name = entry.tried(what)?.file_name();
-            match name.to_string_lossy().parse::<ContainerId>() {
-                Ok(id) => self.adopt_one(id),
-                Err(_) if name == DUMPS || name.to_string_lossy().starts_with(NOTE) => {}
-                Err(_) => log::warn!("{} is none of ours", dir.join(name).display()),
+            let text = name.to_string_lossy();
+            if let Ok(id) = text.parse::<ContainerId>() {
+                ids.push(id);
+            } else if let Some(note) = Name::parse(&text) {
+                notes.push(note);
+            } else if name != DUMPS {
+                log::warn!("{} is none of ours", dir.join(&name).display());
             }
         }
+        self.tell_untold(notes);
+        ids.into_iter().for_each(|id| self.adopt_one(id));
         Ok(())
     }
 
@@ -84,24 +90,16 @@ impl Shared {
         match known {
             Ok(Record { init: Some(init), untold, exit, .. }) => {
                 let init = Process::find(init);
+                // The dumps of one that ended are told with its end.
+                if untold && init.is_some() {
+                    self.tell_dumps_since_start(&container);
+                }
                 if untold {
-                    if init.is_some() {
-                        self.tell_dumps_since_start(&container);
-                    }
                     self.tell_start(&container);
                 }
                 match init {
-                    Some(init) => {
-                        log::info!("container {id} is adopted");
-                        self.output.watch(&id, &container.wanted().sink);
-                        let init = Arc::new(init);
-                        container.came_up(Arc::clone(&init));
-                        self.spawn(exit::watch(shared, container, init));
-                    }
-                    None => {
-                        let exit = exit.unwrap_or(ExitStatus::Unknown);
-                        self.spawn(exit::finish(shared, container, exit));
-                    }
+                    Some(init) => self.adopt_running(container, init),
+                    None => self.spawn(exit::finish(shared, container, exit.unwrap_or(ExitStatus::Unknown))),
                 }
             }
             Ok(Record { init: None, .. }) => self.spawn(resolve(shared, container)),
@@ -111,6 +109,14 @@ impl Shared {
                 self.spawn(async move { shared.give_up(&container).await });
             }
         }
+    }
+
+    fn adopt_running(self: &Arc<Self>, container: Arc<Container>, init: Process) {
+        log::info!("container {} is adopted", container.id);
+        self.output.watch(&container.id, &container.wanted().sink);
+        let init = Arc::new(init);
+        container.came_up(Arc::clone(&init));
+        self.spawn(exit::watch(Arc::clone(self), container, init));
     }
 }
 

@@ -53,7 +53,6 @@ impl Manager {
         shared.spawn(reaper::serve()?);
         let logs = Arc::clone(&shared);
         shared.spawn(async move { logs.output.serve().await });
-        shared.tell_untold()?;
         shared.adopt_all()?;
         shared.sweep();
         Ok(Self { handle: Arc::new(Handle(shared)) })

@@ -117,6 +117,15 @@ impl Shared {
         self.send(event);
     }
 
+    fn tell_as(&self, found: bool, event: Event) {
+        if found { self.tell_found(event) } else { self.tell(event) }
+    }
+
+    /// Tells what happened to a container: also those who come later, if an earlier daemon had started it.
+    pub(super) fn tell_of(&self, container: &Container, event: Event) {
+        self.tell_as(self.found.has(container), event);
+    }
+
     fn send(&self, event: Event) {
         self.found.count();
         let _nobody_listens = self.events.send(event);
@@ -128,7 +137,7 @@ impl Shared {
             if let Event::Minidump { path, .. } = &event
                 && self.directories.is_news(path)
             {
-                if found { self.tell_found(event) } else { self.tell(event) }
+                self.tell_as(found, event);
             }
         }
     }

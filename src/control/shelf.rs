@@ -157,11 +157,7 @@ impl Shelf {
 
     /// Removes one file, if it is there.
     pub(super) fn discard(&self, name: &str) {
-        if let Err(error) = std::fs::remove_file(self.file(name))
-            && error.kind() != IoKind::NotFound
-        {
-            log::warn!("cannot remove {}: {error}", self.file(name).display());
-        }
+        discard(&self.file(name));
     }
 
     /// Removes the directory and everything in it.
@@ -202,6 +198,15 @@ impl Shelf {
 /// Makes a file that only we can read; it must not be there.
 pub(super) fn write_new(path: &Path, text: &[u8]) -> std::io::Result<()> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(text)
+}
+
+/// Removes a file, if it is there. One that stays harms nobody.
+pub(super) fn discard(path: &Path) {
+    if let Err(error) = std::fs::remove_file(path)
+        && error.kind() != IoKind::NotFound
+    {
+        log::warn!("cannot remove {}: {error}", path.display());
+    }
 }
 
 fn read_some(path: &Path) -> std::io::Result<String> {

@@ -12,14 +12,13 @@ use serde::{Deserialize, Serialize};
 use super::container::{Container, Phase};
 use super::harvested::Before;
 use super::shared::Shared;
-use super::shelf::{Record, Shelf, write_new};
+use super::shelf::{Record, Shelf, discard, write_new};
 use super::start::{now, record};
 use super::{ContainerId, Event, ExitStatus, found};
-use crate::error::{Result, Tried};
 use crate::oci::bundle::read_json;
 
 /// What the names of notes begin with. No container has such an id.
-pub(super) const NOTE: &str = "+ended.";
+const NOTE: &str = "+ended.";
 /// How long an event may take to leave this process.
 const LEAVING: Duration = Duration::from_secs(1);
 /// By how much the times of files may be behind.
@@ -35,8 +34,8 @@ struct Note {
 }
 
 /// The name of a note, `+ended.TOLD.STARTED.ID`.
-#[derive(Debug, Clone)]
-struct Name {
+#[derive(Debug)]
+pub(super) struct Name {
     /// When a later daemon told what it says, in nanoseconds since the machine booted; 0 before.
     told: u64,
     /// Which of the container's lives it was: see [`Record::started`].
@@ -51,7 +50,7 @@ impl Name {
     }
 
     /// Nothing when it is no name of a note.
-    fn parse(name: &str) -> Option<Self> {
+    pub(super) fn parse(name: &str) -> Option<Self> {
         let (told, rest) = name.strip_prefix(NOTE)?.split_once('.')?;
         let (started, id) = rest.split_once('.')?;
         Some(Self { told: told.parse().ok()?, started: started.parse().ok()?, id: id.parse().ok()? })
@@ -74,11 +73,6 @@ enum Life {
 }
 
 impl Shared {
-    /// Tells what happened to a container: also to those who come later, if an earlier daemon had started it.
-    pub(super) fn tell_of(&self, container: &Container, event: Event) {
-        if self.found.has(container) { self.tell_found(event) } else { self.tell(event) }
-    }
-
     /// How long what is told of a container may take to be heard.
     fn hearing(&self, container: &Container) -> Duration {
         if self.found.has(container) { found::KEPT } else { LEAVING }
@@ -86,10 +80,8 @@ impl Shared {
 
     /// Tells that a container was started. A later daemon does that again, unless it was heard by then.
     pub(super) fn tell_start(self: &Arc<Self>, container: &Arc<Container>) {
-        self.tell_of(
-            container,
-            Event::Started { id: container.id.clone(), descriptor: container.descriptor },
-        );
+        let started = Event::Started { id: container.id.clone(), descriptor: container.descriptor };
+        self.tell_of(container, started);
         // Not kept alive for this: it holds descriptors.
         let (weak, heard) = (Arc::downgrade(container), self.hearing(container));
         self.spawn(async move {
@@ -126,21 +118,25 @@ impl Shared {
 
     /// The end was told: the note goes once that is heard.
     pub(super) fn told_end(&self, container: &Container) {
-        self.remove_after(self.hearing(container), Name::of(container).path(&self.settings.state_dir));
+        self.discard_after(self.hearing(container), Name::of(container).path(&self.settings.state_dir));
     }
 
     /// Tells the ends that an earlier daemon noted, and remembers them for who waits.
-    ///
-    /// # Errors
-    /// When the state directory cannot be read.
-    pub(super) fn tell_untold(&self) -> Result<()> {
+    pub(super) fn tell_untold(&self, mut names: Vec<Name>) {
         let dir = &self.settings.state_dir;
-        for (name, note) in self.notes()? {
+        names.sort_by_key(|name| name.started);
+        for name in names {
+            let path = name.path(dir);
+            let Ok(Ok(note)) = read_json(&path).map(serde_json::from_value::<Note>) else {
+                // A daemon was killed as it wrote it. Its container is still there.
+                discard(&path);
+                continue;
+            };
             let life = self.life_after(&name, &note);
             let told = if name.told == 0 { now() } else { name.told };
             let left = found::KEPT.saturating_sub(Duration::from_nanos(now().saturating_sub(told)));
             if left.is_zero() || life == Life::Ends {
-                remove(&name.path(dir));
+                discard(&path);
                 continue;
             }
             for event in note.events {
@@ -153,12 +149,12 @@ impl Shared {
                     _ => {}
                 }
             }
-            let told = Name { told, ..name.clone() };
-            let renamed = std::fs::rename(name.path(dir), told.path(dir));
-            renamed.unwrap_or_else(|error| log::warn!("cannot rename {}: {error}", name.path(dir).display()));
-            self.remove_after(left, told.path(dir));
+            let renamed = Name { told, ..name }.path(dir);
+            if let Err(error) = std::fs::rename(&path, &renamed) {
+                log::warn!("cannot rename {}: {error}", path.display());
+            }
+            self.discard_after(left, renamed);
         }
-        Ok(())
     }
 
     /// Compares a note of an earlier daemon with what else it left of the container. The record of one that was to be
@@ -176,28 +172,10 @@ impl Shared {
         }
     }
 
-    /// All notes in the order of the containers' starts.
-    fn notes(&self) -> Result<Vec<(Name, Note)>> {
-        let dir = &self.settings.state_dir;
-        let what = || format!("cannot read the state directory {}", dir.display());
-        let mut notes = Vec::new();
-        for entry in std::fs::read_dir(dir).tried(what)? {
-            let entry = entry.tried(what)?;
-            let Some(name) = Name::parse(&entry.file_name().to_string_lossy()) else { continue };
-            match read_json(&entry.path()).map(serde_json::from_value) {
-                Ok(Ok(note)) => notes.push((name, note)),
-                // A daemon was killed as it wrote it. Its container is still there.
-                _ => remove(&entry.path()),
-            }
-        }
-        notes.sort_by_key(|(name, _)| name.started);
-        Ok(notes)
-    }
-
-    fn remove_after(&self, time: Duration, note: PathBuf) {
+    fn discard_after(&self, time: Duration, note: PathBuf) {
         self.spawn(async move {
             tokio::time::sleep(time).await;
-            remove(&note);
+            discard(&note);
         });
     }
 }
@@ -228,14 +206,6 @@ pub(super) fn note_exit(container: &Container, exit: ExitStatus) {
     });
     if let Err(error) = noted {
         log::warn!("container {}: {}", container.id, error.report());
-    }
-}
-
-fn remove(note: &Path) {
-    if let Err(error) = std::fs::remove_file(note)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        log::warn!("cannot remove {}: {error}", note.display());
     }
 }
 

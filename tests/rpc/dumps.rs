@@ -15,20 +15,27 @@ fn dumps(args: &[&str]) -> Output {
     Command::new(PROGRAM).arg("dumps").args(args).output().unwrap()
 }
 
+/// A bundle that does what `script` says, with `/opt/minidumps` for its dumps, which go to `dumps`.
+pub fn dumping(world: &World, script: &str) -> PathBuf {
+    let bundle = world.bundle("b", &["sh", "-c", script]);
+    std::fs::create_dir_all(world.path("rootfs/opt/minidumps")).unwrap();
+    let file = bundle.join("config.json");
+    let mut config: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let path = json!({"image": world.path("dump.img"), "containerSource": "/opt/minidumps",
+        "hostDestination": world.path("dumps")});
+    config["rdkPlugins"] = json!({"minidump": {"required": true, "data": {"paths": [path]}}});
+    std::fs::write(&file, config.to_string()).unwrap();
+    bundle
+}
+
 #[test]
 fn a_harvested_dump_is_told_before_the_end_of_its_container() {
     let world = World::new();
     let id = world.id("a");
-    let bundle = world.bundle("b", &["sh", "-c", "cat /crash >/opt/minidumps/crash.dmp; exit 9"]);
-    std::fs::create_dir_all(world.path("rootfs/opt/minidumps")).unwrap();
+    let bundle = dumping(&world, "cat /crash >/opt/minidumps/crash.dmp; exit 9");
     std::fs::copy(sample("breakpad-segv-uid0.dmp"), world.path("rootfs/crash")).unwrap();
     let destination = world.path("dumps");
     std::fs::create_dir(&destination).unwrap();
-    let file = bundle.join("config.json");
-    let mut config: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-    let path = json!({"image": world.path("dump.img"), "containerSource": "/opt/minidumps", "hostDestination": destination});
-    config["rdkPlugins"] = json!({"minidump": {"required": true, "data": {"paths": [path]}}});
-    std::fs::write(&file, config.to_string()).unwrap();
     let mut ws = world.ws();
     for event in ["onMinidump", "onContainerStopped"] {
         ws.call(&format!("{PLUGIN}.register"), &json!({"event": event, "id": "e"}));

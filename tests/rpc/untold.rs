@@ -1,11 +1,11 @@
 //! A daemon that is killed right before it tells of something: the next one does.
 
 use std::fs;
-use std::path::PathBuf;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use crate::dumps::dumping;
 use crate::events::nothing_starts;
 use crate::hold::Hold;
 use crate::state::notes;
@@ -48,32 +48,15 @@ impl Listener {
     }
 }
 
-/// A bundle whose container leaves a dump when it is told to stop.
-fn dumping(world: &World) -> PathBuf {
-    let bundle = world.bundle(
-        "b",
-        &[
-            "sh",
-            "-c",
-            "trap 'echo MDMP >/opt/minidumps/x.dmp; exit 9' TERM; \
-                              echo ready; while :; do sleep 0.05; done",
-        ],
-    );
-    fs::create_dir_all(world.path("rootfs/opt/minidumps")).unwrap();
-    let file = bundle.join("config.json");
-    let mut config: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
-    let path = json!({"image": world.path("dump.img"), "containerSource": "/opt/minidumps",
-        "hostDestination": world.path("dumps")});
-    config["rdkPlugins"] = json!({"minidump": {"required": true, "data": {"paths": [path]}}});
-    fs::write(&file, config.to_string()).unwrap();
-    bundle
-}
+/// A container that leaves a dump when it is told to stop.
+const LEAVES_A_DUMP: &str = "trap 'echo MDMP >/opt/minidumps/x.dmp; exit 9' TERM; \
+    echo ready; while :; do sleep 0.05; done";
 
 #[test]
 fn an_end_that_was_not_told_is_told_by_the_next_daemon() {
     let mut world = World::new();
     let id = world.id("a");
-    world.done("startContainer", &json!({"containerId": id, "bundlePath": dumping(&world)}));
+    world.done("startContainer", &json!({"containerId": id, "bundlePath": dumping(&world, LEAVES_A_DUMP)}));
     let logs = || world.done("getContainerLogs", &json!({"containerId": id})).to_string();
     world.until("it is ready", || logs().contains("ready"));
     let shelf = world.path("state").join(&id);
