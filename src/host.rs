@@ -3,11 +3,12 @@
 use std::fs::{DirBuilder, File, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
 use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::proc::mountinfo;
 
 /// Makes `dir` and its missing parents with the given permission bits.
 ///
@@ -130,19 +131,11 @@ pub fn sync_parent(path: &Path) -> Result<()> {
 /// [`ErrorKind::Busy`] when something is mounted in it, and nothing is removed then; else the kernel's.
 pub fn remove_unmounted(dir: &Path) -> Result<()> {
     let dir = dir.canonicalize().tried(|| format!("cannot resolve {}", dir.display()))?;
-    let mounts =
-        std::fs::read_to_string("/proc/self/mountinfo").tried(|| "cannot read /proc/self/mountinfo")?;
-    let mut places = mounts.lines().filter_map(|line| line.split(' ').nth(4)).map(unescape);
-    if let Some(place) = places.find(|place| place.starts_with(&dir)) {
-        return Err(Error::new(ErrorKind::Busy, format!("{} is mounted", place.display()))
+    if let Some(mount) = mountinfo::own()?.iter().find(|mount| mount.point.starts_with(&dir)) {
+        return Err(Error::new(ErrorKind::Busy, format!("{} is mounted", mount.point.display()))
             .advise("stop its container, or unmount it"));
     }
     std::fs::remove_dir_all(&dir).tried(|| format!("cannot remove {}", dir.display()))
-}
-
-/// A path of mountinfo, in which four characters are written as octal numbers (proc(5)).
-fn unescape(path: &str) -> PathBuf {
-    path.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\").into()
 }
 
 /// Gives the unnamed file `file` (made by `O_TMPFILE`, open(2)) the name `name` in the directory `dir`. Never

@@ -6,6 +6,7 @@
 //! - [`sys`]: every raw system call; `unsafe` is denied everywhere else.
 //! - [`dump`]: reads minidumps: what crashed, is the file whole.
 //! - [`log`]: where messages go (stderr, syslog), with foreign text escaped.
+//! - [`proc`]: the kernel's files in `/proc`, on bytes.
 //! - [`process`]: what this process inherits; [`host`]: the host's own directories and files; [`tool`]: running the
 //!   e2fsprogs programs.
 //! - [`oci`]: what a runtime hands over: the state, the bundle, its hooks section.
@@ -34,6 +35,7 @@ pub mod host;
 pub mod image;
 pub mod log;
 pub mod oci;
+pub mod proc;
 pub mod process;
 #[cfg(feature = "daemon")]
 pub mod rpc;

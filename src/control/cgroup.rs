@@ -1,9 +1,13 @@
 //! Where the cgroups of a process are, in version 1, version 2, or a mix of both.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
+
+use crate::proc::mountinfo::{self, Mount};
 
 /// The longest cgroup file that is read; `cgroup.procs` of a container may list many processes.
 const LONGEST: u64 = 256 * 1024;
@@ -23,9 +27,8 @@ pub(super) struct Cgroups {
 impl Cgroups {
     /// Those of a process, or `None` when it is gone or is in no cgroup of its own.
     pub(super) fn of(pid: i32) -> Option<Self> {
-        let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
-        let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
-        Some(Self::parse(&groups, &mounts))
+        let groups = std::fs::read(format!("/proc/{pid}/cgroup")).ok()?;
+        Some(Self::parse(&groups, &mountinfo::own().ok()?))
     }
 
     /// Those that are not ours. A container that an unprivileged daemon starts stays in the cgroups of the daemon, whose
@@ -36,21 +39,21 @@ impl Cgroups {
         self
     }
 
-    /// From `/proc/PID/cgroup` (cgroups(7)) and `/proc/self/mountinfo` (proc(5)).
-    fn parse(groups: &str, mounts: &str) -> Self {
-        let mounts: Vec<_> = mounts.lines().filter_map(Mount::parse).collect();
+    /// From `/proc/PID/cgroup` (cgroups(7)) and the mounts.
+    fn parse(groups: &[u8], mounts: &[Mount]) -> Self {
         let mut found = Self::default();
-        for line in groups.lines() {
-            let mut fields = line.splitn(3, ':').skip(1);
+        for line in groups.split(|byte| *byte == b'\n') {
+            let mut fields = line.splitn(3, |byte| *byte == b':').skip(1);
             let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else { continue };
+            let path = Path::new(OsStr::from_bytes(path));
             if controllers.is_empty() {
-                let mount = mounts.iter().find(|mount| mount.unified);
-                found.unified = mount.and_then(|mount| mount.dir(path));
+                let mount = mounts.iter().find(|mount| mount.fs_type == b"cgroup2");
+                found.unified = mount.and_then(|mount| dir_in(mount, path));
                 continue;
             }
-            for controller in controllers.split(',') {
-                let mount = mounts.iter().find(|mount| mount.controllers.contains(&controller));
-                if let Some(dir) = mount.and_then(|mount| mount.dir(path)) {
+            for controller in String::from_utf8_lossy(controllers).split(',') {
+                let mount = mounts.iter().find(|mount| has_controller(mount, controller));
+                if let Some(dir) = mount.and_then(|mount| dir_in(mount, path)) {
                     found.v1.push((controller.to_owned(), dir));
                 }
             }
@@ -103,10 +106,10 @@ impl Cgroups {
 
 /// Where the whole hierarchy of a version 1 controller is mounted.
 pub(super) fn hierarchy(controller: &str) -> Option<PathBuf> {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let mut mounts = mounts.lines().filter_map(Mount::parse);
-    let mount = mounts.find(|mount| mount.root == "/" && mount.controllers.contains(&controller))?;
-    Some(mount.point.into())
+    let mut mounts = mountinfo::own().ok()?.into_iter();
+    mounts
+        .find(|mount| mount.root == Path::new("/") && has_controller(mount, controller))
+        .map(|mount| mount.point)
 }
 
 /// The text of a cgroup file.
@@ -116,55 +119,39 @@ pub(super) fn read(path: &Path) -> Option<String> {
     Some(text)
 }
 
-/// A mounted hierarchy.
-struct Mount<'a> {
-    root: &'a str,
-    point: &'a str,
-    unified: bool,
-    controllers: Vec<&'a str>,
+/// Whether a mount is the hierarchy of a version 1 controller.
+fn has_controller(mount: &Mount, controller: &str) -> bool {
+    let mut options = mount.fs_options.split(|byte| *byte == b',');
+    mount.fs_type == b"cgroup" && options.any(|option| option == controller.as_bytes())
 }
 
-impl<'a> Mount<'a> {
-    fn parse(line: &'a str) -> Option<Self> {
-        let (mount, file_system) = line.split_once(" - ")?;
-        let mut mount = mount.split(' ').skip(3);
-        let (root, point) = (mount.next()?, mount.next()?);
-        let mut file_system = file_system.split(' ');
-        let kind = file_system.next()?;
-        let options = file_system.nth(1)?;
-        let controllers = if kind == "cgroup" { options.split(',').collect() } else { Vec::new() };
-        let known = kind == "cgroup" || kind == "cgroup2";
-        known.then_some(Self { root, point, unified: kind == "cgroup2", controllers })
-    }
-
-    /// The directory of a cgroup in this hierarchy, if it can be seen here.
-    fn dir(&self, path: &str) -> Option<PathBuf> {
-        let inside = match self.root {
-            "/" => path,
-            root => path.strip_prefix(root).filter(|rest| rest.is_empty() || rest.starts_with('/'))?,
-        };
-        // The whole hierarchy is nobody's own cgroup: its figures would be the host's.
-        let inside = inside.trim_start_matches('/');
-        (!inside.is_empty() && !inside.contains("..")).then(|| Path::new(self.point).join(inside))
-    }
+/// The directory of the cgroup `path` in a mounted hierarchy, if it can be seen here.
+fn dir_in(mount: &Mount, path: &Path) -> Option<PathBuf> {
+    // The whole hierarchy belongs to no single container: its figures would be the host's.
+    let inside = path.strip_prefix(&mount.root).ok().filter(|inside| !inside.as_os_str().is_empty())?;
+    let is_plain = inside.components().all(|part| matches!(part, Component::Normal(_)));
+    is_plain.then(|| mount.point.join(inside))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const V1: &str = "\
+    const V1: &[u8] = b"\
 31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
 33 31 0:30 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct
 35 31 0:32 /outer /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory
 41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw
 ";
 
+    fn parse(groups: &str, mounts: &[u8]) -> Cgroups {
+        Cgroups::parse(groups.as_bytes(), &mountinfo::parse(mounts))
+    }
+
     #[test]
     fn shared_cgroups_are_nobodys() {
-        let ours = Cgroups::parse("4:memory:/outer/us\n3:cpu,cpuacct:/us\n0::/us\n", V1);
-        let theirs =
-            Cgroups::parse("4:memory:/outer/us\n3:cpu,cpuacct:/us/c\n0::/us\n", V1).apart_from(&ours);
+        let ours = parse("4:memory:/outer/us\n3:cpu,cpuacct:/us\n0::/us\n", V1);
+        let theirs = parse("4:memory:/outer/us\n3:cpu,cpuacct:/us/c\n0::/us\n", V1).apart_from(&ours);
         assert_eq!((theirs.v1("memory"), theirs.unified()), (None, None));
         assert_eq!(theirs.v1("cpu"), Some(Path::new("/sys/fs/cgroup/cpu,cpuacct/us/c")));
     }
@@ -172,14 +159,14 @@ mod tests {
     #[test]
     fn directories_are_found_in_every_layout() {
         let groups = "5:memory:/outer/x\n4:cpu,cpuacct:/x\n1:name=systemd:/x\n0::/x\n";
-        let mixed = Cgroups::parse(groups, V1);
+        let mixed = parse(groups, V1);
         assert_eq!(mixed.v1("memory"), Some(Path::new("/sys/fs/cgroup/memory/x")));
         assert_eq!(mixed.v1("cpuacct"), Some(Path::new("/sys/fs/cgroup/cpu,cpuacct/x")));
         assert_eq!(mixed.v1("freezer"), None);
         assert_eq!(mixed.unified(), Some(Path::new("/sys/fs/cgroup/unified/x")));
 
-        let v2 = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
-        let pure = Cgroups::parse("0::/system.slice/x\n", v2);
+        let v2 = b"30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
+        let pure = parse("0::/system.slice/x\n", v2);
         assert_eq!(pure.unified(), Some(Path::new("/sys/fs/cgroup/system.slice/x")));
         assert_eq!(pure.v1("memory"), None);
     }
@@ -188,7 +175,7 @@ mod tests {
     fn what_is_outside_or_the_whole_host_is_not_a_containers() {
         for path in ["/", "/outerx/y", "/elsewhere", "/outer", "/../x"] {
             let groups = format!("5:memory:{path}\n");
-            assert_eq!(Cgroups::parse(&groups, V1).v1("memory"), None, "{path}");
+            assert_eq!(parse(&groups, V1).v1("memory"), None, "{path}");
         }
     }
 }

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::{ExitStatus, reaper};
 use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::proc::{self, stat::Stat};
 
 /// How often a process is looked at that is neither our child nor known to a kernel with pidfds (before 5.3).
 const POLL: Duration = Duration::from_millis(250);
@@ -108,7 +109,7 @@ impl Process {
     /// Whether it has not ended; a zombie has.
     pub(super) fn runs(&self) -> bool {
         stat(self.identity.pid)
-            .is_some_and(|(state, start)| state != b'Z' && start == self.identity.start_time)
+            .is_some_and(|stat| stat.state != b'Z' && stat.start_time == self.identity.start_time)
     }
 
     /// Sends it a signal; false when it has ended.
@@ -175,45 +176,22 @@ fn names_bundle(line: &[u8], bundle: &Path) -> bool {
 
 /// When a process started, in clock ticks since boot.
 fn start_time(pid: i32) -> Option<u64> {
-    stat(pid).map(|(_, start)| start)
+    stat(pid).map(|stat| stat.start_time)
 }
 
-/// The parent of a process: proc(5), field 4 of `stat`.
+/// The parent of a process.
 pub(super) fn parent(pid: i32) -> Option<i32> {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let mut fields = after_name(&stat)?;
-    fields.nth(1)?.parse().ok()
+    stat(pid).map(|stat| stat.parent)
 }
 
-/// State letter and start time of a process: proc(5), fields 3 and 22 of `stat`.
-fn stat(pid: i32) -> Option<(u8, u64)> {
-    parse_stat(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
-}
-
-/// The fields from the third on. The name in the second may hold anything, so they count from the last closing
-/// parenthesis.
-fn after_name(stat: &[u8]) -> Option<std::str::SplitAsciiWhitespace<'_>> {
-    let end = stat.iter().rposition(|byte| *byte == b')')?;
-    Some(std::str::from_utf8(stat.get(end + 1..)?).ok()?.split_ascii_whitespace())
-}
-
-fn parse_stat(stat: &[u8]) -> Option<(u8, u64)> {
-    let mut fields = after_name(stat)?;
-    let state = *fields.next()?.as_bytes().first()?;
-    Some((state, fields.nth(18)?.parse().ok()?))
+/// A process that cannot be looked at is none of ours.
+fn stat(pid: i32) -> Option<Stat> {
+    proc::stat::stat(pid).ok().flatten()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_cannot_forge_the_start_time() {
-        let stat = b"7 (a) S 1 2) Z 1 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0\n";
-        assert_eq!(parse_stat(stat), Some((b'Z', 4711)));
-        assert_eq!(parse_stat(b"7 (a"), None);
-        assert_eq!(parse_stat(b"7 (a) S 1"), None);
-    }
 
     #[test]
     fn our_own_identity_is_found_and_a_forged_one_is_not() {

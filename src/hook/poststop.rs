@@ -1,7 +1,7 @@
 //! poststop: the dumps are taken out of the images of a container that is gone.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::mount::{UnmountFlags, unmount};
 
@@ -12,6 +12,7 @@ use crate::hook::{Options, plans};
 use crate::image::loopback::LoopDevice;
 use crate::oci::bundle::Bundle;
 use crate::oci::state::State;
+use crate::proc::mountinfo;
 use crate::settings::Plan;
 use crate::settings::admin::Admin;
 
@@ -102,64 +103,16 @@ fn unmount_on_host(plan: &Plan) -> Vec<Error> {
     let Ok(image) = File::open(&plan.image) else { return errors };
     let Ok(Some(device)) = LoopDevice::of(&image) else { return errors };
     let Ok(number) = device.number() else { return errors };
-    for path in mount_points(number) {
+    let wanted = (rustix::fs::major(number), rustix::fs::minor(number));
+    let mounts = match mountinfo::own() {
+        Ok(mounts) => mounts,
+        Err(error) => return vec![error],
+    };
+    for path in mounts.into_iter().filter(|mount| mount.device == wanted).map(|mount| mount.point) {
         if path.ends_with(plan.container_source.strip_prefix("/").unwrap_or(&plan.container_source)) {
             let result = unmount(&path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
             errors.extend(result.tried(|| format!("cannot unmount {}", path.display())).err());
         }
     }
     errors
-}
-
-/// Where a device is mounted in our mount namespace (proc_pid_mountinfo(5)).
-fn mount_points(number: u64) -> Vec<PathBuf> {
-    let wanted = format!("{}:{}", rustix::fs::major(number), rustix::fs::minor(number));
-    let text = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
-    let mut found = Vec::new();
-    for line in text.split(|byte| *byte == b'\n') {
-        let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
-        if let [_, _, device, _, path, ..] = fields[..]
-            && device == wanted.as_bytes()
-        {
-            found.push(unescape(path));
-        }
-    }
-    found
-}
-
-/// A path as mountinfo writes it: blanks, tabs, newlines and backslashes are octal.
-fn unescape(field: &[u8]) -> PathBuf {
-    use std::os::unix::ffi::OsStringExt;
-
-    let mut path = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((byte, tail)) = rest.split_first() {
-        let octal =
-            tail.get(..3).filter(|_| *byte == b'\\').and_then(|digits| std::str::from_utf8(digits).ok());
-        match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(escaped) => {
-                path.push(escaped);
-                rest = tail.get(3..).unwrap_or_default();
-            }
-            None => {
-                path.push(*byte);
-                rest = tail;
-            }
-        }
-    }
-    PathBuf::from(std::ffi::OsString::from_vec(path))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn mount_points_are_unescaped() {
-        let cases =
-            [(&b"/a/b"[..], "/a/b"), (b"/a\\040b", "/a b"), (b"/a\\134b\\", "/a\\b\\"), (b"\\9", "\\9")];
-        for (field, path) in cases {
-            assert_eq!(unescape(field), Path::new(path));
-        }
-    }
 }

@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::harvest::IfMounted;
 use crate::harvest::name::fnv1a;
 use crate::host;
+use crate::proc;
 use crate::settings::Plan;
 
 /// What was prepared for a container.
@@ -138,13 +139,8 @@ fn read_at(path: &Path) -> Result<Option<Record>> {
 /// waits for its parent.
 #[must_use]
 pub fn start_time(pid: i32) -> Option<u64> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name before it may hold anything, so it is skipped from behind.
-    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_ascii_whitespace().collect();
-    if matches!(fields.first(), Some(&("Z" | "X"))) {
-        return None;
-    }
-    fields.get(19)?.parse().ok()
+    let stat = proc::stat::stat(pid).ok()??;
+    (!stat.is_dead()).then_some(stat.start_time)
 }
 
 fn path(state_dir: &Path, id: &str, bundle: &Path) -> PathBuf {

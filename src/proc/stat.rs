@@ -1,0 +1,72 @@
+//! What identifies a process and whether it runs: `/proc/PID/stat` (proc_pid_stat(5)).
+
+use std::io;
+use std::path::Path;
+
+/// The fields of `/proc/PID/stat` that are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// The state as a letter, such as `S`.
+    pub state: u8,
+    /// The process id of the parent.
+    pub parent: i32,
+    /// When the process started, in clock ticks since boot. Together with the process id it names a process that a later
+    /// one with the same number is not mistaken for.
+    pub start_time: u64,
+}
+
+impl Stat {
+    /// Whether the process has ended and only waits for its parent.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        matches!(self.state, b'Z' | b'X' | b'x')
+    }
+}
+
+/// Reads `/proc/PID/stat`; `None` when there is no such process.
+///
+/// # Errors
+/// The kernel's, and `InvalidData` for a file that the manual page does not describe: it is then unknown whether there is
+/// such a process. So it is where `/proc` is not mounted.
+pub fn stat(pid: i32) -> io::Result<Option<Stat>> {
+    let text = match std::fs::read(format!("/proc/{pid}/stat")) {
+        // ESRCH: it ended between the opening and the reading.
+        Err(error) if error.raw_os_error() == Some(nix::libc::ESRCH) => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && Path::new("/proc/self/stat").exists() => {
+            return Ok(None);
+        }
+        other => other?,
+    };
+    parse(&text).map(Some).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// Reads the text of such a file. The name in the second field may hold anything, so the others count from the last closing
+/// parenthesis.
+fn parse(text: &[u8]) -> Option<Stat> {
+    let end = text.iter().rposition(|byte| *byte == b')')?;
+    let mut fields = std::str::from_utf8(text.get(end + 1..)?).ok()?.split_ascii_whitespace();
+    let state = *fields.next()?.as_bytes().first()?;
+    Some(Stat { state, parent: fields.next()?.parse().ok()?, start_time: fields.nth(17)?.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_forges_nothing_and_need_not_be_text() {
+        let stat = b"7 (a) S 1 2) Z 3 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0\n";
+        assert_eq!(parse(stat), Some(Stat { state: b'Z', parent: 3, start_time: 4711 }));
+        let cut = b"7 (caf\xc3) S 3 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0\n";
+        assert_eq!(parse(cut), Some(Stat { state: b'S', parent: 3, start_time: 4711 }));
+        assert_eq!(parse(b"7 (a"), None);
+        assert_eq!(parse(b"7 (a) S 1"), None);
+    }
+
+    #[test]
+    fn we_run_and_what_cannot_be_does_not() {
+        let us = stat(std::process::id().cast_signed()).unwrap().unwrap();
+        assert!(!us.is_dead() && us.start_time > 0);
+        assert_eq!(stat(i32::MAX).unwrap(), None);
+    }
+}
