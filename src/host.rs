@@ -158,12 +158,13 @@ pub fn link_unnamed(
     }
 }
 
-/// Bytes that an unprivileged process may still write on the file system of `dir`.
+/// Bytes that an unprivileged process may still write on the file system of `dir`; `None` for a file system that does
+/// not count them (ramfs).
 ///
 /// # Errors
 /// The kernel's.
-pub fn free_bytes(dir: &Path) -> Result<u64> {
+pub fn free_bytes(dir: &Path) -> Result<Option<u64>> {
     let stat =
         rustix::fs::statvfs(dir).tried(|| format!("cannot inspect the file system of {}", dir.display()))?;
-    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    Ok((stat.f_blocks > 0).then(|| stat.f_bavail.saturating_mul(stat.f_frsize)))
 }

@@ -4,6 +4,7 @@
 //!
 //! - [`error`]: the one error type, its kinds and the exit codes they lead to.
 //! - [`sys`]: every raw system call; `unsafe` is denied everywhere else.
+//! - [`deadline`]: how long something may take.
 //! - [`dump`]: reads minidumps: what crashed, is the file whole.
 //! - [`log`]: where messages go (stderr, syslog), with foreign text escaped.
 //! - [`proc`]: the kernel's files in `/proc`, on bytes.
@@ -25,6 +26,7 @@ pub mod cli;
 pub mod command;
 #[cfg(feature = "daemon")]
 pub mod control;
+pub mod deadline;
 #[cfg(feature = "daemon")]
 pub mod dobby;
 pub mod dump;

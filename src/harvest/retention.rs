@@ -27,7 +27,7 @@ pub fn apply(dir: &Path, limits: Retention) -> Result<Vec<PathBuf>> {
     }
     let mut dumps = ours(dir)?;
     dumps.sort();
-    let free = host::free_bytes(dir)?;
+    let free = host::free_bytes(dir)?.unwrap_or(u64::MAX);
     let mut removed = Vec::new();
     for dump in excess(&dumps, limits, free) {
         match std::fs::remove_file(&dump.path) {

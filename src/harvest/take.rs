@@ -1,8 +1,9 @@
 //! Taking the dumps out of an opened image, whoever reads it, with bounds on everything a container can inflate.
 
+use crate::deadline::Deadline;
 use crate::dump::completeness::completeness;
 use crate::dump::minidump::is_minidump;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::harvest::destination::Destination;
 use crate::harvest::name::name;
 use crate::harvest::{Harvested, Job, Skipped, retention};
@@ -13,6 +14,17 @@ use crate::log::escape;
 /// The most entries whose leaving out is told: a container can make hundreds of thousands.
 const MAX_SKIPPED: usize = 100;
 
+/// What bounds the taking.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// How many bytes are published at most.
+    pub budget: u64,
+    /// When it must have ended.
+    pub deadline: Deadline,
+    /// Whether somebody may still be writing, so that an incomplete dump is left for later.
+    pub is_mounted: bool,
+}
+
 /// What was taken.
 #[derive(Debug, Default)]
 pub struct Taken {
@@ -22,6 +34,10 @@ pub struct Taken {
     pub skipped: Vec<Skipped>,
     /// How many more were left out.
     pub more_skipped: usize,
+    /// Dumps that may still be written.
+    pub unfinished: usize,
+    /// Why dumps could not be published; the others were.
+    pub failures: Vec<Error>,
 }
 
 /// Publishes every dump in the image, the newest first, at most `budget` bytes: an honest image cannot hold more, but
@@ -29,7 +45,7 @@ pub struct Taken {
 ///
 /// # Errors
 /// Those of [`crate::harvest::harvest`]; what was published before stays.
-pub fn take(files: &mut (impl ImageFiles + ?Sized), job: Job<'_>, budget: u64) -> Result<Taken> {
+pub fn take(files: &mut (impl ImageFiles + ?Sized), job: Job<'_>, bounds: Bounds) -> Result<Taken> {
     let listing = files.list()?;
     let mut taken = Taken::default();
     let mut regular = Vec::new();
@@ -43,7 +59,7 @@ pub fn take(files: &mut (impl ImageFiles + ?Sized), job: Job<'_>, budget: u64) -
         log::warn!("the image has too many entries, not all were looked at");
     }
     regular.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.2.name.cmp(&b.2.name)));
-    let mut left = budget;
+    let mut left = bounds.budget;
     let mut destination = None;
     for (modified, size, candidate) in regular {
         if let Some(reason) = refusal(files, &candidate, size, left, taken.dumps.len())? {
@@ -54,9 +70,14 @@ pub fn take(files: &mut (impl ImageFiles + ?Sized), job: Job<'_>, budget: u64) -
             Some(destination) => destination,
             none => none.insert(Destination::open(job.destination, job.admin)?),
         };
-        let dump = publish(files, destination, job, &candidate, (modified, size))?;
-        left = left.saturating_sub(dump.size);
-        taken.dumps.push(dump);
+        bounds.deadline.check("reading the image")?;
+        match publish(files, destination, job, &candidate, (modified, size), bounds.is_mounted)? {
+            Some(dump) => {
+                left = left.saturating_sub(dump.size);
+                taken.dumps.push(dump);
+            }
+            None => taken.unfinished += 1,
+        }
     }
     if taken.more_skipped > 0 {
         log::warn!("left {} more entries in the image", taken.more_skipped);
@@ -94,7 +115,8 @@ fn publish(
     job: Job<'_>,
     candidate: &Candidate,
     (modified, size): (i64, u64),
-) -> Result<Harvested> {
+    is_mounted: bool,
+) -> Result<Option<Harvested>> {
     let draft = destination.draft()?;
     let copied = files.copy(candidate, size, draft.file()).inspect_err(|_| destination.discard(&draft))?;
     let truncated = match completeness(draft.file()) {
@@ -105,6 +127,10 @@ fn publish(
             return Err(error);
         }
     };
+    if truncated.is_some() && is_mounted {
+        destination.discard(&draft);
+        return Ok(None);
+    }
     let name = name(job.admin.naming, &candidate.name, job.owner, modified);
     let published = destination.publish(&draft, &name, job.owner.container)?;
     let path = destination.path().join(published.name);
@@ -117,7 +143,7 @@ fn publish(
             path.display()
         ),
     }
-    Ok(Harvested { path, size: copied, truncated, already: published.already })
+    Ok(Some(Harvested { path, size: copied, truncated, already: published.already }))
 }
 
 fn skip(taken: &mut Taken, candidate: &Candidate, reason: String) {

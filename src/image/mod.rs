@@ -1,5 +1,6 @@
 //! The ext4 image that backs a container's minidump directory while the container lives.
 
+pub mod aside;
 pub mod create;
 pub mod files;
 pub mod identity;
@@ -8,6 +9,7 @@ pub mod known;
 mod layout;
 pub mod lock;
 pub mod loopback;
+pub mod mark;
 pub mod mount;
 pub mod reader;
 pub mod repair;

@@ -179,7 +179,9 @@ impl<'a> Stage<'a> {
         }
         self.world.settle();
         fs::remove_file(image).unwrap();
-        fs::remove_file(self.record()).unwrap();
+        for record in self.records() {
+            fs::rename(&record, self.left_record()).unwrap();
+        }
     }
 
     /// Makes everything as it is before the stage.
@@ -188,23 +190,19 @@ impl<'a> Stage<'a> {
             fs::copy(&self.left, self.world.image("app")).unwrap();
         }
         if self.case.stage == "poststop" {
-            let record = json!({
-                "id": self.world.id("c"), "bundle": self.bundle.dir, "app_state": null, "prepared": 0,
-                "init": [i32::MAX, 0],
-                "paths": [{
-                    "image": self.world.image("app"), "container_source": SOURCE,
-                    "host_destination": self.world.dumps_dir(), "imgsize": MADE, "origin": "the test",
-                }],
-            });
-            fs::write(self.record(), record.to_string()).unwrap();
+            let name = format!("{}.0123456789abcdef.{:032x}.json", self.world.id("c"), 1);
+            fs::copy(self.left_record(), self.world.path("records").join(name)).unwrap();
         }
     }
 
-    /// Where the hook keeps its record of the container.
-    fn record(&self) -> PathBuf {
-        let bundle = self.bundle.dir.as_os_str().as_encoded_bytes();
-        let hash = oci_minidump::harvest::name::fnv1a(bundle);
-        self.world.path(format!("records/{}.{hash:016x}.json", self.world.id("c")))
+    /// A copy of the record of the run that left the image.
+    fn left_record(&self) -> PathBuf {
+        self.world.path("left.json")
+    }
+
+    /// The hook's records.
+    fn records(&self) -> Vec<PathBuf> {
+        files_in(&self.world.path("records"))
     }
 
     /// The OCI state, at prestart with the process of a container, after it without.
@@ -271,8 +269,7 @@ impl<'a> Stage<'a> {
     pub(crate) fn assert_as_before(&self, story: &dyn Fn() -> String) {
         let mut remains = self.world.settle();
         if self.case.image != Image::Absent {
-            remains
-                .retain(|what| !what.contains("/images/app.img") && *what != self.record().to_str().unwrap());
+            remains.retain(|what| !what.contains("/images/app.img") && !what.contains("/records/"));
         }
         assert!(remains.is_empty(), "left behind: {remains:?}\n{}", story());
     }

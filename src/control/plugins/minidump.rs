@@ -9,6 +9,7 @@ use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::mount::{MsFlags, mount};
 use rustix::fs::OFlags;
@@ -17,9 +18,10 @@ use serde_json::{Value, json};
 use super::{Job, PASSED, Plugin, Site, Work, apart, edit, unmount};
 use crate::control::ExitStatus;
 use crate::control::shelf::{DUMPS, Shelf, write_new};
+use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result, Tried};
-use crate::harvest::take::take;
-use crate::harvest::{self, IfMounted, Owner};
+use crate::harvest::take::{Bounds, take};
+use crate::harvest::{self, IfAttached, Owner};
 use crate::image::files::{Candidate, ImageFiles, Kind, Listing, pump};
 use crate::oci::bundle::read_json;
 use crate::settings::admin::{self, Admin, Naming};
@@ -123,8 +125,12 @@ fn bring_home(path: &Path, id: &str, state: &Value, shelf: &Shelf) -> Result<()>
     admin.naming = Naming::Rdk;
     let owner = Owner { container: Some(id), app_state: state["state"].as_str() };
     let publish = |destination: &Path| {
-        let job = harvest::Job { destination, owner, admin: &admin, if_mounted: IfMounted::Leave };
-        take(&mut OneFile(&file), job, MOST).map(drop)
+        let (detach_wait, deadline) = (Duration::ZERO, Deadline::NONE);
+        let if_attached = IfAttached::Refuse;
+        let job = harvest::Job { destination, owner, admin: &admin, if_attached, detach_wait, deadline };
+        let bounds = Bounds { budget: MOST, deadline, is_mounted: false };
+        let taken = take(&mut OneFile(&file), job, bounds)?;
+        taken.failures.into_iter().next().map_or(Ok(()), Err)
     };
     let wanted = PathBuf::from(state["destination"].as_str().unwrap_or_default());
     let last = shelf.dir().with_file_name(DUMPS);

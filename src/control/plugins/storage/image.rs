@@ -79,7 +79,7 @@ async fn make(mount: &LoopMount) -> Result<()> {
     let shown = mount.source.display().to_string();
     apart(move || {
         new.file().sync_all().tried(|| format!("cannot write the image {shown}"))?;
-        new.publish()
+        new.publish().map(drop)
     })
     .await
 }
