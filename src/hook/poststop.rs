@@ -29,27 +29,15 @@ const DETACH_WAIT: Duration = Duration::from_secs(2);
 pub fn poststop(options: &Options, state: &State, dir: &Path, admin: &Admin) -> Result<()> {
     let deadline = Deadline::after(DEADLINE);
     let terms = Terms { admin, lock_wait: LOCK_PATIENCE, detach_wait: DETACH_WAIT, deadline };
-    let records = records(state, dir, admin);
-    if records.is_empty() {
+    let records = Record::of(&admin.state_dir, &state.id, dir).unwrap_or_else(|error| vec![Err(error)]);
+    if !records.iter().any(Result::is_ok) {
         report(state, &without_record(options, state, dir, &terms)?);
     }
-    for record in &records {
-        report(state, &settle(record, &terms));
+    for record in records {
+        report(state, &record.map_or_else(Settled::failed, |record| settle(&record, &terms)));
     }
     Record::remove_unfinished(&admin.state_dir, &state.id, dir);
     Ok(())
-}
-
-/// The records of the container's runs, as far as they can be read.
-fn records(state: &State, dir: &Path, admin: &Admin) -> Vec<Record> {
-    let mut records = Vec::new();
-    for record in Record::of(&admin.state_dir, &state.id, dir).unwrap_or_else(|error| vec![Err(error)]) {
-        match record {
-            Ok(record) => records.push(record),
-            Err(error) => log::warn!("container {}: {}", state.id, error.report()),
-        }
-    }
-    records
 }
 
 /// Harvests what the configuration names, as far as it belongs to the container.
@@ -78,6 +66,6 @@ fn report(state: &State, settled: &Settled) {
         log::info!("container {}: the image {} is in use and is left alone", state.id, path.display());
     }
     for error in &settled.failures {
-        log::error!("container {}: {}; the image is kept for the next harvest", state.id, error.report());
+        log::error!("container {}: {}; what is left is kept for the next harvest", state.id, error.report());
     }
 }

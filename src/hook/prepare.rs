@@ -3,12 +3,17 @@
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::time::Duration;
 
+use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::harvest::LOCK_PATIENCE;
 use crate::hook::attach::{Item, Source, attach, own};
 use crate::hook::container::Container;
-use crate::hook::previous::make_way;
+use crate::hook::leftover::Terms;
+use crate::hook::previous::{DETACH_WAIT, make_way};
 use crate::hook::record::{Prepared, Record};
+use crate::hook::settle::{Settled, settle};
 use crate::image::create::NewImage;
 use crate::image::identity::Identity;
 use crate::image::kernel::mount_in_private_namespace;
@@ -24,6 +29,9 @@ use crate::settings::admin::Admin;
 use crate::settings::{Plan, Plans};
 use crate::sys;
 
+/// How long reading what earlier runs left may take; `add` registers the hook with a timeout of 30 seconds.
+const DEADLINE: Duration = Duration::from_secs(10);
+
 /// What preparing is about.
 struct Start<'a> {
     state: &'a State,
@@ -31,6 +39,7 @@ struct Start<'a> {
     rootfs: &'a Path,
     container: &'a Container,
     admin: &'a Admin,
+    deadline: Deadline,
 }
 
 /// An image that is mounted and waits to be put into the container.
@@ -70,7 +79,15 @@ fn try_prepare(state: &State, plans: &Plans, bundle: &Bundle, admin: &Admin) -> 
     })?;
     let rootfs = bundle.rootfs()?;
     let container = Container::open(pid, &rootfs, bundle.user()?)?;
-    let start = Start { state, bundle, rootfs: &rootfs, container: &container, admin };
+    let start = Start {
+        state,
+        bundle,
+        rootfs: &rootfs,
+        container: &container,
+        admin,
+        deadline: Deadline::after(DEADLINE),
+    };
+    settle_earlier_runs(&start);
     let (mut all, mut left) = (Vec::new(), Vec::new());
     for plan in &plans.paths {
         match ready(plan, &start) {
@@ -96,6 +113,19 @@ fn try_prepare(state: &State, plans: &Plans, bundle: &Bundle, admin: &Admin) -> 
             log::warn!("container {}: {}", state.id, error.report());
         }
     })
+}
+
+/// Makes up for poststops of this container that never came. What cannot be done must not keep it from starting.
+fn settle_earlier_runs(start: &Start<'_>) {
+    let (admin, deadline) = (start.admin, start.deadline);
+    let terms = Terms { admin, lock_wait: LOCK_PATIENCE, detach_wait: DETACH_WAIT, deadline };
+    let records = Record::of(&admin.state_dir, &start.state.id, start.bundle.dir());
+    for record in records.unwrap_or_else(|error| vec![Err(error)]) {
+        let settled = record.map(|record| settle(&record, &terms)).unwrap_or_else(Settled::failed);
+        for error in settled.failures {
+            log::warn!("container {}: {}", start.state.id, error.report());
+        }
+    }
 }
 
 /// Puts what is ready into the container.
@@ -151,7 +181,7 @@ fn ready<'a>(plan: &'a Plan, start: &Start<'_>) -> Result<Ready<'a>> {
         app_state: start.state.app_state().map(str::to_owned),
         destination: Some(plan.host_destination.clone()),
     };
-    if let Some(image) = make_way(plan, &mark, start.admin)? {
+    if let Some(image) = make_way(plan, &mark, start.admin, start.deadline)? {
         let device = LoopDevice::attach(image.file(), &plan.image, false)?;
         let source = mount(&device, writable(image.file(), plan)?, start.container)?;
         let identity = image.identity()?;

@@ -14,10 +14,8 @@ use crate::image::superblock::Condition;
 use crate::settings::Plan;
 use crate::settings::admin::Admin;
 
-/// How long reading what earlier runs left may take; `add` registers the hook with a timeout of 30 seconds.
-const DEADLINE: Duration = Duration::from_secs(10);
-/// How long a device of the container's last run may take to go.
-const DETACH_WAIT: Duration = Duration::from_secs(2);
+/// How long a device of an earlier run may take to go.
+pub(super) const DETACH_WAIT: Duration = Duration::from_secs(2);
 /// How long images that wait for their harvest may hold up a start.
 const WAITING_DEADLINE: Duration = Duration::from_secs(1);
 
@@ -29,11 +27,10 @@ const WAITING_DEADLINE: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// [`ErrorKind::Busy`] when a container uses the image, or may; [`ErrorKind::Config`] when it is not one of ours.
-pub fn make_way(plan: &Plan, ours: &Mark, admin: &Admin) -> Result<Option<LockedImage>> {
+pub fn make_way(plan: &Plan, ours: &Mark, admin: &Admin, deadline: Deadline) -> Result<Option<LockedImage>> {
     harvest_waiting(&plan.image, admin);
     let Some(image) = LockedImage::open(&plan.image, LOCK_PATIENCE)? else { return Ok(None) };
     check_ours(&image, plan)?;
-    let deadline = Deadline::after(DEADLINE);
     let terms = Terms { admin, lock_wait: LOCK_PATIENCE, detach_wait: DETACH_WAIT, deadline };
     if let Some(device) = user(&image, &terms)? {
         return Err(image.in_use(&device));

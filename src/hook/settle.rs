@@ -24,6 +24,12 @@ pub struct Settled {
 }
 
 impl Settled {
+    /// Of a record that cannot be read.
+    #[must_use]
+    pub fn failed(error: Error) -> Self {
+        Self { failures: vec![error], ..Self::default() }
+    }
+
     /// Adds what became of the image at `path`.
     pub fn add(&mut self, path: &Path, result: Result<Option<Leftover>>) {
         match result {

@@ -203,6 +203,11 @@ fn attached() -> Result<Vec<u32>> {
         );
         Error::new(ErrorKind::Unsupported, what).caused_by(error).advise("mount /sys or /proc")
     })?;
+    // Masked by another file, it says nothing.
+    if !partitions.starts_with("major minor") {
+        let what = format!("cannot know which images are in use: {PARTITIONS} lists no devices");
+        return Err(Error::new(ErrorKind::Unsupported, what).advise("mount /sys"));
+    }
     Ok(partitions.lines().filter_map(|line| number_of(line.split_ascii_whitespace().nth(3)?)).collect())
 }
 

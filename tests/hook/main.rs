@@ -20,6 +20,7 @@ mod faulty;
 mod hostile;
 #[path = "../support/hugetlb.rs"]
 mod hugetlb;
+mod identity;
 mod images;
 mod killed;
 mod old_kernels;

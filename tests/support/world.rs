@@ -173,8 +173,13 @@ impl World {
         self.create_with("create", bundle, name)
     }
 
-    fn create_with(&self, verb: &str, bundle: &Bundle, name: &str) -> Run {
+    /// Makes sure that the container is deleted in the end.
+    pub(crate) fn created(&self, name: &str) {
         self.containers.lock().unwrap().push(name.to_owned());
+    }
+
+    fn create_with(&self, verb: &str, bundle: &Bundle, name: &str) -> Run {
+        self.created(name);
         let id = self.id(name);
         self.finish(self.runtime(&[verb.as_ref(), "--bundle".as_ref(), bundle.dir.as_ref(), id.as_ref()]))
     }
