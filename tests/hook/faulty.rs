@@ -42,6 +42,11 @@ impl Held {
         held
     }
 
+    /// One without a mount namespace of its own: it is in that of the calling thread.
+    pub(crate) fn in_our_mounts() -> Self {
+        Self(Command::new("sleep").arg("1000").stdin(Stdio::null()).spawn().unwrap())
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.0.id()
     }

@@ -27,6 +27,7 @@ mod old_kernels;
 mod podman;
 #[path = "../support/programs.rs"]
 mod programs;
+mod propagation;
 mod races;
 mod repeated;
 mod rootfs;
