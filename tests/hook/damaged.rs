@@ -218,3 +218,32 @@ fn an_image_of_zeros_is_made_anew() {
     }
     bundle.edit(|config| config["hooks"] = json!({}));
 }
+
+/// A device that breaks its images at every start keeps the newest four, and its app starts with a minidump directory.
+#[test]
+fn of_many_damaged_images_the_oldest_go_and_the_app_starts() {
+    let world = World::new("crun");
+    let broken = world.image("app");
+    let bundle = world.bundle("app", &["none"]);
+    for round in 1..=6_u8 {
+        fs::rename(image(&world, DEFAULT_IMGSIZE, |_| {}), &broken).unwrap();
+        let noise: Vec<u8> =
+            (0..2_000_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+        let file = File::options().write(true).open(&broken).unwrap();
+        file.write_all_at(&noise, 2048).unwrap();
+        file.write_all_at(&[round], 8_000_000).unwrap();
+        let name = format!("{round}.dmp");
+        bundle.edit(|config| {
+            config["process"]["args"] = json!(["/crasher", "/opt/minidumps", "write", name, "500", "none"]);
+        });
+        world.run(&bundle, "c").expect(0);
+        assert_eq!(world.dumps().len(), usize::from(round), "{}", world.log());
+    }
+    let mut rounds = Vec::new();
+    for path in crate::world::files_in(&world.path("images")) {
+        rounds.push(fs::read(&path).unwrap()[8_000_000]);
+        fs::remove_file(path).unwrap();
+    }
+    rounds.sort_unstable();
+    assert_eq!(rounds, [3, 4, 5, 6]);
+}

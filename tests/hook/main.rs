@@ -15,6 +15,7 @@ mod cycle;
 mod damaged;
 mod destination;
 mod differential;
+mod disk_full;
 mod faults;
 mod faulty;
 mod hostile;
