@@ -55,9 +55,14 @@ pub fn harvest_leftover(image: &LockedImage, fallback: &Mark, terms: &Terms<'_>)
 /// # Errors
 /// The kernel's and those of the records: it is not known then whether the image is in use.
 pub fn user(image: &LockedImage, terms: &Terms<'_>) -> Result<Option<LoopDevice>> {
-    match image.attached(terms.detach_wait)? {
-        Some(device) => release(image, device, terms.admin),
-        None => Ok(None),
+    if let Some(device) = image.attached(Duration::ZERO)? {
+        release(image, &device, terms.admin)?;
+    }
+    let Some(device) = image.attached(terms.deadline.left(terms.detach_wait))? else { return Ok(None) };
+    // Its init may have ended only while we waited.
+    match release(image, &device, terms.admin)? {
+        Liveness::Ended => Ok(None),
+        Liveness::Running | Liveness::Unknown => Ok(Some(device)),
     }
 }
 
@@ -103,26 +108,22 @@ pub fn owner(image: &LockedImage, fallback: &Mark, admin: &Admin) -> Result<Mark
     })
 }
 
-/// Gives up what containers that have ended left of the mounts of an image. Gives the device back when one of them runs, or
-/// may run.
-fn release(image: &LockedImage, device: LoopDevice, admin: &Admin) -> Result<Option<LoopDevice>> {
+/// Gives up what containers that have ended left of the mounts of an image. Gives whether one of them runs, or may run.
+fn release(image: &LockedImage, device: &LoopDevice, admin: &Admin) -> Result<Liveness> {
     let records = Record::of_image(&admin.state_dir, &image.identity()?)?;
-    match records.iter().map(Record::liveness).max() {
+    let liveness = records.iter().map(Record::liveness).max();
+    match liveness {
         Some(Liveness::Ended) => {
-            for error in unmount_here(&device) {
+            for error in unmount_here(device) {
                 log::warn!("{}", error.report());
             }
-            Ok(None)
         }
-        Some(Liveness::Running | Liveness::Unknown) => Ok(Some(device)),
-        None => {
-            // Killed in the middle of attaching on an old kernel, a hook leaves a device that does not detach by itself,
-            // and perhaps no record. A device that is mounted or open somewhere detaches only when that ends.
-            device.detach()?;
-            drop(device);
-            image.attached(Duration::ZERO)
-        }
+        Some(Liveness::Running | Liveness::Unknown) => {}
+        // Killed in the middle of attaching on an old kernel, a hook leaves a device that does not detach by itself, and
+        // perhaps no record. A device that is mounted or open somewhere detaches only when that ends.
+        None => device.detach()?,
     }
+    Ok(liveness.unwrap_or(Liveness::Unknown))
 }
 
 /// Unmounts a device wherever it is mounted in our own mount namespace: a container without one of its own leaves its mount
@@ -155,7 +156,7 @@ pub fn harvest_at(
     terms: &Terms<'_>,
     is_ours: impl FnOnce(&LockedImage) -> Result<bool>,
 ) -> Result<Option<Leftover>> {
-    let Some(image) = LockedImage::open(path, terms.lock_wait)? else { return Ok(None) };
+    let Some(image) = LockedImage::open(path, terms.deadline.left(terms.lock_wait))? else { return Ok(None) };
     if !is_ours(&image)? {
         return Ok(None);
     }

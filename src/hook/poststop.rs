@@ -66,6 +66,6 @@ fn report(state: &State, settled: &Settled) {
         log::info!("container {}: the image {} is in use and is left alone", state.id, path.display());
     }
     for error in &settled.failures {
-        log::error!("container {}: {}; what is left is kept for the next harvest", state.id, error.report());
+        log::error!("container {}: {}; the image is kept for the next harvest", state.id, error.report());
     }
 }

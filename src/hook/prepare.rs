@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result, Tried};
-use crate::harvest::LOCK_PATIENCE;
 use crate::hook::attach::{Item, Source, attach, own};
 use crate::hook::container::Container;
 use crate::hook::leftover::Terms;
-use crate::hook::previous::{DETACH_WAIT, make_way};
-use crate::hook::record::{Prepared, Record};
+use crate::hook::previous::make_way;
+use crate::hook::record::{Liveness, Prepared, Record};
 use crate::hook::settle::{Settled, settle};
 use crate::image::create::NewImage;
 use crate::image::identity::Identity;
@@ -87,7 +86,6 @@ fn try_prepare(state: &State, plans: &Plans, bundle: &Bundle, admin: &Admin) -> 
         admin,
         deadline: Deadline::after(DEADLINE),
     };
-    settle_earlier_runs(&start);
     let (mut all, mut left) = (Vec::new(), Vec::new());
     for plan in &plans.paths {
         match ready(plan, &start) {
@@ -104,24 +102,34 @@ fn try_prepare(state: &State, plans: &Plans, bundle: &Bundle, admin: &Admin) -> 
     }
     // Before the mounts: if we are killed in between, the images are found all the same.
     let record = write_record(&start, pid, &all, left);
-    place(&start, all, plans.required).inspect_err(|_| {
+    let placed = place(&start, all, plans.required);
+    match (&placed, record) {
         // An image that is left, with dumps of an earlier run or because something holds it, must be found.
-        if let Some(record) =
-            record.filter(|record| record.paths.iter().all(|prepared| !prepared.plan.image.exists()))
-            && let Err(error) = record.remove()
-        {
-            log::warn!("container {}: {}", state.id, error.report());
+        (Err(_), Some(record)) if record.paths.iter().all(|prepared| !prepared.plan.image.exists()) => {
+            if let Err(error) = record.remove() {
+                log::warn!("container {}: {}", state.id, error.report());
+            }
         }
-    })
+        _ => settle_earlier_runs(&start),
+    }
+    placed
 }
 
-/// Makes up for poststops of this container that never came. What cannot be done must not keep it from starting.
+/// Makes up for poststops of this container that never came. What cannot be done at once is for `sweep`.
 fn settle_earlier_runs(start: &Start<'_>) {
-    let (admin, deadline) = (start.admin, start.deadline);
-    let terms = Terms { admin, lock_wait: LOCK_PATIENCE, detach_wait: DETACH_WAIT, deadline };
-    let records = Record::of(&admin.state_dir, &start.state.id, start.bundle.dir());
+    let terms = Terms {
+        admin: start.admin,
+        lock_wait: Duration::ZERO,
+        detach_wait: Duration::ZERO,
+        deadline: start.deadline,
+    };
+    let records = Record::of(&start.admin.state_dir, &start.state.id, start.bundle.dir());
     for record in records.unwrap_or_else(|error| vec![Err(error)]) {
-        let settled = record.map(|record| settle(&record, &terms)).unwrap_or_else(Settled::failed);
+        let settled = match record {
+            Ok(record) if record.liveness() != Liveness::Ended => continue,
+            Ok(record) => settle(&record, &terms),
+            Err(error) => Settled::failed(error),
+        };
         for error in settled.failures {
             log::warn!("container {}: {}", start.state.id, error.report());
         }

@@ -15,7 +15,7 @@ use crate::settings::Plan;
 use crate::settings::admin::Admin;
 
 /// How long a device of an earlier run may take to go.
-pub(super) const DETACH_WAIT: Duration = Duration::from_secs(2);
+const DETACH_WAIT: Duration = Duration::from_secs(2);
 /// How long images that wait for their harvest may hold up a start.
 const WAITING_DEADLINE: Duration = Duration::from_secs(1);
 
@@ -29,7 +29,7 @@ const WAITING_DEADLINE: Duration = Duration::from_secs(1);
 /// [`ErrorKind::Busy`] when a container uses the image, or may; [`ErrorKind::Config`] when it is not one of ours.
 pub fn make_way(plan: &Plan, ours: &Mark, admin: &Admin, deadline: Deadline) -> Result<Option<LockedImage>> {
     harvest_waiting(&plan.image, admin);
-    let Some(image) = LockedImage::open(&plan.image, LOCK_PATIENCE)? else { return Ok(None) };
+    let Some(image) = LockedImage::open(&plan.image, deadline.left(LOCK_PATIENCE))? else { return Ok(None) };
     check_ours(&image, plan)?;
     let terms = Terms { admin, lock_wait: LOCK_PATIENCE, detach_wait: DETACH_WAIT, deadline };
     if let Some(device) = user(&image, &terms)? {
