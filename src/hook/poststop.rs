@@ -20,8 +20,9 @@ use crate::settings::admin::Admin;
 /// another tool), the configuration tells.
 ///
 /// # Errors
-/// Only when the configuration is wrong. A harvest that fails is logged; the image stays, and the next start or
-/// `sweep` tries again.
+/// None of a wrong configuration, by which nothing was prepared; whoever chose the annotations would else decide that the
+/// container cannot be deleted (youki). A harvest that fails is logged; the image stays, and the next start or `sweep`
+/// tries again.
 pub fn poststop(options: &Options, state: &State, dir: &Path, admin: &Admin) -> Result<()> {
     let gone = what(options, state, dir, admin)?;
     let owner = Owner { container: Some(&state.id), app_state: gone.app_state.as_deref() };
@@ -66,7 +67,10 @@ fn what(options: &Options, state: &State, dir: &Path, admin: &Admin) -> Result<G
     }
     // The bundle may be gone by now; annotations and the hook's own file do without it.
     let bundle = Bundle::load(dir);
-    let plans = plans(options, state, bundle.as_ref().ok(), admin)?;
+    let plans = plans(options, state, bundle.as_ref().ok(), admin).unwrap_or_else(|error| {
+        log::warn!("container {}: nothing to harvest: {}", state.id, error.report());
+        None
+    });
     if let (None, Err(error)) = (&plans, bundle) {
         // Nothing was prepared here, or it was before a reboot. Failing would keep youki from ever deleting it.
         log::warn!("container {}: nothing to harvest: {}", state.id, error.report());

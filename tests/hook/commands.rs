@@ -144,6 +144,31 @@ fn check_says_what_would_happen_or_what_is_wrong() {
 }
 
 #[test]
+fn check_says_what_annotations_may_ask_for() {
+    let world = World::new("crun");
+    let bundle = world.bundle("app", &["none"]);
+    bundle.edit(|config| config["annotations"] = json!({"org.rdk.minidump": "/opt/minidumps"}));
+    let dir = bundle.dir.to_str().unwrap().to_owned();
+    let image = world.path("images/ID.img");
+    let run = world.hook(&["check", &dir]);
+    let limits = format!(
+        "image: at most 67108864 bytes, below: {}; hostDestination: at or below: {}",
+        world.path("images").display(),
+        world.dumps_dir().display()
+    );
+    let expected = ["annotations: go before rdkPlugins", &limits, image.to_str().unwrap()];
+    assert!(expected.iter().all(|text| run.stdout().contains(text)), "{}", run.story());
+    bundle.edit(|config| config["annotations"]["org.rdk.minidump.image"] = "/etc/nologin".into());
+    let run = world.hook(&["check", &dir]).expect(4);
+    let refusal = "PROBLEM configuration: image \"/etc/nologin\" lies in none of the directories";
+    assert!(run.stdout().contains(refusal), "{}", run.story());
+    world.settings("[annotations]\nimage_dirs = []\n");
+    let run = world.hook(&["check", &dir]).expect(4);
+    let refusal = "image \"/etc/nologin\" is refused: annotations may not set it";
+    assert!(run.stdout().contains("below: nowhere") && run.stdout().contains(refusal), "{}", run.story());
+}
+
+#[test]
 fn harvest_by_hand_tells_and_tells_programs() {
     let world = World::new("crun");
     let made = image(&world, 8 << 20, |dir| fs::write(dir.join("a.dmp"), dump_bytes(777)).unwrap());

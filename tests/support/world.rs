@@ -75,10 +75,11 @@ impl World {
     /// Sets the administrator's settings; records always stay in the world.
     pub(crate) fn settings(&self, more: &str) {
         let text = format!(
-            "state_dir = {:?}\nknown_dirs = {:?}\nimage_dir = {:?}\n{more}",
+            "state_dir = {:?}\nknown_dirs = {:?}\nimage_dir = {:?}\nhost_destination = {:?}\n{more}",
             self.path("records"),
             self.path("image-dirs"),
-            self.path("images")
+            self.path("images"),
+            self.dumps_dir()
         );
         fs::write(self.path("settings.toml"), text).unwrap();
     }
