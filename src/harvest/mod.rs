@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::image::kernel::Mounted;
+use crate::image::label::MountLabel;
 use crate::image::lock::LockedImage;
 use crate::image::loopback::LoopDevice;
 use crate::image::reader::UserSpace;
@@ -193,7 +194,9 @@ fn read(
             image.path().display(),
             device.path().display()
         );
-        return take::take(&mut Mounted::open_pinned(device)?, job, budget).map(Reading::from);
+        let label = MountLabel::of(image.file());
+        let mut mounted = Mounted::open_pinned(device, label.as_ref())?;
+        return take::take(&mut mounted, job, budget).map(Reading::from);
     }
     if dirty && !ours {
         let what = format!("the foreign image {} was not cleanly unmounted", image.path().display());

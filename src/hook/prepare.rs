@@ -14,6 +14,7 @@ use crate::image::create::NewImage;
 use crate::image::identity::Identity;
 use crate::image::kernel::mount_in_private_namespace;
 use crate::image::known;
+use crate::image::label::MountLabel;
 use crate::image::lock::LockedImage;
 use crate::image::loopback::LoopDevice;
 use crate::image::mount::{Access, Detached, Writable, is_too_old};
@@ -21,6 +22,7 @@ use crate::image::repair::set_aside;
 use crate::image::superblock::{Condition, inspect};
 use crate::oci::bundle::Bundle;
 use crate::oci::state::State;
+use crate::proc::selinux;
 use crate::settings::admin::Admin;
 use crate::settings::{Plan, Plans};
 use crate::sys;
@@ -34,6 +36,8 @@ struct Start<'a> {
     bundle: &'a Bundle,
     rootfs: &'a Path,
     container: &'a Container,
+    /// What the container's mounts are labelled with.
+    label: Option<MountLabel>,
     admin: &'a Admin,
 }
 
@@ -72,7 +76,9 @@ fn try_prepare(state: &State, plans: &Plans, bundle: &Bundle, admin: &Admin) -> 
     })?;
     let rootfs = bundle.rootfs()?;
     let container = Container::open(pid, &rootfs, bundle.user()?)?;
-    let start = Start { state, bundle, rootfs: &rootfs, container: &container, admin };
+    let label = MountLabel::decide(bundle.mount_label()?.as_deref(), selinux::is_enabled)
+        .map_err(|e| e.within(bundle.config_path().display()))?;
+    let start = Start { state, bundle, rootfs: &rootfs, container: &container, label, admin };
     let (mut all, mut left) = (Vec::new(), Vec::new());
     for plan in &plans.paths {
         match ready(plan, &start) {
@@ -150,14 +156,14 @@ fn ready<'a>(plan: &'a Plan, start: &Start<'_>) -> Result<Ready<'a>> {
     match leftover(plan, start)? {
         Some(old) => {
             let device = LoopDevice::attach(old.file(), &plan.image, false)?;
-            let source = mount(&device, writable(old.file(), plan)?, start.container)?;
+            let source = mount(&device, writable(old.file(), plan, start)?, start.container)?;
             Ok(Ready { plan, source, device, old: Some(old) })
         }
         None => {
             let image = NewImage::make(plan)?;
             introduce(image.file(), plan, start);
             let device = LoopDevice::attach(image.file(), &plan.image, false)?;
-            let source = mount(&device, writable(image.file(), plan)?, start.container)?;
+            let source = mount(&device, writable(image.file(), plan, start)?, start.container)?;
             image.publish()?;
             Ok(Ready { plan, source, device, old: None })
         }
@@ -213,17 +219,18 @@ fn leftover(plan: &Plan, start: &Start<'_>) -> Result<Option<LockedImage>> {
     }
 }
 
-/// The mount options that fit the image.
-fn writable(image: &File, plan: &Plan) -> Result<Writable> {
+/// The mount options that fit the image and the container.
+fn writable(image: &File, plan: &Plan, start: &Start<'_>) -> Result<Writable> {
     let condition = inspect(image).tried(|| format!("cannot read the image {}", plan.image.display()))?;
-    Ok(Writable::new(matches!(condition, Condition::Ext4 { journal: true, .. })))
+    MountLabel::note(start.label.as_ref(), image);
+    Ok(Writable::new(matches!(condition, Condition::Ext4 { journal: true, .. }), start.label.clone()))
 }
 
 /// Mounts a device for the container and makes it writable for the container's user.
 fn mount(device: &LoopDevice, writable: Writable, container: &Container) -> Result<Source> {
-    let detached = match Detached::mount(device, Access::Container(writable)) {
+    let detached = match Detached::mount(device, Access::Container(&writable)) {
         Err(error) if is_too_old(&error) => {
-            let kept = mount_in_private_namespace(device, Access::Container(writable))?;
+            let kept = mount_in_private_namespace(device, Access::Container(&writable))?;
             own(&kept, container.owner.outside)?;
             return Ok(Source::Device { writable, kept });
         }
