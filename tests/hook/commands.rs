@@ -1,12 +1,13 @@
 //! The commands for people.
 
+use std::ffi::OsStr;
 use std::fs;
 
 use serde_json::{Value, json};
 
 use crate::chosen::runtimes;
 use crate::images::{dump_bytes, image};
-use crate::world::{World, away_from_the_host};
+use crate::world::{AWKWARD, World, away_from_the_host, command, files_in};
 
 const UNKNOWN: &str = "{\n\t\"ociVersion\": \"1.0.2\",\n\t\"x-vendor\": {\n\t\t\"limit\": 18446744073709551615,\n\t\t\"half\": 0.5\n\t},\n\t\"rdkPlugins\": {\n\t\t\"networking\": {\n\t\t\t\"required\": false\n\t\t}\n\t}\n}\n";
 
@@ -95,6 +96,42 @@ fn a_bundle_made_by_add_works_as_it_is() {
         let run = world.feed(away_from_the_host(&run), "");
         let info = world.hook(&["info", world.dump().to_str().unwrap()]).expect(0);
         assert!(info.stdout().contains("SIGSEGV"), "{}{}", info.story(), run.story());
+    }
+}
+
+#[test]
+fn the_hook_and_its_bundle_may_lie_anywhere() {
+    for runtime in runtimes() {
+        let world = World::new(runtime);
+        let place = world.path(AWKWARD);
+        let bundle = world.bundle(&format!("{AWKWARD}/app"), &["segv"]);
+        let hook = place.join("oci-minidump-hook");
+        fs::copy(crate::world::hook_program(), &hook).unwrap();
+        bundle.edit(|config| {
+            config["hooks"] = json!(null);
+            config["rdkPlugins"] = json!(null);
+        });
+        let (dumps, image) = (place.join("dumps"), place.join("app.img"));
+        let words: [&OsStr; 8] = [
+            "add".as_ref(),
+            bundle.dir.as_ref(),
+            "--container-source".as_ref(),
+            "/opt/mini dumps/\u{e4}".as_ref(),
+            "--host-destination".as_ref(),
+            dumps.as_ref(),
+            "--image".as_ref(),
+            image.as_ref(),
+        ];
+        command(hook.to_str().unwrap(), &words);
+        command(hook.to_str().unwrap(), &["check".as_ref(), bundle.dir.as_ref()]);
+        bundle.edit(|config| config["process"]["args"][1] = "/opt/mini dumps/\u{e4}".into());
+        let (dir, id) = (bundle.dir.as_os_str(), world.id("c"));
+        let run = world.runtime(&["run".as_ref(), "--bundle".as_ref(), dir, id.as_ref()]);
+        let run = world.feed(away_from_the_host(&run), "");
+        assert_eq!(files_in(&dumps).len(), 1, "{runtime}: {}", run.story());
+        assert!(!image.exists(), "{runtime}: {}", run.story());
+        let sent = command(hook.to_str().unwrap(), &["info".as_ref(), files_in(&dumps)[0].as_ref()]);
+        assert!(sent.contains("SIGSEGV"), "{sent}");
     }
 }
 

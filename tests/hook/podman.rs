@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::chosen::runtimes;
 use crate::images::{dump_bytes, image};
 use crate::programs::crasher;
-use crate::world::{Run, World, files_in, hook_program};
+use crate::world::{AWKWARD, Run, World, files_in, hook_program};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// What enables the hook.
@@ -80,13 +80,18 @@ impl Drop for Podman<'_> {
     }
 }
 
+/// Where the hook is installed.
+fn prefix(world: &World) -> PathBuf {
+    world.path(AWKWARD)
+}
+
 fn hooks_dir(world: &World) -> PathBuf {
-    world.path("prefix/share/containers/oci/hooks.d")
+    prefix(world).join("share/containers/oci/hooks.d")
 }
 
 fn install(world: &World, more: &[&str]) -> Output {
     let mut install = Command::new(Path::new(ROOT).join("scripts/install"));
-    install.env("OCI_MINIDUMP_HOOK", hook_program()).arg("--prefix").arg(world.path("prefix")).args(more);
+    install.env("OCI_MINIDUMP_HOOK", hook_program()).arg("--prefix").arg(prefix(world)).args(more);
     install.output().unwrap()
 }
 
@@ -247,7 +252,7 @@ fn installing_and_removing_go_together() {
     let world = World::new("crun");
     let before = files_in(&world.dir);
     assert!(install(&world, &[]).status.success());
-    let program = world.path("prefix/libexec/oci/hooks.d/oci-minidump-hook");
+    let program = prefix(&world).join("libexec/oci/hooks.d/oci-minidump-hook");
     for (file, stage) in
         [("oci-minidump-prestart.json", "prestart"), ("oci-minidump-poststop.json", "poststop")]
     {
