@@ -79,6 +79,32 @@ pub fn check_trusted(dir: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Checks that `path`, which lies below `dir` or is `dir`, leads nowhere else: nothing between the two is a symbolic link,
+/// and no stranger can put one there. What does not exist yet leads nowhere.
+///
+/// # Errors
+/// [`ErrorKind::Attack`] naming the link, or the directory and its weakness; else the kernel's.
+pub fn check_below(dir: &Path, path: &Path) -> Result<()> {
+    if path == dir {
+        return Ok(());
+    }
+    for part in path.ancestors().take_while(|part| *part != dir) {
+        match std::fs::symlink_metadata(part) {
+            Ok(metadata) if metadata.is_symlink() => return Err(not_a_dir(part)),
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error).tried(|| format!("cannot inspect {}", part.display())),
+        }
+    }
+    check_trusted(nearest(path.parent().unwrap_or(dir)))
+}
+
+/// `dir` or its nearest parent that exists.
+#[must_use]
+pub fn nearest(dir: &Path) -> &Path {
+    dir.ancestors().find(|dir| dir.exists()).unwrap_or(Path::new("/"))
+}
+
 /// Replaces the content of `path` at once: a reader sees the old file or the new one, also after a power cut.
 ///
 /// Mode and owner of an existing file are kept; a new file gets `mode`.
@@ -167,4 +193,34 @@ pub fn free_bytes(dir: &Path) -> Result<Option<u64>> {
     let stat =
         rustix::fs::statvfs(dir).tried(|| format!("cannot inspect the file system of {}", dir.display()))?;
     Ok((stat.f_blocks > 0).then(|| stat.f_bavail.saturating_mul(stat.f_frsize)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn what_lies_below_a_directory_must_not_lead_elsewhere() {
+        let dir = std::env::temp_dir().join(format!("host-test-{}", std::process::id()));
+        std::fs::create_dir_all(dir.join("real/deep")).unwrap();
+        symlink("/etc", dir.join("link")).unwrap();
+        symlink("/nonexistent", dir.join("real/dangling")).unwrap();
+        std::fs::write(dir.join("file"), "").unwrap();
+        for good in ["", "x.img", "real", "real/deep/x", "not/there/yet"] {
+            check_below(&dir, &dir.join(good)).unwrap_or_else(|error| panic!("{good}: {}", error.report()));
+        }
+        for bad in ["link", "link/x", "link/x/y", "real/dangling", "real/dangling/x"] {
+            assert_eq!(check_below(&dir, &dir.join(bad)).unwrap_err().kind(), ErrorKind::Attack, "{bad}");
+        }
+        assert!(check_below(&dir, &dir.join("file/x")).is_err());
+        let weak = dir.join("real/deep");
+        std::fs::set_permissions(&weak, Permissions::from_mode(0o777)).unwrap();
+        for below in ["x", "not/there/yet"] {
+            let error = check_below(&dir, &weak.join(below)).unwrap_err();
+            assert!(error.report().contains("real/deep is writable by everybody"), "{}", error.report());
+        }
+        check_below(&dir, &weak).unwrap();
+        std::fs::remove_dir_all(dir).unwrap();
+    }
 }

@@ -67,8 +67,8 @@ fn be_hook(options: &Options, settings: &Path) -> Result<()> {
     let cwd = std::env::current_dir().unwrap_or_else(|_| "/".into());
     let admin = Admin::load(settings).unwrap_or_else(|error| {
         oci_minidump::log::start(PROGRAM, LevelFilter::Warn, LevelFilter::Info);
-        log::warn!("{}; the defaults are used", error.report());
-        Admin::default()
+        log::warn!("{}; the defaults are used, and annotations may name no path", error.report());
+        Admin::cautious()
     });
     oci_minidump::log::start(PROGRAM, LevelFilter::Warn.min(admin.log_level), admin.log_level);
     hook::run(options, &state, &cwd, &admin)

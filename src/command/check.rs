@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pathrs::RootRef;
 use serde::Serialize;
@@ -17,7 +17,7 @@ use crate::image::superblock::{Condition, inspect};
 use crate::oci::bundle::Bundle;
 use crate::oci::hooks;
 use crate::settings::admin::Admin;
-use crate::settings::{DEFAULT_IMGSIZE, Plan, Plans, Sources};
+use crate::settings::{ANNOTATION, DEFAULT_IMGSIZE, Plan, Plans, Sources};
 use crate::tool;
 
 /// One thing that was looked at.
@@ -39,7 +39,9 @@ struct Finding {
 pub fn check(dir: &Path, json: bool, admin: &Admin, out: &mut impl Write) -> Result<ExitCode> {
     let bundle = Bundle::load(dir)?;
     let mut findings = registration(&bundle);
-    match plans(&bundle, admin) {
+    let annotations = annotations(&bundle);
+    findings.extend(annotations.contains_key(ANNOTATION).then(|| limits(admin)));
+    match plans(&bundle, &annotations, admin) {
         Ok(Some(plans)) => {
             for plan in &plans.paths {
                 findings.extend(look_at(plan, &bundle));
@@ -77,16 +79,31 @@ fn finding(subject: impl Into<String>, result: Result<String>) -> Finding {
     Finding { ok, subject: subject.into(), text }
 }
 
-fn plans(bundle: &Bundle, admin: &Admin) -> Result<Option<Plans>> {
+fn annotations(bundle: &Bundle) -> HashMap<String, String> {
     let annotations = bundle.config().get("annotations").and_then(|annotations| annotations.as_object());
-    let annotations: HashMap<String, String> = annotations
-        .into_iter()
-        .flatten()
-        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
-        .collect();
+    let pairs = annotations.into_iter().flatten();
+    pairs.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+}
+
+fn plans(bundle: &Bundle, annotations: &HashMap<String, String>, admin: &Admin) -> Result<Option<Plans>> {
     let sources =
-        Sources { file: None, annotations: Some((&annotations, "ID")), config: Some(bundle.config()) };
+        Sources { file: None, annotations: Some((annotations, "ID")), config: Some(bundle.config()) };
     Plans::find(sources, admin)
+}
+
+/// What annotations may ask for.
+fn limits(admin: &Admin) -> Finding {
+    let list = |dirs: &[PathBuf]| match dirs {
+        [] => "nowhere".to_owned(),
+        dirs => dirs.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>().join(", "),
+    };
+    let text = format!(
+        "go before rdkPlugins; image: at most {} bytes, below: {}; hostDestination: at or below: {}",
+        admin.annotations.max_imgsize,
+        list(admin.annotated_image_dirs()),
+        list(admin.annotated_destinations())
+    );
+    Finding { ok: true, subject: "annotations".into(), text }
 }
 
 fn registration(bundle: &Bundle) -> Vec<Finding> {
@@ -151,7 +168,7 @@ fn image(plan: &Plan) -> Result<String> {
 }
 
 fn new_image(plan: &Plan) -> Result<String> {
-    let dir = nearest(plan.image.parent().unwrap_or(Path::new("/")));
+    let dir = host::nearest(plan.image.parent().unwrap_or(Path::new("/")));
     host::check_trusted(dir)?;
     if let Some(free) = host::free_bytes(dir)?
         && plan.imgsize > free
@@ -164,11 +181,6 @@ fn new_image(plan: &Plan) -> Result<String> {
     }
     let program = tool::find("mke2fs", "e2fsprogs")?;
     Ok(format!("will be made ({} bytes, by {})", plan.imgsize, program.display()))
-}
-
-/// `dir` or its nearest parent that exists.
-fn nearest(dir: &Path) -> &Path {
-    dir.ancestors().find(|dir| dir.exists()).unwrap_or(Path::new("/"))
 }
 
 fn mount_point(plan: &Plan, bundle: &Bundle) -> Result<String> {
@@ -196,7 +208,7 @@ fn destination(plan: &Plan, bundle: &Bundle) -> Result<String> {
     match std::fs::symlink_metadata(&plan.host_destination) {
         Ok(_) => host::open_dir(&plan.host_destination).map(|_| "is there".to_owned()),
         Err(_) => {
-            host::check_trusted(nearest(&plan.host_destination))?;
+            host::check_trusted(host::nearest(&plan.host_destination))?;
             Ok("will be made when there is a dump (mode 0750)".into())
         }
     }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::oci::hooks::{self, PROGRAM};
-use crate::settings::admin::Admin;
+use crate::settings::admin::{self, Admin};
 use crate::settings::{Plans, Sources};
 
 /// Where the hook lies when it is not beside our own executable.
@@ -52,8 +52,9 @@ pub(super) fn destinations(config: &Value, id: &str) -> Vec<PathBuf> {
     let annotations = config.get("annotations").cloned().unwrap_or_default();
     let annotations = serde_json::from_value(annotations).unwrap_or_default();
     let sources = Sources { file: None, annotations: Some((&annotations, id)), config: Some(config) };
-    // What is wrong in there is the hook's to complain about.
-    let plans = Plans::find(sources, &Admin::default()).ok().flatten();
+    // What is wrong in there, or in the settings, is the hook's to complain about.
+    let admin = Admin::load(Path::new(admin::FILE)).unwrap_or_else(|_| Admin::cautious());
+    let plans = Plans::find(sources, &admin).ok().flatten();
     let mut dirs: Vec<_> =
         plans.into_iter().flat_map(|plans| plans.paths).map(|plan| plan.host_destination).collect();
     let other = config.pointer("/rdkPlugins/minidump/data/destinationPath").and_then(Value::as_str);

@@ -17,6 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::harvest::take::{Bounds, Taken};
 use crate::image::aside;
 use crate::image::kernel::Mounted;
+use crate::image::label::MountLabel;
 use crate::image::lock::LockedImage;
 use crate::image::loopback::LoopDevice;
 use crate::image::reader::UserSpace;
@@ -170,7 +171,9 @@ fn publish_attached(image: &LockedImage, device: LoopDevice, job: Job<'_>) -> Re
         return Err(no_file_system(image));
     }
     log::warn!("the image {} is still attached to {}", image.path().display(), device.path().display());
-    let taken = take::take(&mut Mounted::open_pinned(device)?, job, bounds(image, job, true)?)?;
+    let label = MountLabel::of(image.file());
+    let mut mounted = Mounted::open_pinned(device, label.as_ref())?;
+    let taken = take::take(&mut mounted, job, bounds(image, job, true)?)?;
     if taken.unfinished > 0 {
         log::info!("{} minidumps in {} may still be written", taken.unfinished, image.path().display());
     }

@@ -101,7 +101,7 @@ fn attach_one(root: &OwnedFd, item: &Item<'_>, has_namespace: bool) -> Result<()
             move_mount(detached.fd(), "", &target, "", flags)
                 .tried(|| format!("cannot mount on {} in the container", item.target.display()))
         }
-        Source::Device { writable, .. } => mount_device(item, *writable, &target),
+        Source::Device { writable, .. } => mount_device(item, writable, &target),
     }
 }
 
@@ -184,7 +184,7 @@ fn kind_name(kind: rustix::fs::FileType) -> &'static str {
 }
 
 /// Mounts the device of an item on `target` with mount(2).
-fn mount_device(item: &Item<'_>, writable: Writable, target: &OwnedFd) -> Result<()> {
+fn mount_device(item: &Item<'_>, writable: &Writable, target: &OwnedFd) -> Result<()> {
     let mut flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::NOATIME;
     flags.set(MountFlags::SYNCHRONOUS, writable.sync);
     let onto = format!("/proc/thread-self/fd/{}", target.as_raw_fd());

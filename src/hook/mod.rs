@@ -49,7 +49,7 @@ pub fn run(options: &Options, state: &State, cwd: &Path, admin: &Admin) -> Resul
 fn prestart(options: &Options, state: &State, dir: &Path, admin: &Admin) -> Result<()> {
     let bundle = Bundle::load(dir)?;
     let plans = match plans(options, state, Some(&bundle), admin) {
-        Err(error) if !is_required(options, &bundle) => {
+        Err(error) if !is_required(options, state, &bundle) => {
             log::warn!("container {}: {}; it starts without minidumps", state.id, error.report());
             return Ok(());
         }
@@ -76,6 +76,6 @@ fn plans(options: &Options, state: &State, bundle: Option<&Bundle>, admin: &Admi
 }
 
 /// Whether a mistake in the plans must keep the container from starting.
-fn is_required(options: &Options, bundle: &Bundle) -> bool {
-    options.config.is_some() || Plans::required_in(bundle.config())
+fn is_required(options: &Options, state: &State, bundle: &Bundle) -> bool {
+    options.config.is_some() || Plans::required_by(&state.annotations) || Plans::required_in(bundle.config())
 }

@@ -24,14 +24,15 @@ const DETACH_WAIT: Duration = Duration::from_secs(2);
 /// reboot, another tool), the configuration says.
 ///
 /// # Errors
-/// Only when the configuration is wrong. A harvest that fails is logged; the image stays, and the next start or
-/// `sweep` tries again.
+/// None of a wrong configuration, by which nothing was prepared; whoever chose the annotations would else decide that the
+/// container cannot be deleted (youki). A harvest that fails is logged; the image stays, and the next start or `sweep`
+/// tries again.
 pub fn poststop(options: &Options, state: &State, dir: &Path, admin: &Admin) -> Result<()> {
     let deadline = Deadline::after(DEADLINE);
     let terms = Terms { admin, lock_wait: LOCK_PATIENCE, detach_wait: DETACH_WAIT, deadline };
     let records = Record::of(&admin.state_dir, &state.id, dir).unwrap_or_else(|error| vec![Err(error)]);
     if !records.iter().any(Result::is_ok) {
-        report(state, &without_record(options, state, dir, &terms)?);
+        report(state, &without_record(options, state, dir, &terms));
     }
     for record in records {
         report(state, &record.map_or_else(Settled::failed, |record| settle(&record, &terms)));
@@ -41,10 +42,13 @@ pub fn poststop(options: &Options, state: &State, dir: &Path, admin: &Admin) -> 
 }
 
 /// Harvests what the configuration names, as far as it belongs to the container.
-fn without_record(options: &Options, state: &State, dir: &Path, terms: &Terms<'_>) -> Result<Settled> {
+fn without_record(options: &Options, state: &State, dir: &Path, terms: &Terms<'_>) -> Settled {
     // The bundle may be gone by now; annotations and the hook's own file do without it.
     let bundle = Bundle::load(dir);
-    let plans = plans(options, state, bundle.as_ref().ok(), terms.admin)?;
+    let plans = plans(options, state, bundle.as_ref().ok(), terms.admin).unwrap_or_else(|error| {
+        log::warn!("container {}: nothing to harvest: {}", state.id, error.report());
+        None
+    });
     if let (None, Err(error)) = (&plans, bundle) {
         // Nothing was prepared here, or it was before a reboot. Failing would keep youki from ever deleting it.
         log::warn!("container {}: nothing to harvest: {}", state.id, error.report());
@@ -58,7 +62,7 @@ fn without_record(options: &Options, state: &State, dir: &Path, terms: &Terms<'_
         };
         settled.add(&plan.image, harvest_at(&plan.image, &mark, terms, |_| Ok(true)));
     }
-    Ok(settled)
+    settled
 }
 
 fn report(state: &State, settled: &Settled) {

@@ -17,6 +17,7 @@ use crate::image::create::NewImage;
 use crate::image::identity::Identity;
 use crate::image::kernel::mount_in_private_namespace;
 use crate::image::known;
+use crate::image::label::MountLabel;
 use crate::image::lock::LockedImage;
 use crate::image::loopback::LoopDevice;
 use crate::image::mark::Mark;
@@ -24,6 +25,7 @@ use crate::image::mount::{Access, Detached, Writable, is_too_old};
 use crate::image::superblock::{Condition, inspect};
 use crate::oci::bundle::Bundle;
 use crate::oci::state::State;
+use crate::proc::selinux;
 use crate::settings::admin::Admin;
 use crate::settings::{Plan, Plans};
 use crate::sys;
@@ -37,6 +39,8 @@ struct Start<'a> {
     bundle: &'a Bundle,
     rootfs: &'a Path,
     container: &'a Container,
+    /// What the container's mounts are labelled with.
+    label: Option<MountLabel>,
     admin: &'a Admin,
     deadline: Deadline,
 }
@@ -78,14 +82,10 @@ fn try_prepare(state: &State, plans: &Plans, bundle: &Bundle, admin: &Admin) -> 
     })?;
     let rootfs = bundle.rootfs()?;
     let container = Container::open(pid, &rootfs, bundle.user()?)?;
-    let start = Start {
-        state,
-        bundle,
-        rootfs: &rootfs,
-        container: &container,
-        admin,
-        deadline: Deadline::after(DEADLINE),
-    };
+    let label = MountLabel::decide(bundle.mount_label()?.as_deref(), selinux::is_enabled)
+        .map_err(|e| e.within(bundle.config_path().display()))?;
+    let deadline = Deadline::after(DEADLINE);
+    let start = Start { state, bundle, rootfs: &rootfs, container: &container, label, admin, deadline };
     let (mut all, mut left) = (Vec::new(), Vec::new());
     for plan in &plans.paths {
         match ready(plan, &start) {
@@ -191,7 +191,7 @@ fn ready<'a>(plan: &'a Plan, start: &Start<'_>) -> Result<Ready<'a>> {
     };
     if let Some(image) = make_way(plan, &mark, start.admin, start.deadline)? {
         let device = LoopDevice::attach(image.file(), &plan.image, false)?;
-        let source = mount(&device, writable(image.file(), plan)?, start.container)?;
+        let source = mount(&device, writable(image.file(), plan, start)?, start.container)?;
         let identity = image.identity()?;
         return Ok(Ready { plan, source, device, image, identity, is_new: false });
     }
@@ -200,7 +200,7 @@ fn ready<'a>(plan: &'a Plan, start: &Start<'_>) -> Result<Ready<'a>> {
     remember_dir(plan, start);
     let identity = Identity::of(image.file())?;
     let device = LoopDevice::attach(image.file(), &plan.image, false)?;
-    let source = mount(&device, writable(image.file(), plan)?, start.container)?;
+    let source = mount(&device, writable(image.file(), plan, start)?, start.container)?;
     Ok(Ready { plan, source, device, image: image.publish()?, identity, is_new: true })
 }
 
@@ -214,17 +214,18 @@ fn remember_dir(plan: &Plan, start: &Start<'_>) {
     }
 }
 
-/// The mount options that fit the image.
-fn writable(image: &File, plan: &Plan) -> Result<Writable> {
+/// The mount options that fit the image and the container.
+fn writable(image: &File, plan: &Plan, start: &Start<'_>) -> Result<Writable> {
     let condition = inspect(image).tried(|| format!("cannot read the image {}", plan.image.display()))?;
-    Ok(Writable::new(matches!(condition, Condition::Ext4 { journal: true, .. })))
+    MountLabel::note(start.label.as_ref(), image);
+    Ok(Writable::new(matches!(condition, Condition::Ext4 { journal: true, .. }), start.label.clone()))
 }
 
 /// Mounts a device for the container and makes it writable for the container's user.
 fn mount(device: &LoopDevice, writable: Writable, container: &Container) -> Result<Source> {
-    let detached = match Detached::mount(device, Access::Container(writable)) {
+    let detached = match Detached::mount(device, Access::Container(&writable)) {
         Err(error) if is_too_old(&error) => {
-            let kept = mount_in_private_namespace(device, Access::Container(writable))?;
+            let kept = mount_in_private_namespace(device, Access::Container(&writable))?;
             own(&kept, container.owner.outside)?;
             return Ok(Source::Device { writable, kept });
         }

@@ -12,6 +12,7 @@ use rustix::io::Errno;
 
 use crate::error::{Error, ErrorKind, Result, Tried, Unreadable};
 use crate::image::files::{Candidate, DIRS, ImageFiles, Kind, Listing, MAX_ENTRIES, is_dump_name, pump};
+use crate::image::label::MountLabel;
 use crate::image::loopback::LoopDevice;
 use crate::image::mount::{Access, Detached, is_too_old};
 
@@ -38,15 +39,15 @@ impl Mounted {
         Self::mount(LoopDevice::attach(file, name, !replay)?, Access::Harvest)
     }
 
-    /// Mounts the image that is attached to `device` and still mounted somewhere.
+    /// Mounts the image that is attached to `device` and still mounted somewhere, with `label`.
     ///
     /// # Errors
     /// Those of mounting.
-    pub fn open_pinned(device: LoopDevice) -> Result<Self> {
-        Self::mount(device, Access::HarvestPinned)
+    pub fn open_pinned(device: LoopDevice, label: Option<&MountLabel>) -> Result<Self> {
+        Self::mount(device, Access::HarvestPinned(label))
     }
 
-    fn mount(device: LoopDevice, access: Access) -> Result<Self> {
+    fn mount(device: LoopDevice, access: Access<'_>) -> Result<Self> {
         match Detached::mount(&device, access) {
             Ok(detached) => Ok(Self { root: detached.root()?, _detached: Some(detached), _device: device }),
             Err(error) if is_too_old(&error) => Ok(Self {
@@ -158,7 +159,7 @@ impl ImageFiles for Mounted {
 ///
 /// # Errors
 /// The kernel's.
-pub fn mount_in_private_namespace(device: &LoopDevice, access: Access) -> Result<File> {
+pub fn mount_in_private_namespace(device: &LoopDevice, access: Access<'_>) -> Result<File> {
     use nix::sched::{CloneFlags, unshare};
     use sys_mount::{Mount, MountFlags};
 
@@ -175,7 +176,7 @@ pub fn mount_in_private_namespace(device: &LoopDevice, access: Access) -> Result
         let mut flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | nosymfollow;
         let data = match access {
             // A superblock that is mounted read-write cannot be mounted read-only a second time.
-            Access::HarvestPinned => String::new(),
+            Access::HarvestPinned(label) => label.map(MountLabel::option).unwrap_or_default(),
             Access::Container(writable) => {
                 flags.set(MountFlags::SYNCHRONOUS, writable.sync);
                 writable.data()
@@ -189,7 +190,7 @@ pub fn mount_in_private_namespace(device: &LoopDevice, access: Access) -> Result
         let what = || format!("cannot mount {}", device.path().display());
         match access {
             Access::Container(_) => mount.map(drop).tried(what)?,
-            Access::Harvest | Access::HarvestPinned => mount.map(drop).unreadable(what)?,
+            Access::Harvest | Access::HarvestPinned(_) => mount.map(drop).unreadable(what)?,
         }
         crate::host::open_dir(std::path::Path::new(target))
     })

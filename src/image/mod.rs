@@ -6,6 +6,7 @@ pub mod files;
 pub mod identity;
 pub mod kernel;
 pub mod known;
+pub mod label;
 mod layout;
 pub mod lock;
 pub mod loopback;

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 
 use crate::error::{Error, ErrorKind, Result, Tried, Unreadable};
+use crate::image::label::MountLabel;
 use crate::image::loopback::LoopDevice;
 
 /// What the container may not do on its minidump directory: the seed's fixed flags 14.
@@ -20,12 +21,14 @@ pub const HARDENED: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID
 const NOSYMFOLLOW: MountAttrFlags = MountAttrFlags::from_bits_retain(0x0020_0000);
 
 /// The options of a mount into which a container writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Writable {
     /// ext4's own options.
     pub options: &'static [(&'static str, Option<&'static str>)],
     /// Whether every write waits for the disk (`MS_SYNCHRONOUS`, mount(2)).
     pub sync: bool,
+    /// The container's label, where there is SELinux.
+    pub label: Option<MountLabel>,
 }
 
 impl Writable {
@@ -35,15 +38,13 @@ impl Writable {
     /// have been committed without it; that would wait for the kernel's writeback, for half a minute. An image too
     /// small for a journal has no commits; there, every write waits.
     #[must_use]
-    pub fn new(journal: bool) -> Self {
-        if journal {
-            Self {
-                options: &[("errors", Some("remount-ro")), ("commit", Some("1")), ("data", Some("journal"))],
-                sync: false,
-            }
+    pub fn new(journal: bool, label: Option<MountLabel>) -> Self {
+        let (options, sync): (&[_], _) = if journal {
+            (&[("errors", Some("remount-ro")), ("commit", Some("1")), ("data", Some("journal"))], false)
         } else {
-            Self { options: &[("errors", Some("remount-ro"))], sync: true }
-        }
+            (&[("errors", Some("remount-ro"))], true)
+        };
+        Self { options, sync, label }
     }
 
     /// The options in the form of mount(2).
@@ -52,19 +53,20 @@ impl Writable {
         let words = self.options.iter();
         let words =
             words.map(|(key, value)| value.map_or_else(|| (*key).into(), |value| format!("{key}={value}")));
-        words.collect::<Vec<String>>().join(",")
+        words.chain(self.label.as_ref().map(MountLabel::option)).collect::<Vec<String>>().join(",")
     }
 }
 
 /// How an image is to be mounted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
+pub enum Access<'a> {
     /// For a container that writes its dumps.
-    Container(Writable),
+    Container(&'a Writable),
     /// To read an image that nobody has mounted.
     Harvest,
-    /// To read an image that is still mounted elsewhere: through the same device, so through the same superblock.
-    HarvestPinned,
+    /// To read an image that is still mounted elsewhere, with this label: through the same device, so through the same
+    /// superblock.
+    HarvestPinned(Option<&'a MountLabel>),
 }
 
 /// A mounted file system that is in no mount namespace.
@@ -78,7 +80,7 @@ impl Detached {
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] on kernels before 5.2; else the kernel's, with what ext4 said.
-    pub fn mount(device: &LoopDevice, access: Access) -> Result<Self> {
+    pub fn mount(device: &LoopDevice, access: Access<'_>) -> Result<Self> {
         let attributes = attributes(access);
         let mounted = match try_mount(device, access, attributes) {
             // NOSYMFOLLOW is unknown before 5.14. The harvest never follows links anyway.
@@ -94,7 +96,7 @@ impl Detached {
                 let what = || format!("cannot mount {}{words}", device.path().display());
                 match access {
                     Access::Container(_) => Err(errno).tried(what),
-                    Access::Harvest | Access::HarvestPinned => Err(errno).unreadable(what),
+                    Access::Harvest | Access::HarvestPinned(_) => Err(errno).unreadable(what),
                 }
             }
         }
@@ -117,17 +119,19 @@ impl Detached {
     }
 }
 
-fn attributes(access: Access) -> MountAttrFlags {
+fn attributes(access: Access<'_>) -> MountAttrFlags {
     match access {
         Access::Container(_) => HARDENED | MountAttrFlags::MOUNT_ATTR_NOATIME,
-        Access::Harvest | Access::HarvestPinned => HARDENED | MountAttrFlags::MOUNT_ATTR_RDONLY | NOSYMFOLLOW,
+        Access::Harvest | Access::HarvestPinned(_) => {
+            HARDENED | MountAttrFlags::MOUNT_ATTR_RDONLY | NOSYMFOLLOW
+        }
     }
 }
 
 /// Mounts; a failure comes with what the file system said.
 fn try_mount(
     device: &LoopDevice,
-    access: Access,
+    access: Access<'_>,
     attributes: MountAttrFlags,
 ) -> std::result::Result<OwnedFd, (Errno, String)> {
     let silent = |errno| (errno, String::new());
@@ -136,14 +140,15 @@ fn try_mount(
     rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes).map_err(silent)
 }
 
-fn configure(context: &OwnedFd, device: &LoopDevice, access: Access) -> rustix::io::Result<()> {
+fn configure(context: &OwnedFd, device: &LoopDevice, access: Access<'_>) -> rustix::io::Result<()> {
     rustix::mount::fsconfig_set_string(context.as_fd(), "source", device.path())?;
-    match access {
-        // A superblock that is mounted already keeps its options.
-        Access::HarvestPinned => {}
+    let label = match access {
+        // A superblock that is mounted already keeps its options, and SELinux wants to hear its label again.
+        Access::HarvestPinned(label) => label,
         Access::Harvest => {
             rustix::mount::fsconfig_set_flag(context.as_fd(), "ro")?;
             rustix::mount::fsconfig_set_string(context.as_fd(), "errors", "continue")?;
+            None
         }
         Access::Container(writable) => {
             for (key, value) in writable.options {
@@ -155,7 +160,11 @@ fn configure(context: &OwnedFd, device: &LoopDevice, access: Access) -> rustix::
             if writable.sync {
                 rustix::mount::fsconfig_set_flag(context.as_fd(), "sync")?;
             }
+            writable.label.as_ref()
         }
+    };
+    if let Some(label) = label {
+        rustix::mount::fsconfig_set_string(context.as_fd(), "context", label.value())?;
     }
     rustix::mount::fsconfig_create(context.as_fd())
 }
@@ -172,4 +181,23 @@ fn last_words(context: &OwnedFd) -> String {
 #[must_use]
 pub fn is_too_old(error: &Error) -> bool {
     error.kind() == ErrorKind::Unsupported
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_one_more_option_and_changes_no_other() {
+        let label = MountLabel::decide(Some("u:r:t:s0:c1,c2"), || Ok(true)).unwrap();
+        let cases = [
+            (true, None, "errors=remount-ro,commit=1,data=journal"),
+            (false, None, "errors=remount-ro"),
+            (true, label.clone(), "errors=remount-ro,commit=1,data=journal,context=\"u:r:t:s0:c1,c2\""),
+            (false, label, "errors=remount-ro,context=\"u:r:t:s0:c1,c2\""),
+        ];
+        for (journal, label, expected) in cases {
+            assert_eq!(Writable::new(journal, label).data(), expected);
+        }
+    }
 }

@@ -104,6 +104,14 @@ impl Bundle {
         Ok(user.map_or((0, 0), |user| (user.uid(), user.gid())))
     }
 
+    /// The SELinux label for the mounts of the container (`linux.mountLabel`), if it has one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when it is malformed.
+    pub fn mount_label(&self) -> Result<Option<String>> {
+        self.part("/linux/mountLabel")
+    }
+
     /// The typed part of the configuration at `pointer` (RFC 6901), if it is there.
     fn part<T: DeserializeOwned>(&self, pointer: &str) -> Result<Option<T>> {
         let Some(part) = self.config.pointer(pointer).filter(|part| !part.is_null()) else { return Ok(None) };
@@ -202,6 +210,11 @@ mod tests {
         assert_eq!(bundle_future.user().unwrap(), (1000, 7));
         assert_eq!(bundle(json!({"root": {"path": "/r"}})).rootfs().unwrap(), Path::new("/r"));
         assert_eq!(bundle(json!({"process": {"user": null}})).user().unwrap(), (0, 0));
+        assert_eq!(
+            bundle(json!({"linux": {"mountLabel": "a:b:c"}})).mount_label().unwrap().unwrap(),
+            "a:b:c"
+        );
+        assert_eq!(bundle(json!({"linux": {"seccomp": {}}})).mount_label().unwrap(), None);
     }
 
     #[test]
@@ -237,6 +250,10 @@ mod tests {
             (
                 bundle(json!({"process": {"user": {"uid": -1}}})).user().map(|_| ()).unwrap_err(),
                 "/b/config.json has a malformed process.user",
+            ),
+            (
+                bundle(json!({"linux": {"mountLabel": 7}})).mount_label().map(|_| ()).unwrap_err(),
+                "/b/config.json has a malformed linux.mountLabel",
             ),
         ];
         for (error, expected) in cases {

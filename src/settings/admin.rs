@@ -6,6 +6,7 @@ use log::LevelFilter;
 use serde::Deserialize;
 
 use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::settings::entry::{DEFAULT_IMGSIZE, absolute};
 
 /// Where the settings are read from.
 pub const FILE: &str = "/etc/oci-minidump.toml";
@@ -30,6 +31,8 @@ pub struct Admin {
     pub group: Option<u32>,
     /// What is kept in a destination.
     pub retention: Retention,
+    /// What annotations may ask for.
+    pub annotations: Annotations,
     /// The least grave message that goes to syslog.
     pub log_level: LevelFilter,
 }
@@ -60,6 +63,26 @@ impl TryFrom<String> for Mode {
     }
 }
 
+/// What annotations may ask for. Some engines take them from whoever made the container's image, so they are not trusted
+/// like `config.json` (SECURITY.md).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Annotations {
+    /// The largest image, in bytes.
+    pub max_imgsize: u64,
+    /// The directories below which `image` may lie; `image_dir` when not given, and no `image` at all when empty.
+    pub image_dirs: Option<Vec<PathBuf>>,
+    /// The directories that `hostDestination` may be or lie below; [`Admin::host_destination`] when not given, and no
+    /// `hostDestination` at all when empty.
+    pub host_destinations: Option<Vec<PathBuf>>,
+}
+
+impl Default for Annotations {
+    fn default() -> Self {
+        Self { max_imgsize: 64 << 20, image_dirs: None, host_destinations: None }
+    }
+}
+
 /// What is kept in a destination; 0 means no limit. Only dumps that were harvested by us are ever removed, the oldest
 /// first, and never the newest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -84,6 +107,7 @@ impl Default for Admin {
             mode: Mode(0o600),
             group: None,
             retention: Retention::default(),
+            annotations: Annotations::default(),
             log_level: LevelFilter::Info,
         }
     }
@@ -99,26 +123,66 @@ impl Admin {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
             other => other.tried(|| format!("cannot read {}", path.display()))?,
         };
-        let admin: Self = toml::from_str(&text).map_err(|error| {
-            let line =
-                error.span().map_or(0, |span| text.get(..span.start).unwrap_or_default().lines().count());
-            let what = format!("{} is wrong near line {}: {}", path.display(), line.max(1), error.message());
+        Self::parse(&text).map_err(|error| error.within(path.display()))
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        let mut admin: Self = toml::from_str(text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let what = format!("wrong near line {}: {}", before.lines().count().max(1), error.message());
             Error::new(ErrorKind::Config, what)
         })?;
-        let dirs = [
-            ("state_dir", &admin.state_dir),
-            ("known_dirs", &admin.known_dirs),
-            ("image_dir", &admin.image_dir),
-            ("host_destination", &admin.host_destination),
-        ];
-        for (name, dir) in dirs {
-            if !dir.is_absolute() {
-                let what =
-                    format!("{name} \"{}\" in {} is not an absolute path", dir.display(), path.display());
-                return Err(Error::new(ErrorKind::Config, what));
-            }
-        }
+        admin.check()?;
         Ok(admin)
+    }
+
+    /// The defaults, for a program that must go on although the file cannot be read: what the file may forbid is
+    /// forbidden.
+    #[must_use]
+    pub fn cautious() -> Self {
+        let nothing = || Some(Vec::new());
+        let annotations =
+            Annotations { max_imgsize: DEFAULT_IMGSIZE, image_dirs: nothing(), host_destinations: nothing() };
+        Self { annotations, ..Self::default() }
+    }
+
+    /// The directories below which the annotation `image` may name an image.
+    #[must_use]
+    pub fn annotated_image_dirs(&self) -> &[PathBuf] {
+        self.annotations.image_dirs.as_deref().unwrap_or(std::slice::from_ref(&self.image_dir))
+    }
+
+    /// The directories that the annotation `hostDestination` may name, and below which it may name others.
+    #[must_use]
+    pub fn annotated_destinations(&self) -> &[PathBuf] {
+        self.annotations.host_destinations.as_deref().unwrap_or(std::slice::from_ref(&self.host_destination))
+    }
+
+    /// Checks the values, and writes every path without what does not change its meaning (`//`, `/./`): they are
+    /// compared with others.
+    fn check(&mut self) -> Result<()> {
+        let Annotations { max_imgsize, image_dirs, host_destinations } = &mut self.annotations;
+        let single = [
+            ("state_dir", &mut self.state_dir),
+            ("known_dirs", &mut self.known_dirs),
+            ("image_dir", &mut self.image_dir),
+            ("host_destination", &mut self.host_destination),
+        ];
+        let lists = [("image_dirs", image_dirs), ("host_destinations", host_destinations)];
+        let lists =
+            lists.into_iter().flat_map(|(name, dirs)| dirs.iter_mut().flatten().map(move |dir| (name, dir)));
+        for (name, dir) in single.into_iter().chain(lists) {
+            *dir = absolute(&dir.to_string_lossy()).map_err(|rule| {
+                Error::new(ErrorKind::Config, format!("{name} \"{}\" {rule}", dir.display()))
+            })?;
+        }
+        if *max_imgsize < DEFAULT_IMGSIZE {
+            let what = format!(
+                "max_imgsize {max_imgsize} is below {DEFAULT_IMGSIZE}, the size of an image whose annotations give none"
+            );
+            return Err(Error::new(ErrorKind::Config, what));
+        }
+        Ok(())
     }
 }
 
@@ -141,10 +205,16 @@ mod tests {
             max_count = 20
             max_bytes = 50000000
             keep_free = 16000000
+            [annotations]
+            max_imgsize = 16777216
+            image_dirs = ["/data//images/", "/mnt/images"]
+            host_destinations = []
         "#;
-        let admin: Admin = toml::from_str(all).unwrap();
+        let admin = Admin::parse(all).unwrap();
         assert_eq!((admin.naming, admin.mode, admin.group), (Naming::Rdk, Mode(0o640), Some(1000)));
-        assert_eq!(admin.retention.max_count, 20);
+        assert_eq!((admin.retention.max_count, admin.annotations.max_imgsize), (20, 16_777_216));
+        assert_eq!(admin.annotated_image_dirs(), [Path::new("/data/images"), Path::new("/mnt/images")]);
+        assert!(admin.annotated_destinations().is_empty());
         let bad = [
             "naming = \"x\"",
             "mode = \"0777\"",
@@ -152,10 +222,43 @@ mod tests {
             "mode = 640",
             "retention = 3",
             "nonsense = 1",
+            "annotations = 3",
+            "[annotations]\nimage_dir = []",
+            "[annotations]\nimage_dirs = \"/data\"",
+            "[annotations]\nmax_imgsize = -1",
         ];
         for text in bad {
-            assert!(toml::from_str::<Admin>(text).is_err(), "{text}");
+            assert!(Admin::parse(text).is_err(), "{text}");
         }
         assert_eq!(Admin::load(Path::new("/nonexistent")).unwrap(), Admin::default());
+    }
+
+    #[test]
+    fn settings_that_contradict_themselves_or_name_no_directory_are_refused() {
+        let cases = [
+            ("image_dir = \"images\"", "image_dir \"images\" is not an absolute path"),
+            ("state_dir = \"/\"", "state_dir \"/\" is the root directory"),
+            ("host_destination = \"/a/../b\"", "host_destination \"/a/../b\" contains '..'"),
+            ("[annotations]\nimage_dirs = [\"/a\", \"b\"]", "image_dirs \"b\" is not an absolute path"),
+            ("[annotations]\nhost_destinations = [\"/\"]", "host_destinations \"/\" is the root directory"),
+            ("[annotations]\nmax_imgsize = 8388607", "max_imgsize 8388607 is below 8388608"),
+        ];
+        for (text, expected) in cases {
+            let error = Admin::parse(text).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.to_string().contains(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn without_lists_the_default_directories_are_allowed_and_with_unreadable_settings_none() {
+        let admin = Admin::parse("image_dir = \"/data/images\"\nhost_destination = \"/data/dumps\"").unwrap();
+        assert_eq!(admin.annotated_image_dirs(), [Path::new("/data/images")]);
+        assert_eq!(admin.annotated_destinations(), [Path::new("/data/dumps")]);
+        let cautious = Admin::cautious();
+        assert!(cautious.annotated_image_dirs().is_empty() && cautious.annotated_destinations().is_empty());
+        assert_eq!(cautious.annotations.max_imgsize, DEFAULT_IMGSIZE);
+        let rest = Admin { annotations: Annotations::default(), ..cautious };
+        assert_eq!(rest, Admin::default());
     }
 }

@@ -1,66 +1,126 @@
 //! Annotations, for engines whose users cannot add sections to `config.json` (podman, CRI-O).
+//!
+//! podman takes them from the manifest of the container's image, too, so that its author chooses them. They can name only
+//! what the administrator allows; everything else is refused.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 
 use crate::error::Result;
-use crate::settings::admin::Admin;
+use crate::host;
+use crate::log::{cut, escape};
+use crate::settings::admin::{self, Admin};
 use crate::settings::entry::{DEFAULT_IMGSIZE, check_container_path, check_host_path, check_imgsize, wrong};
 use crate::settings::{Plan, Plans};
 
 /// The annotation whose presence enables the hook; its value is the containerSource.
-pub(super) const KEY: &str = "org.rdk.minidump";
+pub const KEY: &str = "org.rdk.minidump";
 
-/// The plan that the annotations of container `id` describe.
+/// What a path in an annotation must lie below.
+struct Limit<'a> {
+    /// The setting that lists the directories.
+    setting: &'static str,
+    dirs: &'a [PathBuf],
+    /// Whether the path may be such a directory itself.
+    itself: bool,
+}
+
+/// The annotations of a container that are meant for us.
+struct Given<'a>(&'a HashMap<String, String>);
+
+impl<'a> Given<'a> {
+    /// The value of the annotation `name`, and what messages call it.
+    fn get(&self, name: &str) -> Option<(&'a str, String)> {
+        let key = format!("{KEY}.{name}");
+        let text = self.0.get(&key)?;
+        Some((text, format!("annotation {key}")))
+    }
+
+    fn path(&self, name: &str, limit: &Limit<'_>, default: impl FnOnce() -> PathBuf) -> Result<PathBuf> {
+        self.get(name).map_or_else(|| Ok(default()), |(text, at)| limit.check(text, name, &at))
+    }
+
+    fn imgsize(&self, max: u64) -> Result<u64> {
+        let Some((text, at)) = self.get("imgsize") else { return Ok(DEFAULT_IMGSIZE) };
+        let not_a_number = |_| {
+            wrong(format!("imgsize \"{}\" is not a positive whole number of bytes", cut(&escape(text))), &at)
+        };
+        let size = check_imgsize(text.parse().map_err(not_a_number)?, &at)?;
+        if size > max {
+            let what = format!("imgsize {size} is above the {max} bytes that annotations may ask for");
+            return Err(wrong(what, &at).advise(advice("raise max_imgsize")));
+        }
+        Ok(size)
+    }
+
+    fn required(&self) -> Result<bool> {
+        match self.get("required") {
+            None | Some(("false", _)) => Ok(false),
+            Some(("true", _)) => Ok(true),
+            Some((text, at)) => {
+                Err(wrong(format!("required \"{}\" is not true or false", cut(&escape(text))), &at))
+            }
+        }
+    }
+}
+
+impl Limit<'_> {
+    /// `text` as a path that lies where it may, with nothing on the way that leads elsewhere.
+    fn check(&self, text: &str, name: &str, at: &str) -> Result<PathBuf> {
+        let path = check_host_path(text, name, at)?;
+        if text.contains(char::is_control) {
+            return Err(wrong(format!("{name} \"{}\" contains a control character", escape(text)), at));
+        }
+        let is_allowed = |dir: &&PathBuf| path.starts_with(dir) && (self.itself || path != **dir);
+        let Some(dir) = self.dirs.iter().find(is_allowed) else {
+            return Err(wrong(format!("{name} \"{}\" {}", escape(text), self.rule()), at)
+                .advise(advice(&format!("list its directory in {}", self.setting))));
+        };
+        host::check_below(dir, &path).map_err(|error| error.within(format!("{name} ({at})")))?;
+        Ok(path)
+    }
+
+    fn rule(&self) -> String {
+        if self.dirs.is_empty() {
+            return "is refused: annotations may not set it".to_owned();
+        }
+        let dirs: Vec<String> = self.dirs.iter().map(|dir| dir.display().to_string()).collect();
+        format!("lies in none of the directories that annotations may use: {}", dirs.join(", "))
+    }
+}
+
+fn advice(what: &str) -> String {
+    format!("if you trust it, {what}, section [annotations] of the settings ({})", admin::FILE)
+}
+
+/// The plan that the annotations of container `id` describe, as far as the administrator allows what they ask for.
 pub(super) fn plans(annotations: &HashMap<String, String>, id: &str, admin: &Admin) -> Result<Option<Plans>> {
     let Some(source) = annotations.get(KEY) else { return Ok(None) };
-    let get = |name: &str| {
-        let at = format!("annotation {KEY}.{name}");
-        annotations.get(&format!("{KEY}.{name}")).map(|text| (text.as_str(), at))
-    };
-    let path = |name: &str, default: PathBuf| match get(name) {
-        Some((text, at)) => check_host_path(text, name, &at),
-        None => Ok(default),
-    };
-    let imgsize = match get("imgsize") {
-        None => DEFAULT_IMGSIZE,
-        Some((text, at)) => {
-            let size = text.parse().map_err(|_| {
-                wrong(
-                    format!(
-                        "imgsize \"{}\" is not a positive whole number of bytes",
-                        crate::log::escape(text)
-                    ),
-                    &at,
-                )
-            })?;
-            check_imgsize(size, &at)?
-        }
-    };
-    let required = match get("required") {
-        None | Some(("false", _)) => false,
-        Some(("true", _)) => true,
-        Some((text, at)) => {
-            return Err(wrong(
-                format!("required \"{}\" is not true or false", crate::log::escape(text)),
-                &at,
-            ));
-        }
-    };
+    let given = Given(annotations);
+    let images = Limit { setting: "image_dirs", dirs: admin.annotated_image_dirs(), itself: false };
+    let destinations =
+        Limit { setting: "host_destinations", dirs: admin.annotated_destinations(), itself: true };
     let origin = format!("annotation {KEY}");
     let plan = Plan {
-        image: path("image", admin.image_dir.join(format!("{id}.img")))?,
+        image: given.path("image", &images, || admin.image_dir.join(format!("{id}.img")))?,
         container_source: check_container_path(source, "containerSource", &origin)?,
-        host_destination: path("hostDestination", admin.host_destination.clone())?,
-        imgsize,
+        host_destination: given.path("hostDestination", &destinations, || admin.host_destination.clone())?,
+        imgsize: given.imgsize(admin.annotations.max_imgsize)?,
         origin,
     };
-    Ok(Some(Plans { required, paths: vec![plan] }))
+    Ok(Some(Plans { required: given.required()?, paths: vec![plan] }))
+}
+
+/// Whether the annotations ask for minidumps and say `required`, read leniently: it decides how an error in the others
+/// is taken.
+pub(super) fn required(annotations: &HashMap<String, String>) -> bool {
+    annotations.contains_key(KEY) && Given(annotations).required().unwrap_or(false)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     fn find(pairs: &[(&str, &str)]) -> Result<Option<Plans>> {
         let annotations = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -82,13 +142,15 @@ mod tests {
         let on = ("org.rdk.minidump", "/d");
         let plans = find(&[
             on,
-            ("org.rdk.minidump.image", "/i"),
-            ("org.rdk.minidump.hostDestination", "/h"),
+            ("org.rdk.minidump.image", "/var/lib/oci-minidump/images//deep/./i"),
+            ("org.rdk.minidump.hostDestination", "/var/lib/oci-minidump/dumps/h/"),
             ("org.rdk.minidump.imgsize", "262144"),
             ("org.rdk.minidump.required", "true"),
         ]);
         let plans = plans.unwrap().unwrap();
         assert_eq!((plans.required, plans.paths[0].imgsize), (true, 262_144));
+        assert_eq!(plans.paths[0].image, PathBuf::from("/var/lib/oci-minidump/images/deep/i"));
+        assert_eq!(plans.paths[0].host_destination, PathBuf::from("/var/lib/oci-minidump/dumps/h"));
         let cases = [
             (
                 ("org.rdk.minidump.image", "i"),
@@ -101,6 +163,89 @@ mod tests {
         for (pair, expected) in cases {
             let error = find(&[on, pair]).unwrap_err();
             assert!(error.to_string().contains(expected), "{error}");
+        }
+    }
+
+    /// The directories of the settings below, and of none of them.
+    const ALLOWED: [&str; 2] = ["/nonexistent/a", "/nonexistent/b"];
+
+    fn limited(name: &str, value: &str, dirs: &[&str]) -> Result<PathBuf> {
+        let dirs = Some(dirs.iter().map(PathBuf::from).collect());
+        let limits = admin::Annotations {
+            max_imgsize: DEFAULT_IMGSIZE,
+            image_dirs: dirs.clone(),
+            host_destinations: dirs,
+        };
+        let admin = Admin { annotations: limits, ..Admin::default() };
+        let pairs = [(KEY.to_owned(), "/d".to_owned()), (format!("{KEY}.{name}"), value.to_owned())];
+        let plan = plans(&HashMap::from(pairs), "c1", &admin)?.unwrap().paths.remove(0);
+        Ok(if name == "image" { plan.image } else { plan.host_destination })
+    }
+
+    #[test]
+    fn paths_lie_where_the_administrator_allows() {
+        let good = [
+            ("image", "/nonexistent/b/x.img", "/nonexistent/b/x.img"),
+            ("image", "//nonexistent/./a///x/", "/nonexistent/a/x"),
+            ("hostDestination", "/nonexistent/a", "/nonexistent/a"),
+            ("hostDestination", "/nonexistent/b/c", "/nonexistent/b/c"),
+        ];
+        for (name, value, path) in good {
+            assert_eq!(limited(name, value, &ALLOWED).unwrap(), PathBuf::from(path), "{name} {value}");
+        }
+        let bad = [
+            ("image", "/etc/nologin"),
+            ("image", "/nonexistent/a"),
+            ("image", "/nonexistent/ab/x"),
+            ("image", "/nonexistent/a/../../etc/x"),
+            ("image", "/nonexistent/a/x\n/etc"),
+            ("image", "/"),
+            ("image", ""),
+            ("hostDestination", "/nonexistent"),
+            ("hostDestination", "/proc/nowhere"),
+            ("hostDestination", "/nonexistent/a/.."),
+            ("imgsize", "8388609"),
+            ("imgsize", "18446744073709551615"),
+            ("imgsize", "18446744073709551616"),
+        ];
+        for (name, value) in bad {
+            let error = limited(name, value, &ALLOWED).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config, "{name} {value}");
+            assert!(error.report().contains(&format!("{KEY}.{name}")), "{}", error.report());
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_value_and_the_setting() {
+        let cases = [
+            ("image", "/etc/nologin", "image_dirs"),
+            ("hostDestination", "/proc/x", "host_destinations"),
+            ("imgsize", "8388609", "max_imgsize"),
+        ];
+        for (name, value, setting) in cases {
+            for dirs in [&ALLOWED[..], &[]] {
+                let report = limited(name, value, dirs).unwrap_err().report();
+                let words = [value, setting, "[annotations]", "/etc/oci-minidump.toml"];
+                assert!(words.iter().all(|word| report.contains(word)), "{report}");
+            }
+        }
+        for name in ["image", "hostDestination"] {
+            let error = limited(name, "/nonexistent/a/x", &[]).unwrap_err();
+            assert!(error.to_string().contains("may not set it"), "{error}");
+        }
+    }
+
+    #[test]
+    fn required_counts_although_the_rest_is_wrong() {
+        let cases = [
+            (&[("org.rdk.minidump", "rel"), ("org.rdk.minidump.required", "true")][..], true),
+            (&[("org.rdk.minidump", "/d"), ("org.rdk.minidump.required", "1")], false),
+            (&[("org.rdk.minidump", "/d")], false),
+            (&[("org.rdk.minidump.required", "true")], false),
+        ];
+        for (pairs, expected) in cases {
+            let annotations = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+            assert_eq!(required(&annotations), expected, "{pairs:?}");
         }
     }
 }

@@ -30,19 +30,23 @@ pub(super) fn host_path(object: &Value, key: &str, at: &str) -> Result<PathBuf> 
 
 /// Checks that `text` is an absolute path without `..` and NUL.
 pub(super) fn check_host_path(text: &str, key: &str, at: &str) -> Result<PathBuf> {
+    absolute(text).map_err(|rule| wrong(format!("{key} \"{}\" {rule}", escape(text)), at))
+}
+
+/// `text` as an absolute path without `.`, `..` and NUL that is not the root directory, or the rule that it breaks.
+pub(super) fn absolute(text: &str) -> std::result::Result<PathBuf, &'static str> {
     let path = Path::new(text);
-    let rule = if !path.is_absolute() {
-        "is not an absolute path"
+    if !path.is_absolute() {
+        Err("is not an absolute path")
     } else if text.contains('\0') {
-        "contains a NUL character"
+        Err("contains a NUL character")
     } else if path.components().any(|c| c == Component::ParentDir) {
-        "contains '..'"
+        Err("contains '..'")
     } else if path.file_name().is_none() {
-        "is the root directory"
+        Err("is the root directory")
     } else {
-        return Ok(path.components().collect());
-    };
-    Err(wrong(format!("{key} \"{}\" {rule}", escape(text)), at))
+        Ok(path.components().collect())
+    }
 }
 
 /// Checks that `text` can be the mount point in a container.

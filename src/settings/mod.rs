@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
 
+pub use annotations::KEY as ANNOTATION;
 pub use entry::{DEFAULT_IMGSIZE, MIN_IMGSIZE};
 
 /// The key of our section in `rdkPlugins`, and the name of the plugin it replaces.
@@ -77,6 +78,12 @@ impl Plans {
     #[must_use]
     pub fn required_in(config: &Value) -> bool {
         config.pointer("/rdkPlugins/minidump/required") == Some(&Value::Bool(true))
+    }
+
+    /// Whether annotations say `required`, read as leniently.
+    #[must_use]
+    pub fn required_by(annotations: &std::collections::HashMap<String, String>) -> bool {
+        annotations::required(annotations)
     }
 
     fn checked(plans: Option<Self>) -> Result<Option<Self>> {

@@ -29,4 +29,6 @@ mod state;
 mod stats;
 mod stop;
 mod storm;
+#[path = "../support/test_dir.rs"]
+mod test_dir;
 mod world;

@@ -31,7 +31,7 @@ impl World {
         mount_what_crun_wants();
         let program = Path::new(runtime).file_name().unwrap().display();
         let name = format!("{name}-{program}-{}", std::process::id());
-        let dir = std::env::temp_dir().join(format!("control-{name}"));
+        let dir = crate::test_dir::test_dir().join(format!("oci-minidump-control-{name}"));
         fs::create_dir(&dir).unwrap();
         let root = dir.join("rootfs");
         for sub in ["bin", "dev", "opt", "proc", "sys", "tmp"] {

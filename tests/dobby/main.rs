@@ -42,6 +42,8 @@ mod start;
 #[path = "../support/state.rs"]
 mod state;
 mod storage;
+#[path = "../support/test_dir.rs"]
+mod test_dir;
 mod undone;
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests of the daemon")]
 #[path = "../rpc/wire.rs"]

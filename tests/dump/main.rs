@@ -14,6 +14,8 @@ mod missing;
 #[path = "../support/programs.rs"]
 mod programs;
 mod samples;
+#[path = "../support/test_dir.rs"]
+mod test_dir;
 mod verb;
 #[allow(dead_code, reason = "the world is that of the hook's tests")]
 #[path = "../support/world.rs"]

@@ -1,12 +1,13 @@
 //! The commands for people.
 
+use std::ffi::OsStr;
 use std::fs;
 
 use serde_json::{Value, json};
 
 use crate::chosen::runtimes;
 use crate::images::{dump_bytes, image};
-use crate::world::{World, away_from_the_host};
+use crate::world::{AWKWARD, World, away_from_the_host, command, files_in};
 
 const UNKNOWN: &str = "{\n\t\"ociVersion\": \"1.0.2\",\n\t\"x-vendor\": {\n\t\t\"limit\": 18446744073709551615,\n\t\t\"half\": 0.5\n\t},\n\t\"rdkPlugins\": {\n\t\t\"networking\": {\n\t\t\t\"required\": false\n\t\t}\n\t}\n}\n";
 
@@ -99,6 +100,43 @@ fn a_bundle_made_by_add_works_as_it_is() {
 }
 
 #[test]
+fn the_hook_and_its_bundle_may_lie_anywhere() {
+    for runtime in runtimes() {
+        let world = World::new(runtime);
+        let place = world.path(AWKWARD);
+        let bundle = world.bundle(&format!("{AWKWARD}/app"), &["segv"]);
+        let hook = place.join("oci-minidump-hook");
+        // Not by this process: a program that another test starts meanwhile would have it open for writing.
+        command("cp", &[crate::world::hook_program().as_ref(), hook.as_ref()]);
+        bundle.edit(|config| {
+            config["hooks"] = json!(null);
+            config["rdkPlugins"] = json!(null);
+        });
+        let (dumps, image) = (place.join("dumps"), place.join("app.img"));
+        let words: [&OsStr; 8] = [
+            "add".as_ref(),
+            bundle.dir.as_ref(),
+            "--container-source".as_ref(),
+            "/opt/mini dumps/\u{e4}".as_ref(),
+            "--host-destination".as_ref(),
+            dumps.as_ref(),
+            "--image".as_ref(),
+            image.as_ref(),
+        ];
+        command(hook.to_str().unwrap(), &words);
+        command(hook.to_str().unwrap(), &["check".as_ref(), bundle.dir.as_ref()]);
+        bundle.edit(|config| config["process"]["args"][1] = "/opt/mini dumps/\u{e4}".into());
+        let (dir, id) = (bundle.dir.as_os_str(), world.id("c"));
+        let run = world.runtime(&["run".as_ref(), "--bundle".as_ref(), dir, id.as_ref()]);
+        let run = world.feed(away_from_the_host(&run), "");
+        assert_eq!(files_in(&dumps).len(), 1, "{runtime}: {}", run.story());
+        assert!(!image.exists(), "{runtime}: {}", run.story());
+        let sent = command(hook.to_str().unwrap(), &["info".as_ref(), files_in(&dumps)[0].as_ref()]);
+        assert!(sent.contains("SIGSEGV"), "{sent}");
+    }
+}
+
+#[test]
 fn check_says_what_would_happen_or_what_is_wrong() {
     let world = World::new("crun");
     let bundle = world.bundle("app", &["none"]);
@@ -141,6 +179,31 @@ fn check_says_what_would_happen_or_what_is_wrong() {
         bundle.write(&before);
     }
     assert!(!world.image("app").exists());
+}
+
+#[test]
+fn check_says_what_annotations_may_ask_for() {
+    let world = World::new("crun");
+    let bundle = world.bundle("app", &["none"]);
+    bundle.edit(|config| config["annotations"] = json!({"org.rdk.minidump": "/opt/minidumps"}));
+    let dir = bundle.dir.to_str().unwrap().to_owned();
+    let image = world.path("images/ID.img");
+    let run = world.hook(&["check", &dir]);
+    let limits = format!(
+        "image: at most 67108864 bytes, below: {}; hostDestination: at or below: {}",
+        world.path("images").display(),
+        world.dumps_dir().display()
+    );
+    let expected = ["annotations: go before rdkPlugins", &limits, image.to_str().unwrap()];
+    assert!(expected.iter().all(|text| run.stdout().contains(text)), "{}", run.story());
+    bundle.edit(|config| config["annotations"]["org.rdk.minidump.image"] = "/etc/nologin".into());
+    let run = world.hook(&["check", &dir]).expect(4);
+    let refusal = "PROBLEM configuration: image \"/etc/nologin\" lies in none of the directories";
+    assert!(run.stdout().contains(refusal), "{}", run.story());
+    world.settings("[annotations]\nimage_dirs = []\n");
+    let run = world.hook(&["check", &dir]).expect(4);
+    let refusal = "image \"/etc/nologin\" is refused: annotations may not set it";
+    assert!(run.stdout().contains("below: nowhere") && run.stdout().contains(refusal), "{}", run.story());
 }
 
 #[test]

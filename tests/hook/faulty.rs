@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 
 use crate::images::dump_bytes;
 use crate::programs::{faulty, without};
-use crate::world::{Bundle, Run, SOURCE, World, away_from_the_host, files_in, hook_program, place};
+use crate::test_dir::test_dir;
+use crate::world::{Bundle, PREFIX, Run, SOURCE, World, away_from_the_host, files_in, hook_program};
 
 /// A container between create and start, as far as the hook can see.
 #[derive(Debug)]
@@ -24,9 +25,9 @@ impl Held {
     pub(crate) fn new() -> Self {
         // A new namespace has every mount of the old one, and must not hold on to what other tests have mounted.
         let others = format!(
-            "while read -r _ _ _ _ path _; do case $path in '{}'/*) umount -l \"$path\";; esac; done \
+            "while read -r _ _ _ _ path _; do case $path in '{}'*) umount -l \"$path\";; esac; done \
              </proc/self/mountinfo; exec sleep 1000",
-            place().display()
+            test_dir().join(PREFIX).display()
         );
         let mut command = Command::new("unshare");
         command.args(["--mount", "--propagation", "private", "sh", "-c", &others]).stdin(Stdio::null());

@@ -35,6 +35,8 @@ mod rootfs;
 mod stdin;
 mod surroundings;
 mod sweep;
+#[path = "../support/test_dir.rs"]
+mod test_dir;
 mod unprivileged;
 #[path = "../support/world.rs"]
 mod world;

@@ -4,13 +4,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::chosen::runtimes;
+use crate::images::{dump_bytes, image};
 use crate::programs::crasher;
-use crate::world::{World, command, files_in, hook_program};
+use crate::world::{AWKWARD, Run, World, files_in, hook_program};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+/// What enables the hook.
+const ON: (&str, &str) = ("org.rdk.minidump", "/opt/minidumps");
 
 /// A podman with storage and an installed hook of its own.
 struct Podman<'w> {
@@ -19,7 +22,7 @@ struct Podman<'w> {
 }
 
 impl Podman<'_> {
-    fn command(&self, arguments: &[&str]) -> Output {
+    fn command(&self, arguments: &[&str]) -> Run {
         let mut podman = Command::new("podman");
         for (option, part) in [("--root", "storage"), ("--runroot", "podman-run"), ("--tmpdir", "podman-tmp")]
         {
@@ -28,12 +31,26 @@ impl Podman<'_> {
         podman
             .args(["--cgroup-manager", "cgroupfs", "--runtime", self.runtime, "--hooks-dir"])
             .arg(hooks_dir(self.world));
-        podman.args(arguments).output().unwrap()
+        podman.args(arguments);
+        self.world.feed(podman, "")
     }
 
-    fn run(&self, options: &[&str], actions: &[&str]) -> Output {
-        let image = format!("org.rdk.minidump.image={}", self.world.image("podman").display());
-        let to = format!("org.rdk.minidump.hostDestination={}", self.world.dumps_dir().display());
+    /// Makes the container image `name` of the program `from` alone, with annotations in its manifest.
+    fn build(&self, name: &str, from: &Path, annotations: &[(&str, &str)]) {
+        let tree = self.world.path("tree");
+        fs::create_dir_all(&tree).unwrap();
+        let program = from.file_name().unwrap().to_str().unwrap();
+        fs::copy(from, tree.join(program)).unwrap();
+        fs::write(tree.join("Containerfile"), format!("FROM scratch\nCOPY {program} /{program}\n")).unwrap();
+        let annotations = arguments(annotations);
+        // The cache knows nothing of annotations.
+        let mut words = vec!["build", "--no-cache", "--tag", name];
+        words.extend(annotations.iter().map(String::as_str));
+        self.command(&[&words, &[tree.to_str().unwrap()][..]].concat()).expect(0);
+    }
+
+    /// Runs `words`: options, a container image, and the arguments of its program.
+    fn run(&self, words: &[&str]) -> Run {
         let fixed = [
             // Without CAP_SYS_RESOURCE podman's default limits cannot be set.
             "run",
@@ -44,15 +61,17 @@ impl Podman<'_> {
             "nproc=1024:1024",
             "--network",
             "none",
-            "--annotation",
-            "org.rdk.minidump=/opt/minidumps",
-            "--annotation",
-            &image,
-            "--annotation",
-            &to,
         ];
-        self.command(&[&fixed, options, &["crash:1", "/crasher", "/opt/minidumps"], actions].concat())
+        self.command(&[&fixed, words].concat())
     }
+}
+
+/// Annotations as options of podman.
+fn arguments(annotations: &[(&str, &str)]) -> Vec<String> {
+    annotations
+        .iter()
+        .flat_map(|(key, value)| ["--annotation".to_owned(), format!("{key}={value}")])
+        .collect()
 }
 
 impl Drop for Podman<'_> {
@@ -61,44 +80,170 @@ impl Drop for Podman<'_> {
     }
 }
 
+/// Where the hook is installed.
+fn prefix(world: &World) -> PathBuf {
+    world.path(AWKWARD)
+}
+
 fn hooks_dir(world: &World) -> PathBuf {
-    world.path("prefix/share/containers/oci/hooks.d")
+    prefix(world).join("share/containers/oci/hooks.d")
 }
 
 fn install(world: &World, more: &[&str]) -> Output {
     let mut install = Command::new(Path::new(ROOT).join("scripts/install"));
-    install.env("OCI_MINIDUMP_HOOK", hook_program()).arg("--prefix").arg(world.path("prefix")).args(more);
+    install.env("OCI_MINIDUMP_HOOK", hook_program()).arg("--prefix").arg(prefix(world)).args(more);
     install.output().unwrap()
+}
+
+/// Gives the installed hook the world's settings.
+fn use_settings_of(world: &World) {
+    change_installed(world, |hook, _| {
+        let settings = json!(["--settings", world.path("settings.toml")]);
+        hook["args"].as_array_mut().unwrap().splice(1..1, settings.as_array().unwrap().clone());
+    });
+}
+
+/// Replaces the installed hook by one with the world's settings that writes to the world's log: podman keeps what a hook
+/// says to itself.
+fn log_in(world: &World) {
+    change_installed(world, |hook, stage| *hook = world.hook_entry(stage));
+}
+
+fn change_installed(world: &World, change: impl Fn(&mut Value, &str)) {
+    let installed = install(world, &[]);
+    assert!(installed.status.success(), "{installed:?}");
+    for file in files_in(&hooks_dir(world)) {
+        let mut json: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        let stage = json["stages"][0].as_str().unwrap().to_owned();
+        change(&mut json["hook"], &stage);
+        fs::write(file, json.to_string()).unwrap();
+    }
 }
 
 #[test]
 fn podman_harvests_with_crun_and_runc() {
     for runtime in runtimes() {
         let world = World::new(runtime);
-        let installed = install(&world, &[]);
-        assert!(installed.status.success(), "{installed:?}");
+        use_settings_of(&world);
         let podman = Podman { world: &world, runtime };
-        let tree = world.path("tree");
-        fs::create_dir(&tree).unwrap();
-        fs::copy(crasher(), tree.join("crasher")).unwrap();
-        let tarball = world.path("tree.tar");
-        command("tar", &["-C".as_ref(), tree.as_ref(), "-cf".as_ref(), tarball.as_ref(), "crasher".as_ref()]);
-        let imported = podman.command(&["import", tarball.to_str().unwrap(), "crash:1"]);
-        assert!(imported.status.success(), "{imported:?}");
+        podman.build("crash:1", crasher(), &[]);
+        let (image, dumps) = (world.image("podman"), world.dumps_dir().join("deep"));
+        let given = arguments(&[
+            ON,
+            ("org.rdk.minidump.image", image.to_str().unwrap()),
+            ("org.rdk.minidump.hostDestination", dumps.to_str().unwrap()),
+        ]);
+        let given: Vec<&str> = given.iter().map(String::as_str).collect();
         let ways: [&[&str]; 3] = [&[], &["--read-only"], &["--read-only", "--user", "1000"]];
         for (n, options) in ways.iter().enumerate() {
-            let output = podman.run(options, &["segv"]);
-            assert_eq!(world.dumps().len(), n + 1, "{runtime} {options:?}: {output:?}");
-            assert!(!world.image("podman").exists(), "{runtime} {options:?}");
+            let app = ["crash:1", "/crasher", "/opt/minidumps", "segv"];
+            let run = podman.run(&[&given, *options, &app[..]].concat());
+            assert_eq!(files_in(&dumps).len(), n + 1, "{runtime} {options:?}: {}", run.story());
+            assert!(!image.exists(), "{runtime} {options:?}");
         }
-        for dump in world.dumps() {
+        for dump in files_in(&dumps) {
             minidump::Minidump::read_path(dump).unwrap();
         }
-        let records = files_in(Path::new("/run/oci-minidump"));
-        let ours = |path: &PathBuf| {
-            fs::read_to_string(path).is_ok_and(|text| text.contains(world.dir.to_str().unwrap()))
-        };
-        assert!(!records.iter().any(ours), "{records:?}");
+    }
+}
+
+/// A container image whose author asks for minidumps in its manifest, and for more than that.
+struct Evil<'w> {
+    podman: Podman<'w>,
+    /// What the hooks have said so far.
+    said: usize,
+}
+
+impl<'w> Evil<'w> {
+    fn new(world: &'w World, runtime: &'static str) -> Self {
+        log_in(world);
+        Self { podman: Podman { world, runtime }, said: 0 }
+    }
+
+    /// Runs `script` in the container, whose manifest has the annotations `more`; gives what the hooks said, too.
+    fn run(&mut self, more: &[(&str, &str)], script: &str) -> (Run, String) {
+        let more: Vec<(String, &str)> =
+            more.iter().map(|(name, value)| (format!("org.rdk.minidump.{name}"), *value)).collect();
+        let more: Vec<(&str, &str)> = more.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        self.podman.build("evil:1", Path::new("/bin/busybox"), &[&[ON], &more[..]].concat());
+        let run = self.podman.run(&["evil:1", "/busybox", "sh", "-c", script]);
+        let log = run.log[self.said..].to_owned();
+        self.said = run.log.len();
+        (run, log)
+    }
+
+    /// Checks that the container runs without minidumps, or, when the manifest says that it needs them, not at all.
+    fn is_refused(&mut self, more: &[(&str, &str)], setting: &str) {
+        let (run, log) = self.run(more, "test ! -e /opt/minidumps");
+        let reason = format!("{setting}, section [annotations] of the settings");
+        assert!(log.contains(&reason) && log.contains("it starts without minidumps"), "{}", run.story());
+        run.expect(0);
+        let (run, log) = self.run(&[more, &[("required", "true")]].concat(), "exit 0");
+        assert!(!run.output.status.success() && log.contains(&reason), "{}", run.story());
+    }
+}
+
+#[test]
+fn an_author_of_an_image_gets_minidumps_and_nothing_else_by_its_manifest() {
+    for runtime in runtimes() {
+        let world = World::new(runtime);
+        let mut evil = Evil::new(&world, runtime);
+        let (run, _) = evil.run(&[("imgsize", "262144")], "echo MDMP > /opt/minidumps/a.dmp");
+        assert_eq!(world.dumps(), [world.dumps_dir().join("a.dmp")], "{}", run.story());
+        evil.is_refused(&[("imgsize", "67108865")], "raise max_imgsize");
+    }
+}
+
+#[test]
+fn an_author_of_an_image_does_not_get_the_dumps_of_another_container() {
+    for runtime in runtimes() {
+        let world = World::new(runtime);
+        let mut evil = Evil::new(&world, runtime);
+        let victim =
+            image(&world, 8 << 20, |dir| fs::write(dir.join("victim.dmp"), dump_bytes(777)).unwrap());
+        let more = [("image", victim.to_str().unwrap()), ("hostDestination", "/proc/nowhere")];
+        let (run, _) = evil.run(&more, "/busybox rm /opt/minidumps/*");
+        assert!(victim.exists(), "{}", run.story());
+        evil.is_refused(&more, "list its directory in host_destinations");
+        world
+            .hook(&["harvest", victim.to_str().unwrap(), "--to", world.dumps_dir().to_str().unwrap()])
+            .expect(0);
+        assert!(
+            fs::read(world.dumps_dir().join("victim.dmp")).unwrap() == dump_bytes(777),
+            "{}",
+            world.log()
+        );
+    }
+}
+
+#[test]
+fn an_author_of_an_image_makes_nothing_on_the_host() {
+    for runtime in runtimes() {
+        let world = World::new(runtime);
+        let mut evil = Evil::new(&world, runtime);
+        let elsewhere = world.path("elsewhere");
+        fs::create_dir(&elsewhere).unwrap();
+        fs::create_dir(world.dumps_dir()).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, world.dumps_dir().join("link")).unwrap();
+        let file = elsewhere.join("nologin");
+        let file = file.to_str().unwrap();
+        evil.is_refused(&[("image", file)], "list its directory in image_dirs");
+        // This one would have stayed for ever.
+        let more = [("image", file), ("hostDestination", "/proc/nowhere")];
+        evil.is_refused(&more, "list its directory in image_dirs");
+        let climbing = format!("{}/../elsewhere/nologin", world.path("images").display());
+        let (run, log) = evil.run(&[("image", &climbing)], "exit 0");
+        assert!(log.contains("contains '..'"), "{}", run.story());
+        let crash = "echo MDMP > /opt/minidumps/a.dmp";
+        for dir in [elsewhere.join("dumps"), world.path("dumpsters")] {
+            let (run, log) = evil.run(&[("hostDestination", dir.to_str().unwrap())], crash);
+            assert!(log.contains("list its directory in host_destinations"), "{}", run.story());
+        }
+        let linked = world.dumps_dir().join("link/dumps");
+        let (run, log) = evil.run(&[("hostDestination", linked.to_str().unwrap())], crash);
+        assert!(log.contains("link is a symbolic link"), "{}", run.story());
+        assert_eq!(files_in(&elsewhere), [] as [PathBuf; 0], "{}", world.log());
+        assert!(!world.path("dumpsters").exists());
     }
 }
 
@@ -107,7 +252,7 @@ fn installing_and_removing_go_together() {
     let world = World::new("crun");
     let before = files_in(&world.dir);
     assert!(install(&world, &[]).status.success());
-    let program = world.path("prefix/libexec/oci/hooks.d/oci-minidump-hook");
+    let program = prefix(&world).join("libexec/oci/hooks.d/oci-minidump-hook");
     for (file, stage) in
         [("oci-minidump-prestart.json", "prestart"), ("oci-minidump-poststop.json", "poststop")]
     {

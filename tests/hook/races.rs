@@ -71,8 +71,8 @@ impl Field {
         let device = LoopDevice::attach(image.file(), &plan.image, false).unwrap();
         let held = Held::new();
         let container = Container::open(held.pid().cast_signed(), &rootfs, (0, 0)).unwrap();
-        let writable = Writable::new(true);
-        let kept = mount_in_private_namespace(&device, Access::Container(writable)).unwrap();
+        let writable = Writable::new(true, None);
+        let kept = mount_in_private_namespace(&device, Access::Container(&writable)).unwrap();
         Self { rootfs, held, container, device, writable, kept, world }
     }
 
@@ -176,11 +176,11 @@ impl Field {
     }
 
     fn on_device(&self) -> Source {
-        Source::Device { writable: self.writable, kept: self.kept.try_clone().unwrap() }
+        Source::Device { writable: self.writable.clone(), kept: self.kept.try_clone().unwrap() }
     }
 
     fn detached(&self) -> Source {
-        match Detached::mount(&self.device, Access::Container(self.writable)) {
+        match Detached::mount(&self.device, Access::Container(&self.writable)) {
             // The suite runs once with an old kernel.
             Err(error) if is_too_old(&error) => self.on_device(),
             other => Source::Detached(other.unwrap()),

@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use oci_minidump::image::label::MountLabel;
+use oci_minidump::proc::selinux;
 use serde_json::{Value, json};
 
 use crate::chosen::runtimes;
@@ -266,6 +268,26 @@ fn what_is_not_required_does_not_keep_a_container_from_starting() {
         world.run(&bundle, "fatal").fails_with(
             "imgsize 1024 is below the minimum of 131072 bytes (rdkPlugins.minidump.data.paths[0].imgsize)",
         );
+    }
+}
+
+#[test]
+fn without_selinux_a_mount_label_changes_nothing() {
+    // runc refuses such a configuration on a kernel without SELinux.
+    for missing in ["", "fsopen"] {
+        let mut world = World::new("crun");
+        if !missing.is_empty() {
+            world = world.without(missing);
+        }
+        let bundle = world.bundle("app", &["segv"]);
+        bundle.edit(|config| config["linux"]["mountLabel"] = "u:object_r:container_file_t:s0:c1,c2".into());
+        world.create(&bundle, "c").expect(0);
+        let label = MountLabel::of(&fs::File::open(world.image("app")).unwrap());
+        assert_eq!(label.is_some(), selinux::is_enabled().unwrap(), "{label:?}");
+        world.control(&["start"], "c", &[]).expect(0);
+        crate::cycle::wait_until_stopped(&world, "c");
+        let run = world.control(&["delete"], "c", &[]).expect(0);
+        assert_eq!(world.dumps().len(), 1, "{}", run.story());
     }
 }
 

@@ -1,10 +1,11 @@
 //! What a runtime may hand to the hook, and what it gets for something else.
 
 use std::fs;
+use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::world::{Bundle, World};
 
 #[test]
 fn malformed_states_are_refused_with_code_3_and_nothing_made() {
@@ -100,16 +101,46 @@ fn a_file_named_on_the_command_line_goes_before_everything_else() {
     assert_eq!(world.dumps().len(), 1, "{}", run.story());
 }
 
+/// A bundle that has annotations and nothing else.
+fn annotated(world: &World, name: &str, annotations: &Value) -> Bundle {
+    let bundle = world.bundle(name, &["write", "a.dmp", "500", "none"]);
+    bundle.edit(|config| {
+        config["rdkPlugins"] = json!(null);
+        config["annotations"] = annotations.clone();
+    });
+    bundle
+}
+
 #[test]
 fn annotations_work_without_a_section() {
     let world = World::new("crun");
-    world.settings(&format!("host_destination = {:?}\n", world.dumps_dir()));
-    let bundle = world.bundle("app", &["write", "a.dmp", "500", "none"]);
-    bundle.edit(|config| {
-        config["rdkPlugins"] = json!(null);
-        config["annotations"] =
-            json!({"org.rdk.minidump": "/opt/minidumps", "org.rdk.minidump.imgsize": "262144"});
-    });
-    let run = world.run(&bundle, "c").expect(0);
+    let annotations = json!({"org.rdk.minidump": "/opt/minidumps", "org.rdk.minidump.imgsize": "262144"});
+    let run = world.run(&annotated(&world, "app", &annotations), "c").expect(0);
     assert_eq!(world.dumps().len(), 1, "{}", run.story());
+}
+
+#[test]
+fn annotations_that_ask_for_too_much_stop_a_container_only_if_they_say_so() {
+    let world = World::new("crun");
+    let mut annotations =
+        json!({"org.rdk.minidump": "/opt/minidumps", "org.rdk.minidump.image": "/etc/nologin"});
+    let run = world.run(&annotated(&world, "optional", &annotations), "optional");
+    // Its program looked for the directory, in vain.
+    let started = run.stderr().contains("crasher: No such file");
+    assert!(started && run.log.contains("it starts without minidumps"), "{}", run.story());
+    annotations["org.rdk.minidump.required"] = "true".into();
+    let run = world.run(&annotated(&world, "required", &annotations), "required");
+    run.fails_with("lies in none of the directories that annotations may use");
+}
+
+#[test]
+fn with_settings_that_cannot_be_read_annotations_name_no_path() {
+    let world = World::new("crun");
+    world.settings("[annotations]\nimage_dirs = [\"relative\"]\n");
+    let image = "/var/lib/oci-minidump/images/of-a-test.img";
+    let annotations = json!({"org.rdk.minidump": "/opt/minidumps", "org.rdk.minidump.image": image});
+    let run = world.run(&annotated(&world, "app", &annotations), "c");
+    let said = ["image_dirs \"relative\" is not an absolute path", "is refused: annotations may not set it"];
+    assert!(said.iter().all(|text| run.log.contains(text)), "{}", run.story());
+    assert!(!Path::new(image).exists());
 }

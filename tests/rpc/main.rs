@@ -23,6 +23,8 @@ mod pids;
 mod protocol;
 #[path = "../support/state.rs"]
 mod state;
+#[path = "../support/test_dir.rs"]
+mod test_dir;
 mod unprivileged;
 mod untold;
 mod websocket;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::test_dir::test_dir;
 use crate::wire::{Answer, Http, Ws};
 
 /// The program under test.
@@ -58,7 +59,8 @@ impl World {
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
         // The root of a user namespace must get through to its root file system.
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        let dir = tempfile::Builder::new().prefix("ocicontainer-test-").permissions(open).tempdir().unwrap();
+        let mut dir = tempfile::Builder::new();
+        let dir = dir.prefix("ocicontainer-test-").permissions(open).tempdir_in(test_dir()).unwrap();
         let mut world =
             Self { dir, port: 0, number, daemon: None, flags, environment: environment.to_vec(), user };
         world.make_rootfs();

@@ -24,6 +24,8 @@ mod place;
 mod random;
 #[path = "../support/state.rs"]
 mod state;
+#[path = "../support/test_dir.rs"]
+mod test_dir;
 mod worker;
 
 use std::sync::atomic::{AtomicBool, Ordering};

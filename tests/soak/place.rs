@@ -38,7 +38,8 @@ impl Place {
     /// A daemon, and bundles for `containers` ids.
     pub(crate) fn new(containers: usize) -> Self {
         crate::hugetlb::mount_what_crun_wants();
-        let dir = tempfile::Builder::new().prefix("ocicontainer-soak-").tempdir().unwrap();
+        let place = crate::test_dir::test_dir();
+        let dir = tempfile::Builder::new().prefix("ocicontainer-soak-").tempdir_in(place).unwrap();
         let ids = (0..containers).map(|n| format!("soak{}-{n}", std::process::id())).collect();
         let place = Self { dir, ids, daemon: Mutex::default(), started: Mutex::new(SystemTime::now()) };
         place.make_rootfs();

@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,14 +9,6 @@ use std::process::Command;
 pub(crate) fn hook_program() -> PathBuf {
     std::env::var_os("OCI_MINIDUMP_HOOK")
         .map_or_else(|| env!("CARGO_BIN_EXE_oci-minidump-hook").into(), PathBuf::from)
-}
-
-/// Where worlds are: in the target directory, unless that lies where only its owner may pass (a project in `/root`). The
-/// root of a user namespace is nobody special on the way to its container.
-pub(crate) fn place() -> &'static Path {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let is_open = |dir: &Path| fs::metadata(dir).unwrap().permissions().mode() & 1 != 0;
-    if target.ancestors().all(is_open) { target } else { Path::new("/var/tmp") }
 }
 
 /// The command where the directories are empty that the hook goes to when it knows no settings: those of the host are
@@ -64,7 +55,6 @@ pub(crate) fn files_in(dir: &Path) -> Vec<PathBuf> {
 
 /// What is mounted in a directory of this process's mounts.
 pub(crate) fn mounts_below(dir: &Path) -> Vec<PathBuf> {
-    let text = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    let points = text.lines().filter_map(|line| line.split(' ').nth(4)).map(PathBuf::from);
-    points.filter(|point| point.starts_with(dir)).collect()
+    let mounts = oci_minidump::proc::mountinfo::own().unwrap_or_else(|error| panic!("{}", error.report()));
+    mounts.into_iter().map(|mount| mount.point).filter(|point| point.starts_with(dir)).collect()
 }

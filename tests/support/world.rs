@@ -16,14 +16,24 @@ mod host;
 mod run;
 
 #[allow(unused_imports, reason = "not every test binary needs all of it")]
-pub(crate) use host::{away_from_the_host, command, files_in, hook_program, mounts_below, place, wait_until};
+pub(crate) use host::{away_from_the_host, command, files_in, hook_program, mounts_below, wait_until};
 pub(crate) use run::Run;
 
 use crate::hugetlb::mount_what_crun_wants;
 use crate::programs::{crasher, without};
+use crate::test_dir::test_dir;
 
 /// Where containers of every test mount their minidump directory.
 pub(crate) const SOURCE: &str = "/opt/minidumps";
+
+/// A path below a world that is longer than 120 bytes, with blanks and without ASCII. Wherever a person may put something,
+/// it works there.
+#[allow(dead_code, reason = "not every test binary needs it")]
+pub(crate) const AWKWARD: &str =
+    "a b/k\u{e4}se/a directory whose name is so long that the whole path has more than 120 bytes/it's here";
+
+/// What the name of the directory of every world begins with.
+pub(crate) const PREFIX: &str = "oci-minidump-";
 
 /// A temporary directory with everything a test needs.
 #[derive(Debug)]
@@ -47,7 +57,7 @@ impl World {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         mount_what_crun_wants();
         let name = format!("w{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let dir = place().join(&name);
+        let dir = test_dir().join(format!("{PREFIX}{name}"));
         for part in ["runtime", "records", "images"] {
             fs::create_dir_all(dir.join(part)).unwrap();
         }
@@ -75,10 +85,11 @@ impl World {
     /// Sets the administrator's settings; records always stay in the world.
     pub(crate) fn settings(&self, more: &str) {
         let text = format!(
-            "state_dir = {:?}\nknown_dirs = {:?}\nimage_dir = {:?}\n{more}",
+            "state_dir = {:?}\nknown_dirs = {:?}\nimage_dir = {:?}\nhost_destination = {:?}\n{more}",
             self.path("records"),
             self.path("image-dirs"),
-            self.path("images")
+            self.path("images"),
+            self.dumps_dir()
         );
         fs::write(self.path("settings.toml"), text).unwrap();
     }

@@ -120,7 +120,7 @@ fn bring_home(path: &Path, id: &str, state: &Value, shelf: &Shelf) -> Result<()>
     }
     let mut admin = Admin::load(Path::new(admin::FILE)).unwrap_or_else(|error| {
         log::warn!("{}; the defaults are used", error.report());
-        Admin::default()
+        Admin::cautious()
     });
     admin.naming = Naming::Rdk;
     let owner = Owner { container: Some(id), app_state: state["state"].as_str() };

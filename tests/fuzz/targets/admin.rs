@@ -23,8 +23,11 @@ fuzz_target!(|text: &[u8]| {
         scratch::fill(file, text);
         match Admin::load(path) {
             Ok(admin) => {
-                let dirs = [&admin.state_dir, &admin.image_dir, &admin.host_destination];
-                assert!(dirs.iter().all(|dir| dir.is_absolute()), "{admin:?}");
+                let single = [&admin.state_dir, &admin.image_dir, &admin.host_destination];
+                let lists = admin.annotated_image_dirs().iter().chain(admin.annotated_destinations());
+                for dir in single.into_iter().chain(lists) {
+                    assert!(dir.is_absolute() && !dir.iter().any(|part| part == ".."), "{admin:?}");
+                }
                 assert_eq!(admin.mode.0 & !0o664, 0, "{admin:?}");
             }
             Err(error) => check_error(&error),
