@@ -24,6 +24,7 @@ mod hugetlb;
 mod identity;
 mod images;
 mod killed;
+mod neighbour;
 mod old_kernels;
 mod podman;
 #[path = "../support/programs.rs"]

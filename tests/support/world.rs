@@ -44,6 +44,8 @@ pub(crate) struct World {
     containers: std::sync::Mutex<Vec<String>>,
     /// What stands in front of the hook's command line.
     launcher: String,
+    /// What a container that runs has on the host.
+    expected: std::sync::Mutex<Vec<String>>,
 }
 
 /// A bundle of a world.
@@ -61,7 +63,14 @@ impl World {
         for part in ["runtime", "records", "images"] {
             fs::create_dir_all(dir.join(part)).unwrap();
         }
-        let world = Self { dir, runtime, name, containers: Vec::default().into(), launcher: String::new() };
+        let world = Self {
+            dir,
+            runtime,
+            name,
+            containers: Vec::default().into(),
+            launcher: String::new(),
+            expected: Vec::default().into(),
+        };
         world.settings("");
         world
     }
@@ -288,10 +297,12 @@ impl World {
             .collect::<Vec<_>>();
         for entry in fs::read_dir("/sys/block").unwrap().flatten() {
             let backing = fs::read_to_string(entry.path().join("loop/backing_file")).unwrap_or_default();
-            if backing.starts_with(self.dir.to_str().unwrap()) {
+            if Path::new(backing.trim()).starts_with(&self.dir) {
                 leaks.push(format!("loop device {:?} of {}", entry.file_name(), backing.trim()));
             }
         }
+        let expected = self.expected.lock().unwrap();
+        leaks.retain(|what| !expected.contains(what));
         leaks
     }
 
@@ -306,6 +317,17 @@ impl World {
         self.remains()
     }
 
+    /// What there is now belongs to a container that goes on running.
+    pub(crate) fn expect_remains(&self) {
+        let remains = self.remains();
+        self.expected.lock().unwrap().extend(remains);
+    }
+
+    /// That container is about to end.
+    pub(crate) fn expect_nothing(&self) {
+        self.expected.lock().unwrap().clear();
+    }
+
     /// Everything that a world must be rid of at its end.
     fn remains(&self) -> Vec<String> {
         let mut remains = self.leaks();
@@ -315,6 +337,8 @@ impl World {
         let hidden = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with('.');
         remains
             .extend(self.dumps().iter().filter(|path| hidden(path)).map(|path| path.display().to_string()));
+        let expected = self.expected.lock().unwrap();
+        remains.retain(|what| !expected.contains(what));
         remains
     }
 }
