@@ -6,3 +6,4 @@
 pub mod mountinfo;
 pub mod selinux;
 pub mod stat;
+pub mod status;

@@ -8,13 +8,13 @@ use minidump::{Minidump, MinidumpException};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::bundles::{leave_the_hosts_mounts, tmpfs};
+use crate::bundles::tmpfs;
 use crate::daemon::{left, start, world};
 use crate::plugins::{WAYS, Way, bundle, gone, required, said, says};
 use crate::programs::crasher;
 use crate::specs::with;
 use crate::wire::Ws;
-use crate::world::{PLUGIN, World};
+use crate::world::{PLUGIN, World, leave_the_hosts_mounts};
 
 /// The plugin in the form with a descriptor.
 fn by_descriptor(world: &World) -> Value {
