@@ -2,9 +2,12 @@
 //! runtime may call never, once, twice or in parallel.
 
 pub mod destination;
+pub mod marks;
 pub mod name;
+pub mod publish;
 pub mod retention;
 pub mod take;
+mod taken;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -137,10 +140,17 @@ pub fn harvest_locked(image: &LockedImage, job: Job<'_>) -> Result<Harvest> {
             .advise("it is left untouched; remove it or name another image"));
         }
     };
-    let Reading { taken, damaged } = reading;
-    // A container that is not quite gone may still be writing the dump that looks cut.
-    let unfinished = taken.dumps.iter().any(|dump| dump.truncated.is_some());
-    let finished = !is_pinned || (job.if_mounted == IfMounted::Finish && !unfinished);
+    let Reading { mut taken, damaged } = reading;
+    let failures = taken.failures.len();
+    if let Some(first) = taken.failures.drain(..).next() {
+        let first = match failures {
+            1 => first,
+            _ => first.within(format!("{failures} dumps could not be published, the first")),
+        };
+        return Err(within(first));
+    }
+    // A container that is not quite gone may still be writing a dump.
+    let finished = !is_pinned || (job.if_mounted == IfMounted::Finish && taken.unfinished == 0);
     let fate = if !(ours && finished) {
         Fate::Kept
     } else if damaged {
@@ -148,6 +158,7 @@ pub fn harvest_locked(image: &LockedImage, job: Job<'_>) -> Result<Harvest> {
         Fate::Aside
     } else {
         image.remove()?;
+        taken.log_rest(image.path());
         Fate::Removed
     };
     Ok(Harvest { dumps: taken.dumps, skipped: taken.skipped, image: fate })
@@ -187,13 +198,14 @@ fn read(
     pinned: Option<LoopDevice>,
 ) -> Result<Reading> {
     let budget = image.size()?.saturating_mul(2);
+    let bounds = take::Bounds { budget, deadline: None, is_mounted: pinned.is_some() };
     if let Some(device) = pinned {
         log::warn!(
             "the image {} is still mounted through {}",
             image.path().display(),
             device.path().display()
         );
-        return take::take(&mut Mounted::open_pinned(device)?, job, budget).map(Reading::from);
+        return take::take(&mut Mounted::open_pinned(device)?, job, bounds).map(Reading::from);
     }
     if dirty && !ours {
         let what = format!("the foreign image {} was not cleanly unmounted", image.path().display());
@@ -205,33 +217,38 @@ fn read(
             Err(error) if error.kind() == ErrorKind::Unsupported => {
                 log::warn!("{}; the kernel is asked to read it", error.report());
                 let mut mounted = Mounted::open(image.file(), image.path(), true)?;
-                take::take(&mut mounted, job, budget).map(Reading::from)
+                take::take(&mut mounted, job, bounds).map(Reading::from)
             }
-            other => read_repaired(image, &other?, job, budget),
+            other => read_repaired(image, &other?, job, bounds),
         };
     }
-    match read_clean(image, image.file(), job, budget) {
+    match read_clean(image, image.file(), job, bounds) {
         // Damaged without having been noticed: repaired, unless it is somebody else's.
         Err(error) if error.kind() == ErrorKind::Corrupt && ours => {
             log::warn!("{}; it is repaired first", error.report());
-            read_repaired(image, &repair(image)?, job, budget)
+            read_repaired(image, &repair(image)?, job, bounds)
         }
         other => other.map(Reading::from),
     }
 }
 
-fn read_repaired(image: &LockedImage, repaired: &Repaired, job: Job<'_>, budget: u64) -> Result<Reading> {
-    let taken = read_clean(image, &repaired.file, job, budget)?;
+fn read_repaired(
+    image: &LockedImage,
+    repaired: &Repaired,
+    job: Job<'_>,
+    bounds: take::Bounds,
+) -> Result<Reading> {
+    let taken = read_clean(image, &repaired.file, job, bounds)?;
     Ok(Reading { taken, damaged: repaired.damaged })
 }
 
 /// Reads a cleanly unmounted image, or the repaired copy of one, in user space; if that cannot understand it, through
 /// the kernel.
-fn read_clean(image: &LockedImage, file: &File, job: Job<'_>, budget: u64) -> Result<take::Taken> {
-    match UserSpace::open(file).and_then(|mut fs| take::take(&mut fs, job, budget)) {
+fn read_clean(image: &LockedImage, file: &File, job: Job<'_>, bounds: take::Bounds) -> Result<take::Taken> {
+    match UserSpace::open(file).and_then(|mut fs| take::take(&mut fs, job, bounds)) {
         Err(error) if error.kind() == ErrorKind::Corrupt => {
             log::warn!("{}; the kernel is asked to read it", error.report());
-            take::take(&mut Mounted::open(file, image.path(), false)?, job, budget)
+            take::take(&mut Mounted::open(file, image.path(), false)?, job, bounds)
         }
         other => other,
     }

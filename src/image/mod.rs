@@ -1,6 +1,7 @@
 //! The ext4 image that backs a container's minidump directory while the container lives.
 
 pub mod create;
+mod directory;
 pub mod files;
 pub mod identity;
 pub mod kernel;
@@ -13,3 +14,4 @@ pub mod reader;
 pub mod repair;
 pub mod superblock;
 mod template;
+mod walk;

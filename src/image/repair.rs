@@ -75,7 +75,7 @@ fn is_repaired(outcome: &tool::Outcome) -> bool {
 fn copy(image: &LockedImage) -> Result<File> {
     let file = unnamed(image.path()).tried(|| "cannot make a file beside it")?;
     let mut at = 0_u64;
-    pump(&file, image.size()?, |chunk| {
+    pump(&file, image.size()?, None, |chunk| {
         let count = image.file().read_at(chunk, at).unreadable(|| "cannot read it")?;
         at += u64::try_from(count).unwrap_or(u64::MAX);
         Ok(count)

@@ -15,19 +15,25 @@ mod cycle;
 mod damaged;
 mod destination;
 mod differential;
+mod extremes;
 mod faults;
 mod faulty;
+mod folders;
+mod foreign;
 mod hostile;
 #[path = "../support/hugetlb.rs"]
 mod hugetlb;
 mod images;
 mod killed;
+mod links;
+mod naming;
 mod old_kernels;
 mod podman;
 #[path = "../support/programs.rs"]
 mod programs;
 mod races;
 mod repeated;
+mod retention;
 mod rootfs;
 mod stdin;
 mod surroundings;

@@ -9,6 +9,7 @@ use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use nix::mount::{MsFlags, mount};
 use rustix::fs::OFlags;
@@ -18,9 +19,9 @@ use super::{Job, PASSED, Plugin, Site, Work, apart, edit, unmount};
 use crate::control::ExitStatus;
 use crate::control::shelf::{DUMPS, Shelf, write_new};
 use crate::error::{Error, ErrorKind, Result, Tried};
-use crate::harvest::take::take;
+use crate::harvest::take::{Bounds, take};
 use crate::harvest::{self, IfMounted, Owner};
-use crate::image::files::{Candidate, ImageFiles, Kind, Listing, pump};
+use crate::image::files::{Candidate, ImageFiles, Kind, Listing, Place, Time, pump};
 use crate::oci::bundle::read_json;
 use crate::settings::admin::{self, Admin, Naming};
 
@@ -124,7 +125,11 @@ fn bring_home(path: &Path, id: &str, state: &Value, shelf: &Shelf) -> Result<()>
     let owner = Owner { container: Some(id), app_state: state["state"].as_str() };
     let publish = |destination: &Path| {
         let job = harvest::Job { destination, owner, admin: &admin, if_mounted: IfMounted::Leave };
-        take(&mut OneFile(&file), job, MOST).map(drop)
+        let bounds = Bounds { budget: MOST, deadline: None, is_mounted: false };
+        match take(&mut OneFile(&file), job, bounds)?.failures.pop() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
     };
     let wanted = PathBuf::from(state["destination"].as_str().unwrap_or_default());
     let last = shelf.dir().with_file_name(DUMPS);
@@ -141,23 +146,26 @@ fn bring_home(path: &Path, id: &str, state: &Value, shelf: &Shelf) -> Result<()>
 struct OneFile<'a>(&'a File);
 
 impl ImageFiles for OneFile<'_> {
-    fn list(&mut self) -> Result<Listing> {
+    fn list(&mut self, _deadline: Option<Instant>) -> Result<Listing> {
         let metadata = self.0.metadata().tried(|| "cannot inspect the dump")?;
-        let kind = Kind::Regular { size: metadata.len(), modified: metadata.mtime() };
-        let candidates = vec![Candidate { dir: "", name: b"BREAKPAD_FD.dmp".to_vec(), kind }];
-        Ok(Listing { candidates, cut: false })
+        let nanoseconds = metadata.mtime_nsec().try_into().unwrap_or_default();
+        let modified = Time { seconds: metadata.mtime(), nanoseconds };
+        let kind = Kind::Regular { size: metadata.len(), modified };
+        let place = Place { dir: Vec::new(), name: b"BREAKPAD_FD.dmp".to_vec() };
+        let candidates = vec![Candidate { place, inode: metadata.ino(), kind, meta: None }];
+        Ok(Listing { candidates, ..Listing::default() })
     }
 
-    fn head(&mut self, _dump: &Candidate) -> Result<Vec<u8>> {
+    fn head(&mut self, _dump: &Place) -> Result<Vec<u8>> {
         let mut head = vec![0; 4];
         let count = self.0.read_at(&mut head, 0).tried(|| "cannot read the dump")?;
         head.truncate(count);
         Ok(head)
     }
 
-    fn copy(&mut self, _dump: &Candidate, limit: u64, target: &File) -> Result<u64> {
+    fn copy(&mut self, _dump: &Place, limit: u64, target: &File, deadline: Option<Instant>) -> Result<u64> {
         let mut at = 0;
-        pump(target, limit, |chunk| {
+        pump(target, limit, deadline, |chunk| {
             let count = self.0.read_at(chunk, at).tried(|| "cannot read the dump")?;
             at += u64::try_from(count).unwrap_or(u64::MAX);
             Ok(count)
