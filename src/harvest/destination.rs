@@ -82,7 +82,7 @@ impl<'a> Destination<'a> {
         self.unmarked.get()
     }
 
-    /// An empty file in the directory that nobody sees yet.
+    /// An empty file in the directory, without a name for now.
     ///
     /// # Errors
     /// The kernel's.
@@ -115,7 +115,7 @@ impl<'a> Destination<'a> {
         Ok(Err(Error::new(ErrorKind::NoSpace, what).advise("remove them")))
     }
 
-    /// Removes the drafts of hooks that were killed: nobody holds their locks.
+    /// Removes the drafts of hooks that were killed: their locks are free.
     fn remove_stale_drafts(&self) {
         for entry in std::fs::read_dir(&self.path).into_iter().flatten().flatten() {
             let name = entry.file_name();

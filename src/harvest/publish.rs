@@ -2,7 +2,8 @@
 //! and never in place of another.
 //!
 //! The name is given by linkat(2), not rename(2): RDK's uploader waits for `IN_CREATE`, and linkat refuses to
-//! overwrite.
+//! overwrite. Where a file system has neither hard links nor a rename that refuses to overwrite, an empty file has the
+//! name for a moment before.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -17,7 +18,7 @@ use crate::harvest::marks::Marks;
 use crate::harvest::name::{FNV1A, fitted, fnv1a_on, hashed, meta, numbered};
 use crate::host;
 
-/// How many files of one name are told apart by a number, before a hash of the content does it.
+/// How many numbers are tried for files of one name, before a hash of the content.
 const MAX_NUMBER: u32 = 16;
 /// How much of a file is read at once.
 const CHUNK: usize = 64 << 10;

@@ -30,7 +30,7 @@ struct Age {
     /// What was harvested just now goes last, whatever the clocks say: at a boot, before the network has the time, the
     /// host's clock may be years behind.
     is_fresh: bool,
-    /// A time in the future is no time: a container can set any.
+    /// A time in the future cannot be true: a container can set any.
     is_credible: bool,
     /// When the dump was written; if that is not known, when it was harvested.
     time: Time,

@@ -11,7 +11,7 @@ use crate::harvest::marks::Marks;
 use crate::harvest::name::name;
 use crate::harvest::publish::Parcel;
 use crate::harvest::{Harvested, Job, retention};
-use crate::image::files::{Candidate, ImageFiles, Kind, Listing, Place, Time};
+use crate::image::files::{Candidate, ImageFiles, Kind, Listing, Place, Time, in_time};
 use crate::settings::admin::Retention;
 
 pub use crate::harvest::taken::{Bounds, Taken};
@@ -91,6 +91,7 @@ impl<F: ImageFiles + ?Sized> Taking<'_, F> {
             newest_first.then_with(|| a.candidate.place.cmp(&b.candidate.place))
         });
         for dump in dumps {
+            in_time(self.bounds.deadline)?;
             match self.judge(&dump) {
                 Ok(false) => {}
                 Ok(true) => self.try_publish(&dump)?,
@@ -111,7 +112,7 @@ impl<F: ImageFiles + ?Sized> Taking<'_, F> {
         if is_minidump(&self.files.head(place)?) {
             return Ok(true);
         }
-        let reason = format!("it has {} bytes and is no minidump", dump.size);
+        let reason = format!("it has {} bytes and is not a minidump", dump.size);
         // Crash handlers write the header last.
         if self.bounds.is_mounted {
             self.taken.leave(place, &reason);
@@ -163,7 +164,7 @@ impl<F: ImageFiles + ?Sized> Taking<'_, F> {
         let published = destination.publish(Parcel { dump: draft, meta }, &name, marks)?;
         let path = destination.path().join(published.name);
         let dump = Harvested { path, size, truncated, already: published.already };
-        tell(&dump, job);
+        log_dump(&dump, job);
         self.left = self.left.saturating_sub(size);
         self.taken.dumps.push(dump);
         Ok(())
@@ -191,7 +192,7 @@ impl<F: ImageFiles + ?Sized> Taking<'_, F> {
     }
 }
 
-fn tell(dump: &Harvested, job: Job<'_>) {
+fn log_dump(dump: &Harvested, job: Job<'_>) {
     let who = job.owner.container.map_or_else(String::new, |id| format!(" of container {id}"));
     let (path, size) = (dump.path.display(), dump.size);
     match &dump.truncated {

@@ -28,7 +28,7 @@ pub struct Bounds {
 pub struct Taken {
     /// The dumps that are safe now.
     pub dumps: Vec<Harvested>,
-    /// What looked like a dump and is none; of many, the first 100.
+    /// What has the name of a dump and is not one; of many, the first 100.
     pub skipped: Vec<Skipped>,
     /// How many more there were.
     pub more_skipped: usize,
@@ -49,7 +49,7 @@ impl Taken {
         }
     }
 
-    /// Notes that a file is no dump.
+    /// Notes that a file is not a dump.
     pub(super) fn skip(&mut self, place: &Place, reason: String) {
         if self.skipped.len() == MAX_LINES {
             self.more_skipped += 1;

@@ -33,7 +33,7 @@ impl<'i> Entries<'i> {
     /// The entries of the directory with the inode `number`.
     ///
     /// # Errors
-    /// [`crate::error::ErrorKind::Corrupt`] when it is no directory, or not all there.
+    /// [`crate::error::ErrorKind::Corrupt`] when it is not a directory, or damaged.
     pub(super) fn new(image: &'i File, tables: &Tables, number: u64) -> Result<Self> {
         let inode = tables.inode(image, number)?;
         let length = size(&inode);

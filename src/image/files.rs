@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::log::{cut, escape};
 
-/// How many of the files that are no dumps are named.
+/// How many of the files that are not dumps are named.
 const MAX_NAMED: usize = 5;
 /// What is copied at once.
 const CHUNK: usize = 64 << 10;

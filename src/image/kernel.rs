@@ -85,7 +85,7 @@ impl Mounted {
         let dir = self.open_dir(&place.dir)?.ok_or_else(gone)?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let exchanged =
-            || Error::new(ErrorKind::Attack, format!("{} is no regular file any more", place.text()));
+            || Error::new(ErrorKind::Attack, format!("{} is not a regular file any more", place.text()));
         let file: File = match rustix::fs::openat(&dir, place.name.as_slice(), flags, Mode::empty()) {
             Err(Errno::NOENT) => return Err(gone()),
             // A link, a socket.

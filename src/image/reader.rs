@@ -88,8 +88,8 @@ fn unbearable() -> Error {
 }
 
 impl Tree for UserSpace {
-    /// The library says what the entries are called, and vouches for the checksums; the same bytes read a second time
-    /// say where they lead.
+    /// The library gives the names and checks the checksums; the same bytes read a second time give the numbers of the
+    /// inodes.
     fn entries(&self, dir: &Dir, each: &mut dyn FnMut(&[u8], u64) -> Result<()>) -> Result<()> {
         let mut numbers = Entries::new(&self.image, &self.tables, dir.inode)?;
         for entry in self.fs.read_dir(&path(&dir.path)?).map_err(|e| corrupt("a directory", e))? {

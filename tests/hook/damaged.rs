@@ -212,7 +212,7 @@ fn an_unfinished_dump_stays_in_an_image_that_is_still_mounted() {
         .hook(&["harvest", image.to_str().unwrap(), "--to", world.dumps_dir().to_str().unwrap()])
         .expect(0);
     assert!(fs::read(world.dumps_dir().join("half.dmp")).unwrap() == dump, "{}", run.story());
-    assert!(run.stdout().contains("skipped headless.dmp: it has 5000 bytes and is no minidump"));
+    assert!(run.stdout().contains("skipped headless.dmp: it has 5000 bytes and is not a minidump"));
     assert_eq!(world.dumps().len(), 2, "{}", run.story());
 }
 

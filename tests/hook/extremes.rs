@@ -108,7 +108,7 @@ fn files_of_every_size_are_judged() {
     }
     assert!(claimed <= 2 * DEFAULT_IMGSIZE && used < DEFAULT_IMGSIZE, "{claimed} {used}: {}", run.story());
     for size in [0, 1, 3] {
-        let line = format!("skipped {size}.dmp: it has {size} bytes and is no minidump");
+        let line = format!("skipped {size}.dmp: it has {size} bytes and is not a minidump");
         assert!(run.stdout().contains(&line), "{}", run.story());
     }
     assert!(world.dumps_dir().join("4.dmp").exists(), "{}", run.story());

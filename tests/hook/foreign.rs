@@ -47,10 +47,10 @@ fn harvest_into(world: &World, kind: &Kind, image: &Path) -> (Run, Vec<(String, 
         exit $code",
         mount = kind.mount
     );
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "--propagation", "private", "sh", "-c", &script, "sh"]);
+    let mut command = Command::new("sh");
+    command.args(["-c", &script, "sh"]);
     command.args([&disk, &point, &copy, &hook_program(), &world.path("settings.toml")]).arg(image);
-    let run = world.feed(command, "");
+    let run = world.in_own_namespace(|| world.feed(command, ""));
     // Through FUSE, it is a process that lets go of the device.
     wait_until(|| world.leaks().is_empty());
     let files = crate::world::files_in(&copy).into_iter();

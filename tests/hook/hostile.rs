@@ -41,12 +41,16 @@ const TRAPS: [Trap; 10] = [
         |dir| sparse(&dir.join("x.dmp"), 1 << 40),
         "it claims 1099511627776 bytes, more than the image can hold",
     ),
-    ("empty file", |dir| drop(File::create(dir.join("x.dmp")).unwrap()), "it has 0 bytes and is no minidump"),
-    ("zeros", |dir| sparse(&dir.join("x.dmp"), 1 << 20), "it has 1048576 bytes and is no minidump"),
+    (
+        "empty file",
+        |dir| drop(File::create(dir.join("x.dmp")).unwrap()),
+        "it has 0 bytes and is not a minidump",
+    ),
+    ("zeros", |dir| sparse(&dir.join("x.dmp"), 1 << 20), "it has 1048576 bytes and is not a minidump"),
     (
         "text",
         |dir| fs::write(dir.join("x.dmp"), "root:x:0:0:").unwrap(),
-        "it has 11 bytes and is no minidump",
+        "it has 11 bytes and is not a minidump",
     ),
 ];
 
