@@ -17,7 +17,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::{ContainerId, Event};
 use crate::dump::{Completeness, completeness};
-use crate::harvest::destination::CONTAINER_ATTRIBUTE;
+use crate::harvest::marks::CONTAINER_ATTRIBUTE;
 
 /// How many entries of a directory are looked at.
 const MOST: usize = 100_000;

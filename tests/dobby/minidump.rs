@@ -95,8 +95,8 @@ fn only_dumps_leave_the_container() {
     let world = world();
     for (way, script, said_of_it) in [
         (Way::Spec, "echo $BREAKPAD_FD", ""),
-        (Way::Bundle, "echo MDM >&3; echo $BREAKPAD_FD", "is no minidump"),
-        (Way::Spec, "echo secret >&3; echo $BREAKPAD_FD", "is no minidump"),
+        (Way::Bundle, "echo MDM >&3; echo $BREAKPAD_FD", "is not a minidump"),
+        (Way::Spec, "echo secret >&3; echo $BREAKPAD_FD", "is not a minidump"),
     ] {
         let id = world.id(&format!("none-{way:?}"));
         let before = world.log().len();

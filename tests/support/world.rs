@@ -273,20 +273,37 @@ impl World {
     /// Mounts an image while `work` runs, where only its thread sees it: a container that is created at the same moment
     /// would take a copy of a mount of the host's with it, and keep the image mounted.
     pub(crate) fn with_mounted(&self, image: &Path, work: impl FnOnce(&Path) + Send) {
-        use nix::sched::{CloneFlags, unshare};
-
         let point = self.path("mounted");
         fs::create_dir_all(&point).unwrap();
-        let isolated = || {
-            unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS).unwrap();
-            command("mount", &["--make-rprivate".as_ref(), "/".as_ref()]);
+        self.in_own_namespace(|| {
             command("mount", &["-o".as_ref(), "loop".as_ref(), image.as_ref(), point.as_ref()]);
             work(&point);
             // A program that another test is just starting has a copy of our open files for a moment.
             wait_until(|| Command::new("umount").arg(&point).output().unwrap().status.success());
-        };
-        std::thread::scope(|scope| scope.spawn(isolated).join()).unwrap();
+        });
         wait_until(|| self.leaks().is_empty());
+    }
+
+    /// Does `work` in a mount namespace of its own, which holds on to nothing that other tests have mounted.
+    pub(crate) fn in_own_namespace<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        use nix::sched::{CloneFlags, unshare};
+
+        let isolated = || {
+            unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS).unwrap();
+            command("mount", &["--make-rprivate".as_ref(), "/".as_ref()]);
+            let mounts = fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
+            let points = mounts.lines().filter_map(|line| line.split(' ').nth(4)).map(Path::new);
+            let worlds = test_dir().join(PREFIX).display().to_string();
+            let is_of_another = |point: &&Path| {
+                point.to_str().is_some_and(|text| text.starts_with(&worlds)) && !point.starts_with(&self.dir)
+            };
+            for point in points.filter(is_of_another) {
+                // It may be gone with the one that it was in.
+                let _gone = Command::new("umount").arg("--lazy").arg(point).output();
+            }
+            work()
+        };
+        std::thread::scope(|scope| scope.spawn(isolated).join()).unwrap()
     }
 
     /// What must not be left: mounts and loop devices of this world.

@@ -22,7 +22,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::harvest::take::{Bounds, take};
 use crate::harvest::{self, IfAttached, Owner};
-use crate::image::files::{Candidate, ImageFiles, Kind, Listing, pump};
+use crate::image::files::{Candidate, ImageFiles, Kind, Listing, Place, Time, pump};
 use crate::oci::bundle::read_json;
 use crate::settings::admin::{self, Admin, Naming};
 
@@ -147,23 +147,26 @@ fn bring_home(path: &Path, id: &str, state: &Value, shelf: &Shelf) -> Result<()>
 struct OneFile<'a>(&'a File);
 
 impl ImageFiles for OneFile<'_> {
-    fn list(&mut self) -> Result<Listing> {
+    fn list(&mut self, _deadline: Deadline) -> Result<Listing> {
         let metadata = self.0.metadata().tried(|| "cannot inspect the dump")?;
-        let kind = Kind::Regular { size: metadata.len(), modified: metadata.mtime() };
-        let candidates = vec![Candidate { dir: "", name: b"BREAKPAD_FD.dmp".to_vec(), kind }];
-        Ok(Listing { candidates, cut: false })
+        let nanoseconds = metadata.mtime_nsec().try_into().unwrap_or_default();
+        let modified = Time { seconds: metadata.mtime(), nanoseconds };
+        let kind = Kind::Regular { size: metadata.len(), modified };
+        let place = Place { dir: Vec::new(), name: b"BREAKPAD_FD.dmp".to_vec() };
+        let candidates = vec![Candidate { place, inode: metadata.ino(), kind, meta: None }];
+        Ok(Listing { candidates, ..Listing::default() })
     }
 
-    fn head(&mut self, _dump: &Candidate) -> Result<Vec<u8>> {
+    fn head(&mut self, _dump: &Place) -> Result<Vec<u8>> {
         let mut head = vec![0; 4];
         let count = self.0.read_at(&mut head, 0).tried(|| "cannot read the dump")?;
         head.truncate(count);
         Ok(head)
     }
 
-    fn copy(&mut self, _dump: &Candidate, limit: u64, target: &File) -> Result<u64> {
+    fn copy(&mut self, _dump: &Place, limit: u64, target: &File, deadline: Deadline) -> Result<u64> {
         let mut at = 0;
-        pump(target, limit, |chunk| {
+        pump(target, limit, deadline, |chunk| {
             let count = self.0.read_at(chunk, at).tried(|| "cannot read the dump")?;
             at += u64::try_from(count).unwrap_or(u64::MAX);
             Ok(count)
