@@ -272,7 +272,7 @@ impl World {
             .collect::<Vec<_>>();
         for entry in fs::read_dir("/sys/block").unwrap().flatten() {
             let backing = fs::read_to_string(entry.path().join("loop/backing_file")).unwrap_or_default();
-            if backing.starts_with(self.dir.to_str().unwrap()) {
+            if Path::new(&backing).starts_with(&self.dir) {
                 leaks.push(format!("loop device {:?} of {}", entry.file_name(), backing.trim()));
             }
         }
