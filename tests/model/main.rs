@@ -109,6 +109,8 @@ fn no_acknowledged_dump_is_lost_whatever_happens() {
         None => (0, steps.div_ceil(IN_WORLD) - 1),
     };
     println!("{steps} operations, seed {seed}");
+    // Built before the time counts.
+    let _programs = (programs::crasher(), programs::faulty());
     let (counts, next, failed) = (Counts::default(), AtomicU64::new(first), Mutex::new(None));
     let begin = Instant::now();
     std::thread::scope(|scope| {
@@ -119,7 +121,8 @@ fn no_acknowledged_dump_is_lost_whatever_happens() {
                     if world > last {
                         break;
                     }
-                    let operations = operations(seed, world);
+                    let goes_on = |_: &Operation| failed.lock().unwrap().is_none();
+                    let operations = operations(seed, world).take_while(goes_on);
                     if let Err(failure) = live(runtime(world), operations, steps.min(IN_WORLD), &counts) {
                         let so_far = (begin.elapsed(), counts.total());
                         println!("{so_far:?} operations: world {world}, {}", failure.summary());
