@@ -43,7 +43,6 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn new(runtime: &'static str) -> Self {
         let world = World::new(runtime);
-        world.settings(&format!("host_destination = {:?}\n", world.dumps_dir()));
         for dir in ["elsewhere", "dumps", "small"] {
             fs::create_dir(world.path(dir)).unwrap();
         }
