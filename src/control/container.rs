@@ -5,17 +5,18 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::watch;
 
-use super::cgroup::Cgroups;
-use super::process::Process;
-use super::shelf::Shelf;
-use super::sink::Sink;
-use super::wanted::Wanted;
-use super::{ContainerId, ExitStatus, State};
+use crate::control::bundle::policy::Wanted;
+use crate::control::model::id::ContainerId;
+use crate::control::model::state::{ExitStatus, State};
+use crate::control::output::sink::Sink;
+use crate::control::process::cgroup::Cgroups;
+use crate::control::process::handle::Process;
+use crate::control::state::container_dir::Shelf;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How far a container got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(crate) enum Phase {
     /// The runtime starts it.
     Starting,
     /// It runs, or it is frozen: the kernel knows.
@@ -28,7 +29,7 @@ pub(super) enum Phase {
 
 /// What became of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(crate) enum Fate {
     /// It is still with us.
     Open,
     /// It ended.
@@ -39,18 +40,18 @@ pub(super) enum Fate {
 
 /// One container. What can be seen from outside (paused, dead) is not stored.
 #[derive(Debug)]
-pub(super) struct Container {
-    pub(super) id: ContainerId,
-    pub(super) descriptor: i32,
+pub(crate) struct Container {
+    pub(crate) id: ContainerId,
+    pub(crate) descriptor: i32,
     /// When it was started, in nanoseconds since the machine booted.
-    pub(super) started: u64,
-    pub(super) shelf: Shelf,
+    pub(crate) started: u64,
+    pub(crate) shelf: Shelf,
     /// What its configuration asks of us.
     wanted: OnceLock<Wanted>,
     /// Held by whatever changes the container; never by what only looks.
-    pub(super) change: tokio::sync::Mutex<()>,
+    pub(crate) change: tokio::sync::Mutex<()>,
     /// Whether somebody reads its processes: such a read can hang for as long as the container likes.
-    pub(super) being_read: Arc<AtomicBool>,
+    pub(crate) being_read: Arc<AtomicBool>,
     /// Whether somebody wants it to end.
     unwanted: AtomicBool,
     phase: Mutex<Phase>,
@@ -60,7 +61,7 @@ pub(super) struct Container {
 }
 
 impl Container {
-    pub(super) fn new(id: ContainerId, descriptor: i32, started: u64, shelf: Shelf) -> Self {
+    pub(crate) fn new(id: ContainerId, descriptor: i32, started: u64, shelf: Shelf) -> Self {
         Self {
             id,
             descriptor,
@@ -81,57 +82,57 @@ impl Container {
         self.phase.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> Phase {
         *self.lock()
     }
 
-    pub(super) fn enter(&self, phase: Phase) {
+    pub(crate) fn enter(&self, phase: Phase) {
         *self.lock() = phase;
     }
 
     /// Its configuration is known.
-    pub(super) fn wants(&self, wanted: Wanted) {
+    pub(crate) fn wants(&self, wanted: Wanted) {
         // A container starts once, or is adopted once.
         let _first = self.wanted.set(wanted);
     }
 
     /// What its configuration asks of us, so far as it is known.
-    pub(super) fn wanted(&self) -> &Wanted {
+    pub(crate) fn wanted(&self) -> &Wanted {
         static NOTHING: Wanted = Wanted { dump_dirs: Vec::new(), sink: Sink::Log, restarts: None };
         self.wanted.get().unwrap_or(&NOTHING)
     }
 
     /// The same container once more, started anew at `started` for the try `number`.
-    pub(super) fn again(&self, started: u64, number: u32) -> Self {
+    pub(crate) fn again(&self, started: u64, number: u32) -> Self {
         let again = Self::new(self.id.clone(), self.descriptor, started, self.shelf.clone());
         again.wants(Wanted { restarts: Some(number), ..self.wanted().clone() });
         again
     }
 
     /// Somebody wants it to end: it is not started again.
-    pub(super) fn let_go(&self) {
+    pub(crate) fn let_go(&self) {
         self.unwanted.store(true, Ordering::Release);
     }
 
     /// Whether somebody wants it to end.
-    pub(super) fn is_unwanted(&self) -> bool {
+    pub(crate) fn is_unwanted(&self) -> bool {
         self.unwanted.load(Ordering::Acquire)
     }
 
     /// It runs: `init` is its first process.
-    pub(super) fn came_up(&self, init: Arc<Process>) {
+    pub(crate) fn came_up(&self, init: Arc<Process>) {
         // A container comes up once.
         let _first = self.init.set(init);
         self.enter(Phase::Up);
     }
 
     /// Its first process, once it came up.
-    pub(super) fn init(&self) -> Option<&Arc<Process>> {
+    pub(crate) fn init(&self) -> Option<&Arc<Process>> {
         self.init.get()
     }
 
     /// Where its cgroups are, as long as it runs.
-    pub(super) fn cgroups(&self) -> Option<&Cgroups> {
+    pub(crate) fn cgroups(&self) -> Option<&Cgroups> {
         if self.cgroups.get().is_none() {
             let init = self.init()?;
             let ours = Cgroups::of(i32::try_from(std::process::id()).ok()?)?;
@@ -145,11 +146,11 @@ impl Container {
     }
 
     /// Whether it is frozen, or about to be.
-    pub(super) fn is_frozen(&self) -> bool {
+    pub(crate) fn is_frozen(&self) -> bool {
         self.cgroups().is_some_and(Cgroups::is_frozen)
     }
 
-    pub(super) fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         match self.phase() {
             Phase::Starting => State::Starting,
             Phase::Up if self.is_frozen() => State::Paused,
@@ -160,7 +161,7 @@ impl Container {
     }
 
     /// Refuses unless the container is in `state`.
-    pub(super) fn must_be(&self, state: State, verb: &str) -> Result<()> {
+    pub(crate) fn must_be(&self, state: State, verb: &str) -> Result<()> {
         let now = self.state();
         if now == state {
             return Ok(());
@@ -170,12 +171,12 @@ impl Container {
     }
 
     /// It is gone for good; whoever waits is told.
-    pub(super) fn seal(&self, fate: Fate) {
+    pub(crate) fn seal(&self, fate: Fate) {
         self.fate.send_replace(fate);
     }
 
     /// Waits until it is gone for good.
-    pub(super) async fn gone(&self) -> Fate {
+    pub(crate) async fn gone(&self) -> Fate {
         let mut fate = self.fate.subscribe();
         let gone = fate.wait_for(|fate| *fate != Fate::Open).await;
         gone.map_or(Fate::NeverStarted, |fate| *fate)

@@ -7,13 +7,18 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::broadcast;
 
-use super::container::Container;
-use super::output::Output;
-use super::shared::{Shared, no_container};
-use super::{
-    ContainerId, Event, ExecLimits, ExecOutput, ExecRequest, ExitStatus, Health, Listed, LogPart, Settings,
-    StartRequest, State, adopt, disk, family, reaper, stats,
-};
+use crate::control::container::Container;
+use crate::control::lifecycle::context::{Shared, no_container};
+use crate::control::lifecycle::recover;
+use crate::control::model::event::Event;
+use crate::control::model::id::ContainerId;
+use crate::control::model::request::{ExecLimits, ExecOutput, ExecRequest, StartRequest};
+use crate::control::model::state::{ExitStatus, Health, Listed, State};
+use crate::control::output::log_store::Output;
+use crate::control::output::read::LogPart;
+use crate::control::process::{reaper, tree};
+use crate::control::settings::Settings;
+use crate::control::{health, stats};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long the processes of a container may take to be read.
@@ -46,7 +51,7 @@ impl Manager {
     /// # Errors
     /// [`ErrorKind::Busy`] when another daemon holds the state directory.
     pub async fn open(settings: Settings) -> Result<Self> {
-        let lock = adopt::take(&settings.state_dir).await?;
+        let lock = recover::take(&settings.state_dir).await?;
         let output = Output::open(settings.log_dir.clone(), settings.log_limit)?;
         let shared = Arc::new(Shared::new(settings, output, lock));
         reaper::adopt_orphans()?;
@@ -101,7 +106,7 @@ impl Manager {
         let container = self.shared().find(id)?;
         let pids = stats::pids(container.cgroups()).unwrap_or_else(|| {
             // Without a cgroup of its own, its processes are its init's descendants.
-            container.init().map_or_else(Vec::new, |init| family::members(init.identity().pid))
+            container.init().map_or_else(Vec::new, |init| tree::members(init.identity().pid))
         });
         let processes = processes(&container, pids.clone()).await;
         Ok(stats::info(id.as_str(), container.state().name(), container.cgroups(), &pids, processes))
@@ -213,8 +218,8 @@ impl Manager {
     pub fn health(&self) -> Health {
         let mut degraded = self.shared().troubles();
         let settings = &self.shared().settings;
-        degraded.extend(disk::trouble("containers' output is lost", &settings.log_dir));
-        degraded.extend(disk::trouble("no container can start", &settings.state_dir));
+        degraded.extend(health::trouble("containers' output is lost", &settings.log_dir));
+        degraded.extend(health::trouble("no container can start", &settings.state_dir));
         Health { degraded }
     }
 }

@@ -232,9 +232,9 @@ async fn a_strangers_container_is_left_alone() {
     config["process"]["terminal"] = false.into();
     fs::write(bundle.join("config.json"), config.to_string()).unwrap();
     let log =
-        oci_minidump::control::child::Streams::File(fs::File::create(world.dir.join("out")).unwrap().into());
+        oci_minidump::control::helper::Streams::File(fs::File::create(world.dir.join("out")).unwrap().into());
     let mut stranger =
-        oci_minidump::control::child::Helper::new("/usr/bin/crun".as_ref(), log, crate::world::LONG).untied();
+        oci_minidump::control::helper::Helper::new("/usr/bin/crun".as_ref(), log, crate::world::LONG).untied();
     stranger.args(["--root", world.settings.runtime_root.as_ref().unwrap().to_str().unwrap()]);
     stranger.args(["run", "--detach", "--bundle", bundle.to_str().unwrap(), id.as_str()]);
     let ran = stranger.run().await.unwrap();

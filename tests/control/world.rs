@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use oci_minidump::control::child::{Finished, Helper, Streams};
+use oci_minidump::control::helper::{Finished, Helper, Streams};
 use oci_minidump::control::{ContainerId, Event, ExitStatus, Manager, Settings, StartRequest};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::Receiver;

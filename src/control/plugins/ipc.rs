@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::edit::{Bind, set_env};
-use super::{Job, Plugin};
+use crate::control::plugins::config_edit::{Bind, set_env};
+use crate::control::plugins::plugin::{Invocation, Plugin};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The buses that a container can be given.
@@ -18,10 +18,10 @@ const GONE: [&str; 2] = ["ai-public", "ai-private"];
 /// Lets RDK's D-Bus library leave out the user id, which is another one outside of a user namespace.
 const NO_UID: &str = "SKY_DBUS_DISABLE_UID_IN_EXTERNAL_AUTH=1";
 
-pub(super) struct Ipc;
+pub(crate) struct Ipc;
 
 impl Plugin for Ipc {
-    fn configure(&self, job: &Job<'_>, config: &mut Value) -> Result<()> {
+    fn configure(&self, job: &Invocation<'_>, config: &mut Value) -> Result<()> {
         let wanted = BUSES.iter().filter_map(|bus| Some((*bus, job.data[*bus].as_str()?)));
         let (gone, wanted): (Vec<_>, Vec<_>) = wanted.partition(|(_, name)| GONE.contains(name));
         for (bus, name) in gone {

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::edit::{Bind, set_env};
-use super::{Job, Plugin};
+use crate::control::plugins::config_edit::{Bind, set_env};
+use crate::control::plugins::plugin::{Invocation, Plugin};
 use crate::error::{Result, Tried};
 
 /// The link to the file of the time zone.
@@ -15,11 +15,11 @@ const LINK: &str = "/etc/localtime";
 /// The longest name of a time zone that is read from a file, in bytes.
 const LONGEST: u64 = 4096;
 
-pub(super) struct LocalTime;
+pub(crate) struct LocalTime;
 
 impl Plugin for LocalTime {
     /// A mount, where Dobby makes a link: a bundle is never written to, and the file need not be in the container.
-    fn configure(&self, job: &Job<'_>, config: &mut Value) -> Result<()> {
+    fn configure(&self, job: &Invocation<'_>, config: &mut Value) -> Result<()> {
         let link = job.data["path"].as_str().unwrap_or(LINK);
         let source = Path::new(link).canonicalize().tried(|| format!("cannot find {link}"))?;
         let options = &["ro", "nosuid", "nodev", "noexec"];

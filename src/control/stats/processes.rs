@@ -10,7 +10,7 @@ const LONGEST: u64 = 4096;
 
 /// One object per process. Blocks for as long as a container wants when it keeps the kernel from reading its
 /// arguments (a page of a file system that never answers), so this is for a thread that may be lost.
-pub(in crate::control) fn processes(pids: &[i32]) -> Value {
+pub(crate) fn processes(pids: &[i32]) -> Value {
     pids.iter().map(|pid| process(*pid)).collect()
 }
 

@@ -5,9 +5,9 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::control::ExitStatus;
-use crate::control::child::{Helper, Streams};
-use crate::control::plugins::apart;
+use crate::control::model::state::ExitStatus;
+use crate::control::plugins::plugin::blocking;
+use crate::control::process::helper::{Helper, Streams};
 use crate::dobby::runtime::LoopMount;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::image::create::NewImage;
@@ -32,7 +32,7 @@ const REPAIRED: i32 = 1 | 2;
 /// # Errors
 /// [`ErrorKind::NotFound`] when there is none and none may be made, [`ErrorKind::Corrupt`] when it is damaged;
 /// [`ErrorKind::Attack`] for what is no file of root's.
-pub(super) async fn ready(mount: &LoopMount) -> Result<LockedImage> {
+pub(crate) async fn ready(mount: &LoopMount) -> Result<LockedImage> {
     let managed = mount.managed && mount.image_size > 0;
     if let Some(image) = open(&mount.source).await? {
         return if managed && is_ext(mount) { checked(image).await } else { Ok(image) };
@@ -49,10 +49,10 @@ pub(super) async fn ready(mount: &LoopMount) -> Result<LockedImage> {
 
 async fn open(path: &Path) -> Result<Option<LockedImage>> {
     let path = path.to_owned();
-    apart(move || LockedImage::open(&path, LOCK_PATIENCE)).await
+    blocking(move || LockedImage::open(&path, LOCK_PATIENCE)).await
 }
 
-pub(super) fn is_ext(mount: &LoopMount) -> bool {
+pub(crate) fn is_ext(mount: &LoopMount) -> bool {
     ["ext2", "ext3", "ext4"].iter().any(|kind| mount.fstype.eq_ignore_ascii_case(kind))
 }
 
@@ -68,7 +68,7 @@ async fn make(mount: &LoopMount) -> Result<()> {
         }
     };
     let (path, size) = (mount.source.clone(), mount.image_size);
-    let new = apart(move || NewImage::empty(&path, size, "rdkPlugins.storage.data.loopback")).await?;
+    let new = blocking(move || NewImage::empty(&path, size, "rdkPlugins.storage.data.loopback")).await?;
     let (code, said) = run(&program, &options, new.file(), &mount.source).await?;
     if code != 0 {
         // Its usage follows.
@@ -77,7 +77,7 @@ async fn make(mount: &LoopMount) -> Result<()> {
         return Err(Error::new(ErrorKind::System, what));
     }
     let shown = mount.source.display().to_string();
-    apart(move || {
+    blocking(move || {
         new.file().sync_all().tried(|| format!("cannot write the image {shown}"))?;
         new.publish()
     })
@@ -86,7 +86,7 @@ async fn make(mount: &LoopMount) -> Result<()> {
 
 /// Sees to it that the kernel gets no damaged file system to mount, as far as `e2fsck` can mend it without a loss.
 async fn checked(image: LockedImage) -> Result<LockedImage> {
-    let (image, dirty) = apart(move || is_dirty(&image).map(|dirty| (image, dirty))).await?;
+    let (image, dirty) = blocking(move || is_dirty(&image).map(|dirty| (image, dirty))).await?;
     if !dirty {
         return Ok(image);
     }
@@ -141,7 +141,7 @@ async fn run(program: &Path, options: &[&str], image: &File, shown: &Path) -> Re
 }
 
 /// Removes an image that goes with its container, unless another one uses it, whose it is then.
-pub(super) fn remove(path: &Path) -> Result<()> {
+pub(crate) fn remove(path: &Path) -> Result<()> {
     let Some(image) = LockedImage::open(path, LOCK_PATIENCE)? else { return Ok(()) };
     match LoopDevice::of_after(image.file(), DETACH_PATIENCE)? {
         Some(_) => Ok(()),

@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::edit::Bind;
-use super::{Job, Plugin, Site, Work, apart};
-use crate::control::shelf::write_new;
+use self::mounted::HARMLESS;
+use crate::control::plugins::config_edit::Bind;
+use crate::control::plugins::plugin::{ContainerRef, Invocation, Plugin, PluginFuture, blocking};
+use crate::control::state::container_dir::write_new;
 use crate::dobby::runtime::{FLAGS, LoopMount};
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::oci::bundle::read_json;
@@ -24,13 +25,11 @@ use crate::oci::bundle::read_json;
 const DIR: &str = "storage";
 /// The images that go with the container: a list of paths.
 const STATE: &str = "storage.json";
-/// `MS_NOSUID` and `MS_NODEV` (mount(2)): the container writes to the image, so nothing in it gives power.
-const HARMLESS: u32 = 2 | 4;
 
-pub(super) struct Storage;
+pub(crate) struct Storage;
 
 impl Plugin for Storage {
-    fn configure(&self, job: &Job<'_>, config: &mut Value) -> Result<()> {
+    fn configure(&self, job: &Invocation<'_>, config: &mut Value) -> Result<()> {
         for (n, image) in LoopMount::all(job.data).iter().enumerate() {
             let options = options(image.flags | HARMLESS, &image.source)?;
             let destination = image.destination.to_string_lossy();
@@ -50,41 +49,45 @@ impl Plugin for Storage {
         Ok(())
     }
 
-    fn prepare<'a>(&'a self, job: &'a Job<'a>, config: &'a Value) -> Work<'a, Option<OwnedFd>> {
+    fn prepare<'a>(
+        &'a self,
+        job: &'a Invocation<'a>,
+        config: &'a Value,
+    ) -> PluginFuture<'a, Option<OwnedFd>> {
         Box::pin(async move {
             let owner = owner::of_process(config);
             let requests = owner::Request::all(job.data, owner)?;
-            apart(move || requests.iter().try_for_each(owner::Request::fulfil)).await?;
+            blocking(move || requests.iter().try_for_each(owner::Request::fulfil)).await?;
             let images = LoopMount::all(job.data);
             remember(&job.site, &images)?;
             for (n, image) in images.into_iter().enumerate() {
                 let ready = image::ready(&image).await?;
                 let place = place(&job.site, n);
                 job.site.shelf.let_pass()?;
-                apart(move || mounted::mount(&ready, &image, &place, owner)).await?;
+                blocking(move || mounted::mount(&ready, &image, &place, owner)).await?;
             }
             Ok(None)
         })
     }
 
-    fn wants_process(&self, job: &Job<'_>) -> bool {
+    fn wants_process(&self, job: &Invocation<'_>) -> bool {
         job.data["loopback"].as_array().is_some_and(|images| !images.is_empty())
     }
 
     /// The container has its own mounts by now.
-    fn created<'a>(&'a self, job: &'a Job<'a>, _pid: i32) -> Work<'a> {
+    fn create_runtime<'a>(&'a self, job: &'a Invocation<'a>, _pid: i32) -> PluginFuture<'a> {
         let dir = job.site.shelf.file(DIR);
-        Box::pin(apart(move || mounted::unmount_all(&dir)))
+        Box::pin(blocking(move || mounted::unmount_all(&dir)))
     }
 
-    fn stopped<'a>(&'a self, site: &'a Site<'a>, last: bool) -> Work<'a> {
+    fn post_stop<'a>(&'a self, site: &'a ContainerRef<'a>, last: bool) -> PluginFuture<'a> {
         Box::pin(async move {
             let (dir, state) = (site.shelf.file(DIR), site.shelf.file(STATE));
             if !state.exists() {
                 return Ok(());
             }
             let passing = read_json(&state)?["remove"].clone();
-            apart(move || {
+            blocking(move || {
                 mounted::unmount_all(&dir)?;
                 if !last {
                     return Ok(());
@@ -103,12 +106,12 @@ impl Plugin for Storage {
 }
 
 /// Where the image of this number is mounted.
-fn place(site: &Site<'_>, number: usize) -> PathBuf {
+fn place(site: &ContainerRef<'_>, number: usize) -> PathBuf {
     site.shelf.file(DIR).join(number.to_string())
 }
 
 /// Writes down, before anything is done, what is to be undone.
-fn remember(site: &Site<'_>, images: &[LoopMount]) -> Result<()> {
+fn remember(site: &ContainerRef<'_>, images: &[LoopMount]) -> Result<()> {
     let passing = images.iter().filter(|image| !image.persistent);
     let passing: Vec<_> = passing.map(|image| image.source.to_string_lossy()).collect();
     let state = site.shelf.file(STATE);

@@ -15,7 +15,7 @@ const MOST: u32 = 100_000;
 const DEEPEST: u32 = 64;
 
 /// User and group of the container's process on the host.
-pub(super) fn of_process(config: &Value) -> (u32, u32) {
+pub(crate) fn of_process(config: &Value) -> (u32, u32) {
     let id = |key: &str, mappings: &str| {
         let inside = config["process"]["user"][key].as_u64().unwrap_or(0);
         let outside = on_host(&config["linux"][mappings], inside).unwrap_or(inside);
@@ -34,7 +34,7 @@ fn on_host(mappings: &Value, inside: u64) -> Option<u64> {
 
 /// A file or directory that gets another owner.
 #[derive(Debug)]
-pub(super) struct Request {
+pub(crate) struct Request {
     source: PathBuf,
     owner: (u32, u32),
     recursive: bool,
@@ -45,7 +45,7 @@ impl Request {
     ///
     /// # Errors
     /// [`ErrorKind::Config`] for a user or a group that this host does not have.
-    pub(super) fn all(data: &Value, default: (u32, u32)) -> Result<Vec<Self>> {
+    pub(crate) fn all(data: &Value, default: (u32, u32)) -> Result<Vec<Self>> {
         let requests = data["mountOwner"].as_array().into_iter().flatten();
         let request = |request: &Value| {
             let uid = id(&request["user"], default.0, "user", |name| {
@@ -65,7 +65,7 @@ impl Request {
     ///
     /// # Errors
     /// [`ErrorKind::Config`] for more than 100000 entries or 64 levels; the kernel's.
-    pub(super) fn fulfil(&self) -> Result<()> {
+    pub(crate) fn fulfil(&self) -> Result<()> {
         if !self.source.exists() {
             log::info!("{} is not there and keeps its owner", self.source.display());
             return Ok(());

@@ -1,0 +1,193 @@
+//! `minidump` with `destinationPath`: the program gets an open file, finds its number in `BREAKPAD_FD`, and writes its
+//! dump there. The form with `paths` is the work of the hook, which the start registers.
+//!
+//! Dobby hands over a memfd and keeps a descriptor of it, so that a dump dies with the daemon. Here the file has a
+//! name in the container's own directory, where the next daemon finds it. It lies on a tmpfs of its own: in memory, and
+//! accounted to the container, as a memfd is; but a container can fill that, and nothing of the host's.
+
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::mount::{MsFlags, mount};
+use rustix::fs::OFlags;
+use serde_json::{Value, json};
+
+use crate::control::model::state::ExitStatus;
+use crate::control::plugins::config_edit;
+use crate::control::plugins::plugin::{
+    ContainerRef, Invocation, PASSED, Plugin, PluginFuture, blocking, unmount,
+};
+use crate::control::state::container_dir::{DUMPS, Shelf, write_new};
+use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::harvest;
+use crate::harvest::take::take;
+use crate::harvest::{IfMounted, Owner};
+use crate::image::files::{Candidate, ImageFiles, Kind, Listing, pump};
+use crate::oci::bundle::read_json;
+use crate::settings::admin;
+use crate::settings::admin::{Admin, Naming};
+
+/// Where the tmpfs is mounted.
+const DIR: &str = "minidump";
+/// The file in it.
+const FILE: &str = "dump";
+/// Where the dump goes, and what is to be in its name: `{"destination": PATH, "state": WORD or null}`.
+const STATE: &str = "minidump.json";
+/// The most bytes of a dump: large ones of apps have some 20 MiB.
+const MOST: u64 = 64 << 20;
+
+pub(crate) struct Minidump;
+
+impl Plugin for Minidump {
+    fn configure(&self, job: &Invocation<'_>, config: &mut Value) -> Result<()> {
+        let Some(path) = destination(job) else { return Ok(()) };
+        if !path.is_absolute() {
+            let what = format!("data.destinationPath {} is not an absolute path", path.display());
+            return Err(Error::new(ErrorKind::Config, what));
+        }
+        config_edit::set_env(config, &[format!("BREAKPAD_FD={PASSED}")])
+    }
+
+    fn prepare<'a>(
+        &'a self,
+        job: &'a Invocation<'a>,
+        config: &'a Value,
+    ) -> PluginFuture<'a, Option<OwnedFd>> {
+        Box::pin(async move {
+            let Some(path) = destination(job) else { return Ok(None) };
+            let state = json!({"destination": path, "state": config["annotations"]["fireboltState"]});
+            let shelf = job.site.shelf.clone();
+            blocking(move || open_new(&shelf, &state)).await.map(Some)
+        })
+    }
+
+    fn post_halt<'a>(&'a self, site: &'a ContainerRef<'a>, _exit: ExitStatus) -> PluginFuture<'a> {
+        let (id, shelf) = (site.id.to_string(), site.shelf.clone());
+        Box::pin(async move {
+            let file = shelf.file(DIR).join(FILE);
+            if !file.exists() {
+                return Ok(());
+            }
+            blocking(move || {
+                let state = read_json(&shelf.file(STATE))?;
+                let harvested = bring_home(&file, &id, &state, &shelf);
+                // The next run's is a new one, also when nobody could take this one.
+                std::fs::remove_file(&file).tried(|| format!("cannot remove {}", file.display()))?;
+                harvested
+            })
+            .await
+        })
+    }
+
+    fn post_stop<'a>(&'a self, site: &'a ContainerRef<'a>, last: bool) -> PluginFuture<'a> {
+        let shelf = site.shelf.clone();
+        Box::pin(async move {
+            if last && shelf.file(STATE).exists() {
+                blocking(move || take_away(&shelf)).await
+            } else {
+                Ok(())
+            }
+        })
+    }
+}
+
+fn destination<'a>(job: &Invocation<'a>) -> Option<&'a Path> {
+    job.data["destinationPath"].as_str().map(Path::new)
+}
+
+/// Makes the file for a run. Whoever has it open may open it again by `/proc/self/fd`, as with a memfd; nobody else
+/// gets through to it.
+fn open_new(shelf: &Shelf, state: &Value) -> Result<OwnedFd> {
+    let (dir, note) = (shelf.file(DIR), shelf.file(STATE));
+    if !note.exists() {
+        let text = state.to_string();
+        write_new(&note, text.as_bytes()).tried(|| format!("cannot write {}", note.display()))?;
+        let what = || format!("cannot mount a tmpfs on {}", dir.display());
+        DirBuilder::new().mode(0o700).create(&dir).tried(what)?;
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+        let options = format!("size={MOST},nr_inodes=16,mode=700");
+        mount(Some("minidump"), &dir, Some("tmpfs"), flags, Some(options.as_str()))
+            .map_err(std::io::Error::from)
+            .tried(what)?;
+    }
+    let file = dir.join(FILE);
+    let what = || format!("cannot make {}", file.display());
+    let opened = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&file);
+    let opened = opened.tried(what)?;
+    opened.set_permissions(Permissions::from_mode(0o666)).tried(what)?;
+    Ok(opened.into())
+}
+
+/// Publishes the dump of a run, if there is one: where it is wanted, else where dumps go by default, else beside the
+/// directories of the containers.
+fn bring_home(path: &Path, id: &str, state: &Value, shelf: &Shelf) -> Result<()> {
+    let what = || format!("cannot read {}", path.display());
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).tried(what)?;
+    if file.metadata().tried(what)?.len() == 0 {
+        return Ok(());
+    }
+    let mut admin = Admin::load(Path::new(admin::FILE)).unwrap_or_else(|error| {
+        log::warn!("{}; the defaults are used", error.report());
+        Admin::default()
+    });
+    admin.naming = Naming::Rdk;
+    let owner = Owner { container: Some(id), app_state: state["state"].as_str() };
+    let publish = |destination: &Path| {
+        let job = harvest::Job { destination, owner, admin: &admin, if_mounted: IfMounted::Leave };
+        take(&mut OneFile(&file), job, MOST).map(drop)
+    };
+    let wanted = PathBuf::from(state["destination"].as_str().unwrap_or_default());
+    let last = shelf.dir().with_file_name(DUMPS);
+    let mut done = publish(&wanted);
+    for spare in [&admin.host_destination, &last] {
+        let Err(error) = &done else { break };
+        log::error!("container {id}: {}; its dump goes to {}", error.report(), spare.display());
+        done = publish(spare);
+    }
+    done
+}
+
+/// The file as the harvest sees an image.
+struct OneFile<'a>(&'a File);
+
+impl ImageFiles for OneFile<'_> {
+    fn list(&mut self) -> Result<Listing> {
+        let metadata = self.0.metadata().tried(|| "cannot inspect the dump")?;
+        let kind = Kind::Regular { size: metadata.len(), modified: metadata.mtime() };
+        let candidates = vec![Candidate { dir: "", name: b"BREAKPAD_FD.dmp".to_vec(), kind }];
+        Ok(Listing { candidates, cut: false })
+    }
+
+    fn head(&mut self, _dump: &Candidate) -> Result<Vec<u8>> {
+        let mut head = vec![0; 4];
+        let count = self.0.read_at(&mut head, 0).tried(|| "cannot read the dump")?;
+        head.truncate(count);
+        Ok(head)
+    }
+
+    fn copy(&mut self, _dump: &Candidate, limit: u64, target: &File) -> Result<u64> {
+        let mut at = 0;
+        pump(target, limit, |chunk| {
+            let count = self.0.read_at(chunk, at).tried(|| "cannot read the dump")?;
+            at += u64::try_from(count).unwrap_or(u64::MAX);
+            Ok(count)
+        })
+    }
+}
+
+/// Takes the tmpfs away.
+fn take_away(shelf: &Shelf) -> Result<()> {
+    let dir = shelf.file(DIR);
+    unmount(&dir)?;
+    match std::fs::remove_dir(&dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).tried(|| format!("cannot remove {}", dir.display()));
+        }
+        _ => {}
+    }
+    shelf.discard(STATE);
+    Ok(())
+}

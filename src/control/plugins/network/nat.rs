@@ -1,0 +1,182 @@
+//! Network `nat`: a bridge, an address and address translation, set up by netavark (netavark(1)), as podman does.
+//!
+//! The container is created, its network namespace is pinned by a mount in the container's own directory, netavark
+//! connects it, and only then the program starts. The file with what netavark was told is the container's lease of its
+//! address; with the pin it is all that a later daemon needs to take the network down.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::mount::{MsFlags, mount};
+use serde_json::{Value, json};
+
+use crate::control::model::id::ContainerId;
+use crate::control::model::state::ExitStatus;
+use crate::control::plugins::config_edit;
+use crate::control::plugins::plugin::{ContainerRef, Invocation, unmount};
+use crate::control::process::helper::{Helper, Streams};
+use crate::control::state::container_dir::{Shelf, write_new};
+use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::oci::bundle::read_json;
+
+/// What netavark was told.
+const LEASE: &str = "network.json";
+/// Where the network namespace is pinned.
+const PIN: &str = "netns";
+/// Where Debian and others put the program.
+const PLACES: [&str; 4] = [
+    "/usr/lib/podman/netavark",
+    "/usr/libexec/podman/netavark",
+    "/usr/local/lib/podman/netavark",
+    "/usr/local/libexec/podman/netavark",
+];
+/// The type of a pinned namespace's file system (statfs(2), `NSFS_MAGIC`).
+const NSFS: rustix::fs::FsWord = 0x6e73_6673;
+/// How long one call may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How much of its output is kept, in bytes.
+const OUTPUT: usize = 16 * 1024;
+/// Dobby's bridge and its addresses.
+const BRIDGE: &str = "dobby0";
+const SUBNET: &str = "100.64.11.0/24";
+const PREFIX: &str = "100.64.11.";
+pub(crate) const GATEWAY: &str = "100.64.11.1";
+/// netavark names its rules after it.
+const NETWORK_ID: &str = "d0bb100000000000000000000000000000000000000000000000000000000000";
+
+/// Takes an address and connects the container whose first process is `pid`.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] without netavark, with what to install; its own; the kernel's. What was set up so far is
+/// for [`take_down`].
+pub(crate) async fn set_up(job: &Invocation<'_>, pid: i32) -> Result<()> {
+    let ContainerRef { id, shelf } = job.site;
+    let program = program()?;
+    let address = free_address(shelf)?;
+    let lease = shelf.file(LEASE);
+    let ports = job.data["portForwarding"]["hostToContainer"].as_array().into_iter().flatten();
+    let text = request(id, &address, ports.map(port).collect()).to_string();
+    write_new(&lease, text.as_bytes()).tried(|| format!("cannot write {}", lease.display()))?;
+    pin(shelf, pid)?;
+    call(&program, "setup", shelf).await.map_err(|error| {
+        error.advise("it needs iptables, and a kernel with bridge, veth and address translation")
+    })
+}
+
+/// What netavark is told.
+fn request(id: &ContainerId, address: &str, ports: Vec<Value>) -> Value {
+    json!({
+        "container_id": id.as_str(),
+        "container_name": id.as_str(),
+        "port_mappings": ports,
+        "networks": {"dobby": {"static_ips": [address], "interface_name": "eth0"}},
+        "network_info": {"dobby": {
+            "name": "dobby",
+            "id": NETWORK_ID,
+            "driver": "bridge",
+            "network_interface": BRIDGE,
+            "subnets": [{"subnet": SUBNET, "gateway": GATEWAY}],
+            "ipv6_enabled": false,
+            "internal": false,
+            "dns_enabled": false,
+            "ipam_options": {"driver": "host-local"},
+        }},
+    })
+}
+
+/// Gives a configuration a network namespace of its own: never the host's network, whatever the bundle says.
+pub(crate) fn isolate(config: &mut Value) -> Result<()> {
+    let namespaces = config_edit::list(config, &["linux", "namespaces"])?;
+    namespaces.retain(|namespace| namespace["type"] != "network");
+    namespaces.push(json!({"type": "network"}));
+    Ok(())
+}
+
+/// A port of the plugin `networking` (a number and a protocol, tcp when not given) as netavark has it.
+fn port(forwarded: &Value) -> Value {
+    let number = forwarded["port"].as_f64().map_or(0, |port| port as u16);
+    let protocol = forwarded["protocol"].as_str().unwrap_or("tcp").to_lowercase();
+    json!({"container_port": number, "host_port": number, "host_ip": "", "protocol": protocol, "range": 1})
+}
+
+/// The program.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] when it is not installed.
+pub(crate) fn program() -> Result<PathBuf> {
+    PLACES.iter().map(PathBuf::from).find(|path| path.is_file()).ok_or_else(|| {
+        let what = format!("network \"nat\" needs netavark, and there is no {}", PLACES[0]);
+        Error::new(ErrorKind::Unsupported, what).advise("install the packages netavark and iptables")
+    })
+}
+
+/// The lowest address that no container has. Nothing else runs between this and the writing of the lease.
+fn free_address(shelf: &Shelf) -> Result<String> {
+    let state_dir = shelf.dir().parent().unwrap_or(Path::new("/"));
+    let dirs = std::fs::read_dir(state_dir).tried(|| format!("cannot read {}", state_dir.display()))?;
+    let leases = dirs.flatten().filter_map(|dir| read_json(&dir.path().join(LEASE)).ok());
+    let taken = leases.filter_map(|lease| {
+        lease.pointer("/networks/dobby/static_ips/0").and_then(Value::as_str).map(str::to_owned)
+    });
+    let taken: BTreeSet<_> = taken.collect();
+    (2..=254)
+        .map(|number| format!("{PREFIX}{number}"))
+        .find(|address| !taken.contains(address))
+        .ok_or_else(|| Error::new(ErrorKind::Busy, format!("all addresses of {SUBNET} are taken")))
+}
+
+/// Keeps the network namespace of a process until it is taken down.
+fn pin(shelf: &Shelf, pid: i32) -> Result<()> {
+    let (namespace, pin) = (format!("/proc/{pid}/ns/net"), shelf.file(PIN));
+    let what = || format!("cannot mount {namespace} on {}", pin.display());
+    drop(File::create_new(&pin).tried(what)?);
+    mount(Some(namespace.as_str()), &pin, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+        .map_err(std::io::Error::from)
+        .tried(what)
+}
+
+/// Takes down whatever was set up for a container; nothing is done for one without a lease.
+///
+/// # Errors
+/// The kernel's. What netavark cannot take down is logged, and the rest is done nevertheless.
+pub(crate) async fn take_down(shelf: &Shelf) -> Result<()> {
+    let (lease, pin) = (shelf.file(LEASE), shelf.file(PIN));
+    if !lease.exists() {
+        return Ok(());
+    }
+    let is_pinned = rustix::fs::statfs(&pin).is_ok_and(|fs| fs.f_type == NSFS);
+    if is_pinned {
+        let torn = match program() {
+            Ok(program) => call(&program, "teardown", shelf).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = torn {
+            log::warn!("{}", error.report());
+        }
+        unmount(&pin)?;
+    }
+    shelf.discard(PIN);
+    shelf.discard(LEASE);
+    Ok(())
+}
+
+/// Calls netavark for a container; one at a time, since it does not lock the host's rules.
+async fn call(program: &Path, verb: &str, shelf: &Shelf) -> Result<()> {
+    static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let _one = ONE.lock().await;
+    let (lease, pin) = (shelf.file(LEASE), shelf.file(PIN));
+    let mut helper = Helper::new(program, Streams::Captured(OUTPUT), PATIENCE).untied();
+    helper.args(["--file".as_ref(), lease.as_os_str(), verb.as_ref(), pin.as_os_str()]);
+    let finished = helper.run().await?;
+    if finished.exit == ExitStatus::Code(0) {
+        return Ok(());
+    }
+    // It writes its error as JSON to its standard output.
+    let said: Value = serde_json::from_slice(&finished.stdout).unwrap_or_default();
+    let stderr = String::from_utf8_lossy(&finished.stderr);
+    let why = said["error"].as_str().unwrap_or(stderr.trim());
+    let what = format!("netavark {verb} failed with {}: {}", finished.exit, crate::log::cut(why));
+    Err(Error::new(ErrorKind::System, what))
+}

@@ -1,0 +1,217 @@
+//! Runs the plugins that a container asks for, in the order in which they depend on each other.
+
+use std::os::fd::OwnedFd;
+
+use serde_json::Value;
+
+use crate::control::model::state::ExitStatus;
+use crate::control::plugins::catalogue::ALL;
+use crate::control::plugins::config_edit;
+use crate::control::plugins::plugin::{ContainerRef, Invocation, Plugin};
+use crate::dobby::Runtime;
+use crate::dobby::spec::Plugin as Section;
+use crate::error::{Error, ErrorKind, Result};
+use crate::log::shown;
+
+/// The plugins of one container, those that others depend on first.
+pub(crate) struct PluginSet {
+    links: Vec<Entry>,
+}
+
+/// A plugin that a container asks for.
+struct Entry {
+    name: &'static str,
+    plugin: &'static dyn Plugin,
+    data: Value,
+    required: bool,
+}
+
+impl PluginSet {
+    /// The plugins of a configuration, and warnings about those that are missing here.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] naming all that is missing and required; [`ErrorKind::Config`] when plugins depend on
+    /// each other in a circle, or on one that the container does not ask for.
+    pub(crate) fn of(runtime: &Runtime) -> Result<(Self, Vec<String>)> {
+        let known = |name: &str| ALL.iter().find(|(known, _)| *known == name);
+        let unknown = runtime.plugins.iter().filter(|(name, _)| known(name).is_none());
+        let (required, optional): (Vec<_>, Vec<_>) = unknown.partition(|(_, section)| section.required);
+        let mut missing: Vec<_> = required.iter().map(|(name, _)| title(name)).collect();
+        missing.extend(runtime.legacy_plugins.keys().map(|name| title(name)));
+        if !missing.is_empty() {
+            let what = format!("the container needs what is not supported: {}", missing.join(", "));
+            return Err(Error::new(ErrorKind::Unsupported, what));
+        }
+        let without = |name| format!("{} is not supported: the container starts without it", title(name));
+        let warnings = optional.iter().map(|(name, _)| without(name)).collect();
+        let mut links = Vec::new();
+        for (name, section) in in_order(runtime)? {
+            if let Some((name, plugin)) = known(name) {
+                let required = section.required || plugin.is_vital();
+                links.push(Entry { name, plugin: *plugin, data: section.data.clone(), required });
+            }
+        }
+        Ok((Self { links }, warnings))
+    }
+
+    /// Changes the configuration and prepares the host. An optional plugin that fails leaves the configuration as if
+    /// the container had not asked for it.
+    ///
+    /// # Errors
+    /// That of the first required plugin that fails.
+    pub(crate) async fn set_up(
+        &mut self,
+        site: ContainerRef<'_>,
+        config: &mut Value,
+    ) -> Result<Option<OwnedFd>> {
+        let mut passed = None;
+        let mut done = Vec::new();
+        for link in self.links.drain(..) {
+            let before = config.clone();
+            match link.set_up(site, config).await {
+                Ok(given) => {
+                    passed = passed.or(given);
+                    done.push(link);
+                }
+                Err(error) => {
+                    link.pardon(site, error)?;
+                    *config = before;
+                    config_edit::forget_plugin(config, link.name);
+                    tell(site, link.name, link.plugin.post_stop(&site, true).await);
+                }
+            }
+        }
+        self.links = done;
+        Ok(passed)
+    }
+
+    /// Prepares the host for another start of a container that was set up before.
+    ///
+    /// # Errors
+    /// That of the first plugin that fails: the configuration counts on each by now.
+    pub(crate) async fn prepare(&self, site: ContainerRef<'_>, config: &Value) -> Result<Option<OwnedFd>> {
+        let mut passed = None;
+        for link in &self.links {
+            let given = link.plugin.prepare(&link.job(site), config).await;
+            passed = passed.or(given.map_err(|error| error.within(title(link.name)))?);
+        }
+        Ok(passed)
+    }
+
+    /// Whether the program must wait for [`PluginSet::create_runtime`].
+    pub(crate) fn wants_process(&self, site: ContainerRef<'_>) -> bool {
+        self.links.iter().any(|link| link.plugin.wants_process(&link.job(site)))
+    }
+
+    /// The container's first process is `pid`, and its program waits.
+    ///
+    /// # Errors
+    /// As [`PluginSet::set_up`].
+    pub(crate) async fn create_runtime(&self, site: ContainerRef<'_>, pid: i32) -> Result<()> {
+        for link in &self.links {
+            if let Err(error) = link.plugin.create_runtime(&link.job(site), pid).await {
+                link.pardon(site, error)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Entry {
+    fn job<'a>(&'a self, site: ContainerRef<'a>) -> Invocation<'a> {
+        Invocation { site, data: &self.data }
+    }
+
+    async fn set_up(&self, site: ContainerRef<'_>, config: &mut Value) -> Result<Option<OwnedFd>> {
+        let job = self.job(site);
+        self.plugin.configure(&job, config)?;
+        self.plugin.prepare(&job, config).await
+    }
+
+    /// The error again if the plugin is required; else it is told.
+    fn pardon(&self, site: ContainerRef<'_>, error: Error) -> Result<()> {
+        if self.required {
+            return Err(error.within(title(self.name)));
+        }
+        log::warn!("container {} starts without {}: {}", site.id, title(self.name), error.report());
+        Ok(())
+    }
+}
+
+/// The program of a container has ended: whatever a plugin left in its directory to be brought home is.
+pub(crate) async fn post_halt(site: ContainerRef<'_>, exit: ExitStatus) {
+    for (name, plugin) in ALL.iter().rev() {
+        tell(site, name, plugin.post_halt(&site, exit).await);
+    }
+}
+
+/// The runtime does not have a container any more: whatever a plugin left in its directory to be undone is.
+pub(crate) async fn post_stop(site: ContainerRef<'_>, last: bool) {
+    for (name, plugin) in ALL.iter().rev() {
+        tell(site, name, plugin.post_stop(&site, last).await);
+    }
+}
+
+fn tell(site: ContainerRef<'_>, name: &str, done: Result<()>) {
+    if let Err(error) = done {
+        log::error!("container {}: {}: {}", site.id, title(name), error.report());
+    }
+}
+
+fn title(name: &str) -> String {
+    format!("the plugin {}", shown(&name.into()))
+}
+
+/// All plugins, each behind those that it depends on, and by name among equals.
+fn in_order(runtime: &Runtime) -> Result<Vec<(&str, &Section)>> {
+    let mut waiting: Vec<_> =
+        runtime.plugins.iter().map(|(name, section)| (name.as_str(), section)).collect();
+    let mut order: Vec<(&str, &Section)> = Vec::new();
+    while !waiting.is_empty() {
+        let placed = |name: &String| order.iter().any(|(placed, _)| placed == name);
+        let Some(next) = waiting.iter().position(|(_, section)| section.depends_on.iter().all(placed)) else {
+            let names: Vec<_> = waiting.iter().map(|(name, _)| title(name)).collect();
+            let what = format!("what {} depend on is missing or depends on them", names.join(", "));
+            return Err(Error::new(ErrorKind::Config, what).advise("mend dependsOn in rdkPlugins"));
+        };
+        order.push(waiting.remove(next));
+    }
+    Ok(order)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn chain(plugins: &Value) -> Result<(PluginSet, Vec<String>)> {
+        PluginSet::of(&Runtime::of_config(&json!({"rdkPlugins": plugins})).unwrap())
+    }
+
+    #[test]
+    fn plugins_come_after_what_they_depend_on() {
+        let section = |depends_on: Value| json!({"dependsOn": depends_on, "data": {"sink": "devnull"}});
+        let (found, warnings) = chain(&json!({
+            "logging": section(json!(["other", "networking"])),
+            "minidump": section(json!(["logging"])),
+            "networking": section(json!([])),
+            "other": {},
+        }))
+        .unwrap();
+        let names: Vec<_> = found.links.iter().map(|link| link.name).collect();
+        assert_eq!(names, ["networking", "logging", "minidump"]);
+        assert_eq!(warnings, ["the plugin \"other\" is not supported: the container starts without it"]);
+        for circle in [json!(["minidump"]), json!(["logging"]), json!(["nobody"])] {
+            let plugins = json!({"logging": section(circle), "minidump": section(json!(["logging"]))});
+            assert_eq!(chain(&plugins).err().unwrap().kind(), ErrorKind::Config);
+        }
+    }
+
+    #[test]
+    fn everything_that_is_missing_is_named() {
+        let error = chain(&json!({"one": {"required": true}, "two": {"required": true}, "three": {}}));
+        let report = error.err().unwrap().report();
+        assert!(report.contains("the plugin \"one\", the plugin \"two\""), "{report}");
+        assert!(!report.contains("three"), "{report}");
+    }
+}

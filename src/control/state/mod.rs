@@ -1,0 +1,3 @@
+//! What the next daemon finds.
+
+pub(crate) mod container_dir;
