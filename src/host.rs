@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags};
 
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::proc::mountinfo;
@@ -156,6 +156,26 @@ pub fn link_unnamed(
         }
         other => other,
     }
+}
+
+/// Locks a file or directory for this process (flock(2)); false when another open file description holds the lock.
+///
+/// # Errors
+/// The kernel's.
+pub fn try_lock(file: impl std::os::fd::AsFd) -> rustix::io::Result<bool> {
+    match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::AGAIN) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Gives up a lock, also for copies of the descriptor in other processes.
+///
+/// # Errors
+/// The kernel's.
+pub fn unlock(file: impl std::os::fd::AsFd) -> rustix::io::Result<()> {
+    rustix::fs::flock(file, FlockOperation::Unlock)
 }
 
 /// Bytes that an unprivileged process may still write on the file system of `dir`.

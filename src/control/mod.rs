@@ -1,12 +1,32 @@
 //! Starts, watches and stops containers through an OCI runtime.
 //!
-//! The runtime holds the containers and the state directory holds what the runtime does not know; this process is
-//! a cache of both. Ending it, in whatever way, changes nothing for a container, and the next one takes over.
+//! The runtime holds the containers and the state directory holds what the runtime does not know; the daemon only caches
+//! both. Stopping or killing it does not affect containers, and the next daemon takes over.
 //!
 //! A [`Manager`] must be opened inside a tokio runtime with one thread, and it reaps every child of the process:
-//! others in the same process must start children through it, never by `std::process` or `tokio::process`.
+//! other parts of the same process must start children by [`helper`], never by `std::process` or `tokio::process`.
+//!
+//! The rooms, from the bottom up:
+//!
+//! - `clock`: clocks that nobody sets; `tasks`: background work that ends with the daemon.
+//! - `settings`: the settings of this layer.
+//! - `health`: what the daemon cannot do at the moment.
+//! - `model`: what callers say and what they are told.
+//! - `process`: processes of the host, their trees and cgroups.
+//! - `output`: where containers write, and their logs.
+//! - `runtime`: the OCI runtime's command line.
+//! - `state`: what the next daemon finds.
+//! - `bundle`: the bundle that the runtime gets.
+//! - `phase`: where a container stands, with the state diagram; `container`: one container.
+//! - `descriptor`: the numbers of containers; `registry`: the table of them all.
+//! - `events`: events, from what happened to the subscribers.
+//! - `plugins`: Dobby's plugins.
+//! - `stats`: what a container uses.
+//! - `lifecycle`: a transition per file: start, exit, restart, stop, recovery.
+//! - `manager`: the public handle.
 
 mod bundle;
+mod clock;
 mod container;
 mod descriptor;
 mod events;
@@ -15,13 +35,17 @@ mod lifecycle;
 mod manager;
 mod model;
 mod output;
+mod phase;
 mod plugins;
 mod process;
+mod registry;
 mod runtime;
 mod settings;
 mod state;
 mod stats;
+mod tasks;
 
+pub use events::bus::Subscription;
 pub use manager::Manager;
 pub use model::command_line::split;
 pub use model::event::Event;

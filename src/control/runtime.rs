@@ -94,7 +94,7 @@ impl Runtime {
 
     /// Starts a container; its output and the runtime's go to `output`. The call outlives us, as the container does.
     pub(crate) fn run(&self, launch: Launch<'_>, pid_file: &Path, output: OwnedFd) -> Result<Running> {
-        let mut helper = self.call(Streams::File(output), launch.log, self.deadline).untied();
+        let mut helper = self.call(Streams::File(output), launch.log, self.deadline).detached();
         let verb: &[&str] = if launch.verb == Verb::Run { &["run", "--detach"] } else { &["create"] };
         helper.args(verb).args(["--bundle"]).args([launch.bundle]);
         helper.args(["--pid-file"]).args([pid_file]);
@@ -159,7 +159,7 @@ impl Runtime {
     async fn simple(&self, verb: &str, options: &[&str], id: &ContainerId) -> Result<()> {
         let mut helper = self.call(Streams::Captured(OUTPUT), None, self.deadline);
         if matches!(verb, "delete" | "start") {
-            helper = helper.untied();
+            helper = helper.detached();
         }
         helper.args([verb]).args(options).args(["--", id.as_str()]);
         let finished = helper.run().await?;

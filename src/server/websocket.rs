@@ -26,7 +26,7 @@ use super::answer::{self, Answer};
 use super::guard::Channel;
 use super::http::Connection;
 use super::limits::{self, BODY_BYTES, CALLS, IDLE_TIME};
-use crate::control::Event;
+use crate::control::{Event, Subscription};
 use crate::rpc::controller::StateChange;
 use crate::rpc::envelope;
 use crate::rpc::id::Id;
@@ -106,7 +106,7 @@ struct Session {
     target: Target,
     names_kinds: bool,
     subscriptions: Subscriptions,
-    events: broadcast::Receiver<Event>,
+    events: Subscription,
     changes: broadcast::Receiver<StateChange>,
     /// Calls that end with this session.
     attached: JoinSet<()>,
@@ -255,7 +255,7 @@ impl Session {
         if self.subscriptions.count() <= known {
             return ControlFlow::Continue(());
         }
-        for event in self.connection.server.service.manager().found(&self.events) {
+        for event in self.connection.server.service.manager().replay(&self.events) {
             say(socket, self.subscriptions.messages_after(known, &event)).await?;
         }
         ControlFlow::Continue(())

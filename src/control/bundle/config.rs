@@ -1,4 +1,4 @@
-//! The configuration that the runtime gets: the bundle's, with what this start changes.
+//! The effective configuration, which the runtime gets: the bundle's, with what this start changes.
 //!
 //! Nothing is dropped from it: sections nobody knows here (`rdkPlugins`, vendor extensions) stay as they are.
 
@@ -14,9 +14,9 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::oci::bundle::Bundle;
 
 /// How many variables one request may set.
-const MOST_VARIABLES: usize = 1024;
+const MAX_VARIABLES: usize = 1024;
 /// The longest variable, in bytes; the kernel's own limit.
-const LONGEST_VARIABLE: usize = 128 * 1024;
+const MAX_VARIABLE: usize = 128 * 1024;
 /// Where a container finds the Westeros socket: Dobby's place.
 const WESTEROS: &str = "/tmp/westeros";
 
@@ -24,7 +24,7 @@ const WESTEROS: &str = "/tmp/westeros";
 ///
 /// # Errors
 /// [`ErrorKind::Config`] for a configuration that cannot work, [`ErrorKind::Input`] for a bad request.
-pub(crate) fn config(mut bundle: Bundle, request: &StartRequest, hook: Option<&Path>) -> Result<Value> {
+pub(crate) fn effective(mut bundle: Bundle, request: &StartRequest, hook: Option<&Path>) -> Result<Value> {
     let (root, (user, _)) = (bundle.rootfs()?, bundle.user()?);
     let mut value = std::mem::take(bundle.config_mut());
     let config = value.as_object_mut().ok_or_else(|| wrong("it is no object"))?;
@@ -108,7 +108,7 @@ fn joined(dir: &Path, path: &str) -> String {
 
 /// Why a variable cannot be one.
 pub(crate) fn check_env(variable: &str) -> std::result::Result<(), &'static str> {
-    if variable.len() > LONGEST_VARIABLE {
+    if variable.len() > MAX_VARIABLE {
         return Err("it is longer than 128 KiB");
     }
     if variable.contains(['\0', '\n']) {
@@ -127,8 +127,8 @@ pub(crate) fn check_env(variable: &str) -> std::result::Result<(), &'static str>
 /// # Errors
 /// [`ErrorKind::Input`] for what cannot be a variable, [`ErrorKind::Config`] when `env` is no list.
 pub(crate) fn set_env(process: &mut Map<String, Value>, variables: &[String]) -> Result<()> {
-    if variables.len() > MOST_VARIABLES {
-        let what = format!("more than {MOST_VARIABLES} environment variables");
+    if variables.len() > MAX_VARIABLES {
+        let what = format!("more than {MAX_VARIABLES} environment variables");
         return Err(Error::new(ErrorKind::Input, what));
     }
     for variable in variables {

@@ -9,19 +9,22 @@ use crate::control::model::id::ContainerId;
 use crate::control::output::sink::Sink;
 use crate::dobby::Runtime;
 
-/// What is asked, read once when a container starts or is adopted.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Wanted {
-    /// Where its minidumps go.
+/// What is asked, read once when a container starts or is recovered.
+#[derive(Debug, Clone)]
+pub(crate) struct Policy {
+    /// Where its minidumps go, sorted.
     pub(crate) dump_dirs: Vec<PathBuf>,
     /// Where its output goes.
     pub(crate) sink: Sink,
-    /// How often it was started again after crashes; `None` when that is not wanted.
+    /// How many times it was restarted after crashes; `None` when it is not to be restarted.
     pub(crate) restarts: Option<u32>,
 }
 
-impl Wanted {
-    /// What a container asks for by its configuration, of which `runtime` is a part.
+impl Policy {
+    /// The policy of a container whose configuration is not known yet, or asks for nothing.
+    pub(crate) const UNKNOWN: Self = Self { dump_dirs: Vec::new(), sink: Sink::Log, restarts: None };
+
+    /// The policy of a container that starts; `runtime` is a part of its configuration.
     pub(crate) fn new(runtime: &Runtime, config: &Value, id: &ContainerId) -> Self {
         Self {
             dump_dirs: hook::destinations(config, id.as_str()),
@@ -30,15 +33,14 @@ impl Wanted {
         }
     }
 
-    /// What the configuration asks for that a container has which an earlier daemon started. What is malformed in
-    /// `rdkPlugins` counts as not asked for, with a warning; a start would have refused it.
-    pub(crate) fn of(config: &Value, id: &ContainerId) -> Self {
-        let dump_dirs = hook::destinations(config, id.as_str());
+    /// The policy of a container that an earlier daemon started. What is malformed in `rdkPlugins` counts as absent,
+    /// with a warning; a start would have refused it.
+    pub(crate) fn of_recovered(config: &Value, id: &ContainerId) -> Self {
         match Runtime::of_config(config) {
             Ok(runtime) => Self::new(&runtime, config, id),
             Err(error) => {
                 log::warn!("container {id}: {}", error.report());
-                Self { dump_dirs, ..Self::default() }
+                Self { dump_dirs: hook::destinations(config, id.as_str()), ..Self::UNKNOWN }
             }
         }
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::control::model::request::{Source, StartRequest};
 use crate::control::settings::Settings;
-use crate::control::state::container_dir::Shelf;
+use crate::control::state::container_dir::ContainerDir;
 use crate::dobby;
 use crate::dobby::{Conversion, Host};
 use crate::error::{Result, Tried};
@@ -34,12 +34,12 @@ pub(crate) fn convert(request: &StartRequest, settings: &Settings) -> Result<Opt
 ///
 /// # Errors
 /// Those of [`Conversion::write`]; the kernel's.
-pub(crate) fn place(conversion: &Conversion, shelf: &Shelf) -> Result<PathBuf> {
-    let bundle = shelf.file(BUNDLE);
+pub(crate) fn place(conversion: &Conversion, dir: &ContainerDir) -> Result<PathBuf> {
+    let bundle = dir.file(BUNDLE);
     conversion.write(&bundle)?;
     let config = bundle.join("config.json");
     set_permissions(&config, Permissions::from_mode(0o600))
         .tried(|| format!("cannot change the permissions of {}", config.display()))?;
-    shelf.let_pass()?;
+    dir.allow_traversal()?;
     Ok(bundle)
 }

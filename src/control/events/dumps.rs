@@ -1,6 +1,6 @@
-//! Tells which minidumps were brought to the host, and of which container.
+//! Tracks which minidumps were brought to the host, and of which container.
 //!
-//! The hook publishes each dump whole under its final name and notes on the file whose it is. So a name that is new
+//! The hook publishes each dump whole under its final name and notes on the file of which container it is. So a name that is new
 //! after the runtime has worked on a container is a dump that was harvested by it, if the note says so. Where a file
 //! system keeps no such notes, only a deletion tells: no other one touches the directory meanwhile.
 
@@ -21,71 +21,71 @@ use crate::dump::{Completeness, completeness};
 use crate::harvest::destination::CONTAINER_ATTRIBUTE;
 
 /// How many entries of a directory are looked at.
-const MOST: usize = 100_000;
+const MAX_ENTRIES: usize = 100_000;
 /// How long the deletion of another container with the same directory is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How many dumps are remembered as told. A sweep and a deletion at the same time see the same ones.
-const TOLD: usize = 1024;
+const OTHER_DELETION_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most dumps that are remembered as reported. A sweep and a deletion at the same time see the same ones.
+const MAX_REPORTED: usize = 1024;
 
 /// What is known of all directories.
 #[derive(Debug, Default)]
-pub(crate) struct Directories {
+pub(crate) struct DumpTracker {
     /// One lock per directory: containers that share one are deleted one after the other.
     locks: Mutex<BTreeMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>,
-    told: Mutex<VecDeque<Told>>,
+    reported: Mutex<VecDeque<Reported>>,
 }
 
-/// A file that was told of: its path, inode number, and time of harvest.
-type Told = (PathBuf, u64, (i64, i64));
+/// A file that was reported: its path, inode number, and time of harvest.
+type Reported = (PathBuf, u64, (i64, i64));
 
 /// What was there before.
-pub(crate) struct Before {
+pub(crate) struct Snapshot {
     dirs: Vec<(PathBuf, BTreeSet<OsString>)>,
     /// Whether nobody else is at work there, so far as we know.
     alone: bool,
     _locks: Vec<OwnedMutexGuard<()>>,
 }
 
-impl Directories {
+impl DumpTracker {
     /// Takes stock of `dirs`, which must be sorted, and keeps other deletions from them.
-    pub(crate) async fn reserve(&self, dirs: &[PathBuf]) -> Before {
+    pub(crate) async fn reserve(&self, dirs: &[PathBuf]) -> Snapshot {
         let mut locks = Vec::new();
         for dir in dirs {
-            let lock = match self.locks.lock() {
-                Ok(mut all) => Arc::clone(all.entry(dir.clone()).or_default()),
-                Err(_) => continue,
+            let lock = {
+                let mut all = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+                Arc::clone(all.entry(dir.clone()).or_default())
             };
             // A hook that hangs elsewhere may cost the right name in an event, but not this container's end.
-            if let Ok(lock) = tokio::time::timeout(PATIENCE, lock.lock_owned()).await {
+            if let Ok(lock) = tokio::time::timeout(OTHER_DELETION_TIMEOUT, lock.lock_owned()).await {
                 locks.push(lock);
             }
         }
-        Before { alone: true, _locks: locks, ..Before::look(dirs) }
+        Snapshot { alone: true, _locks: locks, ..Snapshot::look(dirs) }
     }
 
-    /// Whether a dump has not been told yet; from now on it has.
-    pub(crate) fn is_news(&self, path: &Path) -> bool {
+    /// Whether a dump has not been reported yet; from now on it has.
+    pub(crate) fn first_report(&self, path: &Path) -> bool {
         let Ok(file) = path.symlink_metadata() else { return true };
         let this = (path.to_owned(), file.ino(), (file.mtime(), file.mtime_nsec()));
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.contains(&this) {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        if reported.contains(&this) {
             return false;
         }
-        told.truncate(TOLD - 1);
-        told.push_front(this);
+        reported.truncate(MAX_REPORTED - 1);
+        reported.push_front(this);
         true
     }
 }
 
-impl Before {
+impl Snapshot {
     /// Takes stock of `dirs` while others may be at work there.
     pub(crate) fn look(dirs: &[PathBuf]) -> Self {
         let dirs = dirs.iter().map(|dir| (dir.clone(), dumps(dir))).collect();
         Self { dirs, alone: false, _locks: Vec::new() }
     }
 
-    /// Counts what was harvested of container `id` after `time` as not there before: whoever saw to it then did not
-    /// come to tell of it.
+    /// Counts what was harvested of container `id` after `time` as not there before: the daemon that had it harvested
+    /// may not have announced it.
     pub(crate) fn forget_since(&mut self, id: &ContainerId, time: SystemTime) {
         for (dir, before) in &mut self.dirs {
             before.retain(|name| {
@@ -98,7 +98,7 @@ impl Before {
     }
 
     /// The events of everything of container `id` that is there now and was not.
-    pub(crate) fn new_ones(&self, id: &ContainerId) -> Vec<Event> {
+    pub(crate) fn new_dumps(&self, id: &ContainerId) -> Vec<Event> {
         let mut events = Vec::new();
         for (dir, before) in &self.dirs {
             for name in dumps(dir).difference(before) {
@@ -120,7 +120,7 @@ fn event(id: &ContainerId, path: PathBuf) -> Event {
 }
 
 fn dumps(dir: &Path) -> BTreeSet<OsString> {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten().take(MOST);
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten().take(MAX_ENTRIES);
     let names = entries.map(|entry| entry.file_name());
     names.filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "dmp")).collect()
 }

@@ -1,154 +1,118 @@
-//! What the daemon found: ends and dumps of containers that an earlier one had started. Clients lost their connections
-//! with that one, so what is told before they come back is kept for them.
+//! Replay: what became of containers that an earlier daemon had started, for clients that subscribe late.
+//!
+//! Clients lost their connections with the earlier daemon, so what is announced before they come back is retained for
+//! them: every dump, and the latest state of each container.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::control::container::Container;
-use crate::control::lifecycle::start::now;
-use crate::control::model::event::Event;
+use crate::control::model::event::{Event, Origin};
 use crate::control::model::id::ContainerId;
 
-/// How long after the start they are kept.
-pub(crate) const KEPT: Duration = Duration::from_secs(60);
-/// How many.
-const MOST: usize = 1024;
+/// How long after the daemon's start events are retained.
+pub(crate) const REPLAY_TIME: Duration = Duration::from_secs(60);
+/// The most events that are retained.
+const MAX_EVENTS: usize = 1024;
 
-/// What was found.
+/// The retained events.
 #[derive(Debug)]
-pub(crate) struct Found {
-    kept: Mutex<Kept>,
-    told: AtomicUsize,
-    start: Instant,
-    /// The same moment, in nanoseconds since the machine booted.
-    booted: u64,
+pub(crate) struct Replay {
+    /// Each with its number among all events.
+    events: VecDeque<(u64, Event)>,
+    /// Containers whose retained end was superseded by a start of this daemon.
+    restarted: BTreeSet<ContainerId>,
+    opened: Instant,
 }
 
-#[derive(Debug, Default)]
-struct Kept {
-    /// The events, each with its number among all events that were told.
-    events: VecDeque<(usize, Event)>,
-    /// Containers that were found to have ended and that this daemon has started anew.
-    anew: BTreeSet<ContainerId>,
-}
-
-impl Found {
+impl Replay {
     pub(crate) fn new() -> Self {
-        Self { kept: Mutex::default(), told: AtomicUsize::new(0), start: Instant::now(), booted: now() }
+        Self { events: VecDeque::new(), restarted: BTreeSet::new(), opened: Instant::now() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Called with each event before it is sent.
+    pub(crate) fn note(&mut self, origin: Origin, number: u64, event: &Event) {
+        match origin {
+            Origin::EarlierDaemon => self.retain(number, event),
+            Origin::ThisDaemon => self.follow(number, event),
+        }
     }
 
-    /// An event is told.
-    pub(crate) fn count(&self) {
-        self.told.fetch_add(1, Ordering::AcqRel);
+    /// Late subscribers receive only the latest state per container: clients subscribe to each kind of event in turn, so
+    /// an order would not survive.
+    fn retain(&mut self, number: u64, event: &Event) {
+        if !matches!(event, Event::Minidump { .. }) {
+            self.supersede(event.container());
+        }
+        if self.opened.elapsed() < REPLAY_TIME && self.events.len() < MAX_EVENTS {
+            self.events.push_back((number, event.clone()));
+        }
     }
 
-    /// An event is about to be told of a container that this daemon started. If it was found to have ended, that is old
-    /// news for as long as it runs anew: who comes late must not take it for dead.
-    pub(crate) fn follow(&self, event: &Event) {
+    /// A retained end is out of date while a new instance of the container runs, and its own end takes the place.
+    fn follow(&mut self, number: u64, event: &Event) {
         match event {
             Event::Started { id, .. } => {
-                let mut kept = self.lock();
-                if kept.outdate(id) {
-                    kept.anew.insert(id.clone());
+                if self.supersede(id) {
+                    self.restarted.insert(id.clone());
                 }
             }
             Event::Stopped { id, .. } | Event::Failed { id, .. } => {
-                let again = self.lock().anew.remove(id);
-                if again {
-                    self.keep(event);
+                if self.restarted.remove(id) {
+                    self.retain(number, event);
                 }
             }
             Event::Minidump { .. } => {}
         }
     }
 
-    /// Whether an earlier daemon started the container.
-    pub(crate) fn has(&self, container: &Container) -> bool {
-        container.started < self.booted
-    }
-
-    /// An event is about to be told of such a container. Who comes late hears how things are in the end: clients
-    /// subscribe to each kind of event in turn, so an order would not survive.
-    pub(crate) fn keep(&self, event: &Event) {
-        let mut kept = self.lock();
-        if !matches!(event, Event::Minidump { .. }) {
-            kept.outdate(of(event));
-        }
-        if self.start.elapsed() < KEPT && kept.events.len() < MOST {
-            kept.events.push_back((self.told.load(Ordering::Acquire), event.clone()));
-        }
-    }
-
-    /// What was told before the last `ahead` events.
-    pub(crate) fn before(&self, ahead: usize) -> Vec<Event> {
-        let mut kept = self.lock();
-        if self.start.elapsed() >= KEPT {
-            *kept = Kept::default();
-        }
-        let place = self.told.load(Ordering::Acquire).saturating_sub(ahead);
-        kept.events.iter().filter(|(number, _)| *number < place).map(|(_, event)| event.clone()).collect()
-    }
-}
-
-impl Kept {
-    /// What was told of a container is old news, but for its dumps. Whether there was anything.
-    fn outdate(&mut self, id: &ContainerId) -> bool {
+    /// Drops what is retained of a container, but for its dumps. Whether there was anything.
+    fn supersede(&mut self, id: &ContainerId) -> bool {
         let before = self.events.len();
-        self.events.retain(|(_, found)| matches!(found, Event::Minidump { .. }) || of(found) != id);
+        self.events.retain(|(_, kept)| matches!(kept, Event::Minidump { .. }) || kept.container() != id);
         self.events.len() < before
     }
-}
 
-/// The container of an event.
-fn of(event: &Event) -> &ContainerId {
-    match event {
-        Event::Started { id, .. }
-        | Event::Stopped { id, .. }
-        | Event::Failed { id, .. }
-        | Event::Minidump { id, .. } => id,
+    /// The retained events with a smaller number.
+    pub(crate) fn before(&mut self, number: u64) -> Vec<Event> {
+        if self.opened.elapsed() >= REPLAY_TIME {
+            self.events.clear();
+            self.restarted.clear();
+        }
+        let earlier = self.events.iter().filter(|(own, _)| *own < number);
+        earlier.map(|(_, event)| event.clone()).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::model::state::ExitStatus;
 
     fn stopped(id: &str) -> Event {
-        Event::Stopped {
-            id: id.parse().unwrap(),
-            descriptor: 1,
-            exit: crate::control::model::state::ExitStatus::Unknown,
-        }
+        Event::Stopped { id: id.parse().unwrap(), descriptor: 1, exit: ExitStatus::Unknown }
     }
 
     #[test]
     fn what_was_found_is_kept_while_its_container_does_not_run_and_until_time_is_up() {
-        let mut found = Found::new();
-        for id in ["a", "b", "c"] {
-            found.keep(&stopped(id));
-            found.count();
+        use Origin::{EarlierDaemon, ThisDaemon};
+
+        let mut replay = Replay::new();
+        for (number, id) in (0..).zip(["a", "b", "c"]) {
+            replay.note(EarlierDaemon, number, &stopped(id));
         }
-        assert_eq!(found.before(0), ["a", "b", "c"].map(stopped));
-        assert_eq!(found.before(1), ["a", "b"].map(stopped), "the last one is still on its way");
-        found.follow(&Event::Started { id: "b".parse().unwrap(), descriptor: 2 });
-        assert_eq!(found.before(0), ["a", "c"].map(stopped));
-        found.follow(&stopped("b"));
-        found.count();
-        assert_eq!(found.before(0), ["a", "c", "b"].map(stopped));
-        found.keep(&stopped("c"));
-        found.count();
-        assert_eq!(found.before(0), ["a", "b", "c"].map(stopped), "once is enough");
-        found.start -= KEPT;
-        assert_eq!(found.before(0), []);
-        found.keep(&stopped("d"));
-        assert_eq!(found.before(0), []);
+        assert_eq!(replay.before(3), ["a", "b", "c"].map(stopped));
+        assert_eq!(replay.before(2), ["a", "b"].map(stopped), "the last one is still on its way");
+        replay.note(ThisDaemon, 3, &Event::Started { id: "b".parse().unwrap(), descriptor: 2 });
+        assert_eq!(replay.before(4), ["a", "c"].map(stopped));
+        replay.note(ThisDaemon, 4, &stopped("b"));
+        assert_eq!(replay.before(5), ["a", "c", "b"].map(stopped));
+        replay.note(EarlierDaemon, 5, &stopped("c"));
+        assert_eq!(replay.before(6), ["a", "b", "c"].map(stopped), "once is enough");
+        replay.opened -= REPLAY_TIME;
+        assert_eq!(replay.before(6), []);
+        replay.note(EarlierDaemon, 6, &stopped("d"));
+        assert_eq!(replay.before(7), []);
     }
 }

@@ -7,17 +7,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::process::Signal;
 
 use crate::control::container::Container;
-use crate::control::lifecycle::context::Shared;
+use crate::control::lifecycle::context::Context;
 use crate::control::lifecycle::exec_options;
 use crate::control::model::id::ContainerId;
 use crate::control::model::request::{ExecLimits, ExecOutput, ExecRequest};
 use crate::control::model::state::{ExitStatus, State};
-use crate::control::output::log_store::Output;
+use crate::control::output::log_store::LogStore;
 use crate::control::runtime::Exec;
 use crate::error::{Error, ErrorKind, Result};
 
-/// How many words a command may have.
-const MOST_WORDS: usize = 4096;
+/// The most words of a command.
+const MAX_WORDS: usize = 4096;
 
 /// Tells the files of commands apart that run at the same time.
 static NUMBER: AtomicU64 = AtomicU64::new(0);
@@ -35,78 +35,76 @@ impl Complaints {
     }
 
     fn path(&self) -> PathBuf {
-        self.container.shelf.file(&self.name)
+        self.container.dir.file(&self.name)
     }
 
     fn text(&self) -> String {
-        self.container.shelf.text(&self.name)
+        self.container.dir.text(&self.name)
     }
 }
 
 impl Drop for Complaints {
     fn drop(&mut self) {
-        self.container.shelf.discard(&self.name);
+        self.container.dir.discard(&self.name);
     }
 }
 
-impl Shared {
-    /// Launches a command; its output goes to the container's log.
-    pub(crate) async fn exec(&self, id: &ContainerId, request: ExecRequest) -> Result<()> {
-        let (container, options) = self.check(id, &request)?;
-        let complaints = Complaints::new(&container);
-        let log = complaints.path();
-        let exec = Exec { id, options: &options, command: &request.command, log: &log };
-        let output = self.output.append(id, &container.wanted().sink).or_else(|_| Output::dummy())?;
-        let finished = self.runtime.exec(&exec, output).await?;
-        if finished.exit == ExitStatus::Code(0) {
-            return Ok(());
-        }
-        Err(self.runtime.failure("exec", id, &finished, &complaints.text()))
+/// Launches a command; its output goes to the container's log.
+pub(crate) async fn exec(ctx: &Context, id: &ContainerId, request: ExecRequest) -> Result<()> {
+    let (container, options) = check(ctx, id, &request)?;
+    let complaints = Complaints::new(&container);
+    let log = complaints.path();
+    let exec = Exec { id, options: &options, command: &request.command, log: &log };
+    let output = ctx.logs.append(id, &container.policy().sink).or_else(|_| LogStore::stand_in())?;
+    let finished = ctx.runtime.exec(&exec, output).await?;
+    if finished.exit == ExitStatus::Code(0) {
+        return Ok(());
     }
+    Err(ctx.runtime.failure("exec", id, &finished, &complaints.text()))
+}
 
-    /// Runs a command to its end.
-    pub(crate) async fn exec_wait(
-        &self,
-        id: &ContainerId,
-        request: ExecRequest,
-        limits: ExecLimits,
-    ) -> Result<ExecOutput> {
-        let (container, options) = self.check(id, &request)?;
-        let complaints = Complaints::new(&container);
-        let log = complaints.path();
-        let exec = Exec { id, options: &options, command: &request.command, log: &log };
-        let running = self.runtime.exec_captured(&exec, limits.output, limits.timeout)?;
-        let finished = running.finish().await;
-        let said = complaints.text();
-        if !finished.timed_out && !said.trim().is_empty() && finished.exit != ExitStatus::Code(0) {
-            // The runtime itself complains: the command never ran.
-            return Err(self.runtime.failure("exec", id, &finished, &said));
-        }
-        let exit = if finished.timed_out { ExitStatus::Signal(Signal::KILL.as_raw()) } else { finished.exit };
-        Ok(ExecOutput {
-            exit,
-            stdout: finished.stdout,
-            stderr: finished.stderr,
-            truncated: finished.truncated,
-            timed_out: finished.timed_out,
-        })
+/// Runs a command to its end.
+pub(crate) async fn exec_wait(
+    ctx: &Context,
+    id: &ContainerId,
+    request: ExecRequest,
+    limits: ExecLimits,
+) -> Result<ExecOutput> {
+    let (container, options) = check(ctx, id, &request)?;
+    let complaints = Complaints::new(&container);
+    let log = complaints.path();
+    let exec = Exec { id, options: &options, command: &request.command, log: &log };
+    let running = ctx.runtime.exec_captured(&exec, limits.output, limits.timeout)?;
+    let finished = running.finish().await;
+    let text = complaints.text();
+    if !finished.timed_out && !text.trim().is_empty() && finished.exit != ExitStatus::Code(0) {
+        // The runtime itself complains: the command has not run.
+        return Err(ctx.runtime.failure("exec", id, &finished, &text));
     }
+    let exit = if finished.timed_out { ExitStatus::Signal(Signal::KILL.as_raw()) } else { finished.exit };
+    Ok(ExecOutput {
+        exit,
+        stdout: finished.stdout,
+        stderr: finished.stderr,
+        truncated: finished.truncated,
+        timed_out: finished.timed_out,
+    })
+}
 
-    /// The container and the options to hand on, if the request is one that can be served.
-    fn check(&self, id: &ContainerId, request: &ExecRequest) -> Result<(Arc<Container>, Vec<String>)> {
-        let options = exec_options::allowed(&request.options)?;
-        let refused = |why: &str| Error::new(ErrorKind::Input, format!("bad command: {why}"));
-        match request.command.first() {
-            None => return Err(refused("it is empty")),
-            Some(program) if program.is_empty() => return Err(refused("it has no program")),
-            Some(_) if request.command.len() > MOST_WORDS => return Err(refused("it has too many words")),
-            Some(_) => {}
-        }
-        if request.command.iter().any(|word| word.contains('\0')) {
-            return Err(refused("it has a NUL byte in it"));
-        }
-        let container = self.find(id)?;
-        container.must_be(State::Running, "run a command in")?;
-        Ok((container, options))
+/// The container and the options to hand on, if the request is one that can be served.
+fn check(ctx: &Context, id: &ContainerId, request: &ExecRequest) -> Result<(Arc<Container>, Vec<String>)> {
+    let options = exec_options::allowed(&request.options)?;
+    let refused = |why: &str| Error::new(ErrorKind::Input, format!("invalid command: {why}"));
+    match request.command.first() {
+        None => return Err(refused("it is empty")),
+        Some(program) if program.is_empty() => return Err(refused("it has no program")),
+        Some(_) if request.command.len() > MAX_WORDS => return Err(refused("it has too many words")),
+        Some(_) => {}
     }
+    if request.command.iter().any(|word| word.contains('\0')) {
+        return Err(refused("it contains a NUL byte"));
+    }
+    let container = ctx.registry.find(id)?;
+    container.must_be(State::Running, "run a command in")?;
+    Ok((container, options))
 }

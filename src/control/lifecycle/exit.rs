@@ -1,114 +1,91 @@
-//! What happens when a container ends: it is deleted, its dumps are harvested, and then it is told.
+//! A container exits: it is deleted, its dumps are harvested, its end is announced, and perhaps it is restarted.
 
 use std::sync::Arc;
 
-use crate::control::container::{Container, Fate, Phase};
-use crate::control::events::outbox;
-use crate::control::lifecycle::context::Shared;
+use tokio::sync::OwnedMutexGuard;
+
+use crate::control::container::Container;
+use crate::control::lifecycle::cleanup;
+use crate::control::lifecycle::context::Context;
 use crate::control::lifecycle::restart;
-use crate::control::lifecycle::start::{now, put_away};
 use crate::control::model::event::Event;
 use crate::control::model::state::ExitStatus;
+use crate::control::phase::{Ending, Phase};
 use crate::control::plugins::plugin::ContainerRef;
 use crate::control::plugins::plugin_set;
-use crate::control::process::handle::Process;
 use crate::error::Result;
 
-/// Waits for the end of a container and cleans up after it.
-pub(crate) async fn watch(shared: Arc<Shared>, container: Arc<Container>, init: Arc<Process>) {
-    let exit = init.ended().await;
-    // Boxed: while a container lives, nothing of its clean-up takes memory.
-    Box::pin(finish(shared, container, exit)).await;
+/// A container that is to be started in the place of one that crashed. Nothing else may change it before that.
+pub(crate) struct NextAttempt {
+    pub(crate) container: Arc<Container>,
+    _change: OwnedMutexGuard<()>,
 }
 
-/// Cleans up after a container that ended.
-pub(crate) async fn finish(shared: Arc<Shared>, container: Arc<Container>, exit: ExitStatus) {
-    container.enter(Phase::Stopping);
+impl NextAttempt {
+    async fn of(crashed: &Container, number: u32) -> Self {
+        let container = Arc::new(crashed.next_attempt(number));
+        let change = Arc::clone(&container.change).lock_owned().await;
+        Self { container, _change: change }
+    }
+}
+
+/// Cleans up after a container that ended, announces its end, and gives what is to be started in its place.
+pub(crate) async fn clean_up(
+    ctx: &Context,
+    container: &Arc<Container>,
+    exit: ExitStatus,
+) -> Option<NextAttempt> {
+    cleanup::transition(container, Phase::CleaningUp);
     let _change = container.change.lock().await;
-    outbox::note_exit(&container, exit);
-    let deleted = shared.delete_ended(&container, exit).await;
-    shared.output.unwatch(&container.id, &container.wanted().sink);
-    let next = restart::next_try(&container, exit).filter(|_| deleted.is_ok());
-    if next.is_some() {
-        plugin_set::post_stop(ContainerRef::of(&container), false).await;
-    }
-    // Nothing is waited for from here on to the exchange: a stop comes before it or after it.
-    let next = next.filter(|_| !container.is_unwanted()).map(|number| container.again(now(), number));
+    container.save_exit(exit);
+    let (deleted, mut events) = cleanup::delete_ended(ctx, container, exit).await;
+    ctx.logs.unwatch(&container.id, &container.policy().sink);
+    let next = if deleted.is_ok() { next_attempt(container, exit).await } else { None };
     let (id, descriptor) = (container.id.clone(), container.descriptor);
-    let stopped = Event::Stopped { id: id.clone(), descriptor, exit };
-    let deleted = match deleted {
-        Ok(dumps) => {
-            let events = dumps.into_iter().chain([stopped.clone()]).collect();
-            shared.note_end(&container, events, next.is_some());
-            if next.is_none() { put_away(&container).await } else { Ok(()) }
-        }
-        Err(error) => Err(error),
+    events.push(Event::Stopped { id, descriptor, exit });
+    // No await from here on to `replace` when there is a next attempt, so that a stop that comes meanwhile is seen by
+    // the old container or by the new one.
+    let next = next.filter(|_| !container.is_stop_requested());
+    let posted = match &deleted {
+        Ok(()) => ctx.outbox.write_end(container, events, next.is_some()),
+        Err(_) => ctx.outbox.kept_by_state(container, events),
     };
-    shared.remember(&id, exit);
-    let next = next.map(Arc::new);
-    let _start = next.as_ref().and_then(|next| next.change.try_lock().ok());
-    match (deleted, &next) {
-        (Ok(()), Some(next)) => shared.replace(&container, next),
-        (Ok(()), None) => shared.forget(&container),
-        (Err(error), _) => {
-            let sentence = format!("container {id} ended but cannot be deleted: {}", error.report());
-            shared.trouble(&format!("container {id}"), Some(sentence));
-            container.enter(Phase::Undeletable);
-        }
-    }
-    log::info!("container {id} ended with {exit}");
-    shared.tell_of(&container, stopped);
-    shared.told_end(&container);
-    container.seal(Fate::Ended(exit));
-    if let Some(next) = &next {
-        log::info!("container {} is started again", next.id);
-        shared.start_again(next).await;
-    }
+    let removed = match deleted {
+        Ok(()) if next.is_none() => cleanup::remove_dir(container).await,
+        deleted => deleted,
+    };
+    ctx.registry.remember_exit(&container.id, exit);
+    log::info!("container {} ended with {exit}", container.id);
+    let is_gone = leave_registry(ctx, container, removed, next.as_ref());
+    ctx.outbox.deliver(posted);
+    let last = if is_gone { Phase::Gone(Ending::Ended(exit)) } else { Phase::Undeletable(exit) };
+    cleanup::transition(container, last);
+    next
 }
 
-impl Shared {
-    /// Deletes a container whose init has ended, and tells of its dumps.
-    async fn delete_ended(self: &Arc<Self>, container: &Container, exit: ExitStatus) -> Result<Vec<Event>> {
-        let mut before = self.directories.reserve(&container.wanted().dump_dirs).await;
-        if container.init().is_none()
-            && let Some(time) = outbox::silence(container)
-        {
-            // An earlier daemon may have been killed between the harvest and the event.
-            before.forget_since(&container.id, time);
-        }
-        let deleted = self.delete_from_runtime(container, exit).await;
-        let dumps = before.new_ones(&container.id);
-        self.tell_dumps(dumps.clone(), self.found.has(container));
-        deleted.map(|()| dumps)
-    }
+/// The next attempt, if the container is to be restarted. Its plugins know that this is not its last end.
+async fn next_attempt(container: &Container, exit: ExitStatus) -> Option<NextAttempt> {
+    let number = restart::next_number(container, exit)?;
+    plugin_set::post_stop(ContainerRef::of(container), false).await;
+    Some(NextAttempt::of(container, number).await)
+}
 
-    /// Poststop hooks run now, so the bundle must still be there.
-    async fn delete_from_runtime(self: &Arc<Self>, container: &Container, exit: ExitStatus) -> Result<()> {
-        let id = &container.id;
-        plugin_set::post_halt(ContainerRef::of(container), exit).await;
-        if let Err(error) = self.runtime.delete(id, false).await {
-            // Processes that outlived the init, a state file that was damaged: force helps against both.
-            log::debug!("{}", error.report());
-            let known = self.runtime.state(id).await?;
-            let unmade = self.unmake(container, known).await;
-            self.sweep_after(container);
-            return unmade;
+/// Takes a container out of the list, unless it could not be `removed`; whether it is gone.
+fn leave_registry(
+    ctx: &Context,
+    container: &Arc<Container>,
+    removed: Result<()>,
+    next: Option<&NextAttempt>,
+) -> bool {
+    match (removed, next) {
+        (Ok(()), Some(next)) => ctx.registry.replace(container, &next.container),
+        (Ok(()), None) => ctx.registry.remove(container),
+        (Err(error), _) => {
+            let id = &container.id;
+            let sentence = format!("container {id} ended but cannot be deleted: {}", error.report());
+            ctx.health.degrade(&format!("container {id}"), sentence);
+            return false;
         }
-        Ok(())
     }
-
-    /// Tries once more to delete a container that ended long ago.
-    pub(crate) async fn delete_again(self: &Arc<Self>, container: &Arc<Container>) -> Result<()> {
-        let _change = container.change.lock().await;
-        if container.phase() != Phase::Undeletable || self.look_up(&container.id).is_none() {
-            return Ok(());
-        }
-        let dumps = self.delete_ended(container, ExitStatus::Unknown).await?;
-        self.note_end(container, dumps, false);
-        put_away(container).await?;
-        self.told_end(container);
-        self.forget(container);
-        self.trouble(&format!("container {}", container.id), None);
-        Ok(())
-    }
+    true
 }

@@ -1,160 +1,122 @@
-//! Takes over from an earlier daemon.
+//! Takes over the containers that an earlier daemon left: those that run are adopted, the others cleaned up.
 
-use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use rustix::fs::FlockOperation;
-use rustix::io::Errno;
-
-use crate::control::bundle::policy::Wanted;
-use crate::control::container::{Container, Phase};
-use crate::control::events::outbox::Name;
-use crate::control::lifecycle::context::Shared;
-use crate::control::lifecycle::exit;
-use crate::control::lifecycle::start::{PID_FILE, record};
+use crate::control::bundle::policy::Policy;
+use crate::control::container::Container;
+use crate::control::events::entry::EntryName;
+use crate::control::events::leftovers;
+use crate::control::lifecycle::context::Context;
+use crate::control::lifecycle::{cleanup, launch, supervisor};
 use crate::control::model::id::ContainerId;
 use crate::control::model::state::ExitStatus;
+use crate::control::phase::Phase;
 use crate::control::process::handle::Process;
 use crate::control::process::tree;
-use crate::control::state::container_dir::{DUMPS, Record, Shelf};
+use crate::control::state::container_dir::{ContainerDir, DUMPS};
+use crate::control::state::saved_state::SavedState;
 use crate::error::{Error, ErrorKind, Result, Tried};
-use crate::host;
 
-/// How often, and how long apart, the lock of the state directory is tried.
-const ATTEMPTS: u32 = 100;
-const PAUSE: Duration = Duration::from_millis(20);
-
-/// Makes the state directory, if need be, and takes it for this process.
+/// Announces what an earlier daemon may not have announced, and recovers each of its containers in the background.
 ///
 /// # Errors
-/// [`ErrorKind::Busy`] when another daemon has it, [`ErrorKind::Attack`] when it is not ours alone.
-pub(crate) async fn take(state_dir: &Path) -> Result<OwnedFd> {
-    let shown = state_dir.display();
-    host::make_dir(state_dir, 0o700).map_err(|error| match rustix::process::geteuid().is_root() {
-        true => error,
-        false => error.advise("run as root, or give --state-dir, --log-dir, --socket and --runtime-root"),
-    })?;
-    let dir = host::open_dir(state_dir)?;
-    host::check_trusted(state_dir)?;
-    for attempt in 0.. {
-        match rustix::fs::flock(&dir, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => break,
-            // A child of a daemon that was killed holds it, too, until it becomes the runtime.
-            Err(Errno::AGAIN) if attempt < ATTEMPTS => tokio::time::sleep(PAUSE).await,
-            Err(Errno::AGAIN) => {
-                let error = Error::new(ErrorKind::Busy, format!("another daemon holds {shown}"));
-                return Err(error.advise("stop it, or use another state directory"));
-            }
-            Err(error) => return Err(error).tried(|| format!("cannot lock {shown}")),
+/// When the state directory cannot be read.
+pub(crate) fn recover(ctx: &Arc<Context>) -> Result<()> {
+    let dir = &ctx.settings.state_dir;
+    let what = || format!("cannot read the state directory {}", dir.display());
+    let (mut ids, mut entries) = (Vec::new(), Vec::new());
+    for entry in std::fs::read_dir(dir).tried(what)? {
+        let name = entry.tried(what)?.file_name();
+        let text = name.to_string_lossy();
+        if let Ok(id) = text.parse::<ContainerId>() {
+            ids.push(id);
+        } else if let Some(entry) = EntryName::parse(&text) {
+            entries.push(entry);
+        } else if name != DUMPS {
+            log::warn!("ignoring unknown entry {}", dir.join(&name).display());
         }
     }
-    Ok(dir.into())
+    leftovers::deliver(&ctx.outbox, &ctx.registry, dir, entries);
+    ids.into_iter().for_each(|id| recover_one(ctx, id));
+    Ok(())
 }
 
-impl Shared {
-    /// Tells what an earlier daemon may not have told, and adopts each of its containers: those that run go on, the
-    /// others are cleaned up in the background.
-    ///
-    /// # Errors
-    /// When the state directory cannot be read.
-    pub(crate) fn adopt_all(self: &Arc<Self>) -> Result<()> {
-        let dir = &self.settings.state_dir;
-        let what = || format!("cannot read the state directory {}", dir.display());
-        let (mut ids, mut notes) = (Vec::new(), Vec::new());
-        for entry in std::fs::read_dir(dir).tried(what)? {
-            let name = entry.tried(what)?.file_name();
-            let text = name.to_string_lossy();
-            if let Ok(id) = text.parse::<ContainerId>() {
-                ids.push(id);
-            } else if let Some(note) = Name::parse(&text) {
-                notes.push(note);
-            } else if name != DUMPS {
-                log::warn!("{} is none of ours", dir.join(&name).display());
+fn recover_one(ctx: &Arc<Context>, id: ContainerId) {
+    let dir = ContainerDir::new(&ctx.settings.state_dir, &id);
+    let saved = dir.load();
+    let config = dir.config().unwrap_or_default();
+    let container = Arc::new(Container::recovered(id.clone(), dir, saved.as_ref().ok()));
+    let restarts = saved.as_ref().ok().and_then(|saved| saved.restarts);
+    container.set_policy(Policy { restarts, ..Policy::of_recovered(&config, &id) });
+    ctx.registry.insert(Arc::clone(&container));
+    let shared = Arc::clone(ctx);
+    match saved {
+        Ok(SavedState { init: Some(init), start_unannounced, exit, .. }) => {
+            let init = Process::reopen(init);
+            // The dumps of one that ended are announced with its end.
+            if start_unannounced && init.is_some() {
+                cleanup::announce_dumps_since_start(ctx, &container);
+            }
+            if start_unannounced {
+                launch::announce_start(ctx, &container);
+            }
+            match init {
+                Some(init) => adopt(ctx, container, init),
+                None => supervisor::supervise_ended(ctx, container, exit.unwrap_or(ExitStatus::Unknown)),
             }
         }
-        self.tell_untold(notes);
-        ids.into_iter().for_each(|id| self.adopt_one(id));
-        Ok(())
-    }
-
-    fn adopt_one(self: &Arc<Self>, id: ContainerId) {
-        let shelf = Shelf::new(&self.settings.state_dir, &id);
-        let known = shelf.load();
-        let (descriptor, started) =
-            known.as_ref().map_or((0, 0), |record| (record.descriptor, record.started));
-        let container = Arc::new(Container::new(id.clone(), descriptor, started, shelf));
-        let config = container.shelf.config().unwrap_or_default();
-        let restarts = known.as_ref().ok().and_then(|record| record.restarts);
-        container.wants(Wanted { restarts, ..Wanted::of(&config, &id) });
-        self.adopt(Arc::clone(&container));
-        let shared = Arc::clone(self);
-        match known {
-            Ok(Record { init: Some(init), untold, exit, .. }) => {
-                let init = Process::find(init);
-                // The dumps of one that ended are told with its end.
-                if untold && init.is_some() {
-                    self.tell_dumps_since_start(&container);
-                }
-                if untold {
-                    self.tell_start(&container);
-                }
-                match init {
-                    Some(init) => self.adopt_running(container, init),
-                    None => self.spawn(exit::finish(shared, container, exit.unwrap_or(ExitStatus::Unknown))),
-                }
-            }
-            Ok(Record { init: None, .. }) => self.spawn(resolve(shared, container)),
-            Err(error) => {
-                log::warn!("container {id} was left half made: {}", error.report());
-                container.enter(Phase::Stopping);
-                self.spawn(async move { shared.give_up(&container).await });
-            }
+        Ok(SavedState { init: None, .. }) => drop(ctx.tasks.spawn(finish_start(shared, container))),
+        Err(error) => {
+            log::warn!("container {id}: incomplete start found, removing it: {}", error.report());
+            cleanup::transition(&container, Phase::CleaningUp);
+            ctx.tasks.spawn(async move { cleanup::abort_start(&shared, &container).await });
         }
-    }
-
-    fn adopt_running(self: &Arc<Self>, container: Arc<Container>, init: Process) {
-        log::info!("container {} is adopted", container.id);
-        self.output.watch(&container.id, &container.wanted().sink);
-        let init = Arc::new(init);
-        container.came_up(Arc::clone(&init));
-        self.spawn(exit::watch(Arc::clone(self), container, init));
     }
 }
 
-/// Finds out what became of a start that an earlier daemon did not see through.
-async fn resolve(shared: Arc<Shared>, container: Arc<Container>) {
+fn adopt(ctx: &Arc<Context>, container: Arc<Container>, init: Process) {
+    log::info!("container {} is adopted", container.id);
+    ctx.logs.watch(&container.id, &container.policy().sink);
+    let init = Arc::new(init);
+    cleanup::transition(&container, Phase::Running(Arc::clone(&init)));
+    supervisor::supervise(ctx, container, init);
+}
+
+/// Sees a start through that an earlier daemon had begun.
+async fn finish_start(ctx: Arc<Context>, container: Arc<Container>) {
     let _change = container.change.lock().await;
-    let deadline = tokio::time::Instant::now() + shared.settings.runtime_timeout;
+    let deadline = tokio::time::Instant::now() + ctx.settings.runtime_timeout;
     // The runtime goes on without us; it may have several processes.
-    while let Some(runtime) = Process::working_on(container.shelf.dir()) {
-        if tokio::time::timeout_at(deadline, runtime.ended()).await.is_err() {
+    while let Some(runtime) = Process::find_runtime_of(container.dir.path()) {
+        if tokio::time::timeout_at(deadline, runtime.wait()).await.is_err() {
             log::warn!("the runtime that starts container {} hangs and is killed", container.id);
-            tree::end_work_on(container.shelf.dir(), Vec::new()).await;
+            tree::kill_runtimes_of(container.dir.path(), Vec::new()).await;
             break;
         }
     }
-    shared.tell_dumps_since_start(&container);
-    match came_up(&shared, &container).await {
-        Ok(init) => shared.came_up(&container, init),
+    cleanup::announce_dumps_since_start(&ctx, &container);
+    match find_init(&ctx, &container).await {
+        Ok(init) => {
+            let init = launch::mark_running(&ctx, &container, init);
+            supervisor::supervise(&ctx, Arc::clone(&container), init);
+        }
         Err(error) => {
-            log::warn!("container {} did not come up: {}", container.id, error.report());
-            shared.give_up(&container).await;
+            log::warn!("container {} did not start: {}", container.id, error.report());
+            cleanup::abort_start(&ctx, &container).await;
         }
     }
 }
 
-/// Its init, if the runtime says that it runs.
-async fn came_up(shared: &Shared, container: &Container) -> Result<Process> {
-    let init = Process::hold(container.shelf.pid(PID_FILE)?)?;
-    let state = shared.runtime.state(&container.id).await?;
-    let ours = state.is_some_and(|state| {
-        state.bundle == container.shelf.dir() && ["running", "paused"].contains(&state.status.as_str())
+/// The first process, if the runtime says that the container runs.
+async fn find_init(ctx: &Context, container: &Container) -> Result<Process> {
+    let init = Process::open(container.dir.pid()?)?;
+    let state = ctx.runtime.state(&container.id).await?;
+    let is_ours = state.is_some_and(|state| {
+        state.bundle == container.dir.path() && ["running", "paused"].contains(&state.status.as_str())
     });
-    if !ours || !init.runs() {
-        return Err(Error::new(ErrorKind::NotFound, "it does not run"));
+    if !is_ours || !init.runs() {
+        return Err(Error::new(ErrorKind::NotFound, "it is not running"));
     }
-    container.shelf.save(&record(container, Some(&init)))?;
+    container.dir.save(&container.saved_state(Some(&init)))?;
     Ok(init)
 }

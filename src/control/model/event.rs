@@ -1,4 +1,4 @@
-//! What subscribers hear.
+//! What subscribers receive.
 
 use std::path::PathBuf;
 
@@ -49,4 +49,26 @@ pub enum Event {
         /// Whether the end of the dump is missing.
         truncated: bool,
     },
+}
+
+impl Event {
+    /// The container that it is about.
+    #[must_use]
+    pub fn container(&self) -> &ContainerId {
+        match self {
+            Self::Started { id, .. }
+            | Self::Stopped { id, .. }
+            | Self::Failed { id, .. }
+            | Self::Minidump { id, .. } => id,
+        }
+    }
+}
+
+/// Which daemon started the container of an event. Clients of an earlier daemon have lost their connections with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// This one.
+    ThisDaemon,
+    /// An earlier one.
+    EarlierDaemon,
 }

@@ -22,38 +22,35 @@ use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
 
 use crate::control::model::id::ContainerId;
-use crate::control::output::read;
-use crate::control::output::read::Gone;
-use crate::control::output::read::LogPart;
-use crate::control::output::sink;
-use crate::control::output::sink::Sink;
+use crate::control::output::read::{self, LogPart, Trimmed};
+use crate::control::output::sink::{self, Sink};
 use crate::control::output::{journald, trim};
 use crate::error::{Error, ErrorKind, Result, Tried};
 
 /// How long growing files are left alone after a look at them.
-const PACE: Duration = Duration::from_millis(250);
+const TRIM_INTERVAL: Duration = Duration::from_millis(250);
 /// How much output is kept in memory of a container whose log cannot be opened.
-const IN_MEMORY: u64 = 64 * 1024;
+const STAND_IN_BYTES: u64 = 64 * 1024;
 
 /// All log files.
 #[derive(Debug)]
-pub(crate) struct Output {
+pub(crate) struct LogStore {
     dir: PathBuf,
     limit: u64,
     inotify: AsyncFd<OwnedFd>,
-    watched: Mutex<BTreeMap<i32, Kept>>,
-    gone: Gone,
+    watched: Mutex<BTreeMap<i32, BoundedFile>>,
+    trimmed: Trimmed,
 }
 
 /// A file that is kept small.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Kept {
+struct BoundedFile {
     path: PathBuf,
     /// The most bytes in it; `None` for our own logs, whose older half lies in a second file.
     limit: Option<u64>,
 }
 
-impl Output {
+impl LogStore {
     /// The log files in `dir`, each with up to `limit` bytes in two files.
     ///
     /// # Errors
@@ -65,7 +62,7 @@ impl Output {
         let inotify =
             inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).tried(|| "cannot start inotify")?;
         let inotify = crate::sys::wait_readable(inotify).tried(|| "cannot wait for inotify")?;
-        Ok(Self { dir, limit: limit.max(3), inotify, watched: Mutex::default(), gone: Gone::default() })
+        Ok(Self { dir, limit: limit.max(3), inotify, watched: Mutex::default(), trimmed: Trimmed::default() })
     }
 
     fn path(&self, id: &ContainerId) -> PathBuf {
@@ -77,10 +74,12 @@ impl Output {
     }
 
     /// The file that is to be kept small for a container, if there is one.
-    fn kept(&self, id: &ContainerId, sink: &Sink) -> Option<Kept> {
+    fn kept(&self, id: &ContainerId, sink: &Sink) -> Option<BoundedFile> {
         match sink {
-            Sink::Log => Some(Kept { path: self.path(id), limit: None }),
-            Sink::File { path, limit } => limit.map(|limit| Kept { path: path.clone(), limit: Some(limit) }),
+            Sink::Log => Some(BoundedFile { path: self.path(id), limit: None }),
+            Sink::File { path, limit } => {
+                limit.map(|limit| BoundedFile { path: path.clone(), limit: Some(limit) })
+            }
             Sink::Journal { .. } | Sink::Discard => None,
         }
     }
@@ -94,7 +93,7 @@ impl Output {
         if let Ok(before) = self.read(id, sink, None, 0) {
             // Whoever follows goes on with the first byte of the new one.
             let path = if let Sink::File { path, .. } = sink { path } else { &path };
-            self.gone.add(path, before.next - self.gone.of(path));
+            self.trimmed.add(path, before.next - self.trimmed.of(path));
         }
         let _none = std::fs::remove_file(Self::older(&path));
         if *sink != Sink::Log {
@@ -127,7 +126,7 @@ impl Output {
     ///
     /// # Errors
     /// The kernel's.
-    pub(crate) fn dummy() -> Result<OwnedFd> {
+    pub(crate) fn stand_in() -> Result<OwnedFd> {
         let what = || "cannot make a stand-in for a log";
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
         let memory = match rustix::fs::memfd_create("container-log", flags) {
@@ -135,7 +134,7 @@ impl Output {
             Err(Errno::NOSYS) => return sink::full(),
             other => other.tried(what)?,
         };
-        rustix::fs::ftruncate(&memory, IN_MEMORY).tried(what)?;
+        rustix::fs::ftruncate(&memory, STAND_IN_BYTES).tried(what)?;
         rustix::fs::fcntl_add_seals(&memory, SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)
             .tried(what)?;
         Ok(memory)
@@ -177,12 +176,12 @@ impl Output {
             for kept in grown {
                 self.trim(&kept);
             }
-            tokio::time::sleep(PACE).await;
+            tokio::time::sleep(TRIM_INTERVAL).await;
         }
     }
 
     /// The files that grew since the last look.
-    fn grown(&self) -> Vec<Kept> {
+    fn grown(&self) -> Vec<BoundedFile> {
         let mut buffer = [MaybeUninit::uninit(); 2048];
         let mut reader = inotify::Reader::new(self.inotify.get_ref().as_fd(), &mut buffer);
         let Ok(mut watched) = self.watched.lock() else { return Vec::new() };
@@ -202,16 +201,16 @@ impl Output {
         grown.into_keys().collect()
     }
 
-    fn trim(&self, Kept { path, limit }: &Kept) {
+    fn trim(&self, BoundedFile { path, limit }: &BoundedFile) {
         let third = self.limit / 3;
         let is_long = || path.symlink_metadata().is_ok_and(|file| file.is_file() && file.len() > third * 2);
         let cut = match limit {
-            Some(limit) => sink::keep_end(path, *limit, limit / 2),
-            None if is_long() => trim::cut(path, &Self::older(path), third),
+            Some(limit) => trim::keep_end(path, *limit, limit / 2),
+            None if is_long() => trim::trim(path, &Self::older(path), third),
             None => return,
         };
         match cut {
-            Ok(gone) => self.gone.add(path, gone),
+            Ok(gone) => self.trimmed.add(path, gone),
             Err(error) => log::warn!("{}", error.report()),
         }
     }
@@ -230,7 +229,7 @@ impl Output {
         let path = if let Sink::File { path, .. } = sink { path.clone() } else { self.path(id) };
         let older = (*sink == Sink::Log).then(|| Self::older(&path));
         let bytes = if older.is_some() { bytes.min(self.limit) } else { bytes };
-        read::read(&path, older.as_deref(), self.gone.of(&path), from, bytes).map_err(|error| {
+        read::read(&path, older.as_deref(), self.trimmed.of(&path), from, bytes).map_err(|error| {
             let kind = match error.kind() {
                 std::io::ErrorKind::NotFound => ErrorKind::NotFound,
                 _ => ErrorKind::System,

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustix::fs::{Mode, OFlags};
 
 /// Of how many logs it is known what was cut.
-const LOGS: usize = 1024;
+const MAX_LOGS: usize = 1024;
 
 /// A part of a container's output.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,9 +24,9 @@ pub struct LogPart {
 
 /// How many bytes were cut off each log.
 #[derive(Debug, Default)]
-pub(crate) struct Gone(Mutex<VecDeque<(PathBuf, u64)>>);
+pub(crate) struct Trimmed(Mutex<VecDeque<(PathBuf, u64)>>);
 
-impl Gone {
+impl Trimmed {
     fn lock(&self) -> MutexGuard<'_, VecDeque<(PathBuf, u64)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -41,7 +41,7 @@ impl Gone {
         let total = self.of(path).saturating_add(bytes);
         let mut logs = self.lock();
         logs.retain(|(log, _)| log != path);
-        logs.truncate(LOGS - 1);
+        logs.truncate(MAX_LOGS - 1);
         logs.push_front((path.to_owned(), total));
     }
 }

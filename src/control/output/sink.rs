@@ -1,8 +1,6 @@
 //! Where a container writes: the daemon's log, a file of its owner's, the journal, or nowhere.
 
-use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags};
@@ -10,9 +8,6 @@ use rustix::fs::{CWD, FileType, Mode, OFlags};
 use crate::control::output::journald;
 use crate::dobby::runtime::Output;
 use crate::error::{Error, ErrorKind, Result, Tried};
-
-/// How much is copied at once, in bytes.
-const CHUNK: usize = 64 * 1024;
 
 /// Where a container writes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,7 +33,7 @@ pub(crate) enum Sink {
 
 impl Sink {
     /// Whether what is written there cannot be read again.
-    pub(crate) fn is_blind(&self) -> bool {
+    pub(crate) fn is_write_only(&self) -> bool {
         matches!(self, Self::Journal { .. } | Self::Discard)
     }
 
@@ -106,62 +101,4 @@ fn memory_device(name: &str, minor: u32) -> Result<OwnedFd> {
     let removed = std::fs::remove_file(&node);
     removed.tried(|| format!("cannot remove {}", node.display()))?;
     opened.tried(what)
-}
-
-/// Cuts a file of more than `limit` bytes to its last `keep`, in place: nobody has to look into two files, and it
-/// works on every file system. What is written to it within the microseconds between the last copy and the cut is
-/// lost. How many bytes are gone.
-///
-/// # Errors
-/// The kernel's.
-pub(crate) fn keep_end(path: &Path, limit: u64, keep: u64) -> Result<u64> {
-    let what = || format!("cannot cut the log {}", path.display());
-    match path.symlink_metadata() {
-        Ok(metadata) if metadata.is_file() && metadata.len() > limit => {}
-        _ => return Ok(0),
-    }
-    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty()).tried(what)?);
-    let start = file.metadata().tried(what)?.len().saturating_sub(keep);
-    let kept = move_end(&file, start, keep);
-    file.set_len(*kept.as_ref().unwrap_or(&0)).tried(what)?;
-    kept.tried(what)?;
-    Ok(start)
-}
-
-/// Copies what is at `start`, some `keep` bytes, to the beginning; how many.
-fn move_end(file: &File, start: u64, keep: u64) -> std::io::Result<u64> {
-    let mut buffer = [0; CHUNK];
-    let mut copied = 0;
-    // A container that writes faster than we copy must not keep us here.
-    let most = keep.saturating_mul(2);
-    while copied < most {
-        let room = usize::try_from(most - copied).unwrap_or(CHUNK).min(CHUNK);
-        let count = file.read_at(buffer.get_mut(..room).unwrap_or_default(), start + copied)?;
-        if count == 0 {
-            break;
-        }
-        file.write_all_at(buffer.get(..count).unwrap_or_default(), copied)?;
-        copied += count as u64;
-    }
-    Ok(copied)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_end_of_a_file_is_kept_in_place() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("log");
-        let text: Vec<u8> = (0..200_000_u32).flat_map(|n| (n % 251).to_le_bytes()).collect();
-        for (limit, keep) in [(0, 0), (1, 1), (100, 50), (65_536, 65_536), (800_000, 3), (700_000, 600_000)] {
-            std::fs::write(&path, &text).unwrap();
-            keep_end(&path, limit, keep).unwrap();
-            let kept = if limit < 800_000 { usize::try_from(keep).unwrap() } else { text.len() };
-            assert!(std::fs::read(&path).unwrap() == text[text.len() - kept..], "{limit} {keep}");
-        }
-        assert!(keep_end(&dir.path().join("none"), 1, 1).is_ok());
-    }
 }

@@ -7,6 +7,7 @@
 pub(crate) mod catalogue;
 pub(crate) mod config_edit;
 mod crash;
+pub(crate) mod data;
 mod devices;
 mod ipc;
 mod localtime;

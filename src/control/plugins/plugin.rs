@@ -5,12 +5,14 @@ use std::path::Path;
 use std::pin::Pin;
 
 use nix::mount::{MntFlags, umount2};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::control::container::Container;
 use crate::control::model::id::ContainerId;
 use crate::control::model::state::ExitStatus;
-use crate::control::state::container_dir::Shelf;
+use crate::control::plugins::data;
+use crate::control::state::container_dir::ContainerDir;
 use crate::error::{Error, ErrorKind, Result, Tried};
 
 /// PluginFuture that may wait: for a program, or for a thread that the kernel may hold up.
@@ -101,18 +103,28 @@ pub(crate) fn unmount(place: &Path) -> Result<()> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ContainerRef<'a> {
     pub(crate) id: &'a ContainerId,
-    pub(crate) shelf: &'a Shelf,
+    pub(crate) dir: &'a ContainerDir,
 }
 
 impl<'a> ContainerRef<'a> {
     pub(crate) fn of(container: &'a Container) -> Self {
-        Self { id: &container.id, shelf: &container.shelf }
+        Self { id: &container.id, dir: &container.dir }
     }
 }
 
 /// What a plugin is to do for a container that starts.
 pub(crate) struct Invocation<'a> {
-    pub(crate) site: ContainerRef<'a>,
+    pub(crate) container: ContainerRef<'a>,
     /// The plugin's `data`: an object of the form that [`crate::dobby`] checks, or null.
     pub(crate) data: &'a Value,
+}
+
+impl Invocation<'_> {
+    /// The plugin's data as its own type.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when it has another form.
+    pub(crate) fn data<T: DeserializeOwned>(&self) -> Result<T> {
+        data::read(self.data)
+    }
 }

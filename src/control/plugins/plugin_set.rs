@@ -61,23 +61,23 @@ impl PluginSet {
     /// That of the first required plugin that fails.
     pub(crate) async fn set_up(
         &mut self,
-        site: ContainerRef<'_>,
+        container: ContainerRef<'_>,
         config: &mut Value,
     ) -> Result<Option<OwnedFd>> {
         let mut passed = None;
         let mut done = Vec::new();
         for link in self.links.drain(..) {
             let before = config.clone();
-            match link.set_up(site, config).await {
+            match link.set_up(container, config).await {
                 Ok(given) => {
                     passed = passed.or(given);
                     done.push(link);
                 }
                 Err(error) => {
-                    link.pardon(site, error)?;
+                    link.pardon(container, error)?;
                     *config = before;
                     config_edit::forget_plugin(config, link.name);
-                    tell(site, link.name, link.plugin.post_stop(&site, true).await);
+                    tell(container, link.name, link.plugin.post_stop(&container, true).await);
                 }
             }
         }
@@ -89,28 +89,32 @@ impl PluginSet {
     ///
     /// # Errors
     /// That of the first plugin that fails: the configuration counts on each by now.
-    pub(crate) async fn prepare(&self, site: ContainerRef<'_>, config: &Value) -> Result<Option<OwnedFd>> {
+    pub(crate) async fn prepare(
+        &self,
+        container: ContainerRef<'_>,
+        config: &Value,
+    ) -> Result<Option<OwnedFd>> {
         let mut passed = None;
         for link in &self.links {
-            let given = link.plugin.prepare(&link.job(site), config).await;
+            let given = link.plugin.prepare(&link.call(container), config).await;
             passed = passed.or(given.map_err(|error| error.within(title(link.name)))?);
         }
         Ok(passed)
     }
 
     /// Whether the program must wait for [`PluginSet::create_runtime`].
-    pub(crate) fn wants_process(&self, site: ContainerRef<'_>) -> bool {
-        self.links.iter().any(|link| link.plugin.wants_process(&link.job(site)))
+    pub(crate) fn wants_process(&self, container: ContainerRef<'_>) -> bool {
+        self.links.iter().any(|link| link.plugin.wants_process(&link.call(container)))
     }
 
     /// The container's first process is `pid`, and its program waits.
     ///
     /// # Errors
     /// As [`PluginSet::set_up`].
-    pub(crate) async fn create_runtime(&self, site: ContainerRef<'_>, pid: i32) -> Result<()> {
+    pub(crate) async fn create_runtime(&self, container: ContainerRef<'_>, pid: i32) -> Result<()> {
         for link in &self.links {
-            if let Err(error) = link.plugin.create_runtime(&link.job(site), pid).await {
-                link.pardon(site, error)?;
+            if let Err(error) = link.plugin.create_runtime(&link.call(container), pid).await {
+                link.pardon(container, error)?;
             }
         }
         Ok(())
@@ -118,43 +122,43 @@ impl PluginSet {
 }
 
 impl Entry {
-    fn job<'a>(&'a self, site: ContainerRef<'a>) -> Invocation<'a> {
-        Invocation { site, data: &self.data }
+    fn call<'a>(&'a self, container: ContainerRef<'a>) -> Invocation<'a> {
+        Invocation { container, data: &self.data }
     }
 
-    async fn set_up(&self, site: ContainerRef<'_>, config: &mut Value) -> Result<Option<OwnedFd>> {
-        let job = self.job(site);
-        self.plugin.configure(&job, config)?;
-        self.plugin.prepare(&job, config).await
+    async fn set_up(&self, container: ContainerRef<'_>, config: &mut Value) -> Result<Option<OwnedFd>> {
+        let call = self.call(container);
+        self.plugin.configure(&call, config)?;
+        self.plugin.prepare(&call, config).await
     }
 
     /// The error again if the plugin is required; else it is told.
-    fn pardon(&self, site: ContainerRef<'_>, error: Error) -> Result<()> {
+    fn pardon(&self, container: ContainerRef<'_>, error: Error) -> Result<()> {
         if self.required {
             return Err(error.within(title(self.name)));
         }
-        log::warn!("container {} starts without {}: {}", site.id, title(self.name), error.report());
+        log::warn!("container {} starts without {}: {}", container.id, title(self.name), error.report());
         Ok(())
     }
 }
 
 /// The program of a container has ended: whatever a plugin left in its directory to be brought home is.
-pub(crate) async fn post_halt(site: ContainerRef<'_>, exit: ExitStatus) {
+pub(crate) async fn post_halt(container: ContainerRef<'_>, exit: ExitStatus) {
     for (name, plugin) in ALL.iter().rev() {
-        tell(site, name, plugin.post_halt(&site, exit).await);
+        tell(container, name, plugin.post_halt(&container, exit).await);
     }
 }
 
 /// The runtime does not have a container any more: whatever a plugin left in its directory to be undone is.
-pub(crate) async fn post_stop(site: ContainerRef<'_>, last: bool) {
+pub(crate) async fn post_stop(container: ContainerRef<'_>, last: bool) {
     for (name, plugin) in ALL.iter().rev() {
-        tell(site, name, plugin.post_stop(&site, last).await);
+        tell(container, name, plugin.post_stop(&container, last).await);
     }
 }
 
-fn tell(site: ContainerRef<'_>, name: &str, done: Result<()>) {
+fn tell(container: ContainerRef<'_>, name: &str, done: Result<()>) {
     if let Err(error) = done {
-        log::error!("container {}: {}: {}", site.id, title(name), error.report());
+        log::error!("container {}: {}: {}", container.id, title(name), error.report());
     }
 }
 

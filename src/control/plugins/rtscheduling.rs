@@ -33,11 +33,14 @@ impl Plugin for RtScheduling {
         true
     }
 
-    fn create_runtime<'a>(&'a self, job: &'a Invocation<'a>, pid: i32) -> PluginFuture<'a> {
+    fn create_runtime<'a>(&'a self, call: &'a Invocation<'a>, pid: i32) -> PluginFuture<'a> {
         Box::pin(async move {
-            let RealTime { priority, limit } = RealTime::of(job.data);
+            let RealTime { priority, limit } = RealTime::of(call.data);
             if priority > limit {
-                log::warn!("container {}: its priority {priority} is above its limit {limit}", job.site.id);
+                log::warn!(
+                    "container {}: its priority {priority} is above its limit {limit}",
+                    call.container.id
+                );
             }
             crate::sys::set_round_robin(pid, priority)
                 .tried(|| format!("cannot give process {pid} the real-time priority {priority}"))?;

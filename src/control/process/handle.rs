@@ -26,7 +26,7 @@ const TOLD: Duration = Duration::from_secs(1);
 
 /// What tells a process from a later one with the same number, written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Identity {
+pub(crate) struct ProcessIdentity {
     /// The process id.
     pub(crate) pid: i32,
     /// When it started, in clock ticks since boot: proc(5), field 22 of `stat`.
@@ -36,7 +36,7 @@ pub(crate) struct Identity {
 /// A process we hold on to.
 #[derive(Debug)]
 pub(crate) struct Process {
-    identity: Identity,
+    identity: ProcessIdentity,
     pid: Pid,
     /// `None` on kernels before 5.3.
     pidfd: Option<OwnedFd>,
@@ -49,19 +49,19 @@ impl Process {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] when there is none.
-    pub(crate) fn hold(pid: i32) -> Result<Self> {
-        Self::hold_as(pid, false)
+    pub(crate) fn open(pid: i32) -> Result<Self> {
+        Self::open_as(pid, false)
     }
 
     /// Holds on to a process that a child of ours started and left to us.
     ///
     /// # Errors
-    /// As [`Process::hold`].
-    pub(crate) fn inherit(pid: i32) -> Result<Self> {
-        Self::hold_as(pid, true)
+    /// As [`Process::open`].
+    pub(crate) fn open_orphan(pid: i32) -> Result<Self> {
+        Self::open_as(pid, true)
     }
 
-    fn hold_as(pid: i32, expected: bool) -> Result<Self> {
+    fn open_as(pid: i32, expected: bool) -> Result<Self> {
         let number = pid;
         let none = || Error::new(ErrorKind::NotFound, format!("there is no process {number}"));
         // Pid itself panics below zero.
@@ -76,20 +76,20 @@ impl Process {
         if start_time.is_none() && status.is_none() {
             return Err(none());
         }
-        let identity = Identity { pid: number, start_time: start_time.unwrap_or(0) };
+        let identity = ProcessIdentity { pid: number, start_time: start_time.unwrap_or(0) };
         Ok(Self { identity, pid, pidfd, status: Mutex::new(status) })
     }
 
     /// Holds on to the process that was written down, if it still runs.
-    pub(crate) fn find(identity: Identity) -> Option<Self> {
-        let process = Self::hold(identity.pid).ok()?;
+    pub(crate) fn reopen(identity: ProcessIdentity) -> Option<Self> {
+        let process = Self::open(identity.pid).ok()?;
         (process.identity == identity && process.runs()).then_some(process)
     }
 
     /// A runtime that was told `--bundle BUNDLE` and is still at it.
     ///
     /// It must be of our user and in our pid namespace: inside a container anybody can call himself anything.
-    pub(crate) fn working_on(bundle: &Path) -> Option<Self> {
+    pub(crate) fn find_runtime_of(bundle: &Path) -> Option<Self> {
         let namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
         let us = rustix::process::geteuid().as_raw();
         let pids = std::fs::read_dir("/proc").ok()?.flatten();
@@ -100,11 +100,11 @@ impl Process {
                 && std::fs::read_link(dir.join("ns/pid")).is_ok_and(|other| other == namespace)
                 && std::fs::read(dir.join("cmdline")).is_ok_and(|line| names_bundle(&line, bundle))
         });
-        found.find_map(|pid| Self::hold(pid).ok().filter(Self::runs))
+        found.find_map(|pid| Self::open(pid).ok().filter(Self::runs))
     }
 
     /// What to write down.
-    pub(crate) fn identity(&self) -> Identity {
+    pub(crate) fn identity(&self) -> ProcessIdentity {
         self.identity
     }
 
@@ -134,7 +134,7 @@ impl Process {
     }
 
     /// Waits until it has ended. For one call: a second one knows the end but not the status.
-    pub(crate) async fn ended(&self) -> ExitStatus {
+    pub(crate) async fn wait(&self) -> ExitStatus {
         let status = self.status.lock().ok().and_then(|mut status| status.take());
         match status {
             None => self.vanished().await,
@@ -198,9 +198,9 @@ mod tests {
     #[test]
     fn our_own_identity_is_found_and_a_forged_one_is_not() {
         let pid = i32::try_from(std::process::id()).unwrap();
-        let ours = Identity { pid, start_time: start_time(pid).unwrap() };
-        assert!(Process::find(ours).is_some());
-        assert!(Process::find(Identity { start_time: ours.start_time + 1, ..ours }).is_none());
-        assert!(Process::hold(0).is_err() && Process::hold(-7).is_err());
+        let ours = ProcessIdentity { pid, start_time: start_time(pid).unwrap() };
+        assert!(Process::reopen(ours).is_some());
+        assert!(Process::reopen(ProcessIdentity { start_time: ours.start_time + 1, ..ours }).is_none());
+        assert!(Process::open(0).is_err() && Process::open(-7).is_err());
     }
 }

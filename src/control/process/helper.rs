@@ -40,7 +40,7 @@ pub struct Helper {
     command: Command,
     streams: Streams,
     deadline: Duration,
-    tied: bool,
+    attached: bool,
 }
 
 /// What a helper gave.
@@ -67,13 +67,13 @@ impl Helper {
     pub fn new(program: &Path, streams: Streams, deadline: Duration) -> Self {
         let mut command = Command::new(program);
         command.env_clear().env("PATH", PATH).process_group(0);
-        Self { command, streams, deadline, tied: true }
+        Self { command, streams, deadline, attached: true }
     }
 
     /// The same, but neither a dropped run nor the end of this process ends the helper.
     #[must_use]
-    pub fn untied(mut self) -> Self {
-        self.tied = false;
+    pub fn detached(mut self) -> Self {
+        self.attached = false;
         self
     }
 
@@ -94,10 +94,10 @@ impl Helper {
     /// # Errors
     /// [`ErrorKind::Unsupported`] when there is no such program; the kernel's.
     pub fn start(self) -> Result<Running> {
-        let Self { mut command, streams, deadline, tied } = self;
+        let Self { mut command, streams, deadline, attached } = self;
         let name = command.get_program().to_string_lossy().into_owned();
         let limit = connect(&mut command, streams, &name)?;
-        if tied {
+        if attached {
             crate::sys::tie_child(&mut command, None);
         }
         let (mut child, pid, status) = reaper::spawn(&mut command).map_err(|error| {
@@ -107,7 +107,7 @@ impl Helper {
             };
             Error::new(kind, format!("cannot run {name}")).caused_by(error)
         })?;
-        let guard = Guard { pid, armed: tied };
+        let guard = Guard { pid, armed: attached };
         let stdout = receiver(child.stdout.take().map(OwnedFd::from), &name)?;
         let stderr = receiver(child.stderr.take().map(OwnedFd::from), &name)?;
         let reaping = Box::pin(reaper::serve()?);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::control::process::cgroup::Cgroups;
 use crate::control::process::handle::{Process, parent};
 
-/// How often new members are looked for. Each round stops what it found, so only a race needs another.
+/// How often new tree are looked for. Each round stops what it found, so only a race needs another.
 const ROUNDS: usize = 50;
 /// How long a killed runtime may take to vanish before it is looked for again.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -19,8 +19,8 @@ pub(crate) fn kill(pid: i32) -> Vec<Cgroups> {
     let mut family: Vec<Process> = Vec::new();
     for _ in 0..ROUNDS {
         let known: Vec<i32> = family.iter().map(|member| member.identity().pid).collect();
-        let fresh = members(pid).into_iter().filter(|member| !known.contains(member));
-        let fresh: Vec<_> = fresh.filter_map(|member| Process::hold(member).ok()).collect();
+        let fresh = with_descendants(pid).into_iter().filter(|member| !known.contains(member));
+        let fresh: Vec<_> = fresh.filter_map(|member| Process::open(member).ok()).collect();
         if fresh.is_empty() {
             break;
         }
@@ -43,9 +43,9 @@ pub(crate) fn kill(pid: i32) -> Vec<Cgroups> {
 
 /// Kills every runtime that is at work on a bundle, with all its descendants, and removes the cgroups they were in,
 /// and `groups`: a runtime that was killed in the middle of a start has no record of them.
-pub(crate) async fn end_work_on(bundle: &Path, mut groups: Vec<Cgroups>) {
+pub(crate) async fn kill_runtimes_of(bundle: &Path, mut groups: Vec<Cgroups>) {
     for _ in 0..ROUNDS {
-        let Some(runtime) = Process::working_on(bundle) else { break };
+        let Some(runtime) = Process::find_runtime_of(bundle) else { break };
         groups.extend(kill(runtime.identity().pid));
         tokio::time::sleep(PAUSE).await;
     }
@@ -61,17 +61,17 @@ fn send(member: &Process, signal: rustix::process::Signal) {
 }
 
 /// A process and all its descendants, as they are now.
-pub(crate) fn members(pid: i32) -> Vec<i32> {
+pub(crate) fn with_descendants(pid: i32) -> Vec<i32> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let pairs: Vec<(i32, i32)> = pids.filter_map(|pid| Some((pid, parent(pid)?))).collect();
-    let mut members = vec![pid];
+    let mut tree = vec![pid];
     let mut next = 0;
-    while let Some(elder) = members.get(next).copied() {
+    while let Some(elder) = tree.get(next).copied() {
         let children = pairs.iter().filter(|(_, parent)| *parent == elder).map(|(child, _)| *child);
-        let children: Vec<_> = children.filter(|child| !members.contains(child)).collect();
-        members.extend(children);
+        let children: Vec<_> = children.filter(|child| !tree.contains(child)).collect();
+        tree.extend(children);
         next += 1;
     }
-    members
+    tree
 }

@@ -6,57 +6,46 @@ use std::io::{ErrorKind as IoKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::control::model::id::ContainerId;
-use crate::control::model::state::ExitStatus;
-use crate::control::process::handle::Identity;
+use crate::control::state::saved_state::SavedState;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::host::remove_unmounted;
 use crate::oci::bundle::read_json;
 
 /// How often the removal of a directory is tried.
-const ATTEMPTS: u32 = 10;
+const REMOVE_ATTEMPTS: u32 = 10;
+/// The effective configuration.
+const CONFIG: &str = "config.json";
+/// The saved state, and the same while it is written.
+const RECORD: &str = "record.json";
+const RECORD_NEW: &str = "record.json.new";
+/// The runtime's pid file.
+pub(crate) const PID_FILE: &str = "container.pid";
+/// The most bytes of a small text file that are read.
+const MAX_TEXT: u64 = 64 * 1024;
 /// Where dumps go that nobody else can take, beside the directories of the containers. No container has such an id.
 pub(crate) const DUMPS: &str = "+minidumps";
 /// Permission for everybody to pass through a directory.
-const PASS: u32 = 0o011;
-
-/// What a later daemon must know of a container.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Record {
-    /// Its descriptor.
-    pub(crate) descriptor: i32,
-    /// When it was started, in nanoseconds since the machine booted; gives the order of the list.
-    pub(crate) started: u64,
-    /// Its init; `None` while the runtime is still at it.
-    pub(crate) init: Option<Identity>,
-    /// How often it was started again after crashes; `None` when that is not wanted.
-    #[serde(default)]
-    pub(crate) restarts: Option<u32>,
-    /// Whether nobody may have heard of its start.
-    #[serde(default)]
-    pub(crate) untold: bool,
-    /// How it ended, once a daemon knows.
-    #[serde(default)]
-    pub(crate) exit: Option<ExitStatus>,
-}
+const TRAVERSAL_BITS: u32 = 0o011;
 
 /// The directory of one container. All files in it are ours, 0600; the bundle that a spec became has its root file
 /// system in a directory below.
 #[derive(Debug, Clone)]
-pub(crate) struct Shelf {
+pub(crate) struct ContainerDir {
     dir: PathBuf,
 }
 
-impl Shelf {
+impl ContainerDir {
     pub(crate) fn new(state_dir: &Path, id: &ContainerId) -> Self {
         Self { dir: state_dir.join(id.as_str()) }
     }
 
     /// The directory itself: the bundle for the runtime.
-    pub(crate) fn dir(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.dir
     }
 
@@ -81,11 +70,13 @@ impl Shelf {
     ///
     /// # Errors
     /// The kernel's.
-    pub(crate) fn let_pass(&self) -> Result<()> {
+    pub(crate) fn allow_traversal(&self) -> Result<()> {
         for dir in self.dir.ancestors().take(2) {
             let mode = std::fs::metadata(dir).map(|metadata| metadata.permissions().mode());
-            mode.and_then(|mode| std::fs::set_permissions(dir, Permissions::from_mode(mode | PASS)))
-                .tried(|| format!("cannot change the permissions of {}", dir.display()))?;
+            mode.and_then(|mode| {
+                std::fs::set_permissions(dir, Permissions::from_mode(mode | TRAVERSAL_BITS))
+            })
+            .tried(|| format!("cannot change the permissions of {}", dir.display()))?;
         }
         Ok(())
     }
@@ -95,39 +86,41 @@ impl Shelf {
     /// # Errors
     /// The kernel's.
     pub(crate) fn save_config(&self, config: &Value) -> Result<()> {
-        let what = || format!("cannot write {}", self.dir.join("config.json").display());
+        let what = || format!("cannot write {}", self.file(CONFIG).display());
         let text = serde_json::to_vec(config).map_err(std::io::Error::from).tried(what)?;
-        write_new(&self.file("config.json"), &text).tried(what)
+        write_new(&self.file(CONFIG), &text).tried(what)
     }
 
     /// Writes the record, whole or not at all. It is not synced: after a power cut there is no container either.
     ///
     /// # Errors
     /// The kernel's.
-    pub(crate) fn save(&self, record: &Record) -> Result<()> {
-        let path = self.file("record.json");
+    pub(crate) fn save(&self, saved: &SavedState) -> Result<()> {
+        let path = self.file(RECORD);
         let what = || format!("cannot write {}", path.display());
-        let text = serde_json::to_vec(record).map_err(std::io::Error::from).tried(what)?;
-        let new = self.file("record.json.new");
+        let text = serde_json::to_vec(saved).map_err(std::io::Error::from).tried(what)?;
+        let new = self.file(RECORD_NEW);
         let _none_left = std::fs::remove_file(&new);
         write_new(&new, &text).tried(what)?;
         std::fs::rename(&new, &path).tried(what)
     }
 
-    /// When the record was written.
-    pub(crate) fn saved(&self) -> Option<std::time::SystemTime> {
-        std::fs::metadata(self.file("record.json")).and_then(|file| file.modified()).ok()
+    /// Forgets the saved state: a later daemon takes the container for one whose start was interrupted.
+    pub(crate) fn forget_saved_state(&self) {
+        self.discard(RECORD);
+    }
+
+    /// When the saved state was written.
+    pub(crate) fn save_time(&self) -> Option<std::time::SystemTime> {
+        std::fs::metadata(self.file(RECORD)).and_then(|file| file.modified()).ok()
     }
 
     /// Reads the record.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] when it is missing or damaged.
-    pub(crate) fn load(&self) -> Result<Record> {
-        let path = self.file("record.json");
-        serde_json::from_value(read_json(&path)?).map_err(|error| {
-            Error::new(ErrorKind::Corrupt, format!("{} is damaged", path.display())).caused_by(error)
-        })
+    pub(crate) fn load(&self) -> Result<SavedState> {
+        read_typed(&self.file(RECORD))
     }
 
     /// Reads the configuration.
@@ -135,15 +128,35 @@ impl Shelf {
     /// # Errors
     /// [`ErrorKind::Config`] when it is missing or damaged.
     pub(crate) fn config(&self) -> Result<Value> {
-        read_json(&self.file("config.json"))
+        read_json(&self.file(CONFIG))
     }
 
-    /// The pid in a pid file.
+    /// Writes a note, which must not be there: what a plugin must undo or bring home later.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(crate) fn write_note<T: Serialize>(&self, name: &str, note: &T) -> Result<()> {
+        let path = self.file(name);
+        let what = || format!("cannot write {}", path.display());
+        let text = serde_json::to_vec(note).map_err(std::io::Error::from).tried(what)?;
+        write_new(&path, &text).tried(what)
+    }
+
+    /// Reads a note; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] when it is damaged: nothing in it may be guessed.
+    pub(crate) fn note<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        let path = self.file(name);
+        if path.exists() { read_typed(&path).map(Some) } else { Ok(None) }
+    }
+
+    /// The process id in the runtime's pid file.
     ///
     /// # Errors
     /// [`ErrorKind::System`] when there is none.
-    pub(crate) fn pid(&self, name: &str) -> Result<i32> {
-        let path = self.file(name);
+    pub(crate) fn pid(&self) -> Result<i32> {
+        let path = self.file(PID_FILE);
         let text = read_some(&path).tried(|| format!("the runtime left no {}", path.display()))?;
         text.trim().parse().map_err(|error| {
             let what = format!("there is no process id in {}", path.display());
@@ -172,7 +185,7 @@ impl Shelf {
             remove_unmounted(&self.dir)?;
         }
         let mut removed = self.try_remove();
-        for _ in 1..ATTEMPTS {
+        for _ in 1..REMOVE_ATTEMPTS {
             match removed {
                 // A command that was just being launched made another file.
                 Err(error) if error.kind() == IoKind::DirectoryNotEmpty => removed = self.try_remove(),
@@ -201,7 +214,7 @@ pub(crate) fn write_new(path: &Path, text: &[u8]) -> std::io::Result<()> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(text)
 }
 
-/// Removes a file, if it is there. One that stays harms nobody.
+/// Removes a file, if it is there. A leftover is harmless.
 pub(crate) fn discard(path: &Path) {
     if let Err(error) = std::fs::remove_file(path)
         && error.kind() != IoKind::NotFound
@@ -210,8 +223,15 @@ pub(crate) fn discard(path: &Path) {
     }
 }
 
+/// Reads a file that a daemon has written.
+fn read_typed<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    serde_json::from_value(read_json(path)?).map_err(|error| {
+        Error::new(ErrorKind::Corrupt, format!("{} is damaged", path.display())).caused_by(error)
+    })
+}
+
 fn read_some(path: &Path) -> std::io::Result<String> {
     let mut text = Vec::new();
-    File::open(path)?.take(64 * 1024).read_to_end(&mut text)?;
+    File::open(path)?.take(MAX_TEXT).read_to_end(&mut text)?;
     Ok(String::from_utf8_lossy(&text).into_owned())
 }

@@ -11,6 +11,7 @@ pub(crate) use processes::processes;
 
 use figures::Figures;
 
+use crate::control::clock::monotonic;
 use crate::control::process::cgroup::{Cgroups, read};
 
 /// The most processes that are listed of one container.
@@ -63,11 +64,4 @@ pub(crate) fn info(
     info.insert("state".to_owned(), state.to_lowercase().into());
     info.insert("timestamp".to_owned(), monotonic().into());
     Value::Object(info)
-}
-
-/// CLOCK_MONOTONIC in nanoseconds, as in Dobby.
-fn monotonic() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let (seconds, nanoseconds) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
-    seconds.unwrap_or(0).saturating_mul(1_000_000_000).saturating_add(nanoseconds.unwrap_or(0))
 }

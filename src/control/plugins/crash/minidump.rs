@@ -12,20 +12,20 @@ use std::path::{Path, PathBuf};
 
 use nix::mount::{MsFlags, mount};
 use rustix::fs::OFlags;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::control::model::state::ExitStatus;
 use crate::control::plugins::config_edit;
 use crate::control::plugins::plugin::{
     ContainerRef, Invocation, PASSED, Plugin, PluginFuture, blocking, unmount,
 };
-use crate::control::state::container_dir::{DUMPS, Shelf, write_new};
+use crate::control::state::container_dir::{ContainerDir, DUMPS};
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::harvest;
 use crate::harvest::take::take;
 use crate::harvest::{IfMounted, Owner};
 use crate::image::files::{Candidate, ImageFiles, Kind, Listing, pump};
-use crate::oci::bundle::read_json;
 use crate::settings::admin;
 use crate::settings::admin::{Admin, Naming};
 
@@ -33,16 +33,33 @@ use crate::settings::admin::{Admin, Naming};
 const DIR: &str = "minidump";
 /// The file in it.
 const FILE: &str = "dump";
-/// Where the dump goes, and what is to be in its name: `{"destination": PATH, "state": WORD or null}`.
-const STATE: &str = "minidump.json";
+/// The name of the note.
+const NOTE: &str = "minidump.json";
 /// The most bytes of a dump: large ones of apps have some 20 MiB.
-const MOST: u64 = 64 << 20;
+const MAX_DUMP: u64 = 64 << 20;
 
 pub(crate) struct Minidump;
 
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Data {
+    /// Where the dump goes on the host; absent in the form with `paths`.
+    destination_path: Option<PathBuf>,
+}
+
+/// What is left to do at the end.
+#[derive(Serialize, Deserialize)]
+struct DumpNote {
+    /// Where the dump goes.
+    destination: PathBuf,
+    /// The state of the app, for the name of the dump.
+    #[serde(rename = "state")]
+    app_state: Option<String>,
+}
+
 impl Plugin for Minidump {
-    fn configure(&self, job: &Invocation<'_>, config: &mut Value) -> Result<()> {
-        let Some(path) = destination(job) else { return Ok(()) };
+    fn configure(&self, call: &Invocation<'_>, config: &mut Value) -> Result<()> {
+        let Some(path) = destination(call)? else { return Ok(()) };
         if !path.is_absolute() {
             let what = format!("data.destinationPath {} is not an absolute path", path.display());
             return Err(Error::new(ErrorKind::Config, what));
@@ -52,27 +69,29 @@ impl Plugin for Minidump {
 
     fn prepare<'a>(
         &'a self,
-        job: &'a Invocation<'a>,
+        call: &'a Invocation<'a>,
         config: &'a Value,
     ) -> PluginFuture<'a, Option<OwnedFd>> {
         Box::pin(async move {
-            let Some(path) = destination(job) else { return Ok(None) };
-            let state = json!({"destination": path, "state": config["annotations"]["fireboltState"]});
-            let shelf = job.site.shelf.clone();
-            blocking(move || open_new(&shelf, &state)).await.map(Some)
+            let Some(path) = destination(call)? else { return Ok(None) };
+            let app_state = config["annotations"]["fireboltState"].as_str().map(str::to_owned);
+            let note = DumpNote { destination: path, app_state };
+            let container_dir = call.container.dir.clone();
+            blocking(move || open_new(&container_dir, &note)).await.map(Some)
         })
     }
 
-    fn post_halt<'a>(&'a self, site: &'a ContainerRef<'a>, _exit: ExitStatus) -> PluginFuture<'a> {
-        let (id, shelf) = (site.id.to_string(), site.shelf.clone());
+    fn post_halt<'a>(&'a self, container: &'a ContainerRef<'a>, _exit: ExitStatus) -> PluginFuture<'a> {
+        let (id, container_dir) = (container.id.to_string(), container.dir.clone());
         Box::pin(async move {
-            let file = shelf.file(DIR).join(FILE);
+            let file = container_dir.file(DIR).join(FILE);
             if !file.exists() {
                 return Ok(());
             }
             blocking(move || {
-                let state = read_json(&shelf.file(STATE))?;
-                let harvested = bring_home(&file, &id, &state, &shelf);
+                let missing = || Error::new(ErrorKind::Corrupt, format!("the note {NOTE} is missing"));
+                let note = container_dir.note(NOTE)?.ok_or_else(missing)?;
+                let harvested = publish_dump(&file, &id, &note, &container_dir);
                 // The next run's is a new one, also when nobody could take this one.
                 std::fs::remove_file(&file).tried(|| format!("cannot remove {}", file.display()))?;
                 harvested
@@ -81,11 +100,11 @@ impl Plugin for Minidump {
         })
     }
 
-    fn post_stop<'a>(&'a self, site: &'a ContainerRef<'a>, last: bool) -> PluginFuture<'a> {
-        let shelf = site.shelf.clone();
+    fn post_stop<'a>(&'a self, container: &'a ContainerRef<'a>, last: bool) -> PluginFuture<'a> {
+        let container_dir = container.dir.clone();
         Box::pin(async move {
-            if last && shelf.file(STATE).exists() {
-                blocking(move || take_away(&shelf)).await
+            if last && container_dir.file(NOTE).exists() {
+                blocking(move || take_away(&container_dir)).await
             } else {
                 Ok(())
             }
@@ -93,21 +112,21 @@ impl Plugin for Minidump {
     }
 }
 
-fn destination<'a>(job: &Invocation<'a>) -> Option<&'a Path> {
-    job.data["destinationPath"].as_str().map(Path::new)
+fn destination(call: &Invocation<'_>) -> Result<Option<PathBuf>> {
+    let Data { destination_path } = call.data()?;
+    Ok(destination_path)
 }
 
 /// Makes the file for a run. Whoever has it open may open it again by `/proc/self/fd`, as with a memfd; nobody else
 /// gets through to it.
-fn open_new(shelf: &Shelf, state: &Value) -> Result<OwnedFd> {
-    let (dir, note) = (shelf.file(DIR), shelf.file(STATE));
-    if !note.exists() {
-        let text = state.to_string();
-        write_new(&note, text.as_bytes()).tried(|| format!("cannot write {}", note.display()))?;
+fn open_new(container_dir: &ContainerDir, note: &DumpNote) -> Result<OwnedFd> {
+    let dir = container_dir.file(DIR);
+    if !container_dir.file(NOTE).exists() {
+        container_dir.write_note(NOTE, note)?;
         let what = || format!("cannot mount a tmpfs on {}", dir.display());
         DirBuilder::new().mode(0o700).create(&dir).tried(what)?;
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-        let options = format!("size={MOST},nr_inodes=16,mode=700");
+        let options = format!("size={MAX_DUMP},nr_inodes=16,mode=700");
         mount(Some("minidump"), &dir, Some("tmpfs"), flags, Some(options.as_str()))
             .map_err(std::io::Error::from)
             .tried(what)?;
@@ -122,7 +141,7 @@ fn open_new(shelf: &Shelf, state: &Value) -> Result<OwnedFd> {
 
 /// Publishes the dump of a run, if there is one: where it is wanted, else where dumps go by default, else beside the
 /// directories of the containers.
-fn bring_home(path: &Path, id: &str, state: &Value, shelf: &Shelf) -> Result<()> {
+fn publish_dump(path: &Path, id: &str, note: &DumpNote, container_dir: &ContainerDir) -> Result<()> {
     let what = || format!("cannot read {}", path.display());
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path).tried(what)?;
@@ -134,14 +153,13 @@ fn bring_home(path: &Path, id: &str, state: &Value, shelf: &Shelf) -> Result<()>
         Admin::default()
     });
     admin.naming = Naming::Rdk;
-    let owner = Owner { container: Some(id), app_state: state["state"].as_str() };
+    let owner = Owner { container: Some(id), app_state: note.app_state.as_deref() };
     let publish = |destination: &Path| {
         let job = harvest::Job { destination, owner, admin: &admin, if_mounted: IfMounted::Leave };
-        take(&mut OneFile(&file), job, MOST).map(drop)
+        take(&mut OneFile(&file), job, MAX_DUMP).map(drop)
     };
-    let wanted = PathBuf::from(state["destination"].as_str().unwrap_or_default());
-    let last = shelf.dir().with_file_name(DUMPS);
-    let mut done = publish(&wanted);
+    let last = container_dir.path().with_file_name(DUMPS);
+    let mut done = publish(&note.destination);
     for spare in [&admin.host_destination, &last] {
         let Err(error) = &done else { break };
         log::error!("container {id}: {}; its dump goes to {}", error.report(), spare.display());
@@ -179,8 +197,8 @@ impl ImageFiles for OneFile<'_> {
 }
 
 /// Takes the tmpfs away.
-fn take_away(shelf: &Shelf) -> Result<()> {
-    let dir = shelf.file(DIR);
+fn take_away(container_dir: &ContainerDir) -> Result<()> {
+    let dir = container_dir.file(DIR);
     unmount(&dir)?;
     match std::fs::remove_dir(&dir) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -188,6 +206,6 @@ fn take_away(shelf: &Shelf) -> Result<()> {
         }
         _ => {}
     }
-    shelf.discard(STATE);
+    container_dir.discard(NOTE);
     Ok(())
 }

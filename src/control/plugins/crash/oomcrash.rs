@@ -1,30 +1,44 @@
-//! `oomcrash`: a file on the host tells that a container ran out of memory.
+//! `oomcrash`: a file on the host says that a container ran out of memory.
 
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::control::model::state::ExitStatus;
 use crate::control::plugins::config_edit::Bind;
 use crate::control::plugins::plugin::{ContainerRef, Invocation, Plugin, PluginFuture};
 use crate::control::process::cgroup::{Cgroups, read};
-use crate::control::state::container_dir::write_new;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::host;
-use crate::oci::bundle::read_json;
 
-/// Where the file goes, and the cgroup that counts: `{"path": P, "counter": FILE}`.
-const STATE: &str = "oomcrash.json";
+/// The name of the note.
+const NOTE: &str = "oomcrash.json";
 
 pub(crate) struct OomCrash;
 
+#[derive(Deserialize)]
+struct Data {
+    /// The directory of the file.
+    path: String,
+}
+
+/// What is left to do at the end.
+#[derive(Serialize, Deserialize)]
+struct OomNote {
+    /// The directory of the file.
+    path: PathBuf,
+    /// The file of the cgroup that counts.
+    counter: PathBuf,
+}
+
 impl Plugin for OomCrash {
-    fn configure(&self, job: &Invocation<'_>, config: &mut Value) -> Result<()> {
-        let path = path(job)?;
-        host::make_dir(Path::new(path), 0o755)?;
+    fn configure(&self, call: &Invocation<'_>, config: &mut Value) -> Result<()> {
+        let path = path(call)?;
+        host::make_dir(Path::new(&path), 0o755)?;
         let options = &["ro", "nodev", "nosuid", "noexec"];
-        Bind { source: Path::new(path), destination: path, options }.add_to(config)
+        Bind { source: Path::new(&path), destination: &path, options }.add_to(config)
     }
 
     fn wants_process(&self, _job: &Invocation<'_>) -> bool {
@@ -32,47 +46,48 @@ impl Plugin for OomCrash {
     }
 
     /// Where the kernel counts is only known as long as there is a process.
-    fn create_runtime<'a>(&'a self, job: &'a Invocation<'a>, pid: i32) -> PluginFuture<'a> {
+    fn create_runtime<'a>(&'a self, call: &'a Invocation<'a>, pid: i32) -> PluginFuture<'a> {
         Box::pin(async move {
             let groups = Cgroups::of(pid).unwrap_or_default();
             let v1 = groups.v1("memory").map(|dir| dir.join("memory.oom_control"));
             let counter = v1.or_else(|| Some(groups.unified()?.join("memory.events")));
             let none = || Error::new(ErrorKind::Unsupported, "the kernel has no cgroups for memory");
-            let (file, counter) = (job.site.shelf.file(STATE), counter.ok_or_else(none)?);
-            let text = json!({"path": path(job)?, "counter": counter}).to_string();
-            write_new(&file, text.as_bytes()).tried(|| format!("cannot write {}", file.display()))
+            let note = OomNote { path: path(call)?.into(), counter: counter.ok_or_else(none)? };
+            call.container.dir.write_note(NOTE, &note)
         })
     }
 
-    fn post_halt<'a>(&'a self, site: &'a ContainerRef<'a>, exit: ExitStatus) -> PluginFuture<'a> {
+    fn post_halt<'a>(&'a self, container: &'a ContainerRef<'a>, exit: ExitStatus) -> PluginFuture<'a> {
         Box::pin(async move {
-            let state = site.shelf.file(STATE);
-            if !state.exists() {
-                return Ok(());
-            }
-            let state = read_json(&state)?;
-            let text = |key: &str| PathBuf::from(state[key].as_str().unwrap_or_default());
-            let told = tell(site, &text("path"), &text("counter"), exit);
+            let Some(note) = container.dir.note::<OomNote>(NOTE)? else { return Ok(()) };
+            let reported = report(container, &note, exit);
             // The next look would find neither the container's cgroup nor its kills.
-            site.shelf.discard(STATE);
-            told
+            container.dir.discard(NOTE);
+            reported
         })
     }
 }
 
-fn path<'a>(job: &Invocation<'a>) -> Result<&'a str> {
-    let path = job.data["path"].as_str().filter(|path| path.starts_with('/'));
-    path.ok_or_else(|| Error::new(ErrorKind::Config, "data.path is not an absolute path"))
+fn path(call: &Invocation<'_>) -> Result<String> {
+    let Data { path } = call.data()?;
+    if path.starts_with('/') {
+        return Ok(path);
+    }
+    Err(Error::new(ErrorKind::Config, "data.path is not an absolute path"))
 }
 
 /// Makes the file of a container that was short of memory, and removes that of an earlier run for any other.
-fn tell(site: &ContainerRef<'_>, dir: &Path, counter: &Path, exit: ExitStatus) -> Result<()> {
+fn report(
+    container: &ContainerRef<'_>,
+    OomNote { path: dir, counter }: &OomNote,
+    exit: ExitStatus,
+) -> Result<()> {
     let kills = if exit == ExitStatus::Code(0) { 0 } else { kills(counter)? };
-    let name = format!("oom_crashed_{}.txt", site.id);
+    let name = format!("oom_crashed_{}.txt", container.id);
     let what = || format!("cannot change {}", dir.join(&name).display());
     let dir_file = host::open_dir(dir)?;
     if kills > 0 {
-        log::warn!("container {} was out of memory: see {}", site.id, dir.join(&name).display());
+        log::warn!("container {} was out of memory: see {}", container.id, dir.join(&name).display());
         let flags = OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         rustix::fs::openat(&dir_file, name.as_str(), flags, Mode::from_raw_mode(0o644)).tried(what)?;
         return Ok(());

@@ -2,28 +2,40 @@
 
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::control::plugins::config_edit;
+use crate::control::plugins::data::or_default;
 use crate::control::plugins::plugin::{Invocation, Plugin};
 use crate::error::{Error, ErrorKind, Result};
 
 pub(crate) struct DeviceMapper;
 
+#[derive(Deserialize)]
+struct Data {
+    #[serde(default, deserialize_with = "or_default")]
+    devices: Vec<String>,
+}
+
 impl Plugin for DeviceMapper {
-    fn configure(&self, job: &Invocation<'_>, config: &mut Value) -> Result<()> {
-        let wanted: Vec<_> =
-            job.data["devices"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let found: Vec<_> = wanted.iter().filter_map(|path| Some((*path, Numbers::of(path)?))).collect();
+    fn configure(&self, call: &Invocation<'_>, config: &mut Value) -> Result<()> {
+        let Data { devices: wanted } = call.data()?;
+        let found: Vec<_> =
+            wanted.iter().filter_map(|path| Some((path.as_str(), Numbers::of(path)?))).collect();
         if found.is_empty() && !wanted.is_empty() {
             let what = format!("this host has none of the devices {}", wanted.join(", "));
             return Err(Error::new(ErrorKind::Unsupported, what));
         }
         if found.len() < wanted.len() {
-            log::warn!("container {}: this host has not all of {}", job.site.id, wanted.join(", "));
+            log::warn!(
+                "container {}: some devices are missing on this host: {}",
+                call.container.id,
+                wanted.join(", ")
+            );
         }
-        let changed = mend_nodes(config_edit::list(config, &["linux", "devices"])?, &found);
-        mend_rules(config_edit::list(config, &["linux", "resources", "devices"])?, &changed);
+        let changed = correct_nodes(config_edit::list(config, &["linux", "devices"])?, &found);
+        correct_rules(config_edit::list(config, &["linux", "resources", "devices"])?, &changed);
         Ok(())
     }
 }
@@ -56,7 +68,7 @@ impl Numbers {
 }
 
 /// Gives the nodes their true numbers; each change, as type, old and new numbers.
-fn mend_nodes(nodes: &mut [Value], found: &[(&str, Numbers)]) -> Vec<(Value, Numbers, Numbers)> {
+fn correct_nodes(nodes: &mut [Value], found: &[(&str, Numbers)]) -> Vec<(Value, Numbers, Numbers)> {
     let mut changed = Vec::new();
     for node in nodes.iter_mut().filter(|node| node.is_object()) {
         let real = found.iter().find(|(path, _)| node["path"] == *path).map(|(_, real)| *real);
@@ -70,7 +82,7 @@ fn mend_nodes(nodes: &mut [Value], found: &[(&str, Numbers)]) -> Vec<(Value, Num
 }
 
 /// The rules go by numbers: each that named an old device names the new one.
-fn mend_rules(rules: &mut [Value], changed: &[(Value, Numbers, Numbers)]) {
+fn correct_rules(rules: &mut [Value], changed: &[(Value, Numbers, Numbers)]) {
     for rule in rules.iter_mut().filter(|rule| rule.is_object()) {
         let Some(numbers) = Numbers::in_config(rule) else { continue };
         let is_it = |(kind, old, _): &&(Value, Numbers, Numbers)| *old == numbers && rule["type"] == *kind;

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 ///
 /// # Errors
 /// [`ErrorKind::Unsupported`] when the kernel has no such controller; the kernel's.
-pub(crate) fn enter(job: &Invocation<'_>, controller: &str, pid: i32) -> Result<PathBuf> {
+pub(crate) fn enter(call: &Invocation<'_>, controller: &str, pid: i32) -> Result<PathBuf> {
     if let Some(dir) = Cgroups::of(pid).and_then(|groups| groups.v1(controller).map(Path::to_owned)) {
         return Ok(dir);
     }
@@ -20,11 +20,11 @@ pub(crate) fn enter(job: &Invocation<'_>, controller: &str, pid: i32) -> Result<
         let what = format!("the kernel has no cgroups of the controller {controller}: nothing is limited");
         Error::new(ErrorKind::Unsupported, what)
     })?;
-    make(&job.site, controller, &top, pid)
+    make(&call.container, controller, &top, pid)
 }
 
-fn make(site: &ContainerRef<'_>, controller: &str, top: &Path, pid: i32) -> Result<PathBuf> {
-    let (dir, note) = (top.join(site.id.as_str()), note(site, controller));
+fn make(container: &ContainerRef<'_>, controller: &str, top: &Path, pid: i32) -> Result<PathBuf> {
+    let (dir, note) = (top.join(container.id.as_str()), note(container, controller));
     write_new(&note, dir.to_string_lossy().as_bytes())
         .tried(|| format!("cannot write {}", note.display()))?;
     match std::fs::create_dir(&dir) {
@@ -47,8 +47,8 @@ pub(crate) fn set(file: &Path, value: &str) -> Result<()> {
 ///
 /// # Errors
 /// The kernel's.
-pub(crate) fn leave(site: &ContainerRef<'_>, controller: &str) -> Result<()> {
-    let note = note(site, controller);
+pub(crate) fn leave(container: &ContainerRef<'_>, controller: &str) -> Result<()> {
+    let note = note(container, controller);
     let Ok(dir) = std::fs::read_to_string(&note) else { return Ok(()) };
     match std::fs::remove_dir(&dir) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -57,29 +57,29 @@ pub(crate) fn leave(site: &ContainerRef<'_>, controller: &str) -> Result<()> {
     std::fs::remove_file(&note).tried(|| format!("cannot remove {}", note.display()))
 }
 
-fn note(site: &ContainerRef<'_>, controller: &str) -> PathBuf {
-    site.shelf.file(&format!("cgroup-{controller}"))
+fn note(container: &ContainerRef<'_>, controller: &str) -> PathBuf {
+    container.dir.file(&format!("cgroup-{controller}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::state::container_dir::Shelf;
+    use crate::control::state::container_dir::ContainerDir;
 
     #[test]
     fn a_cgroup_that_was_made_is_removed() {
         let (state, top) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let id = "box".parse().unwrap();
-        let shelf = Shelf::new(state.path(), &id);
-        shelf.create().unwrap();
-        let site = ContainerRef { id: &id, shelf: &shelf };
-        let dir = make(&site, "gpu", top.path(), 7).unwrap();
+        let container_dir = ContainerDir::new(state.path(), &id);
+        container_dir.create().unwrap();
+        let container = ContainerRef { id: &id, dir: &container_dir };
+        let dir = make(&container, "gpu", top.path(), 7).unwrap();
         assert_eq!(std::fs::read_to_string(dir.join("cgroup.procs")).unwrap(), "7");
         // Files of a real cgroup go with it.
         std::fs::remove_file(dir.join("cgroup.procs")).unwrap();
-        leave(&site, "ion").unwrap();
+        leave(&container, "ion").unwrap();
         for _ in 0..2 {
-            leave(&site, "gpu").unwrap();
+            leave(&container, "gpu").unwrap();
             assert!(!dir.exists() && top.path().exists());
         }
     }

@@ -5,9 +5,11 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::control::plugins::config_edit::{Bind, set_env};
+use crate::control::plugins::data::{Whole, or_default};
 use crate::control::plugins::network::nat;
 use crate::control::plugins::plugin::{Invocation, Plugin};
 use crate::control::state::container_dir::write_new;
@@ -18,51 +20,71 @@ const TRUSTED: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// The same with that of the proxy, in the container's own directory.
 const FILE: &str = "ca-certificates.crt";
 /// The most bytes of the host's certificates.
-const MOST: u64 = 8 << 20;
+const MAX_CERTIFICATES: u64 = 8 << 20;
 
 pub(crate) struct HttpProxy;
 
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Data {
+    proxy: Option<Proxy>,
+    /// Hosts that are reached directly.
+    #[serde(default, deserialize_with = "or_default")]
+    ignore_proxy: Vec<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    ignore_proxy_on_bridge: bool,
+    /// A certificate in PEM form.
+    #[serde(rename = "proxyRootCACert")]
+    proxy_root_ca_cert: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Proxy {
+    host: String,
+    port: Whole,
+}
+
 impl Plugin for HttpProxy {
-    fn configure(&self, job: &Invocation<'_>, config: &mut Value) -> Result<()> {
-        let proxy = &job.data["proxy"];
-        let host = proxy["host"].as_str().filter(|host| !host.is_empty());
-        let port = proxy["port"].as_f64().filter(|port| *port > 0.0).map(|port| port as u16);
-        let (Some(host), Some(port)) = (host, port) else {
+    fn configure(&self, call: &Invocation<'_>, config: &mut Value) -> Result<()> {
+        let data: Data = call.data()?;
+        let proxy = data.proxy.filter(|proxy| !proxy.host.is_empty() && proxy.port.0 > 0);
+        let Some(Proxy { host, port: Whole(port) }) = proxy else {
             return Err(Error::new(ErrorKind::Config, "data.proxy has no host or no port"));
         };
-        let mut direct: Vec<_> =
-            job.data["ignoreProxy"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        if job.data["ignoreProxyOnBridge"] == true {
-            direct.insert(0, nat::GATEWAY);
+        let mut direct = data.ignore_proxy;
+        if data.ignore_proxy_on_bridge {
+            direct.insert(0, nat::GATEWAY.to_owned());
         }
         let mut env = vec![format!("http_proxy=http://{host}:{port}")];
         if !direct.is_empty() {
             env.push(format!("no_proxy={}", direct.join(",")));
         }
-        if let Some(certificate) = job.data["proxyRootCACert"].as_str() {
-            trust(job, certificate, config)?;
+        if let Some(certificate) = &data.proxy_root_ca_cert {
+            trust(call, certificate, config)?;
         }
         set_env(config, &env)
     }
 }
 
 /// Lets the container trust the proxy besides whom the host trusts.
-fn trust(job: &Invocation<'_>, certificate: &str, config: &mut Value) -> Result<()> {
+fn trust(call: &Invocation<'_>, certificate: &str, config: &mut Value) -> Result<()> {
     let mut all = certificate.replace("\r\n", "\n");
     all.push('\n');
     let place = Path::new(TRUSTED).canonicalize().unwrap_or_else(|_| TRUSTED.into());
     match File::open(&place) {
         Ok(file) => {
-            file.take(MOST).read_to_string(&mut all).tried(|| format!("cannot read {}", place.display()))?;
+            file.take(MAX_CERTIFICATES)
+                .read_to_string(&mut all)
+                .tried(|| format!("cannot read {}", place.display()))?;
         }
-        Err(error) => log::warn!("container {}: cannot open {}: {error}", job.site.id, place.display()),
+        Err(error) => log::warn!("container {}: cannot open {}: {error}", call.container.id, place.display()),
     }
-    let file = job.site.shelf.file(FILE);
+    let file = call.container.dir.file(FILE);
     let what = || format!("cannot write {}", file.display());
     write_new(&file, all.as_bytes()).tried(what)?;
     // It is no secret, and the container's user is nobody special here.
     set_permissions(&file, Permissions::from_mode(0o644)).tried(what)?;
-    job.site.shelf.let_pass()?;
+    call.container.dir.allow_traversal()?;
     let destination = &place.to_string_lossy();
     Bind { source: &file, destination, options: &["ro", "nosuid", "nodev", "noexec"] }.add_to(config)
 }

@@ -18,12 +18,12 @@ impl Plugin for Networking {
         true
     }
 
-    fn configure(&self, job: &Invocation<'_>, config: &mut Value) -> Result<()> {
-        match Network::of(config, job.data) {
+    fn configure(&self, call: &Invocation<'_>, config: &mut Value) -> Result<()> {
+        match Network::of(config, call.data) {
             Network::Nat => {
                 // Before anything is made: the start would come to it last.
                 nat::program()?;
-                warn_of_the_rest(job);
+                warn_of_the_rest(call);
                 nat::isolate(config)?;
                 resolv_conf::mount(config)
             }
@@ -33,26 +33,30 @@ impl Plugin for Networking {
         }
     }
 
-    fn wants_process(&self, job: &Invocation<'_>) -> bool {
-        job.data["type"] == "nat"
+    fn wants_process(&self, call: &Invocation<'_>) -> bool {
+        is_nat(call)
     }
 
-    fn create_runtime<'a>(&'a self, job: &'a Invocation<'a>, pid: i32) -> PluginFuture<'a> {
-        Box::pin(async move { if job.data["type"] == "nat" { nat::set_up(job, pid).await } else { Ok(()) } })
+    fn create_runtime<'a>(&'a self, call: &'a Invocation<'a>, pid: i32) -> PluginFuture<'a> {
+        Box::pin(async move { if is_nat(call) { nat::set_up(call, pid).await } else { Ok(()) } })
     }
 
-    fn post_stop<'a>(&'a self, site: &'a ContainerRef<'a>, _last: bool) -> PluginFuture<'a> {
-        Box::pin(nat::take_down(site.shelf))
+    fn post_stop<'a>(&'a self, container: &'a ContainerRef<'a>, _last: bool) -> PluginFuture<'a> {
+        Box::pin(nat::take_down(container.dir))
     }
 }
 
+fn is_nat(call: &Invocation<'_>) -> bool {
+    call.data["type"] == "nat"
+}
+
 /// netavark forwards ports of the host to the container, and nothing else that Dobby knows.
-fn warn_of_the_rest(job: &Invocation<'_>) {
+fn warn_of_the_rest(call: &Invocation<'_>) {
     for what in ["/portForwarding/containerToHost", "/interContainer", "/multicastForwarding", "/ipv6"] {
-        let wish = job.data.pointer(what).unwrap_or(&Value::Null);
+        let wish = call.data.pointer(what).unwrap_or(&Value::Null);
         if wish == true || wish.as_array().is_some_and(|wishes| !wishes.is_empty()) {
             let name = what.trim_start_matches('/').replace('/', ".");
-            log::warn!("container {}: {name} of the plugin networking is not supported", job.site.id);
+            log::warn!("container {}: {name} of the plugin networking is not supported", call.container.id);
         }
     }
 }

@@ -120,7 +120,7 @@ fn is_dirty(image: &LockedImage) -> Result<bool> {
 /// Runs a program on an open image; its exit code, and what it said. It finds the image through our own descriptor, and is not ended with
 /// us: half a repair is worse than none.
 async fn run(program: &Path, options: &[&str], image: &File, shown: &Path) -> Result<(i32, String)> {
-    let mut helper = Helper::new(program, Streams::Captured(OUTPUT), PATIENCE).untied();
+    let mut helper = Helper::new(program, Streams::Captured(OUTPUT), PATIENCE).detached();
     helper.args(options).args([format!("/proc/{}/fd/{}", std::process::id(), image.as_raw_fd())]);
     let finished = helper.run().await?;
     // e2fsck complains on its standard output.
