@@ -1,9 +1,9 @@
 //! The host's own directories and files: made, checked and replaced with care.
 
 use std::fs::{DirBuilder, File, Permissions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags};
 
@@ -77,6 +77,52 @@ pub fn check_trusted(dir: &Path) -> Result<()> {
             .advise("use a directory that only root can write to (chown root, chmod o-w)"));
     }
     Ok(())
+}
+
+/// Reads a regular file of at most `max` bytes.
+///
+/// # Errors
+/// [`ErrorKind::Config`] when it is not a regular file, or larger; else the kernel's.
+pub fn read_bounded(path: &Path, max: u64) -> Result<Vec<u8>> {
+    let shown = path.display();
+    let wrong = |what: &str| Error::new(ErrorKind::Config, format!("{shown} {what}"));
+    // Non-blocking, so that a FIFO in its place cannot hang us.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file: File =
+        rustix::fs::openat(CWD, path, flags, Mode::empty()).tried(|| format!("cannot open {shown}"))?.into();
+    let metadata = file.metadata().tried(|| format!("cannot inspect {shown}"))?;
+    if !metadata.is_file() {
+        return Err(wrong("is not a regular file"));
+    }
+    if metadata.len() > max {
+        return Err(wrong(&format!("is larger than {max} bytes")));
+    }
+    // One read instead of many small ones: this is on the way of every container's start.
+    let mut content =
+        Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default().saturating_add(1));
+    file.take(max).read_to_end(&mut content).tried(|| format!("cannot read {shown}"))?;
+    Ok(content)
+}
+
+/// Reads a small text file.
+///
+/// # Errors
+/// As [`read_bounded`], and [`ErrorKind::Config`] when it is not UTF-8.
+pub fn read_text(path: &Path, max: u64) -> Result<String> {
+    String::from_utf8(read_bounded(path, max)?).map_err(|error| {
+        Error::new(ErrorKind::Config, format!("cannot read {} as text", path.display())).caused_by(error)
+    })
+}
+
+/// Where programs of the host are looked for; never in the caller's PATH or the current directory.
+const PROGRAM_DIRS: [&str; 6] =
+    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
+/// The absolute path of the program `name`: in the first of the directories `extra` that has it, else in the usual ones.
+#[must_use]
+pub fn find_program(name: impl AsRef<Path>, extra: &[&str]) -> Option<PathBuf> {
+    let dirs = extra.iter().chain(&PROGRAM_DIRS).map(Path::new);
+    dirs.map(|dir| dir.join(&name)).find(|path| path.is_file())
 }
 
 /// Replaces the content of `path` at once: a reader sees the old file or the new one, also after a power cut.

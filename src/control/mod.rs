@@ -53,5 +53,6 @@ pub use model::id::ContainerId;
 pub use model::request::{ExecLimits, ExecOutput, ExecRequest, Source, StartRequest};
 pub use model::state::{ExitStatus, Health, Listed, State};
 pub use output::read::LogPart;
+pub use plugins::catalogue::plugin_reference;
 pub use process::helper;
 pub use settings::Settings;

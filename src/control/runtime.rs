@@ -12,13 +12,12 @@ use crate::control::model::state::ExitStatus;
 use crate::control::process::helper::{Finished, Helper, Running, Streams};
 use crate::control::settings::Settings;
 use crate::error::{Error, ErrorKind, Result};
+use crate::host;
 
 /// How much of a runtime's own output is kept.
-const OUTPUT: usize = 64 * 1024;
+const MAX_OUTPUT: usize = 64 * 1024;
 /// How long a call may take that runs no hooks and changes nothing.
-const QUICK: Duration = Duration::from_secs(5);
-/// Where a runtime without a path is looked for.
-const PLACES: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+const QUICK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The runtime that holds the containers. Every call has a deadline.
 #[derive(Debug)]
@@ -74,9 +73,7 @@ impl Runtime {
     pub(crate) fn new(settings: &Settings) -> Self {
         let mut program = settings.runtime.clone();
         if program.components().count() == 1 {
-            let found =
-                PLACES.iter().map(|place| Path::new(place).join(&program)).find(|path| path.is_file());
-            program = found.unwrap_or(program);
+            program = host::find_program(&program, &[]).unwrap_or(program);
         }
         Self { program, root: settings.runtime_root.clone(), deadline: settings.runtime_timeout }
     }
@@ -144,20 +141,20 @@ impl Runtime {
 
     /// What the runtime knows of a container; `None` when it does not know it.
     pub(crate) async fn state(&self, id: &ContainerId) -> Result<Option<OciState>> {
-        let mut helper = self.call(Streams::Captured(OUTPUT), None, self.patience("state"));
+        let mut helper = self.call(Streams::Captured(MAX_OUTPUT), None, self.timeout("state"));
         helper.args(["state", "--", id.as_str()]);
         let finished = helper.run().await?;
         if finished.exit != ExitStatus::Code(0) {
             return if finished.timed_out { Err(self.failure("state", id, &finished, "")) } else { Ok(None) };
         }
         serde_json::from_slice(&finished.stdout).map(Some).map_err(|error| {
-            let what = format!("{} says nothing sensible about container {id}", self.name());
+            let what = format!("cannot parse the output of `{} state {id}`", self.name());
             Error::new(ErrorKind::System, what).caused_by(error)
         })
     }
 
     async fn simple(&self, verb: &str, options: &[&str], id: &ContainerId) -> Result<()> {
-        let mut helper = self.call(Streams::Captured(OUTPUT), None, self.deadline);
+        let mut helper = self.call(Streams::Captured(MAX_OUTPUT), None, self.deadline);
         if matches!(verb, "delete" | "start") {
             helper = helper.detached();
         }
@@ -170,8 +167,8 @@ impl Runtime {
     }
 
     /// How long a call may take.
-    fn patience(&self, verb: &str) -> Duration {
-        if verb == "state" { self.deadline.min(QUICK) } else { self.deadline }
+    fn timeout(&self, verb: &str) -> Duration {
+        if verb == "state" { self.deadline.min(QUICK_TIMEOUT) } else { self.deadline }
     }
 
     fn name(&self) -> std::path::Display<'_> {
@@ -184,7 +181,7 @@ impl Runtime {
         let stderr = String::from_utf8_lossy(&finished.stderr);
         let reason = reason(said).or_else(|| reason(&stderr));
         let (kind, mut what) = if finished.timed_out {
-            (ErrorKind::Timeout, format!("{what} did not end within {} s", self.patience(verb).as_secs_f32()))
+            (ErrorKind::Timeout, format!("{what} did not end within {} s", self.timeout(verb).as_secs_f32()))
         } else {
             (ErrorKind::System, format!("{what} failed with {}", finished.exit))
         };

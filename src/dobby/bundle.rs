@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::convert::Conversion;
-use super::rootfs::{make_dir, write_file};
+use crate::dobby::convert::Conversion;
+use crate::dobby::rootfs::{make_dir, write_file};
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::host::{remove_unmounted, sync_parent};
 use crate::oci::bundle::Bundle;

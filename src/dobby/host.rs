@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::settings::{Hardware, Settings};
+use crate::dobby::settings::{DobbySettings, Hardware};
 use crate::error::Result;
 
 /// The program that Dobby puts in front of every command.
@@ -28,7 +28,7 @@ const PLATFORM: [(&str, &str, &[&str]); 2] = [
 #[non_exhaustive]
 pub struct Host {
     /// The administrator's settings.
-    pub settings: Settings,
+    pub settings: DobbySettings,
     /// Dobby's init program, when it is installed.
     pub init: Option<PathBuf>,
     /// Whether there is a `/lib64`.
@@ -64,7 +64,7 @@ impl Host {
     /// # Errors
     /// That the settings are wrong.
     pub fn detect(settings: &Path) -> Result<(Self, Vec<String>)> {
-        let (settings, warnings) = Settings::load(settings)?;
+        let (settings, warnings) = DobbySettings::load(settings)?;
         let exists = |path: &str| Path::new(path).exists();
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let host = Self {
@@ -81,7 +81,7 @@ impl Host {
     }
 
     /// The variables that every container gets, sorted by name. The settings win over the environment.
-    pub(super) fn extra_env(&self) -> Vec<String> {
+    pub(crate) fn extra_env(&self) -> Vec<String> {
         let variables = self.platform_env.iter().chain(&self.settings.extra_env);
         let named: BTreeMap<_, _> =
             variables.filter_map(|variable| Some((variable.split_once('=')?.0, variable))).collect();

@@ -5,8 +5,9 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
-use super::spec::Etc;
-use crate::error::{self, Tried};
+use crate::dobby::spec::Etc;
+use crate::error;
+use crate::error::Tried;
 use crate::log::escape;
 
 /// The directories of every container.
@@ -47,7 +48,7 @@ pub enum Entry {
 
 impl Rootfs {
     /// What every container has, with the lines of the spec.
-    pub(super) fn new(etc: &Etc) -> Self {
+    pub(crate) fn new(etc: &Etc) -> Self {
         let mut rootfs = Self::default();
         let lines = |lines: &[String]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
         let files = [
@@ -74,7 +75,7 @@ impl Rootfs {
     ///
     /// # Errors
     /// The rule that is broken when the way there leads through a file or out of the root.
-    pub(super) fn add_mount_point(&mut self, destination: &str, file: bool) -> Result<(), String> {
+    pub(crate) fn add_mount_point(&mut self, destination: &str, file: bool) -> Result<(), String> {
         let mut path = PathBuf::new();
         for component in Path::new(destination).components() {
             match component {
@@ -107,7 +108,7 @@ impl Rootfs {
     }
 
     /// Makes everything in the new directory `dir`.
-    pub(super) fn write(&self, dir: &Path) -> error::Result<()> {
+    pub(crate) fn write(&self, dir: &Path) -> error::Result<()> {
         make_dir(dir)?;
         for (path, entry) in &self.entries {
             let path = dir.join(path);
@@ -121,14 +122,14 @@ impl Rootfs {
 }
 
 /// Makes a directory of mode 755, whatever the umask.
-pub(super) fn make_dir(dir: &Path) -> error::Result<()> {
+pub(crate) fn make_dir(dir: &Path) -> error::Result<()> {
     fs::create_dir(dir)
         .and_then(|()| fs::set_permissions(dir, Permissions::from_mode(0o755)))
         .tried(|| format!("cannot make the directory {}", dir.display()))
 }
 
 /// Makes a file of mode 644, whatever the umask.
-pub(super) fn write_file(path: &Path, content: &str) -> error::Result<()> {
+pub(crate) fn write_file(path: &Path, content: &str) -> error::Result<()> {
     fs::write(path, content)
         .and_then(|()| fs::set_permissions(path, Permissions::from_mode(0o644)))
         .tried(|| format!("cannot write {}", path.display()))

@@ -3,8 +3,8 @@
 use serde::de::Deserialize as _;
 use serde_json::Value;
 
-use super::errors::Fault;
-use super::id::Id;
+use crate::rpc::errors::Fault;
+use crate::rpc::id::Id;
 
 /// The deepest nesting of arrays and objects in one message.
 pub const MAX_DEPTH: usize = 64;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::errors::Fault;
+use crate::rpc::errors::Fault;
 
 /// The id of a request, as JSON text.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::controller::StateChange;
-use super::envelope::notification;
-use super::errors::Fault;
-use super::params::Params;
-use super::plugin::Target;
 use crate::control::Event;
+use crate::rpc::controller::StateChange;
+use crate::rpc::envelope::notification;
+use crate::rpc::errors::Fault;
+use crate::rpc::identity::Target;
+use crate::rpc::params::Params;
 
 /// The most subscriptions of one connection.
 const MAX_SUBSCRIPTIONS: usize = 64;

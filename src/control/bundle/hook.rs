@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::host;
 use crate::oci::hooks;
 use crate::oci::hooks::PROGRAM;
 use crate::settings::admin::Admin;
 use crate::settings::{Plans, Sources};
 
-/// Where the hook lies when it is not beside our own executable.
-const PLACES: [&str; 4] =
+/// Where the hook is looked for first when it is not beside our own executable.
+const HOOK_DIRS: [&str; 4] =
     ["/usr/libexec/oci/hooks.d", "/usr/local/libexec/oci/hooks.d", "/usr/bin", "/usr/local/bin"];
 
 /// The hook to register: the one that was `named`, else the first that is found.
@@ -19,9 +20,8 @@ pub(crate) fn find(named: Option<&Path>) -> Option<PathBuf> {
     if let Some(path) = named {
         return Some(path.to_owned());
     }
-    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.to_owned()));
-    let places = beside.into_iter().chain(PLACES.map(PathBuf::from));
-    places.map(|place| place.join(PROGRAM)).find(|path| path.is_file())
+    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(PROGRAM)));
+    beside.filter(|path| path.is_file()).or_else(|| host::find_program(PROGRAM, &HOOK_DIRS))
 }
 
 /// Registers the hook in a configuration that asks for minidumps and has it nowhere yet.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::control::bundle::hook;
 use crate::control::model::id::ContainerId;
 use crate::control::output::sink::Sink;
-use crate::dobby::Runtime;
+use crate::dobby::runtime::RuntimeExtras;
 
 /// What is asked, read once when a container starts or is recovered.
 #[derive(Debug, Clone)]
@@ -25,7 +25,7 @@ impl Policy {
     pub(crate) const UNKNOWN: Self = Self { dump_dirs: Vec::new(), sink: Sink::Log, restarts: None };
 
     /// The policy of a container that starts; `runtime` is a part of its configuration.
-    pub(crate) fn new(runtime: &Runtime, config: &Value, id: &ContainerId) -> Self {
+    pub(crate) fn new(runtime: &RuntimeExtras, config: &Value, id: &ContainerId) -> Self {
         Self {
             dump_dirs: hook::destinations(config, id.as_str()),
             sink: Sink::of(&runtime.output),
@@ -36,7 +36,7 @@ impl Policy {
     /// The policy of a container that an earlier daemon started. What is malformed in `rdkPlugins` counts as absent,
     /// with a warning; a start would have refused it.
     pub(crate) fn of_recovered(config: &Value, id: &ContainerId) -> Self {
-        match Runtime::of_config(config) {
+        match RuntimeExtras::of_config(config) {
             Ok(runtime) => Self::new(&runtime, config, id),
             Err(error) => {
                 log::warn!("container {id}: {}", error.report());

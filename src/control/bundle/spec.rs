@@ -8,7 +8,8 @@ use crate::control::model::request::{Source, StartRequest};
 use crate::control::settings::Settings;
 use crate::control::state::container_dir::ContainerDir;
 use crate::dobby;
-use crate::dobby::{Conversion, Host};
+use crate::dobby::convert::Conversion;
+use crate::dobby::host::Host;
 use crate::error::{Result, Tried};
 
 /// The directory in a container's own for the bundle that its spec became.

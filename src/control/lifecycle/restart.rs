@@ -13,7 +13,7 @@ use crate::control::plugins::plugin::ContainerRef;
 use crate::control::plugins::plugin_set::PluginSet;
 use crate::control::process::handle::Process;
 use crate::control::state::container_dir::PID_FILE;
-use crate::dobby::Runtime;
+use crate::dobby::runtime::RuntimeExtras;
 use crate::error::Result;
 
 /// The most restarts in a row.
@@ -59,7 +59,7 @@ pub(crate) async fn restart(ctx: &Context, container: &Arc<Container>) -> Option
 
 async fn run(ctx: &Context, container: &Container, output: OwnedFd) -> Result<()> {
     let config = container.dir.config()?;
-    let (plugins, _warned_before) = PluginSet::of(&Runtime::of_config(&config)?)?;
+    let (plugins, _warned_before) = PluginSet::of(&RuntimeExtras::of_config(&config)?)?;
     let passed = plugins.prepare(ContainerRef::of(container), &config).await?;
     launch::run(ctx, container, &plugins, passed, output).await
 }

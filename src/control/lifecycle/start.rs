@@ -11,12 +11,14 @@ use crate::control::model::request::{Source, StartRequest};
 use crate::control::model::state::ExitStatus;
 use crate::control::phase::Phase;
 use crate::control::plugins::plugin::ContainerRef;
-use crate::control::plugins::plugin_set::{self, PluginSet};
+use crate::control::plugins::plugin_set;
+use crate::control::plugins::plugin_set::PluginSet;
 use crate::control::plugins::{config_edit, mount_points};
 use crate::control::process::handle::Process;
 use crate::control::registry::Claim;
 use crate::control::state::container_dir::ContainerDir;
-use crate::dobby::{Conversion, Runtime};
+use crate::dobby::convert::Conversion;
+use crate::dobby::runtime::RuntimeExtras;
 use crate::error::{Error, ErrorKind, Result};
 use crate::oci::bundle::Bundle;
 
@@ -92,7 +94,7 @@ async fn prepare_and_run(
     let bundle = open_bundle(ctx, container, request, spec)?;
     let mut config = config::effective(bundle, request, ctx.hook.as_deref())?;
     config_edit::drop_launcher(&mut config);
-    let runtime = Runtime::of_config(&config)?;
+    let runtime = RuntimeExtras::of_config(&config)?;
     container.set_policy(Policy::new(&runtime, &config, &container.id));
     let (mut plugins, missing) = PluginSet::of(&runtime)?;
     for warning in missing {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::control::model::command_line::split;
 use crate::control::model::id::ContainerId;
 use crate::control::model::state::ExitStatus;
-use crate::dobby::Input;
+use crate::dobby::read::input::Input;
 use crate::error::Result;
 
 /// What a container is made from.

@@ -22,8 +22,10 @@ use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
 
 use crate::control::model::id::ContainerId;
-use crate::control::output::read::{self, LogPart, Trimmed};
-use crate::control::output::sink::{self, Sink};
+use crate::control::output::read;
+use crate::control::output::read::{LogPart, Trimmed};
+use crate::control::output::sink;
+use crate::control::output::sink::Sink;
 use crate::control::output::{journald, trim};
 use crate::error::{Error, ErrorKind, Result, Tried};
 

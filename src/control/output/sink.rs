@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 
 use crate::control::output::journald;
-use crate::dobby::runtime::Output;
+use crate::dobby::runtime::OutputTarget;
 use crate::error::{Error, ErrorKind, Result, Tried};
 
 /// Where a container writes.
@@ -38,18 +38,18 @@ impl Sink {
     }
 
     /// The place that a configuration names.
-    pub(crate) fn of(output: &Output) -> Self {
+    pub(crate) fn of(output: &OutputTarget) -> Self {
         match output {
-            Output::Unsaid => Self::Log,
-            Output::Journal { priority } if journald::exists() => {
+            OutputTarget::Unsaid => Self::Log,
+            OutputTarget::Journal { priority } if journald::exists() => {
                 Self::Journal { priority: journald::priority(priority.as_deref()) }
             }
-            Output::Journal { .. } => {
+            OutputTarget::Journal { .. } => {
                 log::warn!("this host has no journal: the output goes to the daemon's log");
                 Self::Log
             }
-            Output::Discard => Self::Discard,
-            Output::File { path, limit } => Self::File { path: path.clone(), limit: *limit },
+            OutputTarget::Discard => Self::Discard,
+            OutputTarget::File { path, limit } => Self::File { path: path.clone(), limit: *limit },
         }
     }
 }

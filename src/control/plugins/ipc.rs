@@ -28,6 +28,10 @@ struct Data {
 }
 
 impl Plugin for Ipc {
+    fn name(&self) -> &'static str {
+        "ipc"
+    }
+
     fn configure(&self, call: &Invocation<'_>, config: &mut Value) -> Result<()> {
         let Data { system, session, debug } = call.data()?;
         let buses = [("system", system), ("session", session), ("debug", debug)];

@@ -28,6 +28,10 @@ struct Data {
 }
 
 impl Plugin for LocalTime {
+    fn name(&self) -> &'static str {
+        "localtime"
+    }
+
     /// A mount, where Dobby makes a link: a bundle is never written to, and the file need not be in the container.
     fn configure(&self, call: &Invocation<'_>, config: &mut Value) -> Result<()> {
         let data: Data = call.data()?;

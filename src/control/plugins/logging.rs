@@ -4,4 +4,8 @@ use crate::control::plugins::plugin::Plugin;
 
 pub(crate) struct Logging;
 
-impl Plugin for Logging {}
+impl Plugin for Logging {
+    fn name(&self) -> &'static str {
+        "logging"
+    }
+}

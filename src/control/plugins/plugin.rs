@@ -13,6 +13,7 @@ use crate::control::model::id::ContainerId;
 use crate::control::model::state::ExitStatus;
 use crate::control::plugins::data;
 use crate::control::state::container_dir::ContainerDir;
+use crate::dobby::schema::{self, Schema};
 use crate::error::{Error, ErrorKind, Result, Tried};
 
 /// PluginFuture that may wait: for a program, or for a thread that the kernel may hold up.
@@ -20,6 +21,14 @@ pub(crate) type PluginFuture<'a, T = ()> = Pin<Box<dyn Future<Output = Result<T>
 
 /// What a plugin does for a container. What it does not say, it does not do.
 pub(crate) trait Plugin: Sync {
+    /// Its name in `rdkPlugins`.
+    fn name(&self) -> &'static str;
+
+    /// The form of its data, which is checked when a configuration is read.
+    fn schema(&self) -> Schema {
+        schema::members(self.name()).unwrap_or_default()
+    }
+
     /// Whether a container must never run without it, whatever its configuration says.
     fn is_vital(&self) -> bool {
         false

@@ -5,22 +5,21 @@ use std::os::fd::OwnedFd;
 use serde_json::Value;
 
 use crate::control::model::state::ExitStatus;
-use crate::control::plugins::catalogue::ALL;
+use crate::control::plugins::catalogue::{self, ALL};
 use crate::control::plugins::config_edit;
 use crate::control::plugins::plugin::{ContainerRef, Invocation, Plugin};
-use crate::dobby::Runtime;
-use crate::dobby::spec::Plugin as Section;
+use crate::dobby::runtime::RuntimeExtras;
+use crate::dobby::spec::PluginSection as Section;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::shown;
 
 /// The plugins of one container, those that others depend on first.
 pub(crate) struct PluginSet {
-    links: Vec<Entry>,
+    entries: Vec<Entry>,
 }
 
 /// A plugin that a container asks for.
 struct Entry {
-    name: &'static str,
     plugin: &'static dyn Plugin,
     data: Value,
     required: bool,
@@ -32,9 +31,8 @@ impl PluginSet {
     /// # Errors
     /// [`ErrorKind::Unsupported`] naming all that is missing and required; [`ErrorKind::Config`] when plugins depend on
     /// each other in a circle, or on one that the container does not ask for.
-    pub(crate) fn of(runtime: &Runtime) -> Result<(Self, Vec<String>)> {
-        let known = |name: &str| ALL.iter().find(|(known, _)| *known == name);
-        let unknown = runtime.plugins.iter().filter(|(name, _)| known(name).is_none());
+    pub(crate) fn of(runtime: &RuntimeExtras) -> Result<(Self, Vec<String>)> {
+        let unknown = runtime.plugins.iter().filter(|(name, _)| catalogue::find(name).is_none());
         let (required, optional): (Vec<_>, Vec<_>) = unknown.partition(|(_, section)| section.required);
         let mut missing: Vec<_> = required.iter().map(|(name, _)| title(name)).collect();
         missing.extend(runtime.legacy_plugins.keys().map(|name| title(name)));
@@ -44,14 +42,14 @@ impl PluginSet {
         }
         let without = |name| format!("{} is not supported: the container starts without it", title(name));
         let warnings = optional.iter().map(|(name, _)| without(name)).collect();
-        let mut links = Vec::new();
+        let mut entries = Vec::new();
         for (name, section) in in_order(runtime)? {
-            if let Some((name, plugin)) = known(name) {
+            if let Some(plugin) = catalogue::find(name) {
                 let required = section.required || plugin.is_vital();
-                links.push(Entry { name, plugin: *plugin, data: section.data.clone(), required });
+                entries.push(Entry { plugin, data: section.data.clone(), required });
             }
         }
-        Ok((Self { links }, warnings))
+        Ok((Self { entries }, warnings))
     }
 
     /// Changes the configuration and prepares the host. An optional plugin that fails leaves the configuration as if
@@ -66,22 +64,22 @@ impl PluginSet {
     ) -> Result<Option<OwnedFd>> {
         let mut passed = None;
         let mut done = Vec::new();
-        for link in self.links.drain(..) {
+        for entry in self.entries.drain(..) {
             let before = config.clone();
-            match link.set_up(container, config).await {
+            match entry.set_up(container, config).await {
                 Ok(given) => {
                     passed = passed.or(given);
-                    done.push(link);
+                    done.push(entry);
                 }
                 Err(error) => {
-                    link.pardon(container, error)?;
+                    entry.tolerate(container, error)?;
                     *config = before;
-                    config_edit::forget_plugin(config, link.name);
-                    tell(container, link.name, link.plugin.post_stop(&container, true).await);
+                    config_edit::forget_plugin(config, entry.plugin.name());
+                    report(container, entry.plugin.name(), entry.plugin.post_stop(&container, true).await);
                 }
             }
         }
-        self.links = done;
+        self.entries = done;
         Ok(passed)
     }
 
@@ -95,16 +93,16 @@ impl PluginSet {
         config: &Value,
     ) -> Result<Option<OwnedFd>> {
         let mut passed = None;
-        for link in &self.links {
-            let given = link.plugin.prepare(&link.call(container), config).await;
-            passed = passed.or(given.map_err(|error| error.within(title(link.name)))?);
+        for entry in &self.entries {
+            let given = entry.plugin.prepare(&entry.call(container), config).await;
+            passed = passed.or(given.map_err(|error| error.within(title(entry.plugin.name())))?);
         }
         Ok(passed)
     }
 
     /// Whether the program must wait for [`PluginSet::create_runtime`].
     pub(crate) fn wants_process(&self, container: ContainerRef<'_>) -> bool {
-        self.links.iter().any(|link| link.plugin.wants_process(&link.call(container)))
+        self.entries.iter().any(|entry| entry.plugin.wants_process(&entry.call(container)))
     }
 
     /// The container's first process is `pid`, and its program waits.
@@ -112,9 +110,9 @@ impl PluginSet {
     /// # Errors
     /// As [`PluginSet::set_up`].
     pub(crate) async fn create_runtime(&self, container: ContainerRef<'_>, pid: i32) -> Result<()> {
-        for link in &self.links {
-            if let Err(error) = link.plugin.create_runtime(&link.call(container), pid).await {
-                link.pardon(container, error)?;
+        for entry in &self.entries {
+            if let Err(error) = entry.plugin.create_runtime(&entry.call(container), pid).await {
+                entry.tolerate(container, error)?;
             }
         }
         Ok(())
@@ -132,31 +130,36 @@ impl Entry {
         self.plugin.prepare(&call, config).await
     }
 
-    /// The error again if the plugin is required; else it is told.
-    fn pardon(&self, container: ContainerRef<'_>, error: Error) -> Result<()> {
+    /// Returns the error if the plugin is required, otherwise logs it.
+    fn tolerate(&self, container: ContainerRef<'_>, error: Error) -> Result<()> {
         if self.required {
-            return Err(error.within(title(self.name)));
+            return Err(error.within(title(self.plugin.name())));
         }
-        log::warn!("container {} starts without {}: {}", container.id, title(self.name), error.report());
+        log::warn!(
+            "container {} starts without {}: {}",
+            container.id,
+            title(self.plugin.name()),
+            error.report()
+        );
         Ok(())
     }
 }
 
 /// The program of a container has ended: whatever a plugin left in its directory to be brought home is.
 pub(crate) async fn post_halt(container: ContainerRef<'_>, exit: ExitStatus) {
-    for (name, plugin) in ALL.iter().rev() {
-        tell(container, name, plugin.post_halt(&container, exit).await);
+    for plugin in ALL.iter().rev() {
+        report(container, plugin.name(), plugin.post_halt(&container, exit).await);
     }
 }
 
 /// The runtime does not have a container any more: whatever a plugin left in its directory to be undone is.
 pub(crate) async fn post_stop(container: ContainerRef<'_>, last: bool) {
-    for (name, plugin) in ALL.iter().rev() {
-        tell(container, name, plugin.post_stop(&container, last).await);
+    for plugin in ALL.iter().rev() {
+        report(container, plugin.name(), plugin.post_stop(&container, last).await);
     }
 }
 
-fn tell(container: ContainerRef<'_>, name: &str, done: Result<()>) {
+fn report(container: ContainerRef<'_>, name: &str, done: Result<()>) {
     if let Err(error) = done {
         log::error!("container {}: {}: {}", container.id, title(name), error.report());
     }
@@ -167,7 +170,7 @@ fn title(name: &str) -> String {
 }
 
 /// All plugins, each behind those that it depends on, and by name among equals.
-fn in_order(runtime: &Runtime) -> Result<Vec<(&str, &Section)>> {
+fn in_order(runtime: &RuntimeExtras) -> Result<Vec<(&str, &Section)>> {
     let mut waiting: Vec<_> =
         runtime.plugins.iter().map(|(name, section)| (name.as_str(), section)).collect();
     let mut order: Vec<(&str, &Section)> = Vec::new();
@@ -175,8 +178,8 @@ fn in_order(runtime: &Runtime) -> Result<Vec<(&str, &Section)>> {
         let placed = |name: &String| order.iter().any(|(placed, _)| placed == name);
         let Some(next) = waiting.iter().position(|(_, section)| section.depends_on.iter().all(placed)) else {
             let names: Vec<_> = waiting.iter().map(|(name, _)| title(name)).collect();
-            let what = format!("what {} depend on is missing or depends on them", names.join(", "));
-            return Err(Error::new(ErrorKind::Config, what).advise("mend dependsOn in rdkPlugins"));
+            let what = format!("unresolved or circular dependsOn: {}", names.join(", "));
+            return Err(Error::new(ErrorKind::Config, what).advise("fix dependsOn in rdkPlugins"));
         };
         order.push(waiting.remove(next));
     }
@@ -189,7 +192,7 @@ mod tests {
     use serde_json::json;
 
     fn chain(plugins: &Value) -> Result<(PluginSet, Vec<String>)> {
-        PluginSet::of(&Runtime::of_config(&json!({"rdkPlugins": plugins})).unwrap())
+        PluginSet::of(&RuntimeExtras::of_config(&json!({"rdkPlugins": plugins})).unwrap())
     }
 
     #[test]
@@ -202,7 +205,7 @@ mod tests {
             "other": {},
         }))
         .unwrap();
-        let names: Vec<_> = found.links.iter().map(|link| link.name).collect();
+        let names: Vec<_> = found.entries.iter().map(|entry| entry.plugin.name()).collect();
         assert_eq!(names, ["networking", "logging", "minidump"]);
         assert_eq!(warnings, ["the plugin \"other\" is not supported: the container starts without it"]);
         for circle in [json!(["minidump"]), json!(["logging"]), json!(["nobody"])] {

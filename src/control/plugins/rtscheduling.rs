@@ -5,9 +5,9 @@ use serde_json::Value;
 
 use crate::control::plugins::config_edit;
 use crate::control::plugins::plugin::{Invocation, Plugin, PluginFuture};
-use crate::dobby::give_real_time;
 use crate::dobby::host::has_rt_groups;
 use crate::dobby::runtime::RealTime;
+use crate::dobby::template::give_real_time;
 use crate::error::{Error, ErrorKind, Result, Tried};
 
 /// The highest priority that a process may give itself (config.md, "POSIX process").
@@ -16,6 +16,10 @@ const LIMIT: &str = "RLIMIT_RTPRIO";
 pub(crate) struct RtScheduling;
 
 impl Plugin for RtScheduling {
+    fn name(&self) -> &'static str {
+        "rtscheduling"
+    }
+
     /// The runtime is told nothing of the limit: from inside a user namespace it may not raise it.
     fn configure(&self, _job: &Invocation<'_>, config: &mut Value) -> Result<()> {
         config_edit::list(config, &["process", "rlimits"])?.retain(|limit| limit["type"] != LIMIT);

@@ -1,6 +1,6 @@
 //! `memLimit` and `swapLimit`.
 
-use crate::dobby::node::Node;
+use crate::dobby::read::node::Node;
 
 const HIGHEST: i64 = u32::MAX as i64;
 /// Below this few programs start at all.

@@ -1,6 +1,6 @@
 //! `version`, `args`, `user`, `env`, `cwd`, `userNs`, `restartOnCrash`.
 
-use crate::dobby::node::Node;
+use crate::dobby::read::node::Node;
 use crate::dobby::spec::User;
 
 /// The versions of the format. They differ in the shape of `rtPriority` only.

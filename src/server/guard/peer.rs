@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use super::diag;
+use crate::server::guard::diag;
 
 /// The states of a socket that somebody still holds: ESTABLISHED, FIN_WAIT1 and FIN_WAIT2 (it will write no more),
 /// CLOSE_WAIT (we will write no more). See `include/net/tcp_states.h` of the kernel.

@@ -58,6 +58,10 @@ struct DumpNote {
 }
 
 impl Plugin for Minidump {
+    fn name(&self) -> &'static str {
+        "minidump"
+    }
+
     fn configure(&self, call: &Invocation<'_>, config: &mut Value) -> Result<()> {
         let Some(path) = destination(call)? else { return Ok(()) };
         if !path.is_absolute() {

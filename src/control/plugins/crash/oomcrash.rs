@@ -34,6 +34,10 @@ struct OomNote {
 }
 
 impl Plugin for OomCrash {
+    fn name(&self) -> &'static str {
+        "oomcrash"
+    }
+
     fn configure(&self, call: &Invocation<'_>, config: &mut Value) -> Result<()> {
         let path = path(call)?;
         host::make_dir(Path::new(&path), 0o755)?;

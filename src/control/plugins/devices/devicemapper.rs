@@ -19,6 +19,10 @@ struct Data {
 }
 
 impl Plugin for DeviceMapper {
+    fn name(&self) -> &'static str {
+        "devicemapper"
+    }
+
     fn configure(&self, call: &Invocation<'_>, config: &mut Value) -> Result<()> {
         let Data { devices: wanted } = call.data()?;
         let found: Vec<_> =

@@ -20,6 +20,10 @@ const GROUP: &str = "input";
 pub(crate) struct Gamepad;
 
 impl Plugin for Gamepad {
+    fn name(&self) -> &'static str {
+        "gamepad"
+    }
+
     fn configure(&self, _job: &Invocation<'_>, config: &mut Value) -> Result<()> {
         if !Path::new(DIR).is_dir() {
             return Err(Error::new(ErrorKind::Unsupported, format!("this host has no {DIR}")));

@@ -21,6 +21,10 @@ struct Data {
 }
 
 impl Plugin for Gpu {
+    fn name(&self) -> &'static str {
+        "gpu"
+    }
+
     fn wants_process(&self, _job: &Invocation<'_>) -> bool {
         true
     }

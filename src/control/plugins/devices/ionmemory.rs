@@ -30,6 +30,10 @@ struct HeapLimit {
 }
 
 impl Plugin for IonMemory {
+    fn name(&self) -> &'static str {
+        "ionmemory"
+    }
+
     fn wants_process(&self, _job: &Invocation<'_>) -> bool {
         true
     }

@@ -45,6 +45,10 @@ struct Proxy {
 }
 
 impl Plugin for HttpProxy {
+    fn name(&self) -> &'static str {
+        "httpproxy"
+    }
+
     fn configure(&self, call: &Invocation<'_>, config: &mut Value) -> Result<()> {
         let data: Data = call.data()?;
         let proxy = data.proxy.filter(|proxy| !proxy.host.is_empty() && proxy.port.0 > 0);

@@ -21,6 +21,7 @@ use crate::control::plugins::plugin::{ContainerRef, Invocation, unmount};
 use crate::control::process::helper::{Helper, Streams};
 use crate::control::state::container_dir::ContainerDir;
 use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::host;
 use crate::oci::bundle::read_json;
 
 /// What netavark was given.
@@ -28,12 +29,8 @@ const LEASE: &str = "network.json";
 /// Where the network namespace is pinned.
 const PIN: &str = "netns";
 /// Where Debian and others put the program.
-const PLACES: [&str; 4] = [
-    "/usr/lib/podman/netavark",
-    "/usr/libexec/podman/netavark",
-    "/usr/local/lib/podman/netavark",
-    "/usr/local/libexec/podman/netavark",
-];
+const NETAVARK_DIRS: [&str; 4] =
+    ["/usr/lib/podman", "/usr/libexec/podman", "/usr/local/lib/podman", "/usr/local/libexec/podman"];
 /// The type of a pinned namespace's file system (statfs(2), `NSFS_MAGIC`).
 const NSFS: rustix::fs::FsWord = 0x6e73_6673;
 /// How long one call may take.
@@ -145,8 +142,8 @@ fn port(forwarded: &ForwardedPort) -> Value {
 /// # Errors
 /// [`ErrorKind::Unsupported`] when it is not installed.
 pub(crate) fn program() -> Result<PathBuf> {
-    PLACES.iter().map(PathBuf::from).find(|path| path.is_file()).ok_or_else(|| {
-        let what = format!("network \"nat\" needs netavark, and there is no {}", PLACES[0]);
+    host::find_program("netavark", &NETAVARK_DIRS).ok_or_else(|| {
+        let what = format!("network \"nat\" needs netavark, and there is no {}/netavark", NETAVARK_DIRS[0]);
         Error::new(ErrorKind::Unsupported, what).advise("install the packages netavark and iptables")
     })
 }

@@ -13,6 +13,10 @@ use crate::error::Result;
 pub(crate) struct Networking;
 
 impl Plugin for Networking {
+    fn name(&self) -> &'static str {
+        "networking"
+    }
+
     /// Without it a container could have the host's network.
     fn is_vital(&self) -> bool {
         true

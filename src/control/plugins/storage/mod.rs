@@ -14,11 +14,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use self::mounted::HARMLESS;
 use crate::control::plugins::config_edit::Bind;
 use crate::control::plugins::data::{Whole, or_default};
 use crate::control::plugins::plugin::{ContainerRef, Invocation, Plugin, PluginFuture, blocking};
-use crate::dobby::runtime::{FLAGS, LoopMount};
+use crate::control::plugins::storage::mounted::HARMLESS;
+use crate::dobby::runtime::LoopMount;
+use crate::dobby::spec::MOUNT_FLAGS;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Where images are mounted: a directory for each, by number.
@@ -57,6 +58,10 @@ struct StorageNote {
 }
 
 impl Plugin for Storage {
+    fn name(&self) -> &'static str {
+        "storage"
+    }
+
     fn configure(&self, call: &Invocation<'_>, config: &mut Value) -> Result<()> {
         for (n, image) in LoopMount::all(call.data).iter().enumerate() {
             let options = options(image.flags | HARMLESS, &image.source)?;
@@ -155,12 +160,12 @@ fn inside(path: &str) -> Result<&str> {
 
 /// Flags of mount(2) as options of a mount.
 fn options(flags: u32, of: &Path) -> Result<Vec<&'static str>> {
-    let known = FLAGS.iter().fold(0, |all, (_, flag)| all | flag);
+    let known = MOUNT_FLAGS.iter().fold(0, |all, (_, flag)| all | flag);
     if flags & !known != 0 {
         let what = format!("flags {flags} of {}: {} is no flag for it", of.display(), flags & !known);
         return Err(Error::new(ErrorKind::Config, what));
     }
-    Ok(FLAGS.iter().filter(|(_, flag)| flags & flag != 0).map(|(name, _)| *name).collect())
+    Ok(MOUNT_FLAGS.iter().filter(|(_, flag)| flags & flag != 0).map(|(name, _)| *name).collect())
 }
 
 #[cfg(test)]
