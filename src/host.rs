@@ -132,9 +132,7 @@ pub fn find_program(name: impl AsRef<Path>, extra: &[&str]) -> Option<PathBuf> {
 /// # Errors
 /// The kernel's; the old file is untouched then.
 pub fn write_atomically(path: &Path, content: &[u8], mode: u32) -> Result<()> {
-    let dir_path = path.parent().unwrap_or(Path::new("/"));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = dir_path.join(format!(".{name}.{}.tmp", std::process::id()));
+    let temporary = temporary_beside(path);
     let result = write_beside(path, &temporary, content, mode);
     if result.is_err() {
         // The error that matters is the first one; the temporary file may not even exist.
@@ -143,11 +141,40 @@ pub fn write_atomically(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     result
 }
 
+/// Writes `path` whole or not at all, for root only. It is not synced: for a file system that a reboot empties.
+///
+/// # Errors
+/// The kernel's; an old file is untouched then.
+pub fn write_private(path: &Path, content: &[u8]) -> Result<()> {
+    let temporary = temporary_beside(path);
+    let what = || format!("cannot write {}", path.display());
+    // Left by a process of the same number that was killed.
+    let _none_left = std::fs::remove_file(&temporary);
+    let result = new_file(&temporary).and_then(|mut file| file.write_all(content).tried(what));
+    let result = result.and_then(|()| std::fs::rename(&temporary, path).tried(what));
+    if result.is_err() {
+        // The error that matters is the first one; the temporary file may not even exist.
+        let _gone = std::fs::remove_file(&temporary);
+    }
+    result
+}
+
+/// The name of a file while it is written.
+fn temporary_beside(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{}.tmp", std::process::id()))
+}
+
+/// A new file that only its owner can read.
+fn new_file(path: &Path) -> Result<File> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(CWD, path, flags, Mode::from_raw_mode(0o600));
+    Ok(file.tried(|| format!("cannot write {}", path.display()))?.into())
+}
+
 fn write_beside(path: &Path, temporary: &Path, content: &[u8], mode: u32) -> Result<()> {
     let what = || format!("cannot write {}", temporary.display());
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut file: File =
-        rustix::fs::openat(CWD, temporary, flags, Mode::from_raw_mode(0o600)).tried(what)?.into();
+    let mut file = new_file(temporary)?;
     file.write_all(content).tried(what)?;
     match std::fs::metadata(path) {
         Ok(old) => {

@@ -16,7 +16,7 @@ use crate::server::websocket::OWN_PROTOCOL;
 
 /// The largest answer that is taken, in bytes: output in base64 twice over.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
-/// The callsign that is always ours, whatever the configuration says.
+/// The callsign that always works, whatever the configuration says.
 const CALLSIGN: &str = "OCIContainer";
 /// The prefix of the notifications it subscribes to.
 const PREFIX: &str = "cli";
@@ -37,7 +37,7 @@ impl Client {
     pub(crate) fn connect(path: &Path) -> Result<Self> {
         let what = || format!("cannot reach the daemon at {}", path.display());
         let stream = UnixStream::connect(path).tried(what).map_err(|error| {
-            error.advise("is it running (ocicontainer serve), and may you use its socket?")
+            error.advise("check that it is running (ocicontainer serve) and that you may use its socket")
         })?;
         let uri = "ws://localhost/jsonrpc".parse().map_err(|_| Error::new(ErrorKind::System, what()))?;
         let request = ClientRequestBuilder::new(uri).with_sub_protocol(OWN_PROTOCOL);
@@ -94,7 +94,8 @@ impl Client {
             match self.socket.read().map_err(broken)? {
                 Message::Text(text) => {
                     return serde_json::from_str(&text).map_err(|error| {
-                        Error::new(ErrorKind::Input, "cannot understand the daemon").caused_by(error)
+                        Error::new(ErrorKind::Input, "cannot parse the response of the daemon")
+                            .caused_by(error)
                     });
                 }
                 Message::Close(frame) => {
@@ -119,7 +120,7 @@ fn failure(error: &Value) -> Error {
 /// The bytes of a member in base64.
 pub(crate) fn decode(member: &Value) -> Result<Vec<u8>> {
     let text = member.as_str().unwrap_or_default();
-    BASE64
-        .decode(text.as_bytes())
-        .map_err(|error| Error::new(ErrorKind::Input, "cannot understand the daemon").caused_by(error))
+    BASE64.decode(text.as_bytes()).map_err(|error| {
+        Error::new(ErrorKind::Input, "cannot parse the response of the daemon").caused_by(error)
+    })
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::error::{Result, Tried};
 use crate::log::{escape, escape_json};
 
-/// Writes `bytes` as they are. A reader that has had enough is no failure.
+/// Writes `bytes` as they are. A reader that has closed its end is not an error.
 pub(crate) fn write(bytes: &[u8]) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {

@@ -1,4 +1,4 @@
-//! Clocks that nobody sets, in nanoseconds.
+//! Clocks that are never set, in nanoseconds.
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 

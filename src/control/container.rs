@@ -162,7 +162,7 @@ impl Container {
         self.cgroups().is_some_and(Cgroups::is_frozen)
     }
 
-    /// The state that clients are told.
+    /// The state that clients see.
     pub(crate) fn state(&self) -> State {
         match self.phase() {
             Phase::Starting | Phase::Gone(Ending::NeverStarted) => State::Starting,

@@ -124,7 +124,7 @@ impl Manager {
         supervisor::start(self.ctx(), request).await
     }
 
-    /// Tells a container to stop: SIGTERM, and SIGKILL after the stop timeout; SIGKILL at once when `force`.
+    /// Stops a container: SIGTERM, and SIGKILL after the stop timeout; SIGKILL at once when `force`.
     /// Returns once the signal is sent. A paused container is resumed so that the signal reaches it.
     ///
     /// # Errors
@@ -179,7 +179,7 @@ impl Manager {
         stop::delete(self.ctx(), id, force).await
     }
 
-    /// Waits until a container is gone (its Stopped event was sent) and tells how it ended. Works for the last
+    /// Waits until a container is gone (its Stopped event was sent) and gives its exit status. Works for the last
     /// containers that ended, too.
     ///
     /// # Errors

@@ -8,10 +8,10 @@
 //!
 //! The rooms, from the bottom up:
 //!
-//! - `clock`: clocks that nobody sets; `tasks`: background work that ends with the daemon.
+//! - `clock`: clocks that are never set; `tasks`: background work that ends with the daemon.
 //! - `settings`: the settings of this layer.
 //! - `health`: what the daemon cannot do at the moment.
-//! - `model`: what callers say and what they are told.
+//! - `model`: requests, states and events, as callers see them.
 //! - `process`: processes of the host, their trees and cgroups.
 //! - `output`: where containers write, and their logs.
 //! - `runtime`: the OCI runtime's command line.
@@ -47,7 +47,7 @@ mod tasks;
 
 pub use events::bus::Subscription;
 pub use manager::Manager;
-pub use model::command_line::split;
+pub use model::command_line::split_words;
 pub use model::event::Event;
 pub use model::id::ContainerId;
 pub use model::request::{ExecLimits, ExecOutput, ExecRequest, Source, StartRequest};

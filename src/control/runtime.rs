@@ -14,9 +14,9 @@ use crate::control::settings::Settings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host;
 
-/// How much of a runtime's own output is kept.
+/// The most bytes of a runtime's own output that are kept.
 const MAX_OUTPUT: usize = 64 * 1024;
-/// How long a call may take that runs no hooks and changes nothing.
+/// The timeout of a call that runs no hooks and changes nothing.
 const QUICK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The runtime that holds the containers. Every call has a deadline.
@@ -27,7 +27,7 @@ pub(crate) struct Runtime {
     deadline: Duration,
 }
 
-/// How far the runtime goes with a new container.
+/// `run` or `create`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verb {
     /// Its program runs.
@@ -36,7 +36,7 @@ pub(crate) enum Verb {
     Create,
 }
 
-/// What the runtime tells of a container: the OCI state, as far as it is used here.
+/// What the runtime reports of a container: the members of the OCI state that are used here.
 #[derive(Debug, Deserialize)]
 pub(crate) struct OciState {
     /// `created`, `running`, `paused`, `stopped`.
@@ -175,11 +175,11 @@ impl Runtime {
         self.program.display()
     }
 
-    /// The error of a call that failed; `said` is what it wrote elsewhere than to its captured stderr.
-    pub(crate) fn failure(&self, verb: &str, id: &ContainerId, finished: &Finished, said: &str) -> Error {
+    /// The error of a call that failed; `text` is what it wrote elsewhere than to its captured stderr.
+    pub(crate) fn failure(&self, verb: &str, id: &ContainerId, finished: &Finished, text: &str) -> Error {
         let what = format!("{} {verb} {id}", self.name());
         let stderr = String::from_utf8_lossy(&finished.stderr);
-        let reason = reason(said).or_else(|| reason(&stderr));
+        let reason = reason(text).or_else(|| reason(&stderr));
         let (kind, mut what) = if finished.timed_out {
             (ErrorKind::Timeout, format!("{what} did not end within {} s", self.timeout(verb).as_secs_f32()))
         } else {
@@ -199,7 +199,7 @@ impl Exec<'_> {
     }
 }
 
-/// The last line that says something, without the time stamp and level that runc puts around it.
+/// The last line that is not empty, without the time stamp and level that runc puts around it.
 fn reason(text: &str) -> Option<String> {
     let line = text.lines().rev().find(|line| !line.trim().is_empty())?.trim();
     let message = line.split_once(" msg=").map_or(line, |(_, message)| message);

@@ -19,7 +19,7 @@ use crate::log::shown;
 /// What Dobby's generator writes; its daemon takes bundles of this version for converted specs.
 const OCI_VERSION: &str = "1.0.2-dobby";
 /// The longest host name, in characters (uname(2)).
-const LONGEST_NAME: usize = 64;
+const MAX_NAME: usize = 64;
 
 /// A converted spec.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,7 +55,7 @@ impl Conversion {
     /// the administrator's limit of processes.
     pub fn for_container(&mut self, id: &str, host: &Host) {
         if let Some(config) = self.config.as_object_mut() {
-            let name: String = id.chars().take(LONGEST_NAME).collect();
+            let name: String = id.chars().take(MAX_NAME).collect();
             config.insert("hostname".to_owned(), name.into());
         }
         let resources = self.config.pointer_mut("/linux/resources").and_then(Value::as_object_mut);
@@ -182,10 +182,10 @@ fn linux(spec: &Spec, host: &Host, allowed: &Allowed<'_>, findings: &Findings) -
 }
 
 fn resources(spec: &Spec, host: &Host, allowed: &Allowed<'_>, findings: &Findings) -> Value {
-    let nobody = json!({"allow": false, "access": "rwm"});
+    let denied = json!({"allow": false, "access": "rwm"});
     let nodes = allowed.nodes.iter().map(crate::dobby::host::DeviceNode::rule);
     let named = spec.devices.iter().map(|device| device_rule(device.major, device.minor, &device.access));
-    let devices: Vec<_> = std::iter::once(nobody).chain(nodes).chain(named).collect();
+    let devices: Vec<_> = std::iter::once(denied).chain(nodes).chain(named).collect();
     let swap = spec.swap_limit.map_or(-1, i64::from);
     let mut memory = json!({"limit": spec.mem_limit, "swap": swap});
     if host.cgroup_v1 {

@@ -10,7 +10,7 @@ use crate::error::Result;
 /// The program that Dobby puts in front of every command.
 const INIT: &str = "/usr/libexec/DobbyInit";
 /// The most device nodes of one piece of hardware.
-const MOST_NODES: usize = 256;
+const MAX_NODES: usize = 256;
 
 /// What the environment may say about the platform, as the variable the container gets: who sets it, its name in the
 /// container, and the known values.
@@ -94,7 +94,7 @@ impl Hardware {
     #[must_use]
     pub fn nodes(&self) -> Vec<DeviceNode> {
         let found = self.dev_nodes.iter().filter_map(|pattern| glob::glob(pattern).ok()).flatten().flatten();
-        let mut nodes: Vec<_> = found.filter_map(|path| device_node(&path)).take(MOST_NODES).collect();
+        let mut nodes: Vec<_> = found.filter_map(|path| device_node(&path)).take(MAX_NODES).collect();
         nodes.sort_by(|a, b| a.path.cmp(&b.path));
         nodes.dedup();
         nodes

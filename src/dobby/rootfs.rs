@@ -27,8 +27,8 @@ const DIRS: [&str; 12] = [
 ];
 /// The most directories on the way to a mount point, and the most files and directories of a root file system: a short
 /// spec must not become a million directories.
-const MOST_LEVELS: usize = 64;
-const MOST_ENTRIES: usize = 4096;
+const MAX_LEVELS: usize = 64;
+const MAX_ENTRIES: usize = 4096;
 const NSSWITCH: &str = "hosts:     files mdns4_minimal [NOTFOUND=return] dns mdns4\nprotocols: files\n";
 
 /// What there is to make, by its path below the root.
@@ -84,11 +84,11 @@ impl Rootfs {
                 Component::ParentDir | Component::Prefix(_) => return Err("contains '..'".to_owned()),
             }
         }
-        if path.components().count() > MOST_LEVELS {
-            return Err(format!("has more than {MOST_LEVELS} levels"));
+        if path.components().count() > MAX_LEVELS {
+            return Err(format!("has more than {MAX_LEVELS} levels"));
         }
-        if self.entries.len() > MOST_ENTRIES {
-            return Err(format!("is too much: the root file system has more than {MOST_ENTRIES} entries"));
+        if self.entries.len() > MAX_ENTRIES {
+            return Err(format!("is too much: the root file system has more than {MAX_ENTRIES} entries"));
         }
         for parent in path.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty()) {
             if *self.entries.entry(parent.to_owned()).or_insert(Entry::Dir) != Entry::Dir {
@@ -147,7 +147,7 @@ mod tests {
         let mut add = |n| rootfs.add_mount_point(&format!("/{n}{}", "/a".repeat(60)), false);
         let refused = (0..1000).find_map(|n| add(n).err()).unwrap();
         assert_eq!(refused, "is too much: the root file system has more than 4096 entries");
-        assert!(rootfs.entries.len() < MOST_ENTRIES + MOST_LEVELS * 2, "{}", rootfs.entries.len());
+        assert!(rootfs.entries.len() < MAX_ENTRIES + MAX_LEVELS * 2, "{}", rootfs.entries.len());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a container needs besides its `config.json`: work for whoever starts and watches it.
+//! What a container needs besides its `config.json`: work for the daemon.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -166,7 +166,7 @@ pub(crate) fn members(plugin: &str) -> Option<Schema> {
     PLUGINS.iter().find(|(name, _)| *name == plugin).map(|(_, members)| *members)
 }
 
-/// Checks whatever the known plugins are told; others are for whoever runs plugins to judge.
+/// Checks the data of known plugins.
 pub(crate) fn check_all(plugins: &BTreeMap<String, PluginSection>, findings: &Findings) {
     for (name, plugin) in plugins.iter().filter(|(_, plugin)| !plugin.data.is_null()) {
         let Some(members) = members(name) else { continue };
@@ -178,7 +178,7 @@ pub(crate) fn check_all(plugins: &BTreeMap<String, PluginSection>, findings: &Fi
     }
 }
 
-/// Checks that the known plugins are told what they need: a spec that says nothing asks for nothing.
+/// Checks that the data of known plugins are complete: a spec that says nothing asks for nothing.
 pub(crate) fn check_complete(plugins: &BTreeMap<String, PluginSection>, findings: &Findings) {
     for (name, plugin) in plugins.iter().filter(|(name, _)| members(name).is_some()) {
         let data = Node::new(data_of(name), &plugin.data, findings);

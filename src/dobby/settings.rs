@@ -28,7 +28,7 @@ const OPTIONS: [&str; 13] = [
     "noatime",
     "strictatime",
 ];
-/// How many processes a container may have when nobody says otherwise.
+/// The most processes of a container for which no other limit is given.
 const PIDS: u32 = 256;
 
 /// The settings. The default is that of a host without a settings file.
@@ -128,7 +128,7 @@ fn groups(node: &Node<'_>, key: &str) -> Vec<u32> {
     }
 }
 
-/// A group by number or by name. A name that the host does not have is no group of any device node.
+/// A group by number or by name. A name that the host does not have is not the group of any device node.
 fn group(node: &Node<'_>) -> Option<u32> {
     if node.is_whole() {
         return node.whole(1..=i64::from(u32::MAX) - 1);

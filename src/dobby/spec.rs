@@ -140,7 +140,7 @@ pub struct SpecLoop {
     pub fstype: String,
     /// SpecMount flags, as in mount(2).
     pub flags: u32,
-    /// The options that are no flags; `None` when there are none.
+    /// The options that are not flags; `None` when there are none.
     pub options: Option<Vec<String>>,
 }
 

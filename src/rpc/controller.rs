@@ -12,7 +12,7 @@ use crate::rpc::params::Params;
 /// How many changes of state a slow subscriber may lag behind.
 const MAX_LAG: usize = 16;
 
-/// The plugin changed its state; told to subscribers of the Controller's `statechange`.
+/// The plugin changed its state; sent to subscribers of the Controller's `statechange`.
 #[derive(Debug, Clone)]
 pub struct StateChange {
     callsign: String,
@@ -31,7 +31,7 @@ fn plugin_version() -> Value {
     json!({"hash": concat!("oci-minidump-", env!("CARGO_PKG_VERSION")), "major": 1, "minor": 0, "patch": 4})
 }
 
-/// The Controller: it activates the plugin and tells subscribers so.
+/// The Controller: it activates the plugin and notifies subscribers.
 #[derive(Debug)]
 pub(crate) struct Controller {
     identity: PluginIdentity,
@@ -94,7 +94,7 @@ impl Controller {
         }]))
     }
 
-    /// `activate {callsign}`: always succeeds; subscribers are told before the answer.
+    /// `activate {callsign}`: always succeeds; subscribers are notified before the answer.
     fn activate(&self, params: &Params) -> CallResult {
         self.check_callsign(params)?;
         if !self.active.replace(true) {

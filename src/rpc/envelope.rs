@@ -23,7 +23,7 @@ pub enum Message {
 /// A request, or what to answer in place of one.
 pub type Entry = Result<Request, Fault>;
 
-/// One JSON-RPC request. Members that nobody knows are ignored; of a member that is there twice the last one counts.
+/// One JSON-RPC request. Unknown members are ignored; of a member that is there twice the last one counts.
 #[derive(Debug)]
 pub struct Request {
     /// The id to answer with; [`Id::Absent`] means that no answer is wanted.

@@ -18,7 +18,7 @@ pub struct Fault {
     pub message: Cow<'static, str>,
     /// What went wrong in this case, for people.
     pub reason: Option<String>,
-    /// The kind of a failed operation; only our own command line is told.
+    /// The kind of a failed operation; only the command line `ocicontainer` gets it.
     pub kind: Option<ErrorKind>,
     /// Whether the answer names the kind.
     with_kind: bool,

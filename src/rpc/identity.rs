@@ -20,9 +20,9 @@ const MAX_FILE: u64 = 64 * 1024;
 pub struct PluginIdentity {
     /// The name clients address.
     pub callsign: String,
-    /// The class name, told by `Controller.1.status`.
+    /// The class name, reported by `Controller.1.status`.
     pub classname: String,
-    /// The library name, told by `Controller.1.status`; nothing is loaded.
+    /// The library name, reported by `Controller.1.status`; nothing is loaded.
     pub locator: String,
     /// Whether the plugin answers from the start, or only after `Controller.1.activate`.
     pub autostart: bool,
@@ -39,7 +39,7 @@ impl Default for PluginIdentity {
     }
 }
 
-/// Whom a call is for.
+/// The target of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
     /// Thunder's Controller.
@@ -48,14 +48,14 @@ pub enum Target {
     Plugin,
 }
 
-/// What the path of a URL says about whom its calls are for.
+/// The target that the path of a URL names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PathTarget {
     /// Found.
     Known(Target),
     /// A version that does not exist.
     UnsupportedVersion,
-    /// Nobody of that name.
+    /// No target of that name.
     Unknown,
 }
 
@@ -87,7 +87,7 @@ impl PluginIdentity {
         Ok(())
     }
 
-    /// Whom a callsign in a method name means.
+    /// The target that a callsign in a method name means.
     #[must_use]
     pub fn target(&self, callsign: &str) -> Option<Target> {
         match callsign {

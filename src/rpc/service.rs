@@ -24,10 +24,10 @@ pub struct Service {
     controller: Controller,
 }
 
-/// Where a message came from, as far as its answer depends on it.
+/// The origin of a message, with all that its answer depends on.
 #[derive(Debug)]
 pub struct Caller<'a> {
-    /// Who it is, in words for the log.
+    /// The client, in words for the log.
     pub name: &'a str,
     /// Whom the URL's path names.
     pub target: Target,
@@ -138,7 +138,7 @@ impl Service {
     }
 }
 
-/// `register` and `unregister`, whose version Thunder 4.4 does not check. Without a connection to tell they do nothing.
+/// `register` and `unregister`, whose version Thunder 4.4 does not check. Without a connection for notifications they do nothing.
 fn subscribe(target: Target, method: &str, params: &Params, caller: &mut Caller<'_>) -> Option<CallResult> {
     match (method, &mut caller.subscriptions) {
         ("register", Some(subscriptions)) => Some(subscriptions.register(target, params)),
@@ -190,7 +190,7 @@ impl Work {
         self.steps.iter().all(|(_, step)| matches!(step, Step::Done(_)))
     }
 
-    /// Carries out the calls, one after the other, and gives the answer; `None` when nobody wants one.
+    /// Carries out the calls, one after the other, and gives the answer; `None` when none is wanted.
     pub async fn run(self, service: Rc<Service>) -> Option<String> {
         let mut replies = Vec::new();
         for (id, step) in self.steps {

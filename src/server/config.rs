@@ -14,11 +14,11 @@ use crate::host;
 use crate::rpc::identity::PluginIdentity;
 use crate::server::guard::GuardSettings;
 
-/// Where the settings file lies when nobody says otherwise.
+/// The settings file, unless another is given.
 pub const DEFAULT_FILE: &str = "/etc/ocicontainer.toml";
-/// The Unix socket when nobody says otherwise.
+/// The Unix socket, unless another is given.
 pub const DEFAULT_SOCKET: &str = "/run/ocicontainer.sock";
-/// The address when nobody says otherwise: Thunder's.
+/// The TCP address, unless another is given: Thunder's.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9998);
 /// The largest settings file that is read, in bytes.
 const MAX_FILE: u64 = 64 * 1024;
@@ -32,11 +32,12 @@ pub struct ServeOptions {
     pub listen: Option<SocketAddr>,
     /// Answer on the Unix socket only
     #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub no_tcp: bool,
     /// Unix socket to answer on [default: /run/ocicontainer.sock]
     #[arg(long, value_name = "PATH")]
     pub socket: Option<PathBuf>,
-    /// Group that may use the Unix socket, by number [default: the daemon's own]
+    /// Numeric id of the group that may use the Unix socket [default: the daemon's own]
     #[arg(long, value_name = "GID")]
     pub socket_group: Option<u32>,
     /// OCI runtime: crun, runc, youki, or a path [default: crun]
@@ -45,19 +46,19 @@ pub struct ServeOptions {
     /// The runtime's --root [default: the runtime's own]
     #[arg(long, value_name = "DIR")]
     pub runtime_root: Option<PathBuf>,
-    /// The daemon's own state, one directory per container [default: /run/ocicontainer]
+    /// Directory for the daemon's own state, one subdirectory per container [default: /run/ocicontainer]
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
-    /// Output of containers [default: /var/log/ocicontainer]
+    /// Directory for the output of containers [default: /var/log/ocicontainer]
     #[arg(long, value_name = "DIR")]
     pub log_dir: Option<PathBuf>,
-    /// Output kept of one container, in bytes [default: 1048576]
+    /// Maximum output kept per container, in bytes [default: 1048576]
     #[arg(long, value_name = "BYTES")]
     pub log_limit: Option<u64>,
-    /// Seconds from SIGTERM to SIGKILL [default: 10]
+    /// Time from SIGTERM to SIGKILL, in seconds [default: 10]
     #[arg(long, value_name = "SECONDS")]
     pub stop_timeout: Option<u64>,
-    /// Seconds one call of the runtime may take, hooks included [default: 30]
+    /// Timeout of a runtime call in seconds, hooks included [default: 30]
     #[arg(long, value_name = "SECONDS")]
     pub runtime_timeout: Option<u64>,
     /// Directory that bundles must lie below; may be repeated [default: anywhere]
@@ -67,25 +68,26 @@ pub struct ServeOptions {
     /// The oci-minidump-hook to register in bundles that ask for it [default: the installed one]
     #[arg(long, value_name = "PATH")]
     pub hook: Option<PathBuf>,
-    /// Dobby's settings, for starts from its specifications [default: /etc/dobby.json]
+    /// Dobby's settings, for containers started from a specification [default: /etc/dobby.json]
     #[arg(long, value_name = "FILE")]
     pub dobby_settings: Option<PathBuf>,
-    /// Web origin whose pages may call, exactly as browsers send it, or * for any; may be repeated [default: none]
+    /// Web origin whose pages may call the API, exactly as browsers send it, or * for any; may be repeated [default: none]
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     #[serde(alias = "allow_origin")]
     pub allow_origins: Vec<String>,
-    /// Further name that callers may use for this host, with or without port; may be repeated
+    /// Additional host name that clients may use, with or without port; may be repeated
     #[arg(long = "allow-host", value_name = "HOST[:PORT]")]
     #[serde(alias = "allow_host")]
     pub allow_hosts: Vec<String>,
-    /// User that may call over loopback TCP besides root and the daemon's own; may be repeated
+    /// User id allowed over loopback TCP, in addition to root and the daemon's own; may be repeated
     #[arg(long = "tcp-allow-uid", value_name = "UID")]
     #[serde(alias = "tcp_allow_uid")]
     pub tcp_allow_uids: Vec<u32>,
-    /// Allow only methods that change nothing over TCP
+    /// Allow only read-only methods over TCP
     #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub tcp_read_only: bool,
-    /// File whose content TCP callers must present as bearer token
+    /// File with the bearer token that TCP clients must present
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
     /// Thunder plugin file (JSON): callsign, classname, locator, autostart
@@ -126,7 +128,7 @@ impl ServeOptions {
         }
         let text = host::read_text(path, MAX_FILE)?;
         toml::from_str(&text).map_err(|error| {
-            Error::new(ErrorKind::Config, format!("cannot understand {}", path.display())).caused_by(error)
+            Error::new(ErrorKind::Config, format!("cannot parse {}", path.display())).caused_by(error)
         })
     }
 
@@ -204,7 +206,7 @@ impl ServeOptions {
 /// What some options say, without those that say nothing.
 fn members(options: &ServeOptions) -> serde_json::Result<Map<String, Value>> {
     let says_nothing = |value: &Value| match value {
-        Value::Null | Value::Bool(false) => true,
+        Value::Null => true,
         Value::Array(items) => items.is_empty(),
         _ => false,
     };
@@ -221,7 +223,9 @@ impl ServerConfig {
         if address.ip().to_canonical().is_loopback() || self.guard.token.is_some() {
             return Ok(());
         }
-        let what = format!("refused to listen on {address}: others can reach it, and access to it is root");
+        let what = format!(
+            "refused to listen on {address}: it is reachable from other hosts, and access to it is root access"
+        );
         Err(Error::new(ErrorKind::Config, what).advise("give --token-file, or a loopback address"))
     }
 }

@@ -63,7 +63,7 @@ impl ConnectionSlots {
     pub async fn emptied(&self) {
         let all = |slots: &Arc<Semaphore>, size: usize| {
             let (slots, size) = (Arc::clone(slots), u32::try_from(size).unwrap_or(u32::MAX));
-            // Fails only for a closed semaphore, and nobody closes one.
+            // Fails only for a closed semaphore, and none is closed.
             async move { drop(slots.acquire_many_owned(size).await) }
         };
         all(&self.tcp, MAX_CONNECTIONS).await;

@@ -111,7 +111,7 @@ fn unix(socket: StdUnixListener) -> io::Result<UnixListener> {
 fn bind_unix(path: &Path, group: Option<u32>) -> Result<StdUnixListener> {
     remove_stale(path)?;
     let shown = path.display();
-    // Nobody may connect in the moment before a later chmod. This process has one thread yet.
+    // No client may connect in the moment before a later chmod. This process has one thread yet.
     let before = rustix::process::umask(Mode::from_raw_mode(0o117));
     let bound = StdUnixListener::bind(path);
     rustix::process::umask(before);
@@ -175,11 +175,11 @@ pub async fn accept_unix(daemon: Rc<Daemon>, listener: UnixListener) {
 }
 
 async fn pause(trouble: &RateLimited, error: &io::Error) {
-    trouble.warn(&format!("cannot take a connection: {error}"));
+    trouble.warn(&format!("cannot accept a connection: {error}"));
     tokio::time::sleep(ACCEPT_PAUSE).await;
 }
 
-/// What a connection hears for which there is no room.
+/// The answer to a connection for which no slot is free.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
 fn admit_tcp(daemon: &Rc<Daemon>, socket: TcpStream, trouble: &RateLimited) {
@@ -208,7 +208,7 @@ fn who(socket: &TcpStream) -> Peer {
         Ok(Some(uid)) => Peer::User(uid),
         Ok(None) => Peer::Unknown,
         Err(error) => {
-            log::warn!("cannot find out who calls: {error}");
+            log::warn!("cannot determine the calling user: {error}");
             Peer::Unknown
         }
     }

@@ -77,7 +77,7 @@ pub struct Stream {
     writing: Clock,
 }
 
-/// A timer that exists only while somebody waits.
+/// A timer that exists only while it is needed.
 #[derive(Debug, Default)]
 struct Clock {
     sleep: Option<Pin<Box<Sleep>>>,

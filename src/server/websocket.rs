@@ -167,7 +167,7 @@ impl Session {
                 frame = socket.next(), if self.calls < MAX_CALLS => {
                     (silent_since, pinged) = (Instant::now(), false);
                     match frame {
-                        Some(frame) => self.hear(frame, socket).await,
+                        Some(frame) => self.receive(frame, socket).await,
                         None => ControlFlow::Break(None),
                     }
                 }
@@ -175,7 +175,7 @@ impl Session {
                     self.calls -= 1;
                     say(socket, reply.flatten()).await
                 }
-                event = self.events.recv() => self.tell(event, socket).await,
+                event = self.events.recv() => self.notify(event, socket).await,
                 Ok(change) = self.changes.recv() => {
                     say(socket, self.subscriptions.state_messages(&change)).await
                 }
@@ -185,7 +185,7 @@ impl Session {
                     flow(socket.send(Message::Ping(Vec::new().into())).await)
                 }
                 _ = closing.wait_for(|closing| *closing) => {
-                    return close(CloseCode::Away, "the daemon ends");
+                    return close(CloseCode::Away, "the daemon shuts down");
                 }
             };
             if let ControlFlow::Break(end) = step {
@@ -195,7 +195,7 @@ impl Session {
     }
 
     /// One frame of the client's.
-    async fn hear(&mut self, frame: Result<Message, WsError>, socket: &mut Socket) -> ControlFlow<End> {
+    async fn receive(&mut self, frame: Result<Message, WsError>, socket: &mut Socket) -> ControlFlow<End> {
         match frame {
             Ok(Message::Text(text)) => self.call(text.as_bytes(), socket).await,
             Ok(Message::Binary(bytes)) => self.call(&bytes, socket).await,
@@ -264,14 +264,14 @@ impl Session {
     }
 
     /// An event, to a client that listens. One that reads too slowly has lost events and must know it.
-    async fn tell(&self, event: Result<Event, RecvError>, socket: &mut Socket) -> ControlFlow<End> {
+    async fn notify(&self, event: Result<Event, RecvError>, socket: &mut Socket) -> ControlFlow<End> {
         match event {
             Ok(event) => say(socket, self.subscriptions.messages(&event)).await,
             Err(RecvError::Lagged(_)) if self.subscriptions.is_empty() => ControlFlow::Continue(()),
             Err(RecvError::Lagged(lost)) => {
                 ControlFlow::Break(close(CloseCode::Policy, &format!("read too slowly, {lost} events lost")))
             }
-            Err(RecvError::Closed) => ControlFlow::Break(close(CloseCode::Away, "the daemon ends")),
+            Err(RecvError::Closed) => ControlFlow::Break(close(CloseCode::Away, "the daemon shuts down")),
         }
     }
 }

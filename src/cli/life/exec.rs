@@ -8,10 +8,10 @@ use crate::cli::common::Common;
 use crate::cli::term;
 use crate::error::{ExitCode, Result};
 
-/// What `exec` ends with when the command could not be run, as other container tools do.
+/// The exit code of `exec` when the command could not be run, as other container tools do.
 const NOT_RUN: u8 = 125;
 
-/// Run a command in a running container, print its output and end with its exit code
+/// Run a command in a running container, print its output and exit with its exit code
 #[derive(Debug, Args)]
 pub(crate) struct Exec {
     /// Id or descriptor
@@ -19,13 +19,13 @@ pub(crate) struct Exec {
     /// Option of the runtime's exec, such as --option --cwd=/tmp; may be repeated
     #[arg(long = "option", value_name = "OPTION", allow_hyphen_values = true)]
     options: Vec<String>,
-    /// Kill the command after so many seconds
+    /// Timeout of the command in seconds; it is killed then
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(..=86_400))]
     timeout: u64,
-    /// Launch the command and return; its output goes to the container's log
+    /// Launch the command and return at once; its output goes to the container's log
     #[arg(long)]
     detach: bool,
-    /// Print control characters as they are, also on a terminal
+    /// Print control characters unchanged, even on a terminal
     #[arg(long)]
     raw: bool,
     /// The command
@@ -75,7 +75,7 @@ impl Exec {
             term::error_output(&client::decode(&result["stderr"])?, self.raw)?;
         }
         if result["truncated"] == true {
-            log::warn!("there was more output than is kept");
+            log::warn!("output truncated");
         }
         if result["timedOut"] == true {
             log::warn!("the command was killed after {} s", self.timeout);

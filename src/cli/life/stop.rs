@@ -1,4 +1,4 @@
-//! `stop`: tells a container to stop.
+//! `stop`: stops a container.
 
 use clap::Args;
 use serde_json::json;
@@ -7,12 +7,12 @@ use crate::cli::common::Common;
 use crate::cli::term;
 use crate::error::Result;
 
-/// Tell a container to stop: SIGTERM, and SIGKILL after the stop timeout
+/// Stop a container: SIGTERM, then SIGKILL after the stop timeout
 #[derive(Debug, Args)]
 pub(crate) struct Stop {
     /// Id or descriptor
     id: String,
-    /// SIGKILL at once
+    /// Send SIGKILL immediately
     #[arg(long)]
     force: bool,
     #[command(flatten)]

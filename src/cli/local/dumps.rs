@@ -7,7 +7,7 @@ use clap::Subcommand;
 use crate::dump::{info, list};
 use crate::error::{ExitCode, Result};
 
-/// Look at crash dumps; needs no daemon
+/// List and summarize crash dumps; works without the daemon
 #[derive(Debug, Subcommand)]
 pub(crate) enum Dumps {
     /// List the dumps in a folder, newest first
@@ -19,7 +19,7 @@ pub(crate) enum Dumps {
         #[arg(long)]
         json: bool,
     },
-    /// Say what crashed, from dump files
+    /// Summarize crashes from their minidumps
     Info {
         /// The files
         #[arg(required = true)]

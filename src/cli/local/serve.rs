@@ -9,13 +9,13 @@ use crate::error::Result;
 use crate::server::config::{DEFAULT_FILE, ServeOptions};
 use crate::server::run::run;
 
-/// Answer the API until SIGTERM; containers go on when it ends
+/// Serve the API until SIGTERM; containers keep running when it ends
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     /// Settings file
     #[arg(long, value_name = "FILE", help = format!("Settings file [default: {DEFAULT_FILE}, if there is one]"))]
     config: Option<PathBuf>,
-    /// The least grave messages to log: error, warn, info, debug
+    /// Minimum level to log: error, warn, info, debug
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log_level: LevelFilter,
     #[command(flatten)]

@@ -34,7 +34,7 @@ impl Events {
     }
 }
 
-/// An event in one line: its name, the container, and whatever else it tells.
+/// An event in one line: its name, the container, and all other members.
 fn describe(event: &str, params: &Value) -> String {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let mut words = vec![event.to_owned(), text(&params["name"])];

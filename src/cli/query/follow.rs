@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::error::{ErrorKind, Result};
 
 /// How often to look: as often as the daemon cuts logs.
-const PACE: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Prints what `part` gives without a place, the end, then again and again what it gives for the place of what
 /// follows, until `gone` says that nothing will.
@@ -30,7 +30,7 @@ pub(crate) fn follow(
         if last {
             return Ok(());
         }
-        std::thread::sleep(PACE);
+        std::thread::sleep(POLL_INTERVAL);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::cli::term;
 use crate::error::Result;
 
 /// The most bytes that come at once.
-const MOST: u64 = 256 * 1024;
+const MAX_BYTES: u64 = 256 * 1024;
 
 /// Print the end of a container's output
 #[derive(Debug, Args)]
@@ -46,7 +46,7 @@ impl Logs {
             let client = &mut client.borrow_mut();
             let part = match from {
                 None => self.tail(client, "base64")?,
-                Some(from) => self.part(client, json!({"from": from, "bytes": MOST}), "base64")?,
+                Some(from) => self.part(client, json!({"from": from, "bytes": MAX_BYTES}), "base64")?,
             };
             Ok((decode(&part["log"])?, part["next"].as_u64().unwrap_or_default()))
         };

@@ -1,4 +1,4 @@
-//! `wait`: until a container is gone.
+//! `wait`: waits until a container is gone.
 
 use clap::Args;
 use serde_json::json;
@@ -7,12 +7,12 @@ use crate::cli::common::Common;
 use crate::cli::term;
 use crate::error::Result;
 
-/// Wait until a container is gone and print how it ended
+/// Wait until a container is gone and print its exit status
 #[derive(Debug, Args)]
 pub(crate) struct Wait {
     /// Id or descriptor
     id: String,
-    /// Give up after so many seconds
+    /// Timeout in seconds
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=86_400))]
     timeout: Option<u64>,
     #[command(flatten)]

@@ -1,6 +1,6 @@
 //! The effective configuration, which the runtime gets: the bundle's, with what this start changes.
 //!
-//! Nothing is dropped from it: sections nobody knows here (`rdkPlugins`, vendor extensions) stay as they are.
+//! Nothing is dropped from it: sections that are unknown here (`rdkPlugins`, vendor extensions) stay as they are.
 
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use crate::control::bundle::hook;
-use crate::control::model::command_line::split;
+use crate::control::model::command_line::split_words;
 use crate::control::model::request::StartRequest;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::oci::bundle::Bundle;
@@ -27,7 +27,7 @@ const WESTEROS: &str = "/tmp/westeros";
 pub(crate) fn effective(mut bundle: Bundle, request: &StartRequest, hook: Option<&Path>) -> Result<Value> {
     let (root, (user, _)) = (bundle.rootfs()?, bundle.user()?);
     let mut value = std::mem::take(bundle.config_mut());
-    let config = value.as_object_mut().ok_or_else(|| wrong("it is no object"))?;
+    let config = value.as_object_mut().ok_or_else(|| wrong("it is not an object"))?;
     set_root(config, &root)?;
     absolute_mounts(config, bundle.dir());
     let process = config
@@ -36,7 +36,7 @@ pub(crate) fn effective(mut bundle: Bundle, request: &StartRequest, hook: Option
         .ok_or_else(|| wrong("it has no object 'process'"))?;
     process.insert("terminal".to_owned(), false.into());
     if let Some(command) = &request.command {
-        let words = split(command)?;
+        let words = split_words(command)?;
         if words.is_empty() {
             return Err(Error::new(ErrorKind::Input, "the command is empty"));
         }
@@ -60,7 +60,7 @@ fn set_root(config: &mut Map<String, Value>, path: &Path) -> Result<()> {
     // runc refuses absolute paths with links or '..' in them.
     let path = path.canonicalize().tried(|| format!("cannot find the bundle's root {}", path.display()))?;
     if !path.is_dir() {
-        return Err(wrong(&format!("its root {} is no directory", path.display())));
+        return Err(wrong(&format!("its root {} is not a directory", path.display())));
     }
     if let Some(root) = config.get_mut("root").and_then(Value::as_object_mut) {
         root.insert("path".to_owned(), text(&path)?);
@@ -106,13 +106,13 @@ fn joined(dir: &Path, path: &str) -> String {
     if path.is_empty() { String::new() } else { dir.join(path).to_string_lossy().into_owned() }
 }
 
-/// Why a variable cannot be one.
+/// Why a variable is invalid, if it is.
 pub(crate) fn check_env(variable: &str) -> std::result::Result<(), &'static str> {
     if variable.len() > MAX_VARIABLE {
         return Err("it is longer than 128 KiB");
     }
     if variable.contains(['\0', '\n']) {
-        return Err("it has a NUL byte or a line break in it");
+        return Err("it contains a NUL byte or a line break");
     }
     match variable.split_once('=') {
         None => Err("it has no '='"),
@@ -125,7 +125,7 @@ pub(crate) fn check_env(variable: &str) -> std::result::Result<(), &'static str>
 /// differs between runtimes.
 ///
 /// # Errors
-/// [`ErrorKind::Input`] for what cannot be a variable, [`ErrorKind::Config`] when `env` is no list.
+/// [`ErrorKind::Input`] for what cannot be a variable, [`ErrorKind::Config`] when `env` is not a list.
 pub(crate) fn set_env(process: &mut Map<String, Value>, variables: &[String]) -> Result<()> {
     if variables.len() > MAX_VARIABLES {
         let what = format!("more than {MAX_VARIABLES} environment variables");
@@ -134,11 +134,11 @@ pub(crate) fn set_env(process: &mut Map<String, Value>, variables: &[String]) ->
     for variable in variables {
         check_env(variable).map_err(|why| {
             let shown: String = variable.chars().take(80).collect();
-            Error::new(ErrorKind::Input, format!("bad environment variable {shown:?}: {why}"))
+            Error::new(ErrorKind::Input, format!("invalid environment variable {shown:?}: {why}"))
         })?;
     }
     let env = process.entry("env").or_insert_with(|| json!([]));
-    let Value::Array(env) = env else { return Err(wrong("'process.env' is no array")) };
+    let Value::Array(env) = env else { return Err(wrong("'process.env' is not an array")) };
     for variable in variables {
         let name = variable.split_once('=').map(|(name, _)| name);
         env.retain(|old| old.as_str().and_then(|old| old.split_once('=')).map(|(old, _)| old) != name);
@@ -147,7 +147,7 @@ pub(crate) fn set_env(process: &mut Map<String, Value>, variables: &[String]) ->
     Ok(())
 }
 
-/// Whoever names the socket must not be able to lead us to something else.
+/// The client that names the socket must not be able to have something else mounted.
 fn check_socket(path: &Path, user: u32) -> Result<()> {
     let refused = |why: String| {
         let what = format!("the westeros socket {} cannot be used: {why}", path.display());
@@ -158,7 +158,7 @@ fn check_socket(path: &Path, user: u32) -> Result<()> {
     }
     let metadata = path.symlink_metadata().tried(|| format!("cannot look at {}", path.display()))?;
     if !metadata.file_type().is_socket() {
-        return Err(refused("it is no socket".to_owned()));
+        return Err(refused("it is not a socket".to_owned()));
     }
     let owners = [0, rustix::process::geteuid().as_raw(), user];
     if !owners.contains(&metadata.uid()) {
@@ -170,7 +170,7 @@ fn check_socket(path: &Path, user: u32) -> Result<()> {
 fn mount_socket(config: &mut Map<String, Value>, socket: &Path) -> Result<()> {
     let source = text(socket)?;
     let mounts = config.entry("mounts").or_insert_with(|| json!([]));
-    let Value::Array(mounts) = mounts else { return Err(wrong("'mounts' is no array")) };
+    let Value::Array(mounts) = mounts else { return Err(wrong("'mounts' is not an array")) };
     let is_it = |mount: &Value| mount.get("source") == Some(&source) && mount["destination"] == WESTEROS;
     if !mounts.iter().any(is_it) {
         mounts.push(json!({

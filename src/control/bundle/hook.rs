@@ -30,7 +30,7 @@ pub(crate) fn find(named: Option<&Path>) -> Option<PathBuf> {
 /// [`ErrorKind::Config`] when minidumps are required and there is no hook, or `hooks` is malformed.
 pub(crate) fn register(config: &mut Value, hook: Option<&Path>) -> Result<()> {
     let Some(section) = config.pointer("/rdkPlugins/minidump") else { return Ok(()) };
-    // The other form is no work for the hook.
+    // The other form is not for the hook.
     let only_descriptor = !section["data"]["destinationPath"].is_null() && section["data"]["paths"].is_null();
     if only_descriptor || !hooks::registered(config).is_empty() {
         return Ok(());

@@ -13,7 +13,7 @@ const WORLD_WRITABLE: u32 = 0o002;
 /// Reads the bundle at `path`, which must lie below one of `roots`, if there are any.
 ///
 /// # Errors
-/// [`ErrorKind::Config`] when it is no bundle or not allowed, [`ErrorKind::Attack`] when somebody but root could
+/// [`ErrorKind::Config`] when it is not a bundle or not allowed, [`ErrorKind::Attack`] when another user than root could
 /// have changed it: it decides what runs with which privileges.
 pub(crate) fn open(path: &Path, roots: &[PathBuf]) -> Result<Bundle> {
     if !path.is_absolute() {
@@ -26,7 +26,7 @@ pub(crate) fn open(path: &Path, roots: &[PathBuf]) -> Result<Bundle> {
         return Err(Error::new(ErrorKind::Config, what).advise("see the setting for bundle roots"));
     }
     host::check_trusted(&dir)?;
-    // Whoever could exchange the file between the check and the read is trusted, since nobody else can write here.
+    // The file could only be exchanged between the check and the read by a trusted user: no other can write here.
     check_file(&dir.join("config.json"))?;
     Bundle::load(&dir)
 }

@@ -32,7 +32,7 @@ struct Sent {
     replay: Replay,
 }
 
-/// All events from the moment of the subscription on. A slow subscriber loses the oldest ones, and is told so.
+/// All events from the moment of the subscription on. A slow subscriber loses the oldest ones, and is notified of that.
 #[derive(Debug)]
 pub struct Subscription {
     receiver: broadcast::Receiver<Numbered>,

@@ -2,7 +2,7 @@
 //!
 //! The hook publishes each dump whole under its final name and notes on the file of which container it is. So a name that is new
 //! after the runtime has worked on a container is a dump that was harvested by it, if the note says so. Where a file
-//! system keeps no such notes, only a deletion tells: no other one touches the directory meanwhile.
+//! system keeps no such notes, only a deletion shows it: no other one touches the directory meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsString;
@@ -41,7 +41,7 @@ type Reported = (PathBuf, u64, (i64, i64));
 /// What was there before.
 pub(crate) struct Snapshot {
     dirs: Vec<(PathBuf, BTreeSet<OsString>)>,
-    /// Whether nobody else is at work there, so far as we know.
+    /// Whether no other deletion works there, as far as this daemon knows.
     alone: bool,
     _locks: Vec<OwnedMutexGuard<()>>,
 }
@@ -125,7 +125,7 @@ fn dumps(dir: &Path) -> BTreeSet<OsString> {
     names.filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "dmp")).collect()
 }
 
-/// Whose dump a file is, as the hook noted on it; `None` when there is no note, and nothing for what cannot be ours.
+/// The container of a dump, as the hook noted on it: `None` without a note, empty for what cannot be a dump of ours.
 fn owner(path: &Path) -> Option<String> {
     let mut note = [0; 256];
     match rustix::fs::lgetxattr(path, CONTAINER_ATTRIBUTE, &mut note[..]) {

@@ -26,7 +26,7 @@ pub(crate) async fn start(ctx: &Arc<Context>, request: StartRequest) -> Result<i
         match started {
             Ok((container, init)) => {
                 // The caller may have gone away.
-                let _unheard = report.send(Ok(container.descriptor));
+                let _caller_gone = report.send(Ok(container.descriptor));
                 run(shared, Step::Running(container, init)).await;
             }
             Err(error) => drop(report.send(Err(error))),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The longest id, in bytes.
-const LONGEST: usize = 128;
+const MAX_LENGTH: usize = 128;
 
 /// A valid container id: 1 to 128 of `A-Z a-z 0-9 . _ -`, at least one letter, no `..`, no leading `-`.
 ///
@@ -32,21 +32,21 @@ impl FromStr for ContainerId {
     fn from_str(text: &str) -> Result<Self> {
         let complaint = if text.is_empty() {
             "it is empty"
-        } else if text.len() > LONGEST {
+        } else if text.len() > MAX_LENGTH {
             "it is longer than 128 characters"
         } else if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
-            "only letters, digits, '.', '_' and '-' may be in it"
+            "only letters, digits, '.', '_' and '-' are allowed"
         } else if !text.bytes().any(|b| b.is_ascii_alphabetic()) {
             "it has no letter"
         } else if text.contains("..") {
-            "it has '..' in it"
+            "it contains '..'"
         } else if text.starts_with('-') {
             "it begins with '-'"
         } else {
             return Ok(Self(text.to_owned()));
         };
-        let shown: String = text.chars().take(LONGEST).collect();
-        Err(Error::new(ErrorKind::Input, format!("bad container id {shown:?}: {complaint}")))
+        let shown: String = text.chars().take(MAX_LENGTH).collect();
+        Err(Error::new(ErrorKind::Input, format!("invalid container id {shown:?}: {complaint}")))
     }
 }
 

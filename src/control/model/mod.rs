@@ -1,4 +1,4 @@
-//! What callers say and what they are told. From the bottom up:
+//! Requests, states and events, as callers see them. From the bottom up:
 //!
 //! - [`id`]: the id of a container.
 //! - [`state`]: its state in one word, and how a process ended.

@@ -1,9 +1,9 @@
-//! What callers ask for, and what they get back from a command.
+//! Requests, and the result of a command.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::control::model::command_line::split;
+use crate::control::model::command_line::split_words;
 use crate::control::model::id::ContainerId;
 use crate::control::model::state::ExitStatus;
 use crate::dobby::read::input::Input;
@@ -21,7 +21,7 @@ pub enum Source {
 /// A container to start.
 #[derive(Debug, Clone)]
 pub struct StartRequest {
-    /// The id it shall have.
+    /// The id of the new container.
     pub id: ContainerId,
     /// What it is made from.
     pub source: Source,
@@ -57,16 +57,16 @@ pub struct ExecRequest {
 }
 
 impl ExecRequest {
-    /// The request that two texts stand for, each split into words as by [`split`](crate::control::model::command_line::split).
+    /// The request that two texts stand for, each split into words as by [`split_words`].
     ///
     /// # Errors
     /// [`ErrorKind::Input`](crate::error::ErrorKind::Input) when one of them cannot be split.
     pub fn parse(command: &str, options: &str) -> Result<Self> {
-        Ok(Self { command: split(command)?, options: split(options)? })
+        Ok(Self { command: split_words(command)?, options: split_words(options)? })
     }
 }
 
-/// How far a command whose output is wanted may go.
+/// The limits of a command whose output is captured.
 #[derive(Debug, Clone, Copy)]
 pub struct ExecLimits {
     /// How long it may run; then it is killed.

@@ -13,7 +13,7 @@ pub enum State {
     Starting,
     /// The container's program runs.
     Running,
-    /// It was told to stop, or it ended and is being cleaned up.
+    /// It was asked to stop, or it ended and is being cleaned up.
     Stopping,
     /// All its processes are frozen.
     Paused,
@@ -51,12 +51,12 @@ pub enum ExitStatus {
     Code(i32),
     /// This signal ended it.
     Signal(i32),
-    /// Nobody saw it: it was not our child, since an earlier daemon had started it.
+    /// Unknown: an earlier daemon had started it, so that it was not a child of this one.
     Unknown,
 }
 
 impl ExitStatus {
-    /// The code a shell would give: the exit code, 128 + signal, or `None` when nobody knows.
+    /// The code a shell would give: the exit code, 128 + signal, or `None` when it is unknown.
     #[must_use]
     pub fn shell_code(self) -> Option<i32> {
         match self {

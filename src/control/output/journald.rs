@@ -25,7 +25,7 @@ pub(crate) fn exists() -> bool {
     Path::new(SOCKET).exists()
 }
 
-/// The number of a priority such as `LOG_ERR`; that of information for one that nobody knows.
+/// The number of a priority such as `LOG_ERR`; that of information for an unknown one.
 pub(crate) fn priority(name: Option<&str>) -> usize {
     name.and_then(|name| PRIORITIES.iter().position(|known| *known == name)).unwrap_or(INFO)
 }

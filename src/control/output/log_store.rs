@@ -1,7 +1,7 @@
 //! The output of containers: one bounded log file each.
 //!
-//! A container writes straight to its file. A pipe would tie it to whoever reads it: with the reader gone it dies of
-//! SIGPIPE, with a slow one it blocks. The price is that the limit is kept after the fact: inotify tells that a
+//! A container writes straight to its file. A pipe would tie it to the reader: with the reader gone it dies of
+//! SIGPIPE, with a slow one it blocks. The price is that the limit is kept after the fact: inotify reports that a
 //! file grew, and at most four times a second it is cut if it is too long. While no container writes, nothing wakes
 //! up; while no daemon runs, nothing is cut, and the next one catches up.
 //!
@@ -29,7 +29,7 @@ use crate::control::output::sink::Sink;
 use crate::control::output::{journald, trim};
 use crate::error::{Error, ErrorKind, Result, Tried};
 
-/// How long growing files are left alone after a look at them.
+/// How long growing files are left alone after they were checked.
 const TRIM_INTERVAL: Duration = Duration::from_millis(250);
 /// How much output is kept in memory of a container whose log cannot be opened.
 const STAND_IN_BYTES: u64 = 64 * 1024;
@@ -56,7 +56,7 @@ impl LogStore {
     /// The log files in `dir`, each with up to `limit` bytes in two files.
     ///
     /// # Errors
-    /// When there is no inotify. A directory that cannot be made is no error: containers start without a log.
+    /// When there is no inotify. A directory that cannot be made is not an error: containers start without a log.
     pub(crate) fn open(dir: PathBuf, limit: u64) -> Result<Self> {
         if let Err(error) = std::fs::create_dir_all(&dir) {
             log::warn!("cannot make the log directory {}: {error}", dir.display());
@@ -157,7 +157,7 @@ impl LogStore {
         self.trim(&kept);
     }
 
-    /// Leaves the log of a container alone from now on.
+    /// Stops watching the log of a container.
     pub(crate) fn unwatch(&self, id: &ContainerId, sink: &Sink) {
         let Some(kept) = self.kept(id, sink) else { return };
         let Ok(mut watched) = self.watched.lock() else { return };

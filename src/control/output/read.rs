@@ -47,7 +47,7 @@ impl Trimmed {
 }
 
 /// Reads at most `bytes` of a log and, before it, the `older` half if there is one: from the place `from`, or else the
-/// last ones. `gone` bytes are no more.
+/// last ones. `gone` bytes were trimmed.
 ///
 /// # Errors
 /// The kernel's.

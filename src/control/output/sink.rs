@@ -58,7 +58,7 @@ impl Sink {
 /// must not hold us up.
 ///
 /// # Errors
-/// [`ErrorKind::Config`] for what is no regular file; the kernel's.
+/// [`ErrorKind::Config`] for what is not a regular file; the kernel's.
 pub(crate) fn open(path: &Path, more: OFlags) -> Result<OwnedFd> {
     let shown = path.display();
     let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -66,7 +66,7 @@ pub(crate) fn open(path: &Path, more: OFlags) -> Result<OwnedFd> {
         .tried(|| format!("cannot open the log {shown}"))?;
     let kind = rustix::fs::fstat(&file).map(|stat| FileType::from_raw_mode(stat.st_mode));
     if kind.tried(|| format!("cannot look at {shown}"))? != FileType::RegularFile {
-        return Err(Error::new(ErrorKind::Config, format!("the log {shown} is no regular file")));
+        return Err(Error::new(ErrorKind::Config, format!("the log {shown} is not a regular file")));
     }
     rustix::fs::fcntl_setfl(&file, OFlags::APPEND).tried(|| format!("cannot use {shown}"))?;
     Ok(file)

@@ -15,7 +15,7 @@ const CHUNK: usize = 64 * 1024;
 /// How often the end of a log is copied that grows under our hands.
 const COPY_ROUNDS: u32 = 10;
 
-/// Cuts a file to about its last `keep` bytes, which may end up in `older`. How many bytes are gone then, of both.
+/// Trims a file to about its last `keep` bytes, which may end up in `older`. How many bytes are gone then, of both.
 ///
 /// # Errors
 /// The kernel's.
@@ -69,7 +69,7 @@ fn copy_end(log: &mut File, older: &Path, keep: u64) -> std::io::Result<u64> {
     Ok(start)
 }
 
-/// Cuts a file of more than `limit` bytes to its last `keep`, in place: nobody has to look into two files, and it
+/// Trims a file of more than `limit` bytes to its last `keep`, in place: there is no second file to look into, and it
 /// works on every file system. What is written to it within the microseconds between the last copy and the cut is
 /// lost. How many bytes are gone.
 ///
@@ -90,7 +90,7 @@ pub(crate) fn keep_end(path: &Path, limit: u64, keep: u64) -> Result<u64> {
     Ok(start)
 }
 
-/// Copies what is at `start`, some `keep` bytes, to the beginning; how many.
+/// Copies what is at `start`, about `keep` bytes, to the beginning; how many.
 fn move_end(file: &File, start: u64, keep: u64) -> std::io::Result<u64> {
     let mut buffer = [0; CHUNK];
     let mut copied = 0;

@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 /// PluginFuture that may wait: for a program, or for a thread that the kernel may hold up.
 pub(crate) type PluginFuture<'a, T = ()> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
-/// What a plugin does for a container. What it does not say, it does not do.
+/// What a plugin does for a container. A method that it does not have does nothing.
 pub(crate) trait Plugin: Sync {
     /// Its name in `rdkPlugins`.
     fn name(&self) -> &'static str;
@@ -72,7 +72,7 @@ pub(crate) trait Plugin: Sync {
     /// that failed; possibly more than once.
     ///
     /// # Errors
-    /// When something is lost; it is told, and the clean-up goes on.
+    /// When something is lost; it is logged, and the clean-up goes on.
     fn post_halt<'a>(&'a self, _site: &'a ContainerRef<'a>, _exit: ExitStatus) -> PluginFuture<'a> {
         Box::pin(std::future::ready(Ok(())))
     }
@@ -81,7 +81,7 @@ pub(crate) trait Plugin: Sync {
     /// possibly more than once. Its directory goes when it is the `last` time.
     ///
     /// # Errors
-    /// When something stays; it is told, and the clean-up goes on.
+    /// When something stays; it is logged, and the clean-up goes on.
     fn post_stop<'a>(&'a self, _site: &'a ContainerRef<'a>, _last: bool) -> PluginFuture<'a> {
         Box::pin(std::future::ready(Ok(())))
     }
@@ -95,7 +95,9 @@ pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Error::new(ErrorKind::System, "the work of a plugin broke off").caused_by(error))?
+    done.map_err(|error| {
+        Error::new(ErrorKind::System, "the work of a plugin was interrupted").caused_by(error)
+    })?
 }
 
 /// Takes away what is mounted on `place`, if anything is.

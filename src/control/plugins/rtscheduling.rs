@@ -20,7 +20,7 @@ impl Plugin for RtScheduling {
         "rtscheduling"
     }
 
-    /// The runtime is told nothing of the limit: from inside a user namespace it may not raise it.
+    /// The runtime gets no limit to set: from inside a user namespace it may not raise it.
     fn configure(&self, _job: &Invocation<'_>, config: &mut Value) -> Result<()> {
         config_edit::list(config, &["process", "rlimits"])?.retain(|limit| limit["type"] != LIMIT);
         // In version 1 of cgroups, a group without real time cannot have it.

@@ -11,10 +11,10 @@ use crate::proc::mountinfo;
 use crate::proc::mountinfo::Mount;
 
 /// The longest cgroup file that is read; `cgroup.procs` of a container may list many processes.
-const LONGEST: u64 = 256 * 1024;
+const MAX_FILE: u64 = 256 * 1024;
 /// How often, and how long apart, the removal of a cgroup is tried.
-const PATIENCE: u32 = 100;
-const PAUSE: Duration = Duration::from_millis(10);
+const REMOVE_ATTEMPTS: u32 = 100;
+const REMOVE_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The cgroup directories of a container.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -75,14 +75,14 @@ impl Cgroups {
     /// Removes the directories, once the processes in them that were killed are gone. What is still in use stays.
     pub(crate) async fn remove(&self) {
         let dirs: Vec<_> = self.v1.iter().map(|(_, dir)| dir).chain(&self.unified).collect();
-        for _ in 0..PATIENCE {
+        for _ in 0..REMOVE_ATTEMPTS {
             let busy = |dir: &&&PathBuf| {
                 std::fs::remove_dir(dir).is_err_and(|error| error.kind() == ErrorKind::ResourceBusy)
             };
             if dirs.iter().filter(busy).count() == 0 {
                 return;
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(REMOVE_INTERVAL).await;
         }
         log::warn!("cgroups of a container that did not start are still in use: {dirs:?}");
     }
@@ -116,7 +116,7 @@ pub(crate) fn hierarchy(controller: &str) -> Option<PathBuf> {
 /// The text of a cgroup file.
 pub(crate) fn read(path: &Path) -> Option<String> {
     let mut text = String::new();
-    File::open(path).ok()?.take(LONGEST).read_to_string(&mut text).ok()?;
+    File::open(path).ok()?.take(MAX_FILE).read_to_string(&mut text).ok()?;
     Some(text)
 }
 
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn shared_cgroups_are_nobodys() {
+    fn shared_cgroups_belong_to_no_container() {
         let ours = parse("4:memory:/outer/us\n3:cpu,cpuacct:/us\n0::/us\n", V1);
         let theirs = parse("4:memory:/outer/us\n3:cpu,cpuacct:/us/c\n0::/us\n", V1).apart_from(&ours);
         assert_eq!((theirs.v1("memory"), theirs.unified()), (None, None));

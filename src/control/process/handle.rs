@@ -1,6 +1,6 @@
 //! A process that is never mistaken for another one with the same number.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::{Pid, Signal};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
@@ -16,15 +16,15 @@ use crate::control::model::state::ExitStatus;
 use crate::control::process::reaper;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::proc;
-use crate::proc::stat::Stat;
+use crate::proc::pidfd::PidFd;
 
 /// How often a process is looked at that is neither our child nor known to a kernel with pidfds (before 5.3).
-const POLL: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How long the exit status of a process that ended may take to reach us.
-const TOLD: Duration = Duration::from_secs(1);
+const STATUS_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What tells a process from a later one with the same number, written down.
+/// What distinguishes a process from a later one with the same number, written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProcessIdentity {
     /// The process id.
@@ -37,10 +37,9 @@ pub(crate) struct ProcessIdentity {
 #[derive(Debug)]
 pub(crate) struct Process {
     identity: ProcessIdentity,
-    pid: Pid,
-    /// `None` on kernels before 5.3.
-    pidfd: Option<OwnedFd>,
-    /// For our own children: who reaped it tells how it ended.
+    /// `None` for a child that was reaped already.
+    held: Option<PidFd>,
+    /// For our own children: the exit status, from the reaper.
     status: Mutex<Option<oneshot::Receiver<ExitStatus>>>,
 }
 
@@ -62,22 +61,21 @@ impl Process {
     }
 
     fn open_as(pid: i32, expected: bool) -> Result<Self> {
-        let number = pid;
-        let none = || Error::new(ErrorKind::NotFound, format!("there is no process {number}"));
-        // Pid itself panics below zero.
-        let pid = Pid::from_raw(pid.max(0)).ok_or_else(none)?;
-        let pidfd = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
-            Ok(pidfd) => Some(pidfd),
-            Err(Errno::NOSYS | Errno::SRCH) => None,
-            Err(error) => return Err(error).tried(|| format!("cannot hold process {number}")),
+        let none = || Error::new(ErrorKind::NotFound, format!("there is no process {pid}"));
+        let number = Pid::from_raw(pid.max(0)).ok_or_else(none)?;
+        let held = match PidFd::open(pid) {
+            Ok(held) => Some(held),
+            // A child that was reaped already, perhaps: its exit status may be there.
+            Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => None,
+            Err(error) => return Err(error).tried(|| format!("cannot hold process {pid}")),
         };
-        let start_time = start_time(number);
-        let status = reaper::watch(pid, expected && start_time.is_some());
+        let start_time = held.as_ref().and_then(PidFd::start_time);
+        let status = reaper::watch(number, expected && start_time.is_some());
         if start_time.is_none() && status.is_none() {
             return Err(none());
         }
-        let identity = ProcessIdentity { pid: number, start_time: start_time.unwrap_or(0) };
-        Ok(Self { identity, pid, pidfd, status: Mutex::new(status) })
+        let identity = ProcessIdentity { pid, start_time: start_time.unwrap_or(0) };
+        Ok(Self { identity, held, status: Mutex::new(status) })
     }
 
     /// Holds on to the process that was written down, if it still runs.
@@ -86,9 +84,9 @@ impl Process {
         (process.identity == identity && process.runs()).then_some(process)
     }
 
-    /// A runtime that was told `--bundle BUNDLE` and is still at it.
+    /// A runtime that was called with `--bundle BUNDLE` and is still at work.
     ///
-    /// It must be of our user and in our pid namespace: inside a container anybody can call himself anything.
+    /// It must be of our user and in our pid namespace: inside a container any process can give itself any name.
     pub(crate) fn find_runtime_of(bundle: &Path) -> Option<Self> {
         let namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
         let us = rustix::process::geteuid().as_raw();
@@ -108,10 +106,9 @@ impl Process {
         self.identity
     }
 
-    /// Whether it has not ended; a zombie has.
+    /// Whether it has not ended; a zombie has. A process that cannot be looked at is not one of ours.
     pub(crate) fn runs(&self) -> bool {
-        stat(self.identity.pid)
-            .is_some_and(|stat| stat.state != b'Z' && stat.start_time == self.identity.start_time)
+        self.held.as_ref().is_some_and(|held| held.has_ended().is_ok_and(|ended| !ended))
     }
 
     /// Sends it a signal; false when it has ended.
@@ -119,18 +116,9 @@ impl Process {
     /// # Errors
     /// The kernel's.
     pub(crate) fn signal(&self, signal: Signal) -> Result<bool> {
-        let sent = match &self.pidfd {
-            Some(pidfd) => rustix::process::pidfd_send_signal(pidfd, signal),
-            None if self.runs() => rustix::process::kill_process(self.pid, signal),
-            None => Err(Errno::SRCH),
-        };
-        match sent {
-            Ok(()) => Ok(true),
-            Err(Errno::SRCH) => Ok(false),
-            Err(error) => {
-                Err(error).tried(|| format!("cannot send signal {signal:?} to process {}", self.identity.pid))
-            }
-        }
+        let Some(held) = &self.held else { return Ok(false) };
+        held.signal(signal)
+            .tried(|| format!("cannot send signal {signal:?} to process {}", self.identity.pid))
     }
 
     /// Waits until it has ended. For one call: a second one knows the end but not the status.
@@ -139,31 +127,34 @@ impl Process {
         match status {
             None => self.vanished().await,
             // Before pidfds there is nothing to wait for but the reaper.
-            Some(status) if self.pidfd.is_none() => return status.await.unwrap_or(ExitStatus::Unknown),
+            Some(status) if self.fd().is_none() => return status.await.unwrap_or(ExitStatus::Unknown),
             Some(mut status) => tokio::select! {
                 status = &mut status => return status.unwrap_or(ExitStatus::Unknown),
                 () = self.vanished() => {
-                    // Whoever reaps it is about to tell us, unless it never became our child.
-                    let told = tokio::time::timeout(TOLD, status).await;
-                    return told.ok().and_then(std::result::Result::ok).unwrap_or(ExitStatus::Unknown);
+                    // The reaper is about to send the status, unless it never became our child.
+                    let status = tokio::time::timeout(STATUS_TIMEOUT, status).await;
+                    return status.ok().and_then(std::result::Result::ok).unwrap_or(ExitStatus::Unknown);
                 }
             },
         }
         ExitStatus::Unknown
     }
 
-    /// Waits until it has ended, whoever's child it is.
+    /// The descriptor that becomes readable at its end; `None` on kernels before 5.3.
+    fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.held.as_ref().and_then(PidFd::fd)
+    }
+
+    /// Waits until it has ended, also when it is not our child.
     async fn vanished(&self) {
-        let pidfd = self.pidfd.as_ref().and_then(|fd| {
-            let fd = fd.try_clone().ok()?;
-            crate::sys::wait_readable(fd).ok()
-        });
+        let copy = self.fd().and_then(|fd| fd.try_clone_to_owned().ok());
+        let pidfd = copy.and_then(|fd| crate::sys::wait_readable(fd).ok());
         match pidfd {
             // An error means that the I/O driver is gone, and with it everything else.
             Some(pidfd) => drop(pidfd.readable().await),
             None => {
                 while self.runs() {
-                    tokio::time::sleep(POLL).await;
+                    tokio::time::sleep(POLL_INTERVAL).await;
                 }
             }
         }
@@ -176,19 +167,9 @@ fn names_bundle(line: &[u8], bundle: &Path) -> bool {
     words.any(|word| word == b"--bundle") && words.next() == Some(bundle.as_os_str().as_bytes())
 }
 
-/// When a process started, in clock ticks since boot.
-fn start_time(pid: i32) -> Option<u64> {
-    stat(pid).map(|stat| stat.start_time)
-}
-
 /// The parent of a process.
 pub(crate) fn parent(pid: i32) -> Option<i32> {
-    stat(pid).map(|stat| stat.parent)
-}
-
-/// A process that cannot be looked at is none of ours.
-fn stat(pid: i32) -> Option<Stat> {
-    proc::stat::stat(pid).ok().flatten()
+    proc::stat::stat(pid).ok().flatten().map(|stat| stat.parent)
 }
 
 #[cfg(test)]
@@ -197,8 +178,7 @@ mod tests {
 
     #[test]
     fn our_own_identity_is_found_and_a_forged_one_is_not() {
-        let pid = i32::try_from(std::process::id()).unwrap();
-        let ours = ProcessIdentity { pid, start_time: start_time(pid).unwrap() };
+        let ours = Process::open(std::process::id().cast_signed()).unwrap().identity();
         assert!(Process::reopen(ours).is_some());
         assert!(Process::reopen(ProcessIdentity { start_time: ours.start_time + 1, ..ours }).is_none());
         assert!(Process::open(0).is_err() && Process::open(-7).is_err());

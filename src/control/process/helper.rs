@@ -1,4 +1,4 @@
-//! Runs a helper program: with a deadline, bounded output, and no way to be left behind by accident.
+//! Runs a helper program: with a deadline, bounded output, and never left running by accident.
 
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
@@ -19,10 +19,10 @@ use crate::control::process::{reaper, tree};
 use crate::error::{Error, ErrorKind, Result, Tried};
 
 /// How long output may still trickle in after the end of the helper: something it left behind may hold the pipe.
-const GRACE: Duration = Duration::from_millis(100);
+const OUTPUT_GRACE: Duration = Duration::from_millis(100);
 /// How long a killed helper may take to vanish; one in an uninterruptible sleep never does.
-const VANISH: Duration = Duration::from_secs(2);
-/// All that a helper finds in its environment.
+const KILL_TIMEOUT: Duration = Duration::from_secs(2);
+/// The helper's only environment variable.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Where a helper's standard streams lead.
@@ -56,7 +56,7 @@ pub struct Finished {
     pub truncated: bool,
     /// Whether it was killed at its deadline.
     pub timed_out: bool,
-    /// The cgroups of the processes that were killed then, so far as they are not ours.
+    /// The cgroups of the processes that were killed then, without our own.
     pub(crate) groups: Vec<Cgroups>,
 }
 
@@ -198,13 +198,13 @@ impl Running {
     pub async fn finish(self) -> Finished {
         let reaping = self.reaping;
         let Self { mut guard, mut status, stdout, stderr, limit, deadline, .. } = self;
-        let (mut out, mut err) = (Kept::new(limit), Kept::new(limit));
+        let (mut out, mut err) = (Captured::new(limit), Captured::new(limit));
         let watched = async {
             let reading = async { tokio::join!(out.read(stdout), err.read(stderr)) };
             let exit = timeout(deadline, exit_and_rest(&mut status, reading)).await;
             if exit.is_err() {
                 let groups = guard.kill();
-                return (timeout(VANISH, &mut status).await.ok(), Some(groups));
+                return (timeout(KILL_TIMEOUT, &mut status).await.ok(), Some(groups));
             }
             (exit.ok(), None)
         };
@@ -232,21 +232,21 @@ async fn exit_and_rest(
     tokio::pin!(reading);
     tokio::select! {
         exit = &mut *status => {
-            let _left_open = timeout(GRACE, reading).await;
+            let _left_open = timeout(OUTPUT_GRACE, reading).await;
             exit
         }
         _ = &mut reading => status.await,
     }
 }
 
-/// The beginning of a stream; the rest is read, so that nobody blocks, and dropped.
-struct Kept {
+/// The beginning of a stream; the rest is read, so that the helper does not block, and dropped.
+struct Captured {
     bytes: Vec<u8>,
     limit: usize,
     truncated: bool,
 }
 
-impl Kept {
+impl Captured {
     fn new(limit: usize) -> Self {
         Self { bytes: Vec::new(), limit, truncated: false }
     }

@@ -2,7 +2,7 @@
 //!
 //! As subreaper the daemon becomes the parent of every container and of every process that an `exec` leaves
 //! behind. All of them must be reaped: a process that joined a container's pid namespace keeps the container's
-//! init from vanishing as long as it is a zombie. So everything is reaped, known or not, and whoever waits for a
+//! init from vanishing as long as it is a zombie. So everything is reaped, known or not, and a task that waits for a
 //! certain process registers here. The table belongs to the process, as children do.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -18,8 +18,8 @@ use tokio::sync::oneshot;
 use crate::control::model::state::ExitStatus;
 use crate::error::{Result, Tried};
 
-/// How many exit statuses are kept of processes that nobody had registered for yet.
-const UNCLAIMED: usize = 256;
+/// The most exit statuses that are kept of processes that are not registered yet.
+const MAX_UNCLAIMED: usize = 256;
 
 #[derive(Default)]
 struct Table {
@@ -120,12 +120,12 @@ impl Table {
             match self.waiting.remove(&pid.as_raw_pid()) {
                 Some(senders) => {
                     for sender in senders {
-                        // Whoever lost interest dropped the receiver.
-                        let _told = sender.send(status);
+                        // Fails when the receiver was dropped.
+                        let _lost_interest = sender.send(status);
                     }
                 }
                 None => {
-                    self.unclaimed.truncate(UNCLAIMED - 1);
+                    self.unclaimed.truncate(MAX_UNCLAIMED - 1);
                     self.unclaimed.push_front((pid, status));
                 }
             }

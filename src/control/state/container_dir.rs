@@ -13,21 +13,20 @@ use serde_json::Value;
 use crate::control::model::id::ContainerId;
 use crate::control::state::saved_state::SavedState;
 use crate::error::{Error, ErrorKind, Result, Tried};
-use crate::host::remove_unmounted;
+use crate::host::{self, remove_unmounted};
 use crate::oci::bundle::read_json;
 
 /// How often the removal of a directory is tried.
 const REMOVE_ATTEMPTS: u32 = 10;
 /// The effective configuration.
 const CONFIG: &str = "config.json";
-/// The saved state, and the same while it is written.
+/// The saved state.
 const RECORD: &str = "record.json";
-const RECORD_NEW: &str = "record.json.new";
 /// The runtime's pid file.
 pub(crate) const PID_FILE: &str = "container.pid";
 /// The most bytes of a small text file that are read.
 const MAX_TEXT: u64 = 64 * 1024;
-/// Where dumps go that nobody else can take, beside the directories of the containers. No container has such an id.
+/// Where dumps go for which there is no other place, beside the directories of the containers. No container has such an id.
 pub(crate) const DUMPS: &str = "+minidumps";
 /// Permission for everybody to pass through a directory.
 const TRAVERSAL_BITS: u32 = 0o011;
@@ -65,7 +64,7 @@ impl ContainerDir {
 
     /// Lets everybody pass through the directory and the one above, without seeing what is in them.
     ///
-    /// The root of a user namespace is nobody special on the host and mounts from inside: what it mounts from here must
+    /// The root of a user namespace has no privileges on the host and mounts from inside: what it mounts from here must
     /// be within its reach. No file here is readable to it but the root file system of a spec.
     ///
     /// # Errors
@@ -91,18 +90,14 @@ impl ContainerDir {
         write_new(&self.file(CONFIG), &text).tried(what)
     }
 
-    /// Writes the record, whole or not at all. It is not synced: after a power cut there is no container either.
+    /// Writes the saved state, whole or not at all. It is not synced: after a power cut there is no container either.
     ///
     /// # Errors
     /// The kernel's.
     pub(crate) fn save(&self, saved: &SavedState) -> Result<()> {
         let path = self.file(RECORD);
-        let what = || format!("cannot write {}", path.display());
-        let text = serde_json::to_vec(saved).map_err(std::io::Error::from).tried(what)?;
-        let new = self.file(RECORD_NEW);
-        let _none_left = std::fs::remove_file(&new);
-        write_new(&new, &text).tried(what)?;
-        std::fs::rename(&new, &path).tried(what)
+        let text = serde_json::to_vec(saved).map_err(std::io::Error::from);
+        host::write_private(&path, &text.tried(|| format!("cannot write {}", path.display()))?)
     }
 
     /// Forgets the saved state: a later daemon takes the container for one whose start was interrupted.
@@ -115,7 +110,7 @@ impl ContainerDir {
         std::fs::metadata(self.file(RECORD)).and_then(|file| file.modified()).ok()
     }
 
-    /// Reads the record.
+    /// Reads the saved state.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] when it is missing or damaged.

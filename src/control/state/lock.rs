@@ -1,4 +1,4 @@
-//! The lock of the state directory: whoever holds it is the daemon.
+//! The lock of the state directory: the process that holds it is the daemon.
 
 use std::fs::File;
 use std::path::Path;

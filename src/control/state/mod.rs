@@ -1,6 +1,6 @@
 //! What the next daemon finds. From the bottom up:
 //!
-//! - [`lock`]: whoever holds it is the daemon.
+//! - [`lock`]: the process that holds it is the daemon.
 //! - [`saved_state`]: what a later daemon must know of a container.
 //! - [`container_dir`]: the directory of one container.
 //!

@@ -15,7 +15,7 @@ use crate::control::clock::monotonic;
 use crate::control::process::cgroup::{Cgroups, read};
 
 /// The most processes that are listed of one container.
-const MOST_PIDS: usize = 4096;
+const MAX_PIDS: usize = 4096;
 
 /// The figures of some cgroups, each controller from the version that has it.
 fn figures(cgroups: &Cgroups) -> Figures {
@@ -35,7 +35,7 @@ fn figures(cgroups: &Cgroups) -> Figures {
 
 /// The pids of a container, as the host numbers them, if it has a cgroup.
 pub(crate) fn pids(cgroups: Option<&Cgroups>) -> Option<Vec<i32>> {
-    cgroups.and_then(|cgroups| cgroups.pids(MOST_PIDS))
+    cgroups.and_then(|cgroups| cgroups.pids(MAX_PIDS))
 }
 
 /// The object, keys in alphabetical order. `processes` is null when they could not be read in time.

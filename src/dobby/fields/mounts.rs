@@ -5,7 +5,7 @@ use crate::dobby::spec::MOUNT_FLAGS;
 use crate::dobby::spec::{SpecLoop, SpecMount};
 
 /// The longest path that the kernel takes (`PATH_MAX`), in bytes.
-const LONGEST_PATH: usize = 4095;
+const MAX_PATH: usize = 4095;
 
 /// `mounts`: those for the runtime, and those of type `loop`.
 pub(in crate::dobby) fn mounts(spec: &Node<'_>) -> (Vec<SpecMount>, Vec<SpecLoop>) {
@@ -36,7 +36,7 @@ fn destination(node: &Node<'_>) -> Option<String> {
     let path = node.text()?;
     let rule = if path.is_empty() {
         "is empty"
-    } else if path.len() > LONGEST_PATH {
+    } else if path.len() > MAX_PATH {
         "is longer than 4095 bytes"
     } else if path.split('/').any(|part| part == "..") {
         "contains '..'"

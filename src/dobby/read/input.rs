@@ -10,7 +10,7 @@ use crate::log::shown;
 use crate::oci::bundle;
 
 /// The longest spec, in bytes; real ones have a few KiB.
-const LONGEST: usize = 1 << 20;
+const MAX_BYTES: usize = 1 << 20;
 
 /// A spec in one of the three forms that clients send.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,7 +38,7 @@ impl Input {
             }
             _ => Err(Error::new(
                 ErrorKind::Input,
-                format!("dobbySpec: {} is no object, no JSON text and no absolute path", shown(value)),
+                format!("dobbySpec: {} is not an object, a JSON text or an absolute path", shown(value)),
             )),
         }
     }
@@ -46,7 +46,7 @@ impl Input {
     /// The spec as JSON. What follows the spec in a text is ignored, as Dobby does.
     ///
     /// # Errors
-    /// [`ErrorKind::Input`] for what is no JSON or too long; [`ErrorKind::Config`] for a file that cannot be read.
+    /// [`ErrorKind::Input`] for what is not JSON or too long; [`ErrorKind::Config`] for a file that cannot be read.
     pub fn read(self) -> Result<Value> {
         match self {
             Self::Json(value) => Ok(value),
@@ -71,8 +71,8 @@ fn is_json(text: &str) -> bool {
 }
 
 fn parse(text: &str) -> Result<Value> {
-    if text.len() > LONGEST {
-        return Err(Error::new(ErrorKind::Input, format!("the text is longer than {LONGEST} bytes")));
+    if text.len() > MAX_BYTES {
+        return Err(Error::new(ErrorKind::Input, format!("the text is longer than {MAX_BYTES} bytes")));
     }
     let plain = plain_json(text);
     let mut values = serde_json::Deserializer::from_str(&plain);
@@ -155,11 +155,11 @@ mod tests {
         }
         let error = parse("{\n/*\n*/ \"a\": x}").unwrap_err().report();
         assert!(error.contains("line 3"), "{error}");
-        assert!(parse(&" ".repeat(LONGEST + 1)).unwrap_err().to_string().contains("longer than"));
+        assert!(parse(&" ".repeat(MAX_BYTES + 1)).unwrap_err().to_string().contains("longer than"));
     }
 
     #[test]
-    fn the_three_forms_are_told_apart() {
+    fn the_three_forms_are_distinguished() {
         let object = json!({"version": "1.0"});
         assert_eq!(Input::new(&object).unwrap(), Input::Json(object));
         for text in [" {}", "[]", "\"x\"", "/* c */ {}", "// c\n{}"] {

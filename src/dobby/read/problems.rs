@@ -6,7 +6,7 @@ use std::fmt;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How many mistakes are kept; of the others only the number.
-const MOST: usize = 50;
+const MAX_SHOWN: usize = 50;
 
 /// One mistake: `cpu.shares: 101 is out of range 1..100`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl Findings {
     /// Notes a mistake.
     pub(crate) fn wrong(&self, problem: Problem) {
         let mut problems = self.problems.borrow_mut();
-        if problems.len() < MOST {
+        if problems.len() < MAX_SHOWN {
             problems.push(problem);
         } else {
             *self.more.borrow_mut() += 1;
@@ -72,7 +72,7 @@ impl Findings {
     /// Notes something odd.
     pub(crate) fn warn(&self, warning: String) {
         let mut warnings = self.warnings.borrow_mut();
-        if warnings.len() < MOST {
+        if warnings.len() < MAX_SHOWN {
             warnings.push(warning);
         }
     }

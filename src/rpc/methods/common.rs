@@ -12,7 +12,7 @@ pub(crate) fn container(manager: &Manager, params: &Params) -> Result<ContainerI
     Ok(manager.resolve(params.text("containerId")?)?)
 }
 
-/// The result of a method that has nothing to tell.
+/// The result of a method that returns nothing.
 pub(crate) fn done() -> CallResult {
     Ok(json!({"success": true}))
 }
@@ -44,7 +44,7 @@ impl Encoding {
     }
 }
 
-/// `exitCode` and `signal` of a result: one of them, or both null when nobody saw the end.
+/// `exitCode` and `signal` of a result: one of them, or both null when the exit status is unknown.
 pub(crate) fn exit_members(exit: ExitStatus) -> (Value, Value) {
     match exit {
         ExitStatus::Code(code) => (code.into(), Value::Null),

@@ -5,7 +5,7 @@ use std::fmt;
 /// How a connection came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Channel {
-    /// The Unix socket: file permissions have decided. The user and process at the other end, if the kernel tells.
+    /// The Unix socket: file permissions have decided. The user and process at the other end, if the kernel reports them.
     Unix(Option<(u32, i32)>),
     /// TCP.
     Tcp(Peer),

@@ -1,4 +1,4 @@
-//! The `Host` check: what a browser was told by a rebound DNS name ends here.
+//! The `Host` check: requests of a browser by a rebound DNS name end here.
 
 use crate::rpc::errors::quoted;
 use crate::server::guard::refusal::Refusal;

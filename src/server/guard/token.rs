@@ -50,7 +50,7 @@ pub fn in_query(query: Option<&str>, token: &str) -> bool {
     pairs.any(|pair| pair.strip_prefix("token=").is_some_and(|value| same(value, token)))
 }
 
-/// Compares in a time that tells nothing of where the difference is.
+/// Compares in constant time.
 fn same(presented: &str, token: &str) -> bool {
     let (presented, token) = (presented.as_bytes(), token.as_bytes());
     let difference = presented.iter().zip(token).fold(0, |sum, (a, b)| sum | (a ^ b));

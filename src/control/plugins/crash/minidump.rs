@@ -96,7 +96,7 @@ impl Plugin for Minidump {
                 let missing = || Error::new(ErrorKind::Corrupt, format!("the note {NOTE} is missing"));
                 let note = container_dir.note(NOTE)?.ok_or_else(missing)?;
                 let harvested = publish_dump(&file, &id, &note, &container_dir);
-                // The next run's is a new one, also when nobody could take this one.
+                // The next run's is a new one, also when this one could not be published.
                 std::fs::remove_file(&file).tried(|| format!("cannot remove {}", file.display()))?;
                 harvested
             })
@@ -121,7 +121,7 @@ fn destination(call: &Invocation<'_>) -> Result<Option<PathBuf>> {
     Ok(destination_path)
 }
 
-/// Makes the file for a run. Whoever has it open may open it again by `/proc/self/fd`, as with a memfd; nobody else
+/// Makes the file for a run. The program may open it again by `/proc/self/fd`, as with a memfd; no other process
 /// gets through to it.
 fn open_new(container_dir: &ContainerDir, note: &DumpNote) -> Result<OwnedFd> {
     let dir = container_dir.file(DIR);

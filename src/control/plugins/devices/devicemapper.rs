@@ -44,7 +44,7 @@ impl Plugin for DeviceMapper {
     }
 }
 
-/// What tells a device from others.
+/// What distinguishes a device from others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Numbers {
     major: i64,

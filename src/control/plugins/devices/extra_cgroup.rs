@@ -1,4 +1,4 @@
-//! Limits of memory that only some kernels count: cgroups of version 1 that no runtime knows.
+//! Vendor controllers of cgroup version 1 (gpu, ion), which OCI runtimes do not set up.
 
 use std::path::{Path, PathBuf};
 

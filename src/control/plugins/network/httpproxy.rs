@@ -70,7 +70,7 @@ impl Plugin for HttpProxy {
     }
 }
 
-/// Lets the container trust the proxy besides whom the host trusts.
+/// Lets the container trust the proxy besides those that the host trusts.
 fn trust(call: &Invocation<'_>, certificate: &str, config: &mut Value) -> Result<()> {
     let mut all = certificate.replace("\r\n", "\n");
     all.push('\n');
@@ -86,7 +86,7 @@ fn trust(call: &Invocation<'_>, certificate: &str, config: &mut Value) -> Result
     let file = call.container.dir.file(FILE);
     let what = || format!("cannot write {}", file.display());
     write_new(&file, all.as_bytes()).tried(what)?;
-    // It is no secret, and the container's user is nobody special here.
+    // It is not secret, and the container's user has no privileges here.
     set_permissions(&file, Permissions::from_mode(0o644)).tried(what)?;
     call.container.dir.allow_traversal()?;
     let destination = &place.to_string_lossy();

@@ -101,7 +101,7 @@ pub(crate) async fn set_up(call: &Invocation<'_>, pid: i32) -> Result<()> {
     })
 }
 
-/// What netavark is told.
+/// What netavark gets.
 fn request(id: &ContainerId, address: &str, ports: Vec<Value>) -> Value {
     json!({
         "container_id": id.as_str(),

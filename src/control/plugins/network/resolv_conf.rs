@@ -12,7 +12,7 @@ const FILE: &str = "/etc/resolv.conf";
 /// Mounts the host's file, unless the configuration mounts something there itself or the host has none.
 ///
 /// # Errors
-/// [`ErrorKind::Config`](crate::error::ErrorKind::Config) when the mounts are no list.
+/// [`ErrorKind::Config`](crate::error::ErrorKind::Config) when the mounts are not a list.
 pub(crate) fn mount(config: &mut Value) -> Result<()> {
     // The name may be a link, as systemd-resolved makes it.
     let Ok(source) = Path::new(FILE).canonicalize() else { return Ok(()) };

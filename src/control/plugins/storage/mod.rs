@@ -162,7 +162,7 @@ fn inside(path: &str) -> Result<&str> {
 fn options(flags: u32, of: &Path) -> Result<Vec<&'static str>> {
     let known = MOUNT_FLAGS.iter().fold(0, |all, (_, flag)| all | flag);
     if flags & !known != 0 {
-        let what = format!("flags {flags} of {}: {} is no flag for it", of.display(), flags & !known);
+        let what = format!("flags {flags} of {}: {} is not a flag for it", of.display(), flags & !known);
         return Err(Error::new(ErrorKind::Config, what));
     }
     Ok(MOUNT_FLAGS.iter().filter(|(_, flag)| flags & flag != 0).map(|(name, _)| *name).collect())

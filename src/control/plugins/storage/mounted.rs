@@ -48,7 +48,7 @@ fn data(wanted: &LoopMount) -> String {
     options.join(",")
 }
 
-/// Everybody may pass through: the root of a user namespace is nobody special here.
+/// Every user may pass through: the root of a user namespace has no privileges here.
 fn make_place(place: &Path) -> Result<()> {
     for dir in [place.parent().unwrap_or(place), place] {
         match DirBuilder::new().mode(0o711).create(dir) {

@@ -1,6 +1,6 @@
 //! `stopContainer`: SIGTERM, and SIGKILL after the stop timeout; SIGKILL at once with `force`.
 //!
-//! Answers once the signal is sent; `onContainerStopped` tells when the container is gone.
+//! Answers once the signal is sent; `onContainerStopped` is sent when the container is gone.
 
 use crate::control::Manager;
 use crate::rpc::errors::CallResult;

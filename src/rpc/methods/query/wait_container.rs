@@ -1,7 +1,7 @@
-//! `waitContainer`: waits until a container is gone and tells how it ended.
+//! `waitContainer`: waits until a container is gone and gives its exit status.
 //!
 //! Beyond the seed. Parameters: `containerId`, and `timeout` in milliseconds (absent: as long as it takes). Result:
-//! `containerId` as sent, `exitCode` or `signal` (both null when nobody saw the end), `success`.
+//! `containerId` as sent, `exitCode` or `signal` (both null when the exit status is unknown), `success`.
 
 use serde_json::json;
 
@@ -29,7 +29,7 @@ pub(crate) const METHOD: Method = Method {
 async fn call(manager: Manager, params: Params) -> CallResult {
     let sent = params.text("containerId")?.to_owned();
     let timeout = params.milliseconds("timeout")?;
-    // It may be a long wait, and nobody knows how much came along.
+    // It may be a long wait, and the parameters may be large.
     drop(params);
     // One that has ended is known by its id only.
     let id = match manager.resolve(&sent) {
