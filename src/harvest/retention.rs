@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::{Result, Tried};
-use crate::harvest::{Harvested, marks};
+use crate::harvest::marks;
+use crate::harvest::taken::Harvested;
 use crate::host;
-use crate::image::files::Time;
+use crate::image::read::files::Time;
 use crate::settings::admin::Retention;
 
 /// A dump in a destination.
