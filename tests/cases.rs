@@ -11,8 +11,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// How many cases there are.
-const CASES: usize = 65;
 const TABLE: &str = include_str!("cases.md");
 
 /// A row of the table.
@@ -58,7 +56,7 @@ fn exists(test: &str) -> bool {
 fn every_adverse_case_has_tests_and_they_exist() {
     let cases = cases();
     let numbers: Vec<usize> = cases.iter().map(|case| case.number).collect();
-    assert_eq!(numbers, (1..=CASES).collect::<Vec<_>>());
+    assert!(numbers.is_sorted_by(|one, next| one < next), "each number once, in order: {numbers:?}");
     let mut tests: BTreeSet<&str> = BTreeSet::new();
     for Case { number, what, tests: names, open } in &cases {
         assert!(!names.is_empty(), "case {number} ({what}) has no test");
@@ -70,5 +68,6 @@ fn every_adverse_case_has_tests_and_they_exist() {
         tests.extend(names);
     }
     let open = cases.iter().filter(|case| case.open.is_some()).count();
-    println!("{CASES} adverse cases: {} proven, {open} open, by {} tests", CASES - open, tests.len());
+    let all = cases.len();
+    println!("{all} adverse cases: {} proven, {open} open, by {} tests", all - open, tests.len());
 }
