@@ -264,6 +264,9 @@ fn installing_and_removing_go_together() {
     assert!(install(&world, &["--remove"]).status.success());
     assert!(!program.exists() && files_in(&hooks_dir(&world)).is_empty());
     assert_eq!(before.len() + 1, files_in(&world.dir).len());
+    for bad in ["relative", "/a&b", "/a#b", "/a\"b"] {
+        assert_eq!(install(&world, &["--prefix", bad]).status.code(), Some(2), "{bad}");
+    }
 }
 
 #[test]
