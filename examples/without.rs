@@ -4,7 +4,7 @@
 //! without CALL[,CALL...] PROGRAM [ARGUMENT...]
 //! ```
 //!
-//! CALL is one of fsopen, openat2, mount_setattr, pidfd_open, close_range, memfd_create, LOOP_CONFIGURE (an ioctl), or
+//! CALL is one of fsopen, openat2, mount_setattr, pidfd_open, close_range, memfd_create, fallocate, LOOP_CONFIGURE (an ioctl), or
 //! O_TMPFILE (a flag of openat).
 
 use std::error::Error;
@@ -54,6 +54,8 @@ fn missing(call: &str) -> Result<(i64, Vec<SeccompRule>, i32), Box<dyn Error>> {
         "pidfd_open" => always(libc::SYS_pidfd_open),
         "close_range" => always(libc::SYS_close_range),
         "memfd_create" => always(libc::SYS_memfd_create),
+        // A file system that cannot take room in advance.
+        "fallocate" => Ok((libc::SYS_fallocate, Vec::new(), libc::EOPNOTSUPP)),
         // An ioctl that a kernel before 5.8 does not know.
         "LOOP_CONFIGURE" => Ok((libc::SYS_ioctl, rule(1, SeccompCmpOp::Eq, LOOP_CONFIGURE)?, libc::EINVAL)),
         // A file system without unnamed files, such as vfat.

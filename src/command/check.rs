@@ -170,8 +170,9 @@ fn image(plan: &Plan) -> Result<String> {
 fn new_image(plan: &Plan) -> Result<String> {
     let dir = host::nearest(plan.image.parent().unwrap_or(Path::new("/")));
     host::check_trusted(dir)?;
-    let free = host::free_bytes(dir)?;
-    if plan.imgsize > free {
+    if let Some(free) = host::free_bytes(dir)?
+        && plan.imgsize > free
+    {
         let what = format!("imgsize {} is above the {free} bytes free in {}", plan.imgsize, dir.display());
         return Err(Error::new(ErrorKind::NoSpace, what));
     }

@@ -2,10 +2,14 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::command::{say, say_json};
+use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
-use crate::harvest::{Fate, Harvest, IfMounted, Job, Owner};
+use crate::harvest::{Harvest, IfAttached, ImageOutcome, Job, LOCK_PATIENCE, Owner, harvest_locked};
+use crate::image::lock::LockedImage;
+use crate::image::mark::Mark;
 use crate::log::escape;
 use crate::settings::admin::Admin;
 
@@ -20,15 +24,29 @@ pub fn harvest(
     admin: &Admin,
     out: &mut impl Write,
 ) -> Result<()> {
-    let job = Job { destination, owner: Owner::default(), admin, if_mounted: IfMounted::Read };
-    let harvest = crate::harvest::harvest(image, job)?;
-    if harvest.image == Fate::Absent {
+    let harvest = by_hand(image, destination, admin)?;
+    if harvest.image == ImageOutcome::Absent {
         return Err(Error::new(ErrorKind::Input, format!("there is no image {}", image.display())));
     }
     if json {
         return say_json(out, &harvest);
     }
     tell(&harvest, image, out)
+}
+
+/// The image says whose dumps it holds; where they go is the person's choice.
+fn by_hand(image: &Path, destination: &Path, admin: &Admin) -> Result<Harvest> {
+    let Some(locked) = LockedImage::open(image, LOCK_PATIENCE)? else { return Ok(Harvest::absent()) };
+    let mark = Mark::read(locked.file());
+    let job = Job {
+        destination,
+        owner: Owner { container: mark.container.as_deref(), app_state: mark.app_state.as_deref() },
+        admin,
+        if_attached: IfAttached::Publish,
+        detach_wait: Duration::ZERO,
+        deadline: Deadline::NONE,
+    };
+    harvest_locked(&locked, job)
 }
 
 fn tell(harvest: &Harvest, image: &Path, out: &mut impl Write) -> Result<()> {
@@ -43,13 +61,13 @@ fn tell(harvest: &Harvest, image: &Path, out: &mut impl Write) -> Result<()> {
         say(out, format_args!("{} ({} bytes{notes})", dump.path.display(), dump.size))?;
     }
     for skipped in &harvest.skipped {
-        say(out, format_args!("left out {}: {}", escape(&skipped.name), skipped.reason))?;
+        say(out, format_args!("skipped {}: {}", escape(&skipped.name), skipped.reason))?;
     }
     let fate = match harvest.image {
-        Fate::Absent => "absent",
-        Fate::Removed => "removed",
-        Fate::Aside => "damaged, renamed",
-        Fate::Kept => "kept",
+        ImageOutcome::Absent => "absent",
+        ImageOutcome::Removed => "removed",
+        ImageOutcome::Aside => "damaged, renamed",
+        ImageOutcome::Kept => "kept",
     };
     say(out, format_args!("image {}: {fate}", image.display()))
 }

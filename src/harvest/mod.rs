@@ -2,9 +2,12 @@
 //! runtime may call never, once, twice or in parallel.
 
 pub mod destination;
+pub mod marks;
 pub mod name;
+pub mod publish;
 pub mod retention;
 pub mod take;
+mod taken;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -12,23 +15,23 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::deadline::Deadline;
+use crate::error::{Error, ErrorKind, Result};
+use crate::harvest::take::{Bounds, Taken};
+use crate::image::aside;
 use crate::image::kernel::Mounted;
 use crate::image::label::MountLabel;
 use crate::image::lock::LockedImage;
 use crate::image::loopback::LoopDevice;
 use crate::image::reader::UserSpace;
-use crate::image::repair::{Repaired, repair, set_aside};
-use crate::image::superblock::{Condition, inspect};
+use crate::image::repair::{Repaired, repair};
+use crate::image::superblock::Condition;
 use crate::settings::admin::Admin;
 
 pub use crate::oci::owner::Owner;
 
 /// How long the lock of an image is waited for.
 pub const LOCK_PATIENCE: Duration = Duration::from_secs(10);
-/// How long a loop device may take to go after its container.
-const DETACH_PATIENCE: Duration = Duration::from_secs(2);
-
 /// What to harvest, whose it is and where it goes.
 #[derive(Debug, Clone, Copy)]
 pub struct Job<'a> {
@@ -38,19 +41,22 @@ pub struct Job<'a> {
     pub owner: Owner<'a>,
     /// The administrator's settings.
     pub admin: &'a Admin,
-    /// What to do with an image that is mounted.
-    pub if_mounted: IfMounted,
+    /// What to do with an image that is attached to a loop device.
+    pub if_attached: IfAttached,
+    /// How long a loop device may take to go after its container.
+    pub detach_wait: Duration,
+    /// When reading must have ended.
+    pub deadline: Deadline,
 }
 
-/// What to do with an image that is still mounted after a moment's waiting.
+/// What to do with an image that is attached to a loop device, so that somebody may still write to it. It is kept in any
+/// case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IfMounted {
-    /// Leave it alone: another container may be using it.
-    Leave,
-    /// Read it and keep it: somebody wants to see the dumps of a container that runs.
-    Read,
-    /// Read it and remove it: its container is gone, and something else pins the mount.
-    Finish,
+pub enum IfAttached {
+    /// Refuse: a container may be using it.
+    Refuse,
+    /// Publish the dumps that are complete.
+    Publish,
 }
 
 /// A dump that is safe on the host.
@@ -78,14 +84,14 @@ pub struct Skipped {
 /// What became of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Fate {
+pub enum ImageOutcome {
     /// There was none.
     Absent,
     /// Everything in it is safe, and it was removed.
     Removed,
     /// What could be read is safe; the image was damaged, and was renamed for somebody to look at.
     Aside,
-    /// Everything in it is safe, and it was kept: it is not ours, or still mounted somewhere with an unfinished dump.
+    /// It was kept: something still uses it, a dump could not be published, or it is not ours.
     Kept,
 }
 
@@ -96,8 +102,28 @@ pub struct Harvest {
     pub dumps: Vec<Harvested>,
     /// What was left out; of many, the first 100.
     pub skipped: Vec<Skipped>,
+    /// Dumps that may still be written, in an image that is in use.
+    #[serde(default)]
+    pub unfinished: usize,
+    /// Why dumps could not be published; they stay in the image.
+    #[serde(default)]
+    pub failures: Vec<String>,
     /// What became of the image.
-    pub image: Fate,
+    pub image: ImageOutcome,
+}
+
+impl Harvest {
+    /// Of an image that is not there.
+    #[must_use]
+    pub fn absent() -> Self {
+        Self::of(Taken::default(), ImageOutcome::Absent)
+    }
+
+    fn of(taken: Taken, image: ImageOutcome) -> Self {
+        let failures = taken.failures.iter().map(Error::report).collect();
+        let Taken { dumps, skipped, unfinished, .. } = taken;
+        Self { dumps, skipped, unfinished, failures, image }
+    }
 }
 
 /// Harvests the image at `image`. When this fails, the image is kept as it is, to be harvested later.
@@ -108,7 +134,7 @@ pub struct Harvest {
 pub fn harvest(image: &Path, job: Job<'_>) -> Result<Harvest> {
     match LockedImage::open(image, LOCK_PATIENCE)? {
         Some(locked) => harvest_locked(&locked, job),
-        None => Ok(Harvest { dumps: Vec::new(), skipped: Vec::new(), image: Fate::Absent }),
+        None => Ok(Harvest::absent()),
     }
 }
 
@@ -118,123 +144,125 @@ pub fn harvest(image: &Path, job: Job<'_>) -> Result<Harvest> {
 /// As [`harvest`].
 pub fn harvest_locked(image: &LockedImage, job: Job<'_>) -> Result<Harvest> {
     let within = |e: Error| e.within(format!("cannot harvest {}", image.path().display()));
-    let patience = if job.if_mounted == IfMounted::Read { Duration::ZERO } else { DETACH_PATIENCE };
-    let pinned = LoopDevice::of_after(image.file(), patience).map_err(within)?;
-    if let (Some(device), IfMounted::Leave) = (&pinned, job.if_mounted) {
-        return Err(in_use(image, device));
+    if let Some(device) = image.attached(job.detach_wait).map_err(within)? {
+        return match job.if_attached {
+            IfAttached::Refuse => Err(image.in_use(&device)),
+            IfAttached::Publish => publish_attached(image, device, job).map_err(within),
+        };
     }
-    let is_pinned = pinned.is_some();
-    let condition = inspect(image.file()).tried(|| format!("cannot read {}", image.path().display()))?;
-    let (reading, ours) = match (condition, pinned) {
-        (Condition::Blank, None) => (Reading::default(), true),
-        (Condition::Ext4 { ours, dirty, .. }, pinned) => {
-            (read(image, job, (ours, dirty), pinned).map_err(within)?, ours)
+    let (reading, ours) = match image.condition()? {
+        Condition::Blank => (Reading::default(), true),
+        Condition::Ext4 { ours, dirty, errors, .. } => {
+            let mut reading = read(image, job, (ours, dirty)).map_err(within)?;
+            if errors {
+                log::warn!(
+                    "the kernel could not write to the image {}, or found errors in it: dumps may be missing",
+                    image.path().display()
+                );
+            }
+            reading.damaged |= errors;
+            (reading, ours)
         }
-        (Condition::Blank | Condition::Unknown, _) => {
-            return Err(Error::new(
-                ErrorKind::Corrupt,
-                format!("{} holds no ext4 file system", image.path().display()),
-            )
-            .advise("it is left untouched; remove it or name another image"));
-        }
+        Condition::Unknown => return Err(no_file_system(image)),
     };
-    let Reading { taken, damaged } = reading;
-    // A container that is not quite gone may still be writing the dump that looks cut.
-    let unfinished = taken.dumps.iter().any(|dump| dump.truncated.is_some());
-    let finished = !is_pinned || (job.if_mounted == IfMounted::Finish && !unfinished);
-    let fate = if !(ours && finished) {
-        Fate::Kept
-    } else if damaged {
-        log::warn!("the damaged image is kept as {}", set_aside(image)?.display());
-        Fate::Aside
-    } else {
-        image.remove()?;
-        Fate::Removed
-    };
-    Ok(Harvest { dumps: taken.dumps, skipped: taken.skipped, image: fate })
+    finish(image, reading, ours)
 }
 
-/// The error about an image that somebody else is using.
-#[must_use]
-pub fn in_use(image: &LockedImage, device: &LoopDevice) -> Error {
-    let what = format!(
-        "the image {} is in use: it is attached to {}",
-        image.path().display(),
-        device.path().display()
-    );
-    Error::new(ErrorKind::Busy, what)
-        .advise("give every container an image of its own, or wait until the other one is deleted")
+/// Publishes what is complete in an image that somebody may still write to.
+fn publish_attached(image: &LockedImage, device: LoopDevice, job: Job<'_>) -> Result<Harvest> {
+    if !matches!(image.condition()?, Condition::Ext4 { .. }) {
+        return Err(no_file_system(image));
+    }
+    log::warn!("the image {} is still attached to {}", image.path().display(), device.path().display());
+    let label = MountLabel::of(image.file());
+    let mut mounted = Mounted::open_pinned(device, label.as_ref())?;
+    let taken = take::take(&mut mounted, job, bounds(image, job, true)?)?;
+    if taken.unfinished > 0 {
+        log::info!("{} minidumps in {} may still be written", taken.unfinished, image.path().display());
+    }
+    Ok(Harvest::of(taken, ImageOutcome::Kept))
+}
+
+/// Removes an image when everything in it is safe.
+fn finish(image: &LockedImage, reading: Reading, ours: bool) -> Result<Harvest> {
+    let Reading { taken, damaged } = reading;
+    let outcome = if !ours || !taken.failures.is_empty() {
+        ImageOutcome::Kept
+    } else if damaged {
+        log::warn!("the damaged image is kept as {}", aside::keep_damaged(image)?.display());
+        ImageOutcome::Aside
+    } else {
+        image.remove()?;
+        taken.log_rest(image.path());
+        ImageOutcome::Removed
+    };
+    Ok(Harvest::of(taken, outcome))
+}
+
+/// An honest image cannot hold more dumps than its size; sparse files and hard links can claim any amount.
+fn bounds(image: &LockedImage, job: Job<'_>, is_mounted: bool) -> Result<Bounds> {
+    Ok(Bounds { budget: image.size()?.saturating_mul(2), deadline: job.deadline, is_mounted })
+}
+
+fn no_file_system(image: &LockedImage) -> Error {
+    Error::new(ErrorKind::Corrupt, format!("{} holds no ext4 file system", image.path().display()))
+        .advise("it is left untouched; remove it or name another image")
 }
 
 /// What came of reading an image.
 #[derive(Debug, Default)]
 struct Reading {
-    taken: take::Taken,
+    taken: Taken,
     /// Whether the image was so damaged that something may be missing.
     damaged: bool,
 }
 
-impl From<take::Taken> for Reading {
-    fn from(taken: take::Taken) -> Self {
+impl From<Taken> for Reading {
+    fn from(taken: Taken) -> Self {
         Self { taken, damaged: false }
     }
 }
 
-/// Reads the image in the way that fits its condition, and publishes what is in it.
-fn read(
-    image: &LockedImage,
-    job: Job<'_>,
-    (ours, dirty): (bool, bool),
-    pinned: Option<LoopDevice>,
-) -> Result<Reading> {
-    let budget = image.size()?.saturating_mul(2);
-    if let Some(device) = pinned {
-        log::warn!(
-            "the image {} is still mounted through {}",
-            image.path().display(),
-            device.path().display()
-        );
-        let label = MountLabel::of(image.file());
-        let mut mounted = Mounted::open_pinned(device, label.as_ref())?;
-        return take::take(&mut mounted, job, budget).map(Reading::from);
-    }
+/// Reads an image that is not attached in the way that fits its condition, and publishes what is in it.
+fn read(image: &LockedImage, job: Job<'_>, (ours, dirty): (bool, bool)) -> Result<Reading> {
     if dirty && !ours {
         let what = format!("the foreign image {} was not cleanly unmounted", image.path().display());
         return Err(Error::new(ErrorKind::Corrupt, what).advise("run e2fsck -p on it first"));
     }
     if dirty {
-        return match repair(image) {
+        return match repair(image, job.deadline) {
             // The kernel can replay a journal too.
             Err(error) if error.kind() == ErrorKind::Unsupported => {
                 log::warn!("{}; the kernel is asked to read it", error.report());
                 let mut mounted = Mounted::open(image.file(), image.path(), true)?;
-                take::take(&mut mounted, job, budget).map(Reading::from)
+                take::take(&mut mounted, job, bounds(image, job, false)?).map(Reading::from)
             }
-            other => read_repaired(image, &other?, job, budget),
+            other => read_repaired(image, &other?, job),
         };
     }
-    match read_clean(image, image.file(), job, budget) {
+    match read_clean(image, image.file(), job) {
         // Damaged without having been noticed: repaired, unless it is somebody else's.
         Err(error) if error.kind() == ErrorKind::Corrupt && ours => {
             log::warn!("{}; it is repaired first", error.report());
-            read_repaired(image, &repair(image)?, job, budget)
+            read_repaired(image, &repair(image, job.deadline)?, job)
         }
         other => other.map(Reading::from),
     }
 }
 
-fn read_repaired(image: &LockedImage, repaired: &Repaired, job: Job<'_>, budget: u64) -> Result<Reading> {
-    let taken = read_clean(image, &repaired.file, job, budget)?;
+fn read_repaired(image: &LockedImage, repaired: &Repaired, job: Job<'_>) -> Result<Reading> {
+    let taken = read_clean(image, &repaired.file, job)?;
     Ok(Reading { taken, damaged: repaired.damaged })
 }
 
 /// Reads a cleanly unmounted image, or the repaired copy of one, in user space; if that cannot understand it, through
 /// the kernel.
-fn read_clean(image: &LockedImage, file: &File, job: Job<'_>, budget: u64) -> Result<take::Taken> {
-    match UserSpace::open(file).and_then(|mut fs| take::take(&mut fs, job, budget)) {
+fn read_clean(image: &LockedImage, file: &File, job: Job<'_>) -> Result<Taken> {
+    let bounds = bounds(image, job, false)?;
+    match UserSpace::open(file).and_then(|mut fs| take::take(&mut fs, job, bounds)) {
         Err(error) if error.kind() == ErrorKind::Corrupt => {
             log::warn!("{}; the kernel is asked to read it", error.report());
-            take::take(&mut Mounted::open(file, image.path(), false)?, job, budget)
+            take::take(&mut Mounted::open(file, image.path(), false)?, job, bounds)
         }
         other => other,
     }

@@ -17,6 +17,7 @@ use sys_mount::{Mount, MountFlags};
 
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::hook::container::Container;
+use crate::hook::propagation::isolate;
 use crate::image::loopback::LoopDevice;
 use crate::image::mount::{Detached, Writable};
 use crate::process::{apart, caught};
@@ -47,7 +48,7 @@ pub struct Item<'a> {
 }
 
 /// File systems on which nothing may be mounted: whoever gets us there wants to mislead us (linux/magic.h).
-const SYSTEM_FILE_SYSTEMS: [(i64, &str); 4] =
+const SYSTEM_FILE_SYSTEMS: [(rustix::fs::FsWord, &str); 4] =
     [(0x9fa0, "proc"), (0x6265_6572, "sysfs"), (0x0027_e0eb, "cgroup"), (0x6367_7270, "cgroup2")];
 
 /// Puts every item into the container; gives for each what went wrong, if anything. With `all`, the first failure
@@ -60,7 +61,7 @@ pub fn attach(container: &Container, items: &[Item<'_>], all: bool) -> Result<Ve
         let root = enter(container)?;
         let mut failures = Vec::new();
         for (n, item) in items.iter().enumerate() {
-            match attach_one(&root, item) {
+            match attach_one(&root, item, container.mount_namespace.is_some()) {
                 Err(error) if all => {
                     undo(&root, items.get(..n).unwrap_or_default());
                     return Err(error);
@@ -84,12 +85,16 @@ fn enter(container: &Container) -> Result<OwnedFd> {
         .tried(|| format!("cannot open the root file system {}", container.rootfs.display()))
 }
 
-fn attach_one(root: &OwnedFd, item: &Item<'_>) -> Result<()> {
+fn attach_one(root: &OwnedFd, item: &Item<'_>, has_namespace: bool) -> Result<()> {
     // Without openat2(2) the library looks at /proc, and panics when that fails at the wrong moment.
     let target = caught(|| mount_point(root, item.target)).unwrap_or_else(|| {
         let what = format!("cannot find {} in the container", item.target.display());
         Err(Error::new(ErrorKind::System, what).advise("the library pathrs panicked; is /proc mounted?"))
     })?;
+    // The propagation of the host's own mounts is not ours to change; what is mounted there is unmounted at poststop.
+    if has_namespace {
+        isolate(&target)?;
+    }
     match item.source {
         Source::Detached(detached) => {
             let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;

@@ -2,9 +2,13 @@
 
 pub mod attach;
 pub mod container;
+pub mod leftover;
 pub mod poststop;
 pub mod prepare;
+pub mod previous;
+pub mod propagation;
 pub mod record;
+pub mod settle;
 pub mod stage;
 pub mod sweep;
 

@@ -1,73 +1,51 @@
-//! poststop: the dumps are taken out of the images of a container that is gone.
+//! poststop: the dumps are taken out of the images of a container that has ended.
 
-use std::fs::File;
 use std::path::Path;
+use std::time::Duration;
 
-use rustix::mount::{UnmountFlags, unmount};
-
-use crate::error::{Error, ErrorKind, Result};
-use crate::harvest::{Fate, Harvest, IfMounted, Job, Owner, harvest};
+use crate::deadline::Deadline;
+use crate::error::Result;
+use crate::harvest::LOCK_PATIENCE;
+use crate::hook::leftover::{Terms, harvest_at};
 use crate::hook::record::Record;
+use crate::hook::settle::{Settled, settle};
 use crate::hook::{Options, plans};
-use crate::image::loopback::LoopDevice;
+use crate::image::mark::Mark;
 use crate::oci::bundle::Bundle;
 use crate::oci::state::State;
-use crate::proc::mountinfo;
-use crate::settings::Plan;
 use crate::settings::admin::Admin;
 
-/// Harvests every image of the container. What was really prepared is known from the record; without one (a reboot,
-/// another tool), the configuration tells.
+/// How long all of it may take; `add` registers the hook with a timeout of 60 seconds.
+const DEADLINE: Duration = Duration::from_secs(30);
+/// How long a loop device may take to go after its container.
+const DETACH_WAIT: Duration = Duration::from_secs(2);
+
+/// Harvests every image of the container. What was really prepared is known from the records of its runs; without one (a
+/// reboot, another tool), the configuration says.
 ///
 /// # Errors
 /// None of a wrong configuration, by which nothing was prepared; whoever chose the annotations would else decide that the
 /// container cannot be deleted (youki). A harvest that fails is logged; the image stays, and the next start or `sweep`
 /// tries again.
 pub fn poststop(options: &Options, state: &State, dir: &Path, admin: &Admin) -> Result<()> {
-    let gone = what(options, state, dir, admin)?;
-    let owner = Owner { container: Some(&state.id), app_state: gone.app_state.as_deref() };
-    let mut failures = 0_u32;
-    for (plan, if_mounted) in &gone.paths {
-        let if_mounted = *if_mounted;
-        let job = Job { destination: &plan.host_destination, owner, admin, if_mounted };
-        match one(plan, job) {
-            Ok(_) => {}
-            // runc runs poststop for a container that was refused because another one has the image.
-            Err(error) if if_mounted == IfMounted::Leave && error.kind() == ErrorKind::Busy => {
-                log::info!("container {}: nothing to harvest: {}", state.id, error.report());
-            }
-            Err(error) => {
-                log::error!(
-                    "container {}: {}; the image is kept for the next harvest",
-                    state.id,
-                    error.report()
-                );
-                failures += 1;
-            }
-        }
+    let deadline = Deadline::after(DEADLINE);
+    let terms = Terms { admin, lock_wait: LOCK_PATIENCE, detach_wait: DETACH_WAIT, deadline };
+    let records = Record::of(&admin.state_dir, &state.id, dir).unwrap_or_else(|error| vec![Err(error)]);
+    if !records.iter().any(Result::is_ok) {
+        report(state, &without_record(options, state, dir, &terms));
     }
-    if failures == 0 {
-        Record::discard(&admin.state_dir, &state.id, dir);
+    for record in records {
+        report(state, &record.map_or_else(Settled::failed, |record| settle(&record, &terms)));
     }
+    Record::remove_unfinished(&admin.state_dir, &state.id, dir);
     Ok(())
 }
 
-/// What a container has left.
-struct Gone {
-    paths: Vec<(Plan, IfMounted)>,
-    app_state: Option<String>,
-}
-
-/// What to harvest for the container.
-fn what(options: &Options, state: &State, dir: &Path, admin: &Admin) -> Result<Gone> {
-    match Record::read(&admin.state_dir, &state.id, dir) {
-        Ok(Some(record)) => return Ok(Gone { paths: record.plans(), app_state: record.app_state }),
-        Ok(None) => {}
-        Err(error) => log::warn!("container {}: {}", state.id, error.report()),
-    }
+/// Harvests what the configuration names, as far as it belongs to the container.
+fn without_record(options: &Options, state: &State, dir: &Path, terms: &Terms<'_>) -> Settled {
     // The bundle may be gone by now; annotations and the hook's own file do without it.
     let bundle = Bundle::load(dir);
-    let plans = plans(options, state, bundle.as_ref().ok(), admin).unwrap_or_else(|error| {
+    let plans = plans(options, state, bundle.as_ref().ok(), terms.admin).unwrap_or_else(|error| {
         log::warn!("container {}: nothing to harvest: {}", state.id, error.report());
         None
     });
@@ -75,48 +53,23 @@ fn what(options: &Options, state: &State, dir: &Path, admin: &Admin) -> Result<G
         // Nothing was prepared here, or it was before a reboot. Failing would keep youki from ever deleting it.
         log::warn!("container {}: nothing to harvest: {}", state.id, error.report());
     }
-    // Without a record the image may be another container's.
-    let paths =
-        plans.into_iter().flat_map(|plans| plans.paths).map(|plan| (plan, IfMounted::Leave)).collect();
-    Ok(Gone { paths, app_state: state.app_state().map(str::to_owned) })
+    let mut settled = Settled::default();
+    for plan in plans.into_iter().flat_map(|plans| plans.paths) {
+        let mark = Mark {
+            container: Some(state.id.clone()),
+            app_state: state.app_state().map(str::to_owned),
+            destination: Some(plan.host_destination),
+        };
+        settled.add(&plan.image, harvest_at(&plan.image, &mark, terms, |_| Ok(true)));
+    }
+    settled
 }
 
-/// Harvests the image of one plan of a container that is gone.
-pub(super) fn one(plan: &Plan, job: Job<'_>) -> Result<Harvest> {
-    if job.if_mounted == IfMounted::Finish {
-        for error in unmount_on_host(plan) {
-            log::warn!("{}", error.report());
-        }
+fn report(state: &State, settled: &Settled) {
+    for path in &settled.in_use {
+        log::info!("container {}: the image {} is in use and is left alone", state.id, path.display());
     }
-    let harvest = harvest(&plan.image, job)?;
-    // Was the prestart killed before the image had its name?
-    if harvest.image == Fate::Absent
-        && let Some(dir) = plan.image.parent().filter(|dir| dir.exists())
-        && let Err(error) = LoopDevice::detach_stale(dir)
-    {
-        log::warn!("{}", error.report());
+    for error in &settled.failures {
+        log::error!("container {}: {}; the image is kept for the next harvest", state.id, error.report());
     }
-    Ok(harvest)
-}
-
-/// Unmounts the image where a container without a mount namespace of its own has left it on the host.
-fn unmount_on_host(plan: &Plan) -> Vec<Error> {
-    use crate::error::Tried;
-
-    let mut errors = Vec::new();
-    let Ok(image) = File::open(&plan.image) else { return errors };
-    let Ok(Some(device)) = LoopDevice::of(&image) else { return errors };
-    let Ok(number) = device.number() else { return errors };
-    let wanted = (rustix::fs::major(number), rustix::fs::minor(number));
-    let mounts = match mountinfo::own() {
-        Ok(mounts) => mounts,
-        Err(error) => return vec![error],
-    };
-    for path in mounts.into_iter().filter(|mount| mount.device == wanted).map(|mount| mount.point) {
-        if path.ends_with(plan.container_source.strip_prefix("/").unwrap_or(&plan.container_source)) {
-            let result = unmount(&path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
-            errors.extend(result.tried(|| format!("cannot unmount {}", path.display())).err());
-        }
-    }
-    errors
 }

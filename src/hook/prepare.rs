@@ -3,13 +3,16 @@
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result, Tried};
-use crate::harvest::{self, Fate, IfMounted, Job};
 use crate::hook::attach::{Item, Source, attach, own};
 use crate::hook::container::Container;
-use crate::hook::record::{Record, start_time};
+use crate::hook::leftover::Terms;
+use crate::hook::previous::make_way;
+use crate::hook::record::{Liveness, Prepared, Record};
+use crate::hook::settle::{Settled, settle};
 use crate::image::create::NewImage;
 use crate::image::identity::Identity;
 use crate::image::kernel::mount_in_private_namespace;
@@ -17,8 +20,8 @@ use crate::image::known;
 use crate::image::label::MountLabel;
 use crate::image::lock::LockedImage;
 use crate::image::loopback::LoopDevice;
+use crate::image::mark::Mark;
 use crate::image::mount::{Access, Detached, Writable, is_too_old};
-use crate::image::repair::set_aside;
 use crate::image::superblock::{Condition, inspect};
 use crate::oci::bundle::Bundle;
 use crate::oci::state::State;
@@ -27,8 +30,8 @@ use crate::settings::admin::Admin;
 use crate::settings::{Plan, Plans};
 use crate::sys;
 
-/// How long a device of the container's last run may take to go.
-const DETACH_PATIENCE: Duration = Duration::from_secs(2);
+/// How long reading what earlier runs left may take; `add` registers the hook with a timeout of 30 seconds.
+const DEADLINE: Duration = Duration::from_secs(10);
 
 /// What preparing is about.
 struct Start<'a> {
@@ -39,6 +42,7 @@ struct Start<'a> {
     /// What the container's mounts are labelled with.
     label: Option<MountLabel>,
     admin: &'a Admin,
+    deadline: Deadline,
 }
 
 /// An image that is mounted and waits to be put into the container.
@@ -46,9 +50,11 @@ struct Ready<'a> {
     plan: &'a Plan,
     source: Source,
     device: LoopDevice,
-    /// An image that was there before, locked until the container has the mount. One that was made just now is removed
-    /// again when the container cannot have it.
-    old: Option<LockedImage>,
+    /// Locked until the container has the mount.
+    image: LockedImage,
+    identity: Identity,
+    /// One that was made just now is removed again when the container cannot have it.
+    is_new: bool,
 }
 
 /// Prepares every plan. When a plan fails that is not required, the container starts without it.
@@ -78,7 +84,8 @@ fn try_prepare(state: &State, plans: &Plans, bundle: &Bundle, admin: &Admin) -> 
     let container = Container::open(pid, &rootfs, bundle.user()?)?;
     let label = MountLabel::decide(bundle.mount_label()?.as_deref(), selinux::is_enabled)
         .map_err(|e| e.within(bundle.config_path().display()))?;
-    let start = Start { state, bundle, rootfs: &rootfs, container: &container, label, admin };
+    let deadline = Deadline::after(DEADLINE);
+    let start = Start { state, bundle, rootfs: &rootfs, container: &container, label, admin, deadline };
     let (mut all, mut left) = (Vec::new(), Vec::new());
     for plan in &plans.paths {
         match ready(plan, &start) {
@@ -93,9 +100,40 @@ fn try_prepare(state: &State, plans: &Plans, bundle: &Bundle, admin: &Admin) -> 
             }
         }
     }
-    // Before the mounts: if we are killed in between, somebody still finds the images.
-    write_record(&start, pid, &all, left);
-    place(&start, all, plans.required)
+    // Before the mounts: if we are killed in between, the images are found all the same.
+    let record = write_record(&start, pid, &all, left);
+    let placed = place(&start, all, plans.required);
+    match (&placed, record) {
+        // An image that is left, with dumps of an earlier run or because something holds it, must be found.
+        (Err(_), Some(record)) if record.paths.iter().all(|prepared| !prepared.plan.image.exists()) => {
+            if let Err(error) = record.remove() {
+                log::warn!("container {}: {}", state.id, error.report());
+            }
+        }
+        _ => settle_earlier_runs(&start),
+    }
+    placed
+}
+
+/// Makes up for poststops of this container that never came. What cannot be done at once is for `sweep`.
+fn settle_earlier_runs(start: &Start<'_>) {
+    let terms = Terms {
+        admin: start.admin,
+        lock_wait: Duration::ZERO,
+        detach_wait: Duration::ZERO,
+        deadline: start.deadline,
+    };
+    let records = Record::of(&start.admin.state_dir, &start.state.id, start.bundle.dir());
+    for record in records.unwrap_or_else(|error| vec![Err(error)]) {
+        let settled = match record {
+            Ok(record) if record.liveness() != Liveness::Ended => continue,
+            Ok(record) => settle(&record, &terms),
+            Err(error) => Settled::failed(error),
+        };
+        for error in settled.failures {
+            log::warn!("container {}: {}", start.state.id, error.report());
+        }
+    }
 }
 
 /// Puts what is ready into the container.
@@ -109,12 +147,7 @@ fn place(start: &Start<'_>, all: Vec<Ready<'_>>, required: bool) -> Result<()> {
     let failures = match failures {
         Ok(failures) => failures,
         Err(error) => {
-            // An image of an earlier run stays, with its dumps: somebody must find it.
-            let is_empty = all.iter().all(|ready| ready.old.is_none());
             all.into_iter().for_each(undo);
-            if is_empty {
-                Record::discard(&start.admin.state_dir, &start.state.id, start.bundle.dir());
-            }
             return Err(error);
         }
     };
@@ -134,13 +167,11 @@ fn place(start: &Start<'_>, all: Vec<Ready<'_>>, required: bool) -> Result<()> {
 
 /// Takes back what was made for a container that cannot have it.
 fn undo(ready: Ready<'_>) {
-    let Ready { plan, source, device, old } = ready;
+    let Ready { source, device, image, is_new, .. } = ready;
     // The mount and the device go with their last descriptors.
     drop((source, device));
-    if old.is_none()
-        && let Err(error) = std::fs::remove_file(&plan.image)
-    {
-        log::warn!("cannot remove the image {}: {error}", plan.image.display());
+    if is_new && let Err(error) = image.remove() {
+        log::warn!("{}", error.report());
     }
 }
 
@@ -153,69 +184,33 @@ fn ready<'a>(plan: &'a Plan, start: &Start<'_>) -> Result<Ready<'a>> {
         );
         return Err(Error::new(ErrorKind::Config, format!("{what} ({}.hostDestination)", plan.origin)));
     }
-    match leftover(plan, start)? {
-        Some(old) => {
-            let device = LoopDevice::attach(old.file(), &plan.image, false)?;
-            let source = mount(&device, writable(old.file(), plan, start)?, start.container)?;
-            Ok(Ready { plan, source, device, old: Some(old) })
-        }
-        None => {
-            let image = NewImage::make(plan)?;
-            introduce(image.file(), plan, start);
-            let device = LoopDevice::attach(image.file(), &plan.image, false)?;
-            let source = mount(&device, writable(image.file(), plan, start)?, start.container)?;
-            image.publish()?;
-            Ok(Ready { plan, source, device, old: None })
-        }
+    let mark = Mark {
+        container: Some(start.state.id.clone()),
+        app_state: start.state.app_state().map(str::to_owned),
+        destination: Some(plan.host_destination.clone()),
+    };
+    if let Some(image) = make_way(plan, &mark, start.admin, start.deadline)? {
+        let device = LoopDevice::attach(image.file(), &plan.image, false)?;
+        let source = mount(&device, writable(image.file(), plan, start)?, start.container)?;
+        let identity = image.identity()?;
+        return Ok(Ready { plan, source, device, image, identity, is_new: false });
     }
+    let image = NewImage::make(plan)?;
+    mark.write(image.file());
+    remember_dir(plan, start);
+    let identity = Identity::of(image.file())?;
+    let device = LoopDevice::attach(image.file(), &plan.image, false)?;
+    let source = mount(&device, writable(image.file(), plan, start)?, start.container)?;
+    Ok(Ready { plan, source, device, image: image.publish()?, identity, is_new: true })
 }
 
-/// Makes sure that `sweep` finds a new image and knows whose it is, also after a reboot. A container must not fail for
-/// want of it.
-fn introduce(image: &File, plan: &Plan, start: &Start<'_>) {
-    let destination = Some(plan.host_destination.clone());
-    Identity { container: Some(start.state.id.clone()), destination }.write(image);
+/// Makes sure that `sweep` finds a new image also after a reboot. A container must not fail for want of it.
+fn remember_dir(plan: &Plan, start: &Start<'_>) {
     let dir = plan.image.parent().unwrap_or(Path::new("/"));
     if dir != start.admin.image_dir
         && let Err(error) = known::remember(&start.admin.known_dirs, dir)
     {
         log::warn!("container {}: {}", start.state.id, error.report());
-    }
-}
-
-/// The image of an earlier run, if it must be used again: its dumps could not be harvested, so they stay in it.
-fn leftover(plan: &Plan, start: &Start<'_>) -> Result<Option<LockedImage>> {
-    let Some(image) = LockedImage::open(&plan.image, harvest::LOCK_PATIENCE)? else { return Ok(None) };
-    if let Some(device) = LoopDevice::of_after(image.file(), DETACH_PATIENCE)? {
-        return Err(harvest::in_use(&image, &device));
-    }
-    let condition = inspect(image.file()).tried(|| format!("cannot read {}", plan.image.display()))?;
-    if matches!(condition, Condition::Unknown | Condition::Ext4 { ours: false, .. }) {
-        let what = format!("{} was not made by this program, so it is left untouched", plan.image.display());
-        return Err(Error::new(ErrorKind::Config, format!("{what} ({}.image)", plan.origin)).advise(format!(
-            "take the dumps out with 'oci-minidump-hook harvest {} --to DIR' and remove it, or name another image",
-            plan.image.display()
-        )));
-    }
-    let owner = start.state.owner();
-    let if_mounted = IfMounted::Leave;
-    let job = Job { destination: &plan.host_destination, owner, admin: start.admin, if_mounted };
-    match harvest::harvest_locked(&image, job) {
-        Ok(harvest) if matches!(harvest.image, Fate::Removed | Fate::Aside) => Ok(None),
-        Ok(_) => Ok(Some(image)),
-        Err(error) if error.kind() == ErrorKind::Corrupt => {
-            let aside = set_aside(&image)?;
-            log::warn!("container {}: {}; it is kept as {}", start.state.id, error.report(), aside.display());
-            Ok(None)
-        }
-        Err(error) => {
-            log::warn!(
-                "container {}: {}; the dumps stay in the image, which is used again",
-                start.state.id,
-                error.report()
-            );
-            Ok(Some(image))
-        }
     }
 }
 
@@ -249,18 +244,16 @@ fn mount(device: &LoopDevice, writable: Writable, container: &Container) -> Resu
 }
 
 /// The record is for `poststop` without a bundle and for `sweep`. A container must not fail for want of it.
-fn write_record(start: &Start<'_>, pid: i32, all: &[Ready<'_>], left: Vec<Plan>) {
-    let prepared = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let record = Record {
-        id: start.state.id.clone(),
-        bundle: start.bundle.dir().to_owned(),
-        app_state: start.state.app_state().map(str::to_owned),
-        init: (pid, start_time(pid).unwrap_or(0)),
-        prepared,
-        paths: all.iter().map(|ready| ready.plan.clone()).collect(),
-        left,
-    };
-    if let Err(error) = record.write(&start.admin.state_dir) {
-        log::warn!("container {}: {}", start.state.id, error.report());
+fn write_record(start: &Start<'_>, pid: i32, all: &[Ready<'_>], left: Vec<Plan>) -> Option<Record> {
+    let prepared = |ready: &Ready<'_>| Prepared { plan: ready.plan.clone(), identity: Some(ready.identity) };
+    let mut record = Record::new(&start.state.id, start.bundle.dir(), start.state.app_state(), pid);
+    record.paths = all.iter().map(prepared).collect();
+    record.left = left;
+    match record.write(&start.admin.state_dir) {
+        Ok(()) => Some(record),
+        Err(error) => {
+            log::warn!("container {}: {}", start.state.id, error.report());
+            None
+        }
     }
 }

@@ -1,17 +1,20 @@
-//! The record of what was prepared for a container: poststop may come without its bundle, or never.
+//! The record of what was prepared for one run of a container: poststop may come late, without its bundle, or never.
+//!
+//! Every run has a file of its own, so that a late poststop of one run never reads or removes what belongs to the next.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result, Tried};
-use crate::harvest::IfMounted;
 use crate::harvest::name::fnv1a;
 use crate::host;
+use crate::image::identity::{Identity, Token};
 use crate::proc;
 use crate::settings::Plan;
 
-/// What was prepared for a container.
+/// What was prepared for one run of a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// The container's id.
@@ -21,43 +24,80 @@ pub struct Record {
     /// The state of the app (annotation `fireboltState`), for the names of its dumps.
     pub app_state: Option<String>,
     /// The container's init, and when it started, in clock ticks since boot (proc_pid_stat(5)): together they name a
-    /// process that a later one with the same number cannot be taken for.
+    /// process that a later one with the same number is not mistaken for.
     pub init: (i32, u64),
+    /// The inode number of the pid namespace in which that number is valid. Version 0.1 did not write it.
+    #[serde(default)]
+    pub pid_namespace: Option<u64>,
     /// When the record was made, in seconds since 1970.
     pub prepared: u64,
     /// What was prepared.
-    pub paths: Vec<Plan>,
+    pub paths: Vec<Prepared>,
     /// What could not be prepared: images of earlier runs may still hold dumps.
     #[serde(default)]
     pub left: Vec<Plan>,
+    /// The file that the record was read from or written to.
+    #[serde(skip)]
+    file: PathBuf,
+}
+
+/// A directory that was prepared, and the image behind it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prepared {
+    /// What the configuration asked for.
+    #[serde(flatten)]
+    pub plan: Plan,
+    /// The image. Version 0.1 did not write it.
+    #[serde(default)]
+    pub identity: Option<Identity>,
+}
+
+/// Whether a container runs, as far as its init tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Liveness {
+    /// Its init has ended.
+    Ended,
+    /// It cannot be known: `/proc` is not mounted, or is that of another pid namespace.
+    Unknown,
+    /// Its init runs.
+    Running,
 }
 
 impl Record {
-    /// Writes the record.
+    /// A record of now, of a container whose init is `pid`.
+    #[must_use]
+    pub fn new(id: &str, bundle: &Path, app_state: Option<&str>, pid: i32) -> Self {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        Self {
+            id: id.to_owned(),
+            bundle: normalised(bundle),
+            app_state: app_state.map(str::to_owned),
+            init: (pid, proc::stat::stat(pid).ok().flatten().map_or(0, |stat| stat.start_time)),
+            pid_namespace: pid_namespace(),
+            prepared: now.map_or(0, |since| since.as_secs()),
+            paths: Vec::new(),
+            left: Vec::new(),
+            file: PathBuf::new(),
+        }
+    }
+
+    /// Writes the record as one of a new run.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn write(&self, state_dir: &Path) -> Result<()> {
+    pub fn write(&mut self, state_dir: &Path) -> Result<()> {
         host::make_dir(state_dir, 0o700)?;
-        let path = path(state_dir, &self.id, &self.bundle);
-        let text = serde_json::to_vec(self).map_err(std::io::Error::other);
-        let text = text.tried(|| format!("cannot write {}", path.display()))?;
-        let temporary = temporary(&path);
+        self.file = state_dir.join(format!("{}.{}.json", stem(&self.id, &self.bundle), Token::random()?));
+        let what = || format!("cannot write {}", self.file.display());
+        let text = serde_json::to_vec(self).map_err(std::io::Error::other).tried(what)?;
+        let temporary = temporary(state_dir, &self.id, &self.bundle);
         // It lives on a file system that a reboot empties, so there is nothing to sync.
-        let result = std::fs::write(&temporary, text).and_then(|()| std::fs::rename(&temporary, &path));
+        let result = std::fs::write(&temporary, text).and_then(|()| std::fs::rename(&temporary, &self.file));
         if result.is_err() {
             // The error that matters is the first one; the temporary file may not even exist.
             let _gone = std::fs::remove_file(&temporary);
         }
-        result.tried(|| format!("cannot write {}", path.display()))
-    }
-
-    /// The record of a container, if there is one.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Corrupt`] when it cannot be understood; else the kernel's.
-    pub fn read(state_dir: &Path, id: &str, bundle: &Path) -> Result<Option<Self>> {
-        read_at(&path(state_dir, id, bundle))
+        result.tried(what)
     }
 
     /// All records; each that cannot be understood is an error of its own.
@@ -65,84 +105,173 @@ impl Record {
     /// # Errors
     /// The kernel's, when the directory cannot be listed.
     pub fn all(state_dir: &Path) -> Result<Vec<Result<Self>>> {
-        let entries = match std::fs::read_dir(state_dir) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other.tried(|| format!("cannot list {}", state_dir.display()))?,
+        files(state_dir, "").map(|files| files.iter().filter_map(|file| read(file).transpose()).collect())
+    }
+
+    /// The records of all runs of a container; each that cannot be understood is an error of its own.
+    ///
+    /// # Errors
+    /// The kernel's, when the directory cannot be listed.
+    pub fn of(state_dir: &Path, id: &str, bundle: &Path) -> Result<Vec<Result<Self>>> {
+        let bundle = normalised(bundle);
+        let records = files(state_dir, &format!("{id}."))?;
+        let records = records.iter().filter_map(|file| read(file).transpose());
+        let is_of = |record: &Result<Self>| {
+            record.as_ref().map_or(true, |record| record.id == id && normalised(&record.bundle) == bundle)
         };
-        let paths = entries.flatten().map(|entry| entry.path());
-        let records = paths.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
-        Ok(records.filter_map(|path| read_at(&path).transpose()).collect())
+        Ok(records.filter(is_of).collect())
     }
 
-    /// Whether the container's init still lives.
+    /// The records of the runs that have or had an image, the latest first. More than one has, when dumps could not be
+    /// harvested and the next run got the image again.
+    ///
+    /// # Errors
+    /// The kernel's, and [`ErrorKind::Corrupt`] when one cannot be understood: it may be one of them.
+    pub fn of_image(state_dir: &Path, identity: &Identity) -> Result<Vec<Self>> {
+        let mut records = Self::all(state_dir)?.into_iter().collect::<Result<Vec<Self>>>()?;
+        let is_same = |prepared: &Prepared| prepared.identity.is_some_and(|other| other.is_same(identity));
+        records.retain(|record| record.paths.iter().any(is_same));
+        records.sort_by_key(|record| std::cmp::Reverse(record.prepared));
+        Ok(records)
+    }
+
+    /// Whether the container runs.
     #[must_use]
-    pub fn is_alive(&self) -> bool {
+    pub fn liveness(&self) -> Liveness {
         let (pid, started) = self.init;
-        start_time(pid) == Some(started)
-    }
-
-    /// Every plan, and what to do when its image is mounted: what was prepared is this container's, unless somebody
-    /// calls us while it runs. What could not be prepared may be another's by now.
-    #[must_use]
-    pub fn plans(&self) -> Vec<(Plan, IfMounted)> {
-        let ours = if self.is_alive() { IfMounted::Leave } else { IfMounted::Finish };
-        let prepared = self.paths.iter().map(|plan| (plan.clone(), ours));
-        prepared.chain(self.left.iter().map(|plan| (plan.clone(), IfMounted::Leave))).collect()
+        let is_other_namespace = self.pid_namespace.is_some_and(|recorded| pid_namespace() != Some(recorded));
+        if started == 0 || is_other_namespace {
+            return Liveness::Unknown;
+        }
+        match proc::stat::stat(pid) {
+            Ok(Some(stat)) if stat.start_time == started && !stat.is_dead() => Liveness::Running,
+            Ok(_) => Liveness::Ended,
+            Err(_) => Liveness::Unknown,
+        }
     }
 
     /// Removes the record.
     ///
     /// # Errors
-    /// The kernel's; that there is none is none.
-    pub fn remove(state_dir: &Path, id: &str, bundle: &Path) -> Result<()> {
-        let path = path(state_dir, id, bundle);
-        for path in [temporary(&path), path] {
-            match std::fs::remove_file(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(error).tried(|| format!("cannot remove {}", path.display()));
-                }
-                _ => {}
+    /// The kernel's; that there is none any more is not one.
+    pub fn remove(&self) -> Result<()> {
+        match std::fs::remove_file(&self.file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).tried(|| format!("cannot remove {}", self.file.display()))
             }
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Removes what a hook left that was killed while it wrote a record of this container.
+    pub fn remove_unfinished(state_dir: &Path, id: &str, bundle: &Path) {
+        let temporary = temporary(state_dir, id, &normalised(bundle));
+        if let Err(error) = std::fs::remove_file(&temporary)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            log::warn!("cannot remove {}: {error}", temporary.display());
+        }
     }
 }
 
-impl Record {
-    /// Removes the record; that it cannot be removed must keep nobody from anything: it only leads to images that are
-    /// gone.
-    pub fn discard(state_dir: &Path, id: &str, bundle: &Path) {
-        if let Err(error) = Self::remove(state_dir, id, bundle) {
-            log::warn!("{}", error.report());
-        }
-    }
+/// The bundle's path in the one form that records have, however the runtime writes it.
+fn normalised(bundle: &Path) -> PathBuf {
+    std::path::absolute(bundle).unwrap_or_else(|_| bundle.to_owned()).components().collect()
 }
 
-/// The name that a record has while it is written. It is always the same, so that a hook that was killed meanwhile
-/// leaves at most one, which the next start or poststop of the container takes away.
-fn temporary(path: &Path) -> PathBuf {
-    path.with_extension("tmp")
+fn stem(id: &str, bundle: &Path) -> String {
+    format!("{id}.{:016x}", fnv1a(bundle.as_os_str().as_encoded_bytes()))
 }
 
-fn read_at(path: &Path) -> Result<Option<Record>> {
-    let text = match std::fs::read(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        other => other.tried(|| format!("cannot read {}", path.display()))?,
+/// The name that a record has while it is written. It is the same for every run, so that a hook that was killed meanwhile
+/// leaves at most one.
+fn temporary(state_dir: &Path, id: &str, bundle: &Path) -> PathBuf {
+    state_dir.join(stem(id, bundle) + ".tmp")
+}
+
+/// The files of the records whose names begin like that.
+fn files(state_dir: &Path, start: &str) -> Result<Vec<PathBuf>> {
+    let what = || format!("cannot list {}", state_dir.display());
+    let entries = match std::fs::read_dir(state_dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.tried(what)?,
     };
-    serde_json::from_slice(&text).map(Some).map_err(|e| {
-        let what = format!("the record {} cannot be understood", path.display());
-        Error::new(ErrorKind::Corrupt, what).caused_by(e).advise("remove it")
-    })
+    let mut files = Vec::new();
+    for entry in entries {
+        let name = entry.tried(what)?.file_name();
+        if name.to_str().is_some_and(|name| name.starts_with(start) && name.ends_with(".json")) {
+            files.push(state_dir.join(name));
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
-/// When a process started, in clock ticks since boot; `None` when there is no such process, or when it is dead and only
-/// waits for its parent.
-#[must_use]
-pub fn start_time(pid: i32) -> Option<u64> {
-    let stat = proc::stat::stat(pid).ok()??;
-    (!stat.is_dead()).then_some(stat.start_time)
+fn read(file: &Path) -> Result<Option<Record>> {
+    let text = match std::fs::read(file) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        other => other.tried(|| format!("cannot read {}", file.display()))?,
+    };
+    match serde_json::from_slice::<Record>(&text) {
+        Ok(record) => Ok(Some(Record { file: file.to_owned(), ..record })),
+        Err(error) => {
+            let what = format!("the record {} cannot be understood", file.display());
+            Err(Error::new(ErrorKind::Corrupt, what).caused_by(error).advise("remove it"))
+        }
+    }
 }
 
-fn path(state_dir: &Path, id: &str, bundle: &Path) -> PathBuf {
-    state_dir.join(format!("{id}.{:016x}.json", fnv1a(bundle.as_os_str().as_encoded_bytes())))
+/// The inode number of our own pid namespace.
+fn pid_namespace() -> Option<u64> {
+    std::fs::metadata("/proc/self/ns/pid").ok().map(|metadata| metadata.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(id: &str, bundle: &str) -> Record {
+        Record::new(id, Path::new(bundle), None, std::process::id().cast_signed())
+    }
+
+    #[test]
+    fn runs_of_one_container_have_a_record_each_and_other_containers_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let of = |id: &str, bundle: &str| Record::of(dir.path(), id, Path::new(bundle)).unwrap().len();
+        record("a", "/b").write(dir.path()).unwrap();
+        record("a", "/b/").write(dir.path()).unwrap();
+        record("a", "/c").write(dir.path()).unwrap();
+        record("a.b", "/b").write(dir.path()).unwrap();
+        assert_eq!((of("a", "/b//"), of("a", "/c"), of("a.b", "/b"), of("b", "/b")), (2, 1, 1, 0));
+        for record in Record::of(dir.path(), "a", Path::new("/b")).unwrap() {
+            record.unwrap().remove().unwrap();
+        }
+        assert_eq!((of("a", "/b"), of("a", "/c"), of("a.b", "/b")), (0, 1, 1));
+    }
+
+    #[test]
+    fn what_cannot_be_known_is_unknown() {
+        let ours = record("a", "/b");
+        assert_eq!(ours.liveness(), Liveness::Running);
+        let cases = [
+            (Record { pid_namespace: Some(1), ..ours.clone() }, Liveness::Unknown),
+            (Record { pid_namespace: None, ..ours.clone() }, Liveness::Running),
+            (Record { init: (ours.init.0, 0), ..ours.clone() }, Liveness::Unknown),
+            (Record { init: (ours.init.0, ours.init.1 + 1), ..ours.clone() }, Liveness::Ended),
+            (Record { init: (i32::MAX, 7), ..ours.clone() }, Liveness::Ended),
+        ];
+        for (record, expected) in cases {
+            assert_eq!(record.liveness(), expected, "{record:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_of_version_0_1_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = r#"{"id":"a","bundle":"/b","app_state":null,"init":[1,2],"prepared":3,"paths":[{"image":"/i",
+            "container_source":"/s","host_destination":"/h","imgsize":8388608,"origin":"x"}]}"#;
+        std::fs::write(dir.path().join("a.0123456789abcdef.json"), text).unwrap();
+        let record = Record::of(dir.path(), "a", Path::new("/b")).unwrap().remove(0).unwrap();
+        assert_eq!((record.paths[0].plan.image.as_path(), record.paths[0].identity), (Path::new("/i"), None));
+    }
 }

@@ -9,6 +9,8 @@ use rustix::io::Errno;
 
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::host;
+use crate::image::identity::Token;
+use crate::image::lock::LockedImage;
 use crate::image::loopback::LoopDevice;
 use crate::image::superblock::LABEL;
 use crate::image::template;
@@ -43,12 +45,32 @@ impl NewImage {
     pub fn make(plan: &Plan) -> Result<Self> {
         let image = Self::empty(&plan.image, plan.imgsize, &plan.origin)?;
         let what = || format!("cannot write the image {}", plan.image.display());
+        image.reserve(plan.imgsize)?;
+        let token = Token::random()?;
         if plan.imgsize == DEFAULT_IMGSIZE {
             template::write(&image.file).tried(what)?;
+            token.write(&image.file).tried(what)?;
         } else {
-            run_mke2fs(&image.file, plan.imgsize, &[]).map_err(|e| e.within(plan.image.display()))?;
+            run_mke2fs(&image.file, plan.imgsize, &token.as_uuid(), &[])
+                .map_err(|e| e.within(plan.image.display()))?;
         }
         Ok(image)
+    }
+
+    /// Takes the room on the disk now: later, a write of the container would seem to succeed, and be lost.
+    fn reserve(&self, size: u64) -> Result<()> {
+        match rustix::fs::fallocate(&self.file, rustix::fs::FallocateFlags::empty(), 0, size) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+                log::warn!(
+                    "the file system of {} cannot reserve room for the image: a dump is lost when it runs full",
+                    self.path.display()
+                );
+                Ok(())
+            }
+            other => {
+                other.tried(|| format!("cannot reserve {size} bytes for the image {}", self.path.display()))
+            }
+        }
     }
 
     /// Makes a locked file of `size` bytes for the image at `path`, all zeros; `origin` says where the size comes from.
@@ -59,8 +81,9 @@ impl NewImage {
         let dir = parent(path);
         host::make_dir(dir, 0o700)?;
         host::check_trusted(dir)?;
-        let free = host::free_bytes(dir)?;
-        if size > free {
+        if let Some(free) = host::free_bytes(dir)?
+            && size > free
+        {
             let what = format!("imgsize {size} is above the {free} bytes free in {}", dir.display());
             return Err(Error::new(ErrorKind::NoSpace, format!("{what} ({origin}.imgsize)")));
         }
@@ -95,11 +118,11 @@ impl NewImage {
         &self.file
     }
 
-    /// Gives the image its final name.
+    /// Gives the image its final name. It stays locked.
     ///
     /// # Errors
     /// [`ErrorKind::Busy`] when another one has that name by now.
-    pub fn publish(mut self) -> Result<()> {
+    pub fn publish(mut self) -> Result<LockedImage> {
         let result = match &self.temporary {
             None => {
                 let dir = host::open_dir(parent(&self.path))?;
@@ -119,7 +142,8 @@ impl NewImage {
             other => {
                 other.tried(|| format!("cannot name the image {}", self.path.display()))?;
                 self.temporary = None;
-                Ok(())
+                let file = self.file.try_clone().tried(|| "cannot copy a descriptor")?;
+                Ok(LockedImage::new(file, self.path.clone()))
             }
         }
     }
@@ -152,16 +176,16 @@ fn remove_stale(temporary: &Path) -> Result<()> {
     std::fs::remove_file(temporary).tried(|| format!("cannot remove {}", temporary.display()))
 }
 
-/// Makes a file system of `size` bytes in `file` with `mke2fs`, whose options are pinned.
+/// Makes a file system of `size` bytes in `file` with `mke2fs`, whose options are pinned. `hash_seed` is a UUID.
 ///
 /// # Errors
 /// [`ErrorKind::Unsupported`] without `mke2fs`, [`ErrorKind::System`] with its last words when it fails.
-pub fn run_mke2fs(file: &File, size: u64, environment: &[(&str, &str)]) -> Result<()> {
+pub fn run_mke2fs(file: &File, size: u64, hash_seed: &str, environment: &[(&str, &str)]) -> Result<()> {
     let inodes = (size >> 14).clamp(32, MAX_INODES).to_string();
     // Small blocks waste little in small images; the kernel wants a block group to be below 8 times the block size.
     let block = if size < 64 << 20 { "1024" } else { "4096" };
-    let extended = "lazy_itable_init=0,lazy_journal_init=1,nodiscard,root_owner=0:0,\
-                    hash_seed=6f63692d-6d69-4e69-8475-6d7000000002";
+    let extended =
+        format!("lazy_itable_init=0,lazy_journal_init=1,nodiscard,root_owner=0:0,hash_seed={hash_seed}");
     let arguments = [
         ["-t", "ext4"],
         ["-F", "-q"],
@@ -172,7 +196,7 @@ pub fn run_mke2fs(file: &File, size: u64, environment: &[(&str, &str)]) -> Resul
         ["-L", LABEL],
         ["-U", "6f63692d-6d69-4e69-8475-6d7000000001"],
         ["-O", FEATURES],
-        ["-E", extended],
+        ["-E", &extended],
     ];
     let arguments: Vec<&str> = arguments.iter().flatten().copied().chain([tool::WORK_FILE]).collect();
     let environment: Vec<(&str, &str)> =

@@ -1,54 +1,183 @@
-//! What an image says about itself: whose it is and where its dumps go. `sweep` reads it after a power cut, when the
-//! records are gone with the memory they lay in.
+//! Which image a file is. Its path does not say: another image may have taken the name since.
+//!
+//! The random value lies in the superblock, in the field that seeds the hashes of directory names (`s_hash_seed`): every
+//! ext4 file system has one, the kernel and e2fsck keep it, it goes wherever the file goes, and the file system that the
+//! image lies on needs no extended attributes for it.
 
-use std::ffi::OsStr;
+use std::fmt;
 use std::fs::File;
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
-use rustix::fs::XattrFlags;
+use crc::{CRC_32_ISCSI, Crc};
+use serde::{Deserialize, Serialize};
 
-const CONTAINER: &str = "user.oci-minidump.container";
-const DESTINATION: &str = "user.oci-minidump.destination";
-/// The longest value that is read, in bytes: a path.
-const MAX_VALUE: usize = 4096;
+use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::image::superblock::{Condition, OFFSET, SIZE, inspect};
 
-/// The identity of an image, kept in its extended attributes (xattr(7)).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Where the token lies in the superblock, in bytes.
+pub(super) const SEED: usize = 0xEC;
+/// Where the superblock's checksum lies in it, in bytes; it covers everything before.
+const CHECKSUM: usize = 0x3FC;
+/// The seed of all images that version 0.1 made, which tells none from another.
+const FORMER_SEED: u128 = 0x6f63_692d_6d69_4e69_8475_6d70_0000_0002;
+
+/// 16 random bytes that an image keeps from its making to its end; shown as 32 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Token(u128);
+
+impl Token {
+    /// A new one.
+    ///
+    /// # Errors
+    /// The kernel's, when it has no random bytes to give.
+    pub fn random() -> Result<Self> {
+        let mut bytes = [0; 16];
+        let what = || "cannot get random bytes";
+        match rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()) {
+            Ok(16) => {}
+            // Before Linux 3.17.
+            Err(rustix::io::Errno::NOSYS) => {
+                let source = File::open("/dev/urandom").tried(what)?;
+                std::io::Read::read_exact(&mut &source, &mut bytes).tried(what)?;
+            }
+            Ok(_) => return Err(Error::new(ErrorKind::System, what())),
+            Err(error) => return Err(error).tried(what),
+        }
+        Ok(Self(u128::from_be_bytes(bytes)))
+    }
+
+    /// The token in the superblock's field, if that tells the image from others.
+    pub(super) fn from_seed(seed: [u8; 16]) -> Option<Self> {
+        Some(u128::from_be_bytes(seed)).filter(|seed| ![0, FORMER_SEED].contains(seed)).map(Self)
+    }
+
+    /// As the text of a UUID, as mke2fs(8) wants it.
+    #[must_use]
+    pub fn as_uuid(self) -> String {
+        let text = self.to_string();
+        let mut parts = [(0, 8), (8, 12), (12, 16), (16, 20), (20, 32)].map(|(from, to)| text.get(from..to));
+        parts.iter_mut().map(|part| part.take().unwrap_or_default()).collect::<Vec<_>>().join("-")
+    }
+
+    /// Writes the token into the superblock of a file system that nobody uses yet.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn write(self, image: &File) -> std::io::Result<()> {
+        let mut superblock = [0; SIZE];
+        image.read_exact_at(&mut superblock, OFFSET)?;
+        let field = |superblock: &mut [u8; SIZE], at: usize, bytes: &[u8]| {
+            superblock.iter_mut().skip(at).zip(bytes).for_each(|(to, from)| *to = *from);
+        };
+        field(&mut superblock, SEED, &self.0.to_be_bytes());
+        // ext4 leaves out the last step of the algorithm, which inverts every bit.
+        let checksum =
+            !Crc::<u32>::new(&CRC_32_ISCSI).checksum(superblock.get(..CHECKSUM).unwrap_or_default());
+        field(&mut superblock, CHECKSUM, &checksum.to_le_bytes());
+        image.write_all_at(&superblock, OFFSET)
+    }
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<Token> for String {
+    fn from(token: Token) -> Self {
+        token.to_string()
+    }
+}
+
+impl TryFrom<String> for Token {
+    type Error = String;
+
+    fn try_from(text: String) -> std::result::Result<Self, String> {
+        let number =
+            Some(&text).filter(|text| text.len() == 32).and_then(|text| u128::from_str_radix(text, 16).ok());
+        number.map(Self).ok_or_else(|| format!("{text:?} is not 32 hexadecimal digits"))
+    }
+}
+
+/// What an image is known by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// The id of the container that used it.
-    pub container: Option<String>,
-    /// The directory on the host for its dumps.
-    pub destination: Option<PathBuf>,
+    /// The device of the file, as `st_dev` gives it.
+    pub device: u64,
+    /// The inode number of the file.
+    pub inode: u64,
+    /// What is in the image itself. Images of version 0.1 have none.
+    pub token: Option<Token>,
 }
 
 impl Identity {
-    /// Writes the identity to an image. A file system without extended attributes keeps none: its images are harvested
-    /// by the next start, which knows the destination.
-    pub fn write(&self, image: &File) {
-        let container = self.container.as_deref().map(str::as_bytes);
-        let destination = self.destination.as_deref().map(|path| path.as_os_str().as_bytes());
-        for (name, value) in [(CONTAINER, container), (DESTINATION, destination)] {
-            if let Some(value) = value
-                && let Err(error) = rustix::fs::fsetxattr(image, name, value, XattrFlags::empty())
-            {
-                log::debug!("cannot write {name} to the image: {error}");
-            }
-        }
+    /// The identity of the image in `file`.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn of(file: &File) -> Result<Self> {
+        let what = || "cannot inspect the image";
+        let metadata = file.metadata().tried(what)?;
+        let token = match inspect(file).tried(what)? {
+            Condition::Ext4 { token, .. } => token,
+            Condition::Blank | Condition::Unknown => None,
+        };
+        Ok(Self { device: metadata.dev(), inode: metadata.ino(), token })
     }
 
-    /// Reads the identity of an image.
+    /// Whether both are the same image. The token decides where there is one: a device can get another number at the next
+    /// mount, and some file systems number an inode anew when they have forgotten it.
     #[must_use]
-    pub fn read(image: &File) -> Self {
-        let container = value(image, CONTAINER).and_then(|bytes| String::from_utf8(bytes).ok());
-        let destination = value(image, DESTINATION).map(|bytes| PathBuf::from(OsStr::from_bytes(&bytes)));
-        Self { container, destination: destination.filter(|path| path.is_absolute()) }
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self.token, other.token) {
+            (Some(ours), Some(theirs)) => ours == theirs,
+            (None, None) => (self.device, self.inode) == (other.device, other.inode),
+            _ => false,
+        }
     }
 }
 
-fn value(image: &File, name: &str) -> Option<Vec<u8>> {
-    let mut value = vec![0; MAX_VALUE];
-    let length = rustix::fs::fgetxattr(image, name, &mut value).ok()?;
-    value.truncate(length);
-    Some(value)
+/// Short, and different for different images: part of a file name.
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.token {
+            Some(token) => token.fmt(f),
+            None => write!(f, "{:x}-{:x}", self.device, self.inode),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_survives_being_written_down() {
+        let token = Token::random().unwrap();
+        assert_ne!(token, Token::random().unwrap());
+        let text = serde_json::to_string(&token).unwrap();
+        assert_eq!(serde_json::from_str::<Token>(&text).unwrap(), token);
+        assert_eq!(token.as_uuid().replace('-', ""), token.to_string());
+        assert_eq!(token.as_uuid().split('-').map(str::len).collect::<Vec<_>>(), [8, 4, 4, 4, 12]);
+        assert!(serde_json::from_str::<Token>("\"12\"").is_err());
+        assert!(Token::from_seed([0; 16]).is_none() && Token::from_seed(FORMER_SEED.to_be_bytes()).is_none());
+    }
+
+    #[test]
+    fn the_token_decides_and_the_inode_where_there_is_none() {
+        let token = |number| Some(Token(number));
+        let image = |inode, token| Identity { device: 7, inode, token };
+        assert!(image(1, token(5)).is_same(&image(2, token(5))));
+        assert!(!image(1, token(5)).is_same(&image(1, token(6))));
+        assert!(!image(1, token(5)).is_same(&image(1, None)));
+        assert!(image(1, None).is_same(&image(1, None)) && !image(1, None).is_same(&image(2, None)));
+    }
 }

@@ -8,13 +8,18 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{CWD, FlockOperation, Mode, OFlags};
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::image::identity::Identity;
+use crate::image::loopback::LoopDevice;
+use crate::image::superblock::{Condition, inspect};
 
 /// How long between two tries to get the lock.
 const PAUSE: Duration = Duration::from_millis(5);
+/// How long a loop device that was read through may take to go.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// An image file that exists and that nobody else works on while this value lives.
 #[derive(Debug)]
@@ -47,6 +52,11 @@ impl LockedImage {
         }
     }
 
+    /// An image that its maker has locked.
+    pub(super) fn new(file: File, path: PathBuf) -> Self {
+        Self { file, path }
+    }
+
     /// The image as a file.
     #[must_use]
     pub fn file(&self) -> &File {
@@ -67,12 +77,74 @@ impl LockedImage {
         Ok(self.file.metadata().tried(|| format!("cannot inspect {}", self.path.display()))?.len())
     }
 
-    /// Removes the image.
+    /// What the image is known by.
     ///
     /// # Errors
     /// The kernel's.
+    pub fn identity(&self) -> Result<Identity> {
+        Identity::of(&self.file).map_err(|e| e.within(self.path.display()))
+    }
+
+    /// How the image looks from outside.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn condition(&self) -> Result<Condition> {
+        inspect(&self.file).tried(|| format!("cannot read {}", self.path.display()))
+    }
+
+    /// The loop device that the image is still attached to after waiting for it to go, but not longer than `patience`.
+    ///
+    /// # Errors
+    /// The kernel's, and [`ErrorKind::Unsupported`] when it cannot be known.
+    pub fn attached(&self, patience: Duration) -> Result<Option<LoopDevice>> {
+        LoopDevice::of_after(&self.file, patience).map_err(|e| e.within(self.path.display()))
+    }
+
+    /// Removes the image: the one place of the whole program that does. An image that is attached is never removed, since
+    /// what is written to it would be lost.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] when it is attached to a loop device, or when its name is that of another file by now; else the
+    /// kernel's.
     pub fn remove(&self) -> Result<()> {
+        if let Some(device) = self.attached(RELEASE_PATIENCE)? {
+            return Err(self.in_use(&device));
+        }
+        self.check_name()?;
         std::fs::remove_file(&self.path).tried(|| format!("cannot remove the image {}", self.path.display()))
+    }
+
+    /// Gives the image another name in its directory, which no file has; it may be attached meanwhile.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] when its name is that of another file by now; else the kernel's.
+    pub fn rename(&self, target: &Path) -> Result<()> {
+        self.check_name()?;
+        let what = || format!("cannot rename {} to {}", self.path.display(), target.display());
+        match rustix::fs::renameat_with(CWD, &self.path, CWD, target, RenameFlags::NOREPLACE) {
+            // Before Linux 3.15, and on file systems that cannot do it at once.
+            Err(Errno::NOSYS | Errno::INVAL) if std::fs::symlink_metadata(target).is_err() => {
+                std::fs::rename(&self.path, target).tried(what)
+            }
+            other => other.tried(what),
+        }
+    }
+
+    /// The error about an image that somebody else is using.
+    #[must_use]
+    pub fn in_use(&self, device: &LoopDevice) -> Error {
+        let (image, device) = (self.path.display(), device.path().display());
+        Error::new(ErrorKind::Busy, format!("the image {image} is in use: it is attached to {device}"))
+            .advise("give every container an image of its own, or wait until the other one is deleted")
+    }
+
+    fn check_name(&self) -> Result<()> {
+        if same_file(&self.file, &self.path)? {
+            return Ok(());
+        }
+        let what = format!("another image has the name {} by now", self.path.display());
+        Err(Error::new(ErrorKind::Busy, what).advise("try again"))
     }
 }
 

@@ -11,6 +11,12 @@ use crate::sys;
 
 /// How often a free device is looked for; another starter may take it first each time.
 const TRIES: u32 = 64;
+/// Where the kernel lists block devices, one directory each.
+const SYS_BLOCK: &str = "/sys/block";
+/// `SYSFS_MAGIC`, linux/magic.h.
+const SYSFS_MAGIC: rustix::fs::FsWord = 0x6265_6572;
+/// Where the kernel lists block devices that have a size, one line each.
+const PARTITIONS: &str = "/proc/partitions";
 /// How long between two looks at a device that is about to go.
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -110,10 +116,10 @@ impl LoopDevice {
     pub fn of(image: &File) -> Result<Option<Self>> {
         let metadata = image.metadata().tried(|| "cannot inspect the image")?;
         let wanted = Some((metadata.dev(), metadata.ino()));
-        for (number, attached) in attached()? {
+        for number in attached()? {
             // A device that cannot be looked at may be the one: taken for free, the image would be mounted twice.
             let device = match Self::open(number, false) {
-                Err(_) if !attached.exists() => continue,
+                Err(_) if !attached()?.contains(&number) => continue,
                 other => other?,
             };
             let backing = sys::loop_backing_file(&device.file);
@@ -175,29 +181,47 @@ fn open_file(path: &Path, writable: bool) -> std::io::Result<File> {
     File::options().read(true).write(writable).open(path)
 }
 
-/// The numbers of the devices to which something is attached, and the directory that each has in /sys meanwhile.
-fn attached() -> Result<Vec<(u32, PathBuf)>> {
-    let entries = match std::fs::read_dir("/sys/block") {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.tried(|| "cannot list /sys/block")?,
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry.tried(|| "cannot list /sys/block")?;
-        let name = entry.file_name();
-        let number = name.to_str().and_then(|name| name.strip_prefix("loop")?.parse().ok());
-        let dir = entry.path().join("loop");
-        // It spares opening every device.
-        found.extend(number.filter(|_| dir.exists()).map(|number| (number, dir)));
+/// The numbers of the devices to which something is attached.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] when it cannot be known: then no image may be taken for one that nobody uses.
+fn attached() -> Result<Vec<u32>> {
+    if rustix::fs::statfs(SYS_BLOCK).is_ok_and(|stat| stat.f_type == SYSFS_MAGIC) {
+        let mut numbers = Vec::new();
+        for entry in std::fs::read_dir(SYS_BLOCK).tried(|| format!("cannot list {SYS_BLOCK}"))? {
+            let entry = entry.tried(|| format!("cannot list {SYS_BLOCK}"))?;
+            let number = entry.file_name().to_str().and_then(number_of);
+            // It spares opening every device.
+            numbers.extend(number.filter(|_| entry.path().join("loop").exists()));
+        }
+        return Ok(numbers);
     }
-    Ok(found)
+    // A chroot, a rescue system, a container: the kernel lists every device that has a size here, too.
+    let partitions = std::fs::read_to_string(PARTITIONS).map_err(|error| {
+        let what = format!(
+            "cannot know which images are in use: no sysfs on {SYS_BLOCK}, and cannot read {PARTITIONS}"
+        );
+        Error::new(ErrorKind::Unsupported, what).caused_by(error).advise("mount /sys or /proc")
+    })?;
+    // Masked by another file, it says nothing.
+    if !partitions.starts_with("major minor") {
+        let what = format!("cannot know which images are in use: {PARTITIONS} lists no devices");
+        return Err(Error::new(ErrorKind::Unsupported, what).advise("mount /sys"));
+    }
+    Ok(partitions.lines().filter_map(|line| number_of(line.split_ascii_whitespace().nth(3)?)).collect())
+}
+
+/// The number in the name of a loop device.
+fn number_of(name: &str) -> Option<u32> {
+    name.strip_prefix("loop")?.parse().ok()
 }
 
 /// Attaching on kernels before 5.8, in two steps.
 #[cfg(feature = "old-kernels")]
 mod old {
     use super::{
-        AsRawFd, Duration, Error, ErrorKind, File, LoopDevice, Path, Result, TRIES, Tried, attached,
+        AsRawFd, Duration, Error, ErrorKind, File, LoopDevice, Path, PathBuf, Result, SYS_BLOCK, TRIES,
+        Tried, attached,
     };
     use crate::image::superblock::{Condition, inspect};
 
@@ -206,7 +230,8 @@ mod old {
 
     pub(super) fn detach_stale(dir: &Path) -> Result<()> {
         let dir = dir.canonicalize().tried(|| format!("cannot find {}", dir.display()))?;
-        for (number, attached) in attached()? {
+        for number in attached()? {
+            let attached = PathBuf::from(format!("{SYS_BLOCK}/loop{number}/loop"));
             let is = |attribute, value| {
                 std::fs::read_to_string(attached.join(attribute)).is_ok_and(|text| text.trim_end() == value)
             };

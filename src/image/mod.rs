@@ -1,6 +1,8 @@
 //! The ext4 image that backs a container's minidump directory while the container lives.
 
+pub mod aside;
 pub mod create;
+mod directory;
 pub mod files;
 pub mod identity;
 pub mod kernel;
@@ -9,8 +11,10 @@ pub mod label;
 mod layout;
 pub mod lock;
 pub mod loopback;
+pub mod mark;
 pub mod mount;
 pub mod reader;
 pub mod repair;
 pub mod superblock;
 mod template;
+mod walk;

@@ -5,12 +5,13 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result, Tried, Unreadable};
 use crate::image::files::pump;
 use crate::image::lock::LockedImage;
@@ -36,19 +37,19 @@ pub struct Repaired {
 /// # Errors
 /// [`ErrorKind::Unsupported`] without `e2fsck`, [`ErrorKind::NoSpace`] when there is no room for the copy,
 /// [`ErrorKind::Corrupt`] when it gave up. The image is as it was in any case.
-pub fn repair(image: &LockedImage) -> Result<Repaired> {
+pub fn repair(image: &LockedImage, deadline: Deadline) -> Result<Repaired> {
     let path = image.path().display();
-    let file = copy(image).map_err(|e| {
+    let file = copy(image, deadline).map_err(|e| {
         Error::new(e.kind(), format!("cannot copy the image {path} to repair it"))
             .caused_by(e)
             .advise("make room, or remove the image if it is of no use")
     })?;
-    let gentle = e2fsck(image, &file, "-p")?;
+    let gentle = e2fsck(image, &file, "-p", deadline)?;
     if is_repaired(&gentle) {
         return Ok(Repaired { file, damaged: false });
     }
     log::warn!("the image {path} is damaged ({})", gentle.last_words);
-    let thorough = e2fsck(image, &file, "-y")?;
+    let thorough = e2fsck(image, &file, "-y", deadline)?;
     if is_repaired(&thorough) {
         return Ok(Repaired { file, damaged: true });
     }
@@ -56,26 +57,15 @@ pub fn repair(image: &LockedImage) -> Result<Repaired> {
     Err(Error::new(ErrorKind::Corrupt, what))
 }
 
-/// Moves an image that is of no use out of the way. Gives the new path.
-///
-/// # Errors
-/// [`ErrorKind::Corrupt`] when there are too many set aside already; else the kernel's.
-pub fn set_aside(image: &LockedImage) -> Result<PathBuf> {
-    let target = aside(image.path())?;
-    std::fs::rename(image.path(), &target)
-        .tried(|| format!("cannot rename {} to {}", image.path().display(), target.display()))?;
-    Ok(target)
-}
-
 fn is_repaired(outcome: &tool::Outcome) -> bool {
     outcome.code.is_some_and(|code| code & !REPAIRED == 0)
 }
 
 /// Copies an image into a file without a name beside it, holes as holes.
-fn copy(image: &LockedImage) -> Result<File> {
+fn copy(image: &LockedImage, deadline: Deadline) -> Result<File> {
     let file = unnamed(image.path()).tried(|| "cannot make a file beside it")?;
     let mut at = 0_u64;
-    pump(&file, image.size()?, |chunk| {
+    pump(&file, image.size()?, deadline, |chunk| {
         let count = image.file().read_at(chunk, at).unreadable(|| "cannot read it")?;
         at += u64::try_from(count).unwrap_or(u64::MAX);
         Ok(count)
@@ -102,29 +92,12 @@ fn unnamed(image: &Path) -> std::io::Result<File> {
     }
 }
 
-fn e2fsck(image: &LockedImage, file: &File, mode: &str) -> Result<tool::Outcome> {
+fn e2fsck(image: &LockedImage, file: &File, mode: &str, deadline: Deadline) -> Result<tool::Outcome> {
+    deadline.check("repairing the image")?;
     let arguments = ["-f", mode, tool::WORK_FILE];
     let environment = [("E2FSCK_CONFIG", "/dev/null"), ("LC_ALL", "C")];
-    tool::run("e2fsck", &arguments, &environment, file, PATIENCE)
-        .map_err(|e| e.within(format!("the image {}", image.path().display())))
-}
-
-/// Whether a file was set aside by [`set_aside`], for people to look at.
-#[must_use]
-pub fn is_set_aside(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.to_string_lossy().starts_with("damaged"))
-}
-
-/// A free name beside the image for something damaged. There are four of them: a device that breaks its images at
-/// every start must not fill its disk with them.
-fn aside(image: &Path) -> Result<PathBuf> {
-    for n in 1..=4 {
-        let mut name = image.as_os_str().to_owned();
-        name.push(format!(".damaged{n}"));
-        if std::fs::symlink_metadata(&name).is_err() {
-            return Ok(name.into());
-        }
-    }
-    let what = format!("there are four damaged copies of the image {} already", image.display());
-    Err(Error::new(ErrorKind::Corrupt, what).advise("look at them, and remove them"))
+    let outcome = tool::run("e2fsck", &arguments, &environment, file, deadline.left(PATIENCE));
+    // Killed by us because of the deadline, it says nothing of the image.
+    deadline.check("repairing the image")?;
+    outcome.map_err(|e| e.within(format!("the image {}", image.path().display())))
 }

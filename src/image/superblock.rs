@@ -5,14 +5,20 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
+use crate::image::identity::{SEED, Token};
+
 /// The volume label by which an image is known to be ours.
 pub const LABEL: &str = "oci-minidump";
 
 /// Where the superblock begins, in bytes.
 pub(super) const OFFSET: u64 = 1024;
+/// The bytes of a superblock.
+pub(super) const SIZE: usize = 1024;
 const MAGIC: u16 = 0xEF53;
 /// `s_state`: cleanly unmounted, no errors seen.
 const STATE_CLEAN: u16 = 1;
+/// `s_state`: the kernel has seen errors.
+const STATE_ERRORS: u16 = 2;
 /// `s_feature_compat`: there is a journal.
 const COMPAT_HAS_JOURNAL: u32 = 4;
 /// `s_feature_incompat`: the journal must be replayed.
@@ -27,6 +33,10 @@ pub enum Condition {
         ours: bool,
         /// Whether it was in use when the power went, or the kernel found errors in it.
         dirty: bool,
+        /// Whether the kernel has seen errors in it, or could not write to it.
+        errors: bool,
+        /// What tells it from every other image.
+        token: Option<Token>,
         /// Whether it has a journal; the smallest images have no room for one.
         journal: bool,
     },
@@ -51,9 +61,12 @@ pub fn inspect(file: &File) -> io::Result<Condition> {
     if field16(&block, 0x38) != MAGIC {
         return Ok(if is_blank(file)? { Condition::Blank } else { Condition::Unknown });
     }
-    let dirty = field16(&block, 0x3A) != STATE_CLEAN || field32(&block, 0x60) & INCOMPAT_RECOVER != 0;
+    let state = field16(&block, 0x3A);
+    let dirty = state != STATE_CLEAN || field32(&block, 0x60) & INCOMPAT_RECOVER != 0;
+    let errors = state & STATE_ERRORS != 0;
+    let token = block.get(SEED..).and_then(|rest| rest.first_chunk()).copied().and_then(Token::from_seed);
     let journal = field32(&block, 0x5C) & COMPAT_HAS_JOURNAL != 0;
-    Ok(Condition::Ext4 { ours: label(&block) == LABEL.as_bytes(), dirty, journal })
+    Ok(Condition::Ext4 { ours: label(&block) == LABEL.as_bytes(), dirty, errors, token, journal })
 }
 
 /// The little-endian number at `at`, 0 when there is none.

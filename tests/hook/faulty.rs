@@ -13,6 +13,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::images::dump_bytes;
+use crate::neighbour::Neighbour;
 use crate::programs::{faulty, without};
 use crate::test_dir::test_dir;
 use crate::world::{Bundle, PREFIX, Run, SOURCE, World, away_from_the_host, files_in, hook_program};
@@ -41,6 +42,11 @@ impl Held {
             std::thread::sleep(std::time::Duration::from_micros(200));
         }
         held
+    }
+
+    /// One without a mount namespace of its own: it is in that of the calling thread.
+    pub(crate) fn in_our_mounts() -> Self {
+        Self(Command::new("sleep").arg("1000").stdin(Stdio::null()).spawn().unwrap())
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -128,6 +134,12 @@ pub(crate) const POSTSTOP: [Case; 3] = [
     Case { missing: "O_TMPFILE", ..case("the end without unnamed files", "poststop", Image::Left) },
 ];
 
+/// What `sweep` may find.
+pub(crate) const SWEEP: [Case; 2] = [
+    case("a sweep after a poststop that never came", "sweep", Image::Left),
+    case("a sweep after a power cut", "sweep", Image::Dirty),
+];
+
 /// By how many calls of a kind the hook has certainly read its settings: alone, and behind `without`.
 const UNTIL_SETTINGS: (usize, usize) = (120, 250);
 
@@ -142,6 +154,15 @@ pub(crate) struct Stage<'a> {
     pub(crate) bundle: Bundle,
     /// A copy of what lies where the image goes.
     left: PathBuf,
+    neighbour: Neighbour,
+}
+
+impl Drop for Stage<'_> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.neighbour.finish(&self.world);
+        }
+    }
 }
 
 impl<'a> Stage<'a> {
@@ -153,7 +174,8 @@ impl<'a> Stage<'a> {
             config["rdkPlugins"]["minidump"]["data"]["paths"][0]["imgsize"] = case.imgsize.into()
         });
         let left = world.path("left.img");
-        let stage = Self { case, world, bundle, left };
+        let neighbour = Neighbour::start(&world);
+        let stage = Self { case, world, bundle, left, neighbour };
         if case.image != Image::Absent {
             stage.leave();
         }
@@ -180,7 +202,11 @@ impl<'a> Stage<'a> {
         }
         self.world.settle();
         fs::remove_file(image).unwrap();
-        fs::remove_file(self.record()).unwrap();
+        for record in self.records() {
+            if record.to_str().unwrap().contains(&self.world.id("c")) {
+                fs::rename(&record, self.left_record()).unwrap();
+            }
+        }
     }
 
     /// Makes everything as it is before the stage.
@@ -188,24 +214,20 @@ impl<'a> Stage<'a> {
         if self.case.image != Image::Absent {
             fs::copy(&self.left, self.world.image("app")).unwrap();
         }
-        if self.case.stage == "poststop" {
-            let record = json!({
-                "id": self.world.id("c"), "bundle": self.bundle.dir, "app_state": null, "prepared": 0,
-                "init": [i32::MAX, 0],
-                "paths": [{
-                    "image": self.world.image("app"), "container_source": SOURCE,
-                    "host_destination": self.world.dumps_dir(), "imgsize": MADE, "origin": "the test",
-                }],
-            });
-            fs::write(self.record(), record.to_string()).unwrap();
+        if self.case.stage != "prestart" {
+            let name = format!("{}.0123456789abcdef.{:032x}.json", self.world.id("c"), 1);
+            fs::copy(self.left_record(), self.world.path("records").join(name)).unwrap();
         }
     }
 
-    /// Where the hook keeps its record of the container.
-    fn record(&self) -> PathBuf {
-        let bundle = self.bundle.dir.as_os_str().as_encoded_bytes();
-        let hash = oci_minidump::harvest::name::fnv1a(bundle);
-        self.world.path(format!("records/{}.{hash:016x}.json", self.world.id("c")))
+    /// A copy of the record of the run that left the image.
+    fn left_record(&self) -> PathBuf {
+        self.world.path("left.json")
+    }
+
+    /// The hook's records.
+    fn records(&self) -> Vec<PathBuf> {
+        files_in(&self.world.path("records"))
     }
 
     /// The OCI state, at prestart with the process of a container, after it without.
@@ -230,6 +252,7 @@ impl<'a> Stage<'a> {
             command = away_from_the_host(&command);
         }
         let run = self.world.feed(command, &self.state(held).to_string());
+        self.neighbour.write();
         let calls = fs::read_to_string(report).unwrap_or_else(|_| panic!("no report: {}", run.story()));
         (run, calls.lines().map(str::to_owned).collect())
     }
@@ -272,8 +295,7 @@ impl<'a> Stage<'a> {
     pub(crate) fn assert_as_before(&self, story: &dyn Fn() -> String) {
         let mut remains = self.world.settle();
         if self.case.image != Image::Absent {
-            remains
-                .retain(|what| !what.contains("/images/app.img") && *what != self.record().to_str().unwrap());
+            remains.retain(|what| !what.contains("/images/app.img") && !what.contains("/records/"));
         }
         assert!(remains.is_empty(), "left behind: {remains:?}\n{}", story());
     }

@@ -143,3 +143,23 @@ fn loop_devices_of_others_are_left_alone() {
     drop((namesake, neighbour));
     fs::remove_file(beside).unwrap();
 }
+
+#[test]
+fn files_of_others_beside_the_images_are_passed_over() {
+    let world = World::new("crun");
+    ended(&world, "gone");
+    let images = world.path("images");
+    let theirs = images.join("theirs");
+    fs::write(&theirs, "a user's").unwrap();
+    std::os::unix::fs::chown(&theirs, Some(1000), Some(1000)).unwrap();
+    fs::hard_link(world.path("settings.toml"), images.join("linked")).unwrap();
+    std::os::unix::fs::symlink(&theirs, images.join("link")).unwrap();
+    command("mkfifo", &[images.join("fifo").as_ref()]);
+    let swept = sweep(&world, 0);
+    assert_eq!(swept["harvested"].as_array().unwrap().len(), 1, "{swept}");
+    let left = crate::world::files_in(&images);
+    assert_eq!(left.len(), 4, "{left:?}");
+    for path in left {
+        fs::remove_file(path).unwrap();
+    }
+}

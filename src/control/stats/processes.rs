@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use crate::proc::status::innermost_pid;
 
 /// The longest command line that is shown, in bytes.
-const LONGEST: u64 = 4096;
+const MAX_COMMAND_LINE: u64 = 4096;
 
 /// One object per process. Blocks for as long as a container wants when it keeps the kernel from reading its
 /// arguments (a page of a file system that never answers), so this is for a thread that may be lost.
-pub(in crate::control) fn processes(pids: &[i32]) -> Value {
+pub(crate) fn processes(pids: &[i32]) -> Value {
     pids.iter().map(|pid| process(*pid)).collect()
 }
 
@@ -21,7 +21,7 @@ fn process(pid: i32) -> Value {
     let link = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
     let mut arguments = Vec::new();
     if let Ok(file) = File::open(format!("/proc/{pid}/cmdline")) {
-        let _gone = file.take(LONGEST).read_to_end(&mut arguments);
+        let _gone = file.take(MAX_COMMAND_LINE).read_to_end(&mut arguments);
     }
     json!({
         "cmdline": String::from_utf8_lossy(&arguments).replace('\0', " "),

@@ -1,0 +1,174 @@
+//! The images that runs of containers have left: harvested for whoever they belong to, or kept where something still uses
+//! them. Poststop, `sweep` and the next start all do it here.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::mount::{UnmountFlags, unmount};
+
+use crate::deadline::Deadline;
+use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::harvest::{Harvest, IfAttached, Job, Owner, harvest_locked};
+use crate::hook::record::{Liveness, Record};
+use crate::image::lock::LockedImage;
+use crate::image::loopback::LoopDevice;
+use crate::image::mark::Mark;
+use crate::proc::mountinfo;
+use crate::settings::admin::Admin;
+
+/// How patient the work is.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms<'a> {
+    /// The administrator's settings.
+    pub admin: &'a Admin,
+    /// How long the lock of an image is waited for.
+    pub lock_wait: Duration,
+    /// How long a loop device may take to go after its container.
+    pub detach_wait: Duration,
+    /// When reading must have ended.
+    pub deadline: Deadline,
+}
+
+/// What became of an image.
+#[derive(Debug)]
+pub enum Leftover {
+    /// Something uses it, or may: it was left alone.
+    InUse(LoopDevice),
+    /// It was harvested, and is for another time what [`Harvest::image`] says.
+    Harvested(Harvest),
+}
+
+/// Harvests a locked image for its owner, unless a container uses it. The owner is what the image says, or else `fallback`.
+///
+/// # Errors
+/// As [`user`] and [`publish`]; the image is kept then.
+pub fn harvest_leftover(image: &LockedImage, fallback: &Mark, terms: &Terms<'_>) -> Result<Leftover> {
+    match user(image, terms)? {
+        Some(device) => Ok(Leftover::InUse(device)),
+        None => publish(image, fallback, terms).map(Leftover::Harvested),
+    }
+}
+
+/// The device through which a container uses an image, or may use it. An image that is attached though every container that
+/// has or had it is known to have ended is not in use: something else, such as a debug shell, holds the mount.
+///
+/// # Errors
+/// The kernel's and those of the records: it is not known then whether the image is in use.
+pub fn user(image: &LockedImage, terms: &Terms<'_>) -> Result<Option<LoopDevice>> {
+    if let Some(device) = image.attached(Duration::ZERO)? {
+        release(image, &device, terms.admin)?;
+    }
+    let Some(device) = image.attached(terms.deadline.left(terms.detach_wait))? else { return Ok(None) };
+    // Its init may have ended only while we waited.
+    match release(image, &device, terms.admin)? {
+        Liveness::Ended => Ok(None),
+        Liveness::Running | Liveness::Unknown => Ok(Some(device)),
+    }
+}
+
+/// Harvests an image that no container uses. One that is attached all the same is only read, and kept.
+///
+/// # Errors
+/// As [`harvest_locked`]; the image is kept then.
+pub fn publish(image: &LockedImage, fallback: &Mark, terms: &Terms<'_>) -> Result<Harvest> {
+    let owner = owner(image, fallback, terms.admin)?;
+    let job = Job {
+        destination: owner.destination.as_deref().unwrap_or(&terms.admin.host_destination),
+        owner: Owner { container: owner.container.as_deref(), app_state: owner.app_state.as_deref() },
+        admin: terms.admin,
+        if_attached: IfAttached::Publish,
+        detach_wait: Duration::ZERO,
+        deadline: terms.deadline,
+    };
+    harvest_locked(image, job)
+}
+
+/// Whose image it is: by its own mark, by the records, or else `fallback`.
+///
+/// # Errors
+/// As [`Record::of_image`].
+pub fn owner(image: &LockedImage, fallback: &Mark, admin: &Admin) -> Result<Mark> {
+    let mark = Mark::read(image.file());
+    if mark.container.is_some() && mark.destination.is_some() {
+        return Ok(mark);
+    }
+    let identity = image.identity()?;
+    for record in Record::of_image(&admin.state_dir, &identity)? {
+        let is_same = |other: &crate::image::identity::Identity| other.is_same(&identity);
+        let mut paths = record.paths.into_iter();
+        if let Some(prepared) = paths.find(|prepared| prepared.identity.as_ref().is_some_and(is_same)) {
+            let destination = Some(prepared.plan.host_destination);
+            return Ok(Mark { container: Some(record.id), app_state: record.app_state, destination });
+        }
+    }
+    Ok(Mark {
+        container: mark.container.or_else(|| fallback.container.clone()),
+        app_state: mark.app_state.or_else(|| fallback.app_state.clone()),
+        destination: mark.destination.or_else(|| fallback.destination.clone()),
+    })
+}
+
+/// Gives up what containers that have ended left of the mounts of an image. Gives whether one of them runs, or may run.
+fn release(image: &LockedImage, device: &LoopDevice, admin: &Admin) -> Result<Liveness> {
+    let records = Record::of_image(&admin.state_dir, &image.identity()?)?;
+    let liveness = records.iter().map(Record::liveness).max();
+    match liveness {
+        Some(Liveness::Ended) => {
+            for error in unmount_here(device) {
+                log::warn!("{}", error.report());
+            }
+        }
+        Some(Liveness::Running | Liveness::Unknown) => {}
+        // Killed in the middle of attaching on an old kernel, a hook leaves a device that does not detach by itself, and
+        // perhaps no record. A device that is mounted or open somewhere detaches only when that ends.
+        None => device.detach()?,
+    }
+    Ok(liveness.unwrap_or(Liveness::Unknown))
+}
+
+/// Unmounts a device wherever it is mounted in our own mount namespace: a container without one of its own leaves its mount
+/// there.
+fn unmount_here(device: &LoopDevice) -> Vec<Error> {
+    let mounts = device.number().and_then(|number| {
+        let wanted = (rustix::fs::major(number), rustix::fs::minor(number));
+        Ok(mountinfo::own()?.into_iter().filter(move |mount| mount.device == wanted))
+    });
+    let points: Vec<_> = match mounts {
+        Ok(mounts) => mounts.map(|mount| mount.point).collect(),
+        Err(error) => return vec![error],
+    };
+    let unmount_one = |point: &std::path::PathBuf| {
+        let result = unmount(point, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
+        // A mount that propagated went with the first one.
+        let result = if result == Err(rustix::io::Errno::INVAL) { Ok(()) } else { result };
+        result.tried(|| format!("cannot unmount {}", point.display())).err()
+    };
+    points.iter().rev().filter_map(unmount_one).collect()
+}
+
+/// Harvests the image at `path` if `is_ours` says so of it; `None` when there is none, or another one.
+///
+/// # Errors
+/// As [`harvest_leftover`].
+pub fn harvest_at(
+    path: &Path,
+    fallback: &Mark,
+    terms: &Terms<'_>,
+    is_ours: impl FnOnce(&LockedImage) -> Result<bool>,
+) -> Result<Option<Leftover>> {
+    let Some(image) = LockedImage::open(path, terms.deadline.left(terms.lock_wait))? else { return Ok(None) };
+    if !is_ours(&image)? {
+        return Ok(None);
+    }
+    match harvest_leftover(&image, fallback, terms) {
+        Ok(Leftover::Harvested(harvest)) if !harvest.failures.is_empty() => {
+            let what = format!(
+                "{} of the dumps in {} could not be published",
+                harvest.failures.len(),
+                path.display()
+            );
+            Err(Error::new(ErrorKind::System, format!("{what}, the first: {}", harvest.failures.join("; "))))
+        }
+        other => other.map(Some),
+    }
+}

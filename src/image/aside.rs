@@ -1,0 +1,110 @@
+//! Images that were moved out of the way of the next one, in the same directory: with dumps that cannot be harvested yet, or
+//! damaged beyond reading.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::image::identity::Identity;
+use crate::image::lock::LockedImage;
+
+/// Between the name of an image and its identity, when it waits for its harvest.
+const WAITING: &str = ".aside-";
+/// Between the name of an image and a number, when it is damaged.
+const DAMAGED: &str = ".damaged";
+/// How many images of one name wait at most; each keeps as much disk as it had.
+pub const MAX_WAITING: usize = 8;
+/// How many damaged images of one name are kept: a device that breaks its images at every start must not fill its disk.
+const MAX_DAMAGED: usize = 4;
+/// How many bytes of an image's name stay, so that the longest additions fit into a file name.
+const MAX_STEM: usize = 200;
+
+/// Where the image with that identity, which was at `image`, waits for its harvest.
+#[must_use]
+pub fn waiting_path(image: &Path, identity: &Identity) -> PathBuf {
+    with_addition(image, format!("{WAITING}{identity}").as_ref())
+}
+
+/// The images that were at `image` and wait for their harvest.
+///
+/// # Errors
+/// The kernel's.
+pub fn waiting(image: &Path) -> Result<Vec<PathBuf>> {
+    let start = with_addition(image, WAITING.as_ref());
+    let (dir, start) = (image.parent().unwrap_or(Path::new("/")), start.file_name().unwrap_or_default());
+    let what = || format!("cannot list {}", dir.display());
+    let entries = match std::fs::read_dir(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.tried(what)?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.tried(what)?;
+        if entry.file_name().as_bytes().starts_with(start.as_bytes()) {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
+}
+
+/// Moves an image out of the way, to be harvested later: it may be attached and mounted, and stays so.
+///
+/// # Errors
+/// [`ErrorKind::NoSpace`] when [`MAX_WAITING`] images of that name wait already; else the kernel's.
+pub fn move_aside(image: &LockedImage) -> Result<PathBuf> {
+    if waiting(image.path())?.len() >= MAX_WAITING {
+        let what =
+            format!("{MAX_WAITING} images that were at {} wait for their harvest", image.path().display());
+        return Err(
+            Error::new(ErrorKind::NoSpace, what).advise("run 'oci-minidump-hook sweep' and do what it says")
+        );
+    }
+    let target = waiting_path(image.path(), &image.identity()?);
+    image.rename(&target)?;
+    Ok(target)
+}
+
+/// Moves a damaged image out of the way, for people to look at; of several, the oldest goes.
+///
+/// # Errors
+/// The kernel's.
+pub fn keep_damaged(image: &LockedImage) -> Result<PathBuf> {
+    let names = (1..=MAX_DAMAGED).map(|n| with_addition(image.path(), format!("{DAMAGED}{n}").as_ref()));
+    let age = |path: &PathBuf| std::fs::symlink_metadata(path).and_then(|metadata| metadata.modified()).ok();
+    // No age is the smallest: a name that is free.
+    let target = names.min_by_key(age).unwrap_or_default();
+    if let Some(oldest) = LockedImage::open(&target, std::time::Duration::ZERO)? {
+        log::warn!("{} makes room for a newer damaged image", target.display());
+        oldest.remove()?;
+    }
+    image.rename(&target)?;
+    Ok(target)
+}
+
+/// Whether a file was kept by [`keep_damaged`].
+#[must_use]
+pub fn is_damaged(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.as_bytes().starts_with(b"damaged"))
+}
+
+fn with_addition(image: &Path, addition: &OsStr) -> PathBuf {
+    let name = image.file_name().unwrap_or_default().as_bytes();
+    let stem = name.get(..MAX_STEM).unwrap_or(name);
+    image.with_file_name(OsString::from_vec([stem, addition.as_bytes()].concat()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_again_and_never_too_long() {
+        let identity = Identity { device: 1, inode: 0xff, token: None };
+        assert_eq!(waiting_path(Path::new("/d/a.img"), &identity), Path::new("/d/a.img.aside-1-ff"));
+        let long = PathBuf::from(format!("/d/{}", "x".repeat(255)));
+        let name = waiting_path(&long, &Identity { device: u64::MAX, inode: u64::MAX, token: None });
+        assert!(name.file_name().unwrap().len() <= 255, "{}", name.display());
+        assert!(is_damaged(Path::new("/d/a.img.damaged1")) && !is_damaged(Path::new("/d/damaged.img")));
+    }
+}
