@@ -24,8 +24,8 @@ const DETACH_WAIT: Duration = Duration::from_secs(2);
 /// reboot, another tool), the configuration says.
 ///
 /// # Errors
-/// None of a wrong configuration, by which nothing was prepared; whoever chose the annotations would else decide that the
-/// container cannot be deleted (youki). A harvest that fails is logged; the image stays, and the next start or `sweep`
+/// None of a wrong configuration, by which nothing was prepared; otherwise the author of the annotations would decide that
+/// the container cannot be deleted (youki). A harvest that fails is logged; the image stays, and the next start or `sweep`
 /// tries again.
 pub fn poststop(options: &Options, state: &State, dir: &Path, admin: &Admin) -> Result<()> {
     let deadline = Deadline::after(DEADLINE);
