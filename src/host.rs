@@ -1,11 +1,11 @@
 //! The host's own directories and files: made, checked and replaced with care.
 
 use std::fs::{DirBuilder, File, Permissions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags};
 
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::proc::mountinfo;
@@ -105,6 +105,52 @@ pub fn nearest(dir: &Path) -> &Path {
     dir.ancestors().find(|dir| dir.exists()).unwrap_or(Path::new("/"))
 }
 
+/// Reads a regular file of at most `max` bytes.
+///
+/// # Errors
+/// [`ErrorKind::Config`] when it is not a regular file, or larger; else the kernel's.
+pub fn read_bounded(path: &Path, max: u64) -> Result<Vec<u8>> {
+    let shown = path.display();
+    let wrong = |what: &str| Error::new(ErrorKind::Config, format!("{shown} {what}"));
+    // Non-blocking, so that a FIFO in its place cannot hang us.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file: File =
+        rustix::fs::openat(CWD, path, flags, Mode::empty()).tried(|| format!("cannot open {shown}"))?.into();
+    let metadata = file.metadata().tried(|| format!("cannot inspect {shown}"))?;
+    if !metadata.is_file() {
+        return Err(wrong("is not a regular file"));
+    }
+    if metadata.len() > max {
+        return Err(wrong(&format!("is larger than {max} bytes")));
+    }
+    // One read instead of many small ones: this is on the way of every container's start.
+    let mut content =
+        Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default().saturating_add(1));
+    file.take(max).read_to_end(&mut content).tried(|| format!("cannot read {shown}"))?;
+    Ok(content)
+}
+
+/// Reads a small text file.
+///
+/// # Errors
+/// As [`read_bounded`], and [`ErrorKind::Config`] when it is not UTF-8.
+pub fn read_text(path: &Path, max: u64) -> Result<String> {
+    String::from_utf8(read_bounded(path, max)?).map_err(|error| {
+        Error::new(ErrorKind::Config, format!("cannot read {} as text", path.display())).caused_by(error)
+    })
+}
+
+/// Where programs of the host are looked for; never in the caller's PATH or the current directory.
+const PROGRAM_DIRS: [&str; 6] =
+    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
+/// The absolute path of the program `name`: in the first of the directories `extra` that has it, else in the usual ones.
+#[must_use]
+pub fn find_program(name: impl AsRef<Path>, extra: &[&str]) -> Option<PathBuf> {
+    let dirs = extra.iter().chain(&PROGRAM_DIRS).map(Path::new);
+    dirs.map(|dir| dir.join(&name)).find(|path| path.is_file())
+}
+
 /// Replaces the content of `path` at once: a reader sees the old file or the new one, also after a power cut.
 ///
 /// Mode and owner of an existing file are kept; a new file gets `mode`.
@@ -112,9 +158,7 @@ pub fn nearest(dir: &Path) -> &Path {
 /// # Errors
 /// The kernel's; the old file is untouched then.
 pub fn write_atomically(path: &Path, content: &[u8], mode: u32) -> Result<()> {
-    let dir_path = path.parent().unwrap_or(Path::new("/"));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = dir_path.join(format!(".{name}.{}.tmp", std::process::id()));
+    let temporary = temporary_beside(path);
     let result = write_beside(path, &temporary, content, mode);
     if result.is_err() {
         // The error that matters is the first one; the temporary file may not even exist.
@@ -123,11 +167,40 @@ pub fn write_atomically(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     result
 }
 
+/// Writes `path` whole or not at all, for root only. It is not synced: for a file system that a reboot empties.
+///
+/// # Errors
+/// The kernel's; an old file is untouched then.
+pub fn write_private(path: &Path, content: &[u8]) -> Result<()> {
+    let temporary = temporary_beside(path);
+    let what = || format!("cannot write {}", path.display());
+    // Left by a process of the same number that was killed.
+    let _none_left = std::fs::remove_file(&temporary);
+    let result = new_file(&temporary).and_then(|mut file| file.write_all(content).tried(what));
+    let result = result.and_then(|()| std::fs::rename(&temporary, path).tried(what));
+    if result.is_err() {
+        // The error that matters is the first one; the temporary file may not even exist.
+        let _gone = std::fs::remove_file(&temporary);
+    }
+    result
+}
+
+/// The name of a file while it is written.
+fn temporary_beside(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{}.tmp", std::process::id()))
+}
+
+/// A new file that only its owner can read.
+fn new_file(path: &Path) -> Result<File> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(CWD, path, flags, Mode::from_raw_mode(0o600));
+    Ok(file.tried(|| format!("cannot write {}", path.display()))?.into())
+}
+
 fn write_beside(path: &Path, temporary: &Path, content: &[u8], mode: u32) -> Result<()> {
     let what = || format!("cannot write {}", temporary.display());
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut file: File =
-        rustix::fs::openat(CWD, temporary, flags, Mode::from_raw_mode(0o600)).tried(what)?.into();
+    let mut file = new_file(temporary)?;
     file.write_all(content).tried(what)?;
     match std::fs::metadata(path) {
         Ok(old) => {
@@ -182,6 +255,26 @@ pub fn link_unnamed(
         }
         other => other,
     }
+}
+
+/// Locks a file or directory for this process (flock(2)); false when another open file description holds the lock.
+///
+/// # Errors
+/// The kernel's.
+pub fn try_lock(file: impl std::os::fd::AsFd) -> rustix::io::Result<bool> {
+    match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::AGAIN) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Gives up a lock, also for copies of the descriptor in other processes.
+///
+/// # Errors
+/// The kernel's.
+pub fn unlock(file: impl std::os::fd::AsFd) -> rustix::io::Result<()> {
+    rustix::fs::flock(file, FlockOperation::Unlock)
 }
 
 /// Bytes that an unprivileged process may still write on the file system of `dir`; `None` for a file system that does

@@ -5,11 +5,11 @@
 //! - [`error`]: the one error type, its kinds and the exit codes they lead to.
 //! - [`sys`]: every raw system call; `unsafe` is denied everywhere else.
 //! - [`deadline`]: how long something may take.
-//! - [`dump`]: reads minidumps: what crashed, is the file whole.
 //! - [`log`]: where messages go (stderr, syslog), with foreign text escaped.
-//! - [`proc`]: the kernel's files in `/proc`, on bytes.
-//! - [`process`]: what this process inherits; [`host`]: the host's own directories and files; [`tool`]: running the
-//!   e2fsprogs programs.
+//! - [`dump`]: reads minidumps: what crashed, is the file whole.
+//! - [`proc`]: the kernel's files in `/proc`, on bytes; processes that are never mistaken for others.
+//! - [`process`]: process set-up (signals, umask, descriptors); [`host`]: the host's own directories and files;
+//!   [`tool`]: running the e2fsprogs programs.
 //! - [`oci`]: what a runtime hands over: the state, the bundle, its hooks section.
 //! - [`settings`]: what to do for a container, and the administrator's settings.
 //! - [`image`]: the ext4 image: made, locked, attached, mounted, read.
@@ -20,6 +20,8 @@
 //! - `rpc`: the API: requests, method names, methods, errors, subscriptions (feature `daemon`).
 //! - `server`: HTTP, WebSocket and Unix socket in front of the API, and their guards (feature `daemon`).
 //! - `cli`: the command line of `ocicontainer`, one verb per file (feature `daemon`).
+//!
+//! `tests/layers` checks that no module uses one that stands above it.
 
 #[cfg(feature = "daemon")]
 pub mod cli;

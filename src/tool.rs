@@ -10,9 +10,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::host;
 
-/// Where helper programs are looked for; never in the caller's PATH or the current directory.
-const DIRS: [&str; 6] = ["/usr/sbin", "/sbin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/local/bin"];
 /// How much of a program's last words is kept, in bytes.
 const LAST_WORDS: usize = 1024;
 /// The path by which a program finds the file it works on.
@@ -32,8 +31,7 @@ pub struct Outcome {
 /// # Errors
 /// [`ErrorKind::Unsupported`] when it is in none of the fixed directories.
 pub fn find(name: &str, package: &str) -> Result<PathBuf> {
-    let candidates = DIRS.iter().map(|dir| PathBuf::from(dir).join(name));
-    candidates.into_iter().find(|path| path.is_file()).ok_or_else(|| {
+    host::find_program(name, &[]).ok_or_else(|| {
         Error::new(ErrorKind::Unsupported, format!("the program {name} is missing"))
             .advise(format!("install {package}"))
     })

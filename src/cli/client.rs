@@ -3,6 +3,7 @@
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+use data_encoding::BASE64;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{
@@ -15,14 +16,14 @@ use crate::server::websocket::OWN_PROTOCOL;
 
 /// The largest answer that is taken, in bytes: output in base64 twice over.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
-/// The callsign that is always ours, whatever the configuration says.
+/// The callsign that always works, whatever the configuration says.
 const CALLSIGN: &str = "OCIContainer";
-/// The prefix of the notifications we subscribe to.
+/// The prefix of the notifications it subscribes to.
 const PREFIX: &str = "cli";
 
 /// A connection to the daemon.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     socket: WebSocket<UnixStream>,
     calls: u64,
 }
@@ -33,10 +34,10 @@ fn broken(error: WsError) -> Error {
 
 impl Client {
     /// Connects to the daemon behind the Unix socket `path`.
-    pub(super) fn connect(path: &Path) -> Result<Self> {
+    pub(crate) fn connect(path: &Path) -> Result<Self> {
         let what = || format!("cannot reach the daemon at {}", path.display());
         let stream = UnixStream::connect(path).tried(what).map_err(|error| {
-            error.advise("is it running (ocicontainer serve), and may you use its socket?")
+            error.advise("check that it is running (ocicontainer serve) and that you may use its socket")
         })?;
         let uri = "ws://localhost/jsonrpc".parse().map_err(|_| Error::new(ErrorKind::System, what()))?;
         let request = ClientRequestBuilder::new(uri).with_sub_protocol(OWN_PROTOCOL);
@@ -49,7 +50,7 @@ impl Client {
     }
 
     /// Calls a method of the plugin and gives its result.
-    pub(super) fn call(&mut self, method: &str, params: Value) -> Result<Value> {
+    pub(crate) fn call(&mut self, method: &str, params: Value) -> Result<Value> {
         self.calls += 1;
         let method = format!("{CALLSIGN}.1.{method}");
         let request = json!({"jsonrpc": "2.0", "id": self.calls, "method": method, "params": params});
@@ -67,17 +68,17 @@ impl Client {
     }
 
     /// Calls a method about one container.
-    pub(super) fn about(&mut self, method: &str, id: &str) -> Result<Value> {
+    pub(crate) fn about(&mut self, method: &str, id: &str) -> Result<Value> {
         self.call(method, json!({"containerId": id}))
     }
 
     /// Subscribes to an event.
-    pub(super) fn subscribe(&mut self, event: &str) -> Result<()> {
+    pub(crate) fn subscribe(&mut self, event: &str) -> Result<()> {
         self.call("register", json!({"event": event, "id": PREFIX})).map(drop)
     }
 
     /// Waits for the next event: its name and parameters.
-    pub(super) fn next_event(&mut self) -> Result<(String, Value)> {
+    pub(crate) fn next_event(&mut self) -> Result<(String, Value)> {
         loop {
             let mut message = self.receive()?;
             let name =
@@ -93,7 +94,8 @@ impl Client {
             match self.socket.read().map_err(broken)? {
                 Message::Text(text) => {
                     return serde_json::from_str(&text).map_err(|error| {
-                        Error::new(ErrorKind::Input, "cannot understand the daemon").caused_by(error)
+                        Error::new(ErrorKind::Input, "cannot parse the response of the daemon")
+                            .caused_by(error)
                     });
                 }
                 Message::Close(frame) => {
@@ -108,9 +110,17 @@ impl Client {
     }
 }
 
-/// The failure that the daemon told of.
+/// The failure that the daemon reported.
 fn failure(error: &Value) -> Error {
     let kind = error["kind"].as_str().map_or(ErrorKind::System, kind_of);
     let reason = error["data"].as_str().or(error["message"].as_str());
     Error::new(kind, reason.unwrap_or("the daemon gave no reason"))
+}
+
+/// The bytes of a member in base64.
+pub(crate) fn decode(member: &Value) -> Result<Vec<u8>> {
+    let text = member.as_str().unwrap_or_default();
+    BASE64.decode(text.as_bytes()).map_err(|error| {
+        Error::new(ErrorKind::Input, "cannot parse the response of the daemon").caused_by(error)
+    })
 }

@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::error::{Result, Tried};
 use crate::log::{escape, escape_json};
 
-/// Writes `bytes` as they are. A reader that has had enough is no failure.
-pub(super) fn write(bytes: &[u8]) -> Result<()> {
+/// Writes `bytes` as they are. A reader that has closed its end is not an error.
+pub(crate) fn write(bytes: &[u8]) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() == IoKind::BrokenPipe => std::process::exit(0),
@@ -17,23 +17,23 @@ pub(super) fn write(bytes: &[u8]) -> Result<()> {
 }
 
 /// Writes one line of our own making, in which foreign text may stand.
-pub(super) fn line(text: &str) -> Result<()> {
+pub(crate) fn line(text: &str) -> Result<()> {
     let text = if std::io::stdout().is_terminal() { escape(text) } else { text.to_owned() };
     write(format!("{text}\n").as_bytes())
 }
 
 /// Writes one line of JSON, in which nothing drives a terminal.
-pub(super) fn json(value: &Value) -> Result<()> {
+pub(crate) fn json(value: &Value) -> Result<()> {
     write(format!("{}\n", escape_json(&value.to_string())).as_bytes())
 }
 
 /// Writes a container's output: as it is, or with what would drive the terminal escaped.
-pub(super) fn output(bytes: &[u8], raw: bool) -> Result<()> {
+pub(crate) fn output(bytes: &[u8], raw: bool) -> Result<()> {
     if raw || !std::io::stdout().is_terminal() { write(bytes) } else { write(tame(bytes).as_bytes()) }
 }
 
 /// The same for standard error.
-pub(super) fn error_output(bytes: &[u8], raw: bool) -> Result<()> {
+pub(crate) fn error_output(bytes: &[u8], raw: bool) -> Result<()> {
     let mut err = std::io::stderr().lock();
     let written =
         if raw || !err.is_terminal() { err.write_all(bytes) } else { err.write_all(tame(bytes).as_bytes()) };
@@ -48,7 +48,7 @@ fn tame(bytes: &[u8]) -> String {
 }
 
 /// Writes a table: a head, and rows below it in columns.
-pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> Result<()> {
+pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> Result<()> {
     let head: Vec<String> = head.iter().map(|name| (*name).to_owned()).collect();
     let all: Vec<&Vec<String>> = std::iter::once(&head).chain(rows).collect();
     let width = |column: usize| {

@@ -1,142 +1,155 @@
 //! One container, as the daemon remembers it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
 
-use super::cgroup::Cgroups;
-use super::process::Process;
-use super::shelf::Shelf;
-use super::sink::Sink;
-use super::wanted::Wanted;
-use super::{ContainerId, ExitStatus, State};
+use crate::control::bundle::policy::Policy;
+use crate::control::clock::boottime;
+use crate::control::model::event::Origin;
+use crate::control::model::id::ContainerId;
+use crate::control::model::state::{ExitStatus, State};
+use crate::control::phase::{Ending, Phase};
+use crate::control::process::cgroup::Cgroups;
+use crate::control::process::handle::Process;
+use crate::control::state::container_dir::ContainerDir;
+use crate::control::state::saved_state::SavedState;
 use crate::error::{Error, ErrorKind, Result};
-
-/// How far a container got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// The runtime starts it.
-    Starting,
-    /// It runs, or it is frozen: the kernel knows.
-    Up,
-    /// It was told to stop, or it ended.
-    Stopping,
-    /// It ended, but the runtime would not delete it.
-    Undeletable,
-}
-
-/// What became of a container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// It is still with us.
-    Open,
-    /// It ended.
-    Ended(ExitStatus),
-    /// It never came up.
-    NeverStarted,
-}
 
 /// One container. What can be seen from outside (paused, dead) is not stored.
 #[derive(Debug)]
-pub(super) struct Container {
-    pub(super) id: ContainerId,
-    pub(super) descriptor: i32,
+pub(crate) struct Container {
+    pub(crate) id: ContainerId,
+    pub(crate) descriptor: i32,
     /// When it was started, in nanoseconds since the machine booted.
-    pub(super) started: u64,
-    pub(super) shelf: Shelf,
-    /// What its configuration asks of us.
-    wanted: OnceLock<Wanted>,
+    pub(crate) started: u64,
+    /// Which daemon started it.
+    pub(crate) origin: Origin,
+    pub(crate) dir: ContainerDir,
+    policy: OnceLock<Policy>,
     /// Held by whatever changes the container; never by what only looks.
-    pub(super) change: tokio::sync::Mutex<()>,
-    /// Whether somebody reads its processes: such a read can hang for as long as the container likes.
-    pub(super) being_read: Arc<AtomicBool>,
-    /// Whether somebody wants it to end.
-    unwanted: AtomicBool,
-    phase: Mutex<Phase>,
-    init: OnceLock<Arc<Process>>,
+    pub(crate) change: Arc<tokio::sync::Mutex<()>>,
+    /// Whether its processes are being read: such a read can hang for as long as the container likes.
+    pub(crate) being_read: Arc<AtomicBool>,
     cgroups: OnceLock<Cgroups>,
-    fate: watch::Sender<Fate>,
+    status: watch::Sender<Status>,
+}
+
+/// All that changes in the life of a container.
+#[derive(Debug)]
+struct Status {
+    phase: Phase,
+    /// Whether this daemon has seen it run.
+    seen_running: bool,
+    /// Whether a client wants it to end; it is not restarted then.
+    stop_requested: bool,
 }
 
 impl Container {
-    pub(super) fn new(id: ContainerId, descriptor: i32, started: u64, shelf: Shelf) -> Self {
+    /// A container that this daemon starts now.
+    pub(crate) fn new(id: ContainerId, descriptor: i32, dir: ContainerDir) -> Self {
+        Self::with(id, descriptor, dir, (boottime(), Origin::ThisDaemon))
+    }
+
+    /// A container that an earlier daemon started; nothing more is known without its `saved` state.
+    pub(crate) fn recovered(id: ContainerId, dir: ContainerDir, saved: Option<&SavedState>) -> Self {
+        let (descriptor, started) = saved.map_or((0, 0), |saved| (saved.descriptor, saved.started));
+        Self::with(id, descriptor, dir, (started, Origin::EarlierDaemon))
+    }
+
+    fn with(id: ContainerId, descriptor: i32, dir: ContainerDir, (started, origin): (u64, Origin)) -> Self {
         Self {
             id,
             descriptor,
             started,
-            shelf,
-            wanted: OnceLock::new(),
-            change: tokio::sync::Mutex::default(),
+            origin,
+            dir,
+            policy: OnceLock::new(),
+            change: Arc::default(),
             being_read: Arc::default(),
-            unwanted: AtomicBool::new(false),
-            phase: Mutex::new(Phase::Starting),
-            init: OnceLock::new(),
             cgroups: OnceLock::new(),
-            fate: watch::Sender::new(Fate::Open),
+            status: watch::Sender::new(Status {
+                phase: Phase::Starting,
+                seen_running: false,
+                stop_requested: false,
+            }),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Phase> {
-        self.phase.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn phase(&self) -> Phase {
-        *self.lock()
-    }
-
-    pub(super) fn enter(&self, phase: Phase) {
-        *self.lock() = phase;
+    /// The container that takes the place of this one, which crashed, for the restart `number`.
+    pub(crate) fn next_attempt(&self, number: u32) -> Self {
+        let next = Self::new(self.id.clone(), self.descriptor, self.dir.clone());
+        next.set_policy(Policy { restarts: Some(number), ..self.policy().clone() });
+        next
     }
 
     /// Its configuration is known.
-    pub(super) fn wants(&self, wanted: Wanted) {
-        // A container starts once, or is adopted once.
-        let _first = self.wanted.set(wanted);
+    pub(crate) fn set_policy(&self, policy: Policy) {
+        // A container starts once, or is recovered once.
+        let _first = self.policy.set(policy);
     }
 
-    /// What its configuration asks of us, so far as it is known.
-    pub(super) fn wanted(&self) -> &Wanted {
-        static NOTHING: Wanted = Wanted { dump_dirs: Vec::new(), sink: Sink::Log, restarts: None };
-        self.wanted.get().unwrap_or(&NOTHING)
+    /// The policy from its configuration; a default until that is known.
+    pub(crate) fn policy(&self) -> &Policy {
+        static UNKNOWN: Policy = Policy::UNKNOWN;
+        self.policy.get().unwrap_or(&UNKNOWN)
     }
 
-    /// The same container once more, started anew at `started` for the try `number`.
-    pub(super) fn again(&self, started: u64, number: u32) -> Self {
-        let again = Self::new(self.id.clone(), self.descriptor, started, self.shelf.clone());
-        again.wants(Wanted { restarts: Some(number), ..self.wanted().clone() });
-        again
+    pub(crate) fn phase(&self) -> Phase {
+        self.status.borrow().phase.clone()
     }
 
-    /// Somebody wants it to end: it is not started again.
-    pub(super) fn let_go(&self) {
-        self.unwanted.store(true, Ordering::Release);
+    /// Goes to another phase.
+    ///
+    /// # Errors
+    /// No way leads there from the present one, which stays.
+    pub(crate) fn transition_to(&self, next: Phase) -> Result<()> {
+        let mut refused = None;
+        self.status.send_if_modified(|status| {
+            if !status.phase.may_become(&next) {
+                let (now, next) = (status.phase.name(), next.name());
+                refused = Some(format!("container {} is {now} and cannot become {next}", self.id));
+                return false;
+            }
+            status.seen_running |= matches!(next, Phase::Running(_));
+            status.phase = next;
+            true
+        });
+        refused.map_or(Ok(()), |what| Err(Error::new(ErrorKind::System, what)))
     }
 
-    /// Whether somebody wants it to end.
-    pub(super) fn is_unwanted(&self) -> bool {
-        self.unwanted.load(Ordering::Acquire)
+    /// A client wants it to end: it is not restarted.
+    pub(crate) fn request_stop(&self) {
+        self.status.send_if_modified(|status| {
+            status.stop_requested = true;
+            // No one waits for that.
+            false
+        });
     }
 
-    /// It runs: `init` is its first process.
-    pub(super) fn came_up(&self, init: Arc<Process>) {
-        // A container comes up once.
-        let _first = self.init.set(init);
-        self.enter(Phase::Up);
+    /// Whether a client wants it to end.
+    pub(crate) fn is_stop_requested(&self) -> bool {
+        self.status.borrow().stop_requested
     }
 
-    /// Its first process, once it came up.
-    pub(super) fn init(&self) -> Option<&Arc<Process>> {
-        self.init.get()
+    /// Whether this daemon has seen it run, so that its end was no surprise.
+    pub(crate) fn was_seen_running(&self) -> bool {
+        self.status.borrow().seen_running
     }
 
-    /// Where its cgroups are, as long as it runs.
-    pub(super) fn cgroups(&self) -> Option<&Cgroups> {
+    /// Its first process, while it runs.
+    pub(crate) fn init(&self) -> Option<Arc<Process>> {
+        self.status.borrow().phase.init().cloned()
+    }
+
+    /// Where its cgroups are, once it has run.
+    pub(crate) fn cgroups(&self) -> Option<&Cgroups> {
         if self.cgroups.get().is_none() {
             let init = self.init()?;
             let ours = Cgroups::of(i32::try_from(std::process::id()).ok()?)?;
             let cgroups = Cgroups::of(init.identity().pid)?.apart_from(&ours);
-            // A stranger's cgroups must not stay with us.
+            // Another process may have the number by now, and other cgroups.
             if init.runs() {
                 let _first = self.cgroups.set(cgroups);
             }
@@ -145,22 +158,23 @@ impl Container {
     }
 
     /// Whether it is frozen, or about to be.
-    pub(super) fn is_frozen(&self) -> bool {
+    pub(crate) fn is_frozen(&self) -> bool {
         self.cgroups().is_some_and(Cgroups::is_frozen)
     }
 
-    pub(super) fn state(&self) -> State {
+    /// The state that clients see.
+    pub(crate) fn state(&self) -> State {
         match self.phase() {
-            Phase::Starting => State::Starting,
-            Phase::Up if self.is_frozen() => State::Paused,
-            Phase::Up => State::Running,
-            Phase::Stopping => State::Stopping,
-            Phase::Undeletable => State::Stopped,
+            Phase::Starting | Phase::Gone(Ending::NeverStarted) => State::Starting,
+            Phase::Running(_) if self.is_frozen() => State::Paused,
+            Phase::Running(_) => State::Running,
+            Phase::Stopping(_) | Phase::CleaningUp | Phase::Gone(Ending::Ended(_)) => State::Stopping,
+            Phase::Undeletable(_) => State::Stopped,
         }
     }
 
     /// Refuses unless the container is in `state`.
-    pub(super) fn must_be(&self, state: State, verb: &str) -> Result<()> {
+    pub(crate) fn must_be(&self, state: State, verb: &str) -> Result<()> {
         let now = self.state();
         if now == state {
             return Ok(());
@@ -169,15 +183,40 @@ impl Container {
         Err(Error::new(ErrorKind::Busy, what))
     }
 
-    /// It is gone for good; whoever waits is told.
-    pub(super) fn seal(&self, fate: Fate) {
-        self.fate.send_replace(fate);
+    /// Waits until it has ended and is cleaned up, or cannot be.
+    pub(crate) async fn ending(&self) -> Ending {
+        let mut status = self.status.subscribe();
+        let ended = status.wait_for(|status| status.phase.ending().is_some()).await;
+        ended.ok().and_then(|status| status.phase.ending()).unwrap_or(Ending::NeverStarted)
     }
 
-    /// Waits until it is gone for good.
-    pub(super) async fn gone(&self) -> Fate {
-        let mut fate = self.fate.subscribe();
-        let gone = fate.wait_for(|fate| *fate != Fate::Open).await;
-        gone.map_or(Fate::NeverStarted, |fate| *fate)
+    /// What a later daemon must know; its start counts as not announced.
+    pub(crate) fn saved_state(&self, init: Option<&Process>) -> SavedState {
+        SavedState {
+            descriptor: self.descriptor,
+            started: self.started,
+            init: init.map(Process::identity),
+            restarts: self.policy().restarts,
+            start_unannounced: true,
+            exit: None,
+        }
+    }
+
+    /// Persists how it ended, which a later daemon could not find out, and that it is not to be restarted when a client
+    /// wants it to end.
+    pub(crate) fn save_exit(&self, exit: ExitStatus) {
+        if exit == ExitStatus::Unknown {
+            return;
+        }
+        let saved = self.dir.load().and_then(|saved| match saved.exit {
+            Some(_) => Ok(()),
+            None => {
+                let restarts = saved.restarts.filter(|_| !self.is_stop_requested());
+                self.dir.save(&SavedState { exit: Some(exit), restarts, ..saved })
+            }
+        });
+        if let Err(error) = saved {
+            log::warn!("container {}: {}", self.id, error.report());
+        }
     }
 }

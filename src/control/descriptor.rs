@@ -2,17 +2,17 @@
 
 /// Gives out descriptors in Dobby's order: a 10-bit shift register, so 1 to 1023, first 734.
 #[derive(Debug)]
-pub(super) struct Descriptors {
+pub(crate) struct Descriptors {
     register: u32,
 }
 
 impl Descriptors {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { register: 0x1bc }
     }
 
     /// The next one that is not `taken`, or `None` when all 1023 are.
-    pub(super) fn next(&mut self, taken: impl Fn(i32) -> bool) -> Option<i32> {
+    pub(crate) fn next(&mut self, taken: impl Fn(i32) -> bool) -> Option<i32> {
         for _ in 1..=1023 {
             let bit = (self.register ^ (self.register >> 3)) & 1;
             self.register = (self.register >> 1) | (bit << 9);

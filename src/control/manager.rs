@@ -1,25 +1,33 @@
-//! The handle to everything.
+//! The public handle of the control layer.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::broadcast;
 
-use super::container::Container;
-use super::output::Output;
-use super::shared::{Shared, no_container};
-use super::{
-    ContainerId, Event, ExecLimits, ExecOutput, ExecRequest, ExitStatus, Health, Listed, LogPart, Settings,
-    StartRequest, State, adopt, disk, family, reaper, stats,
-};
+use crate::control::container::Container;
+use crate::control::events::bus::Subscription;
+use crate::control::health::disk_problem;
+use crate::control::lifecycle::context::Context;
+use crate::control::lifecycle::{exec, recover, stop, supervisor};
+use crate::control::model::event::Event;
+use crate::control::model::id::ContainerId;
+use crate::control::model::request::{ExecLimits, ExecOutput, ExecRequest, StartRequest};
+use crate::control::model::state::{ExitStatus, Health, Listed, State};
+use crate::control::output::log_store::LogStore;
+use crate::control::output::read::LogPart;
+use crate::control::process::{reaper, tree};
+use crate::control::registry::no_container;
+use crate::control::settings::Settings;
+use crate::control::state::lock::StateLock;
+use crate::control::stats;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long the processes of a container may take to be read.
-const READ_TIME: Duration = Duration::from_millis(500);
+const READ_TIMEOUT: Duration = Duration::from_millis(500);
 /// The stack of the thread that reads them, in bytes.
-const READER_STACK: usize = 256 * 1024;
+const READER_STACK_BYTES: usize = 256 * 1024;
 
 /// A handle to all containers; a clone costs a reference count. `Send` and `Sync`, as are all its futures.
 ///
@@ -32,11 +40,12 @@ pub struct Manager {
 
 /// Ends the background work with the last clone.
 #[derive(Debug)]
-struct Handle(Arc<Shared>);
+struct Handle(Arc<Context>);
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.0.close();
+        self.0.tasks.close();
+        self.0.lock.release();
     }
 }
 
@@ -46,26 +55,26 @@ impl Manager {
     /// # Errors
     /// [`ErrorKind::Busy`] when another daemon holds the state directory.
     pub async fn open(settings: Settings) -> Result<Self> {
-        let lock = adopt::take(&settings.state_dir).await?;
-        let output = Output::open(settings.log_dir.clone(), settings.log_limit)?;
-        let shared = Arc::new(Shared::new(settings, output, lock));
+        let lock = StateLock::take(&settings.state_dir).await?;
+        let logs = LogStore::open(settings.log_dir.clone(), settings.log_limit)?;
+        let ctx = Arc::new(Context::new(settings, logs, lock));
         reaper::adopt_orphans()?;
-        shared.spawn(reaper::serve()?);
-        let logs = Arc::clone(&shared);
-        shared.spawn(async move { logs.output.serve().await });
-        shared.adopt_all()?;
-        shared.sweep();
-        Ok(Self { handle: Arc::new(Handle(shared)) })
+        ctx.tasks.spawn(reaper::serve()?);
+        let shared = Arc::clone(&ctx);
+        ctx.tasks.spawn(async move { shared.logs.serve().await });
+        recover::recover(&ctx)?;
+        ctx.sweeper.sweep();
+        Ok(Self { handle: Arc::new(Handle(ctx)) })
     }
 
-    fn shared(&self) -> &Arc<Shared> {
+    fn ctx(&self) -> &Arc<Context> {
         &self.handle.0
     }
 
     /// All containers, in the order of their starts; those that are starting or stopping included.
     #[must_use]
     pub fn list(&self) -> Vec<Listed> {
-        let containers = self.shared().all();
+        let containers = self.ctx().registry.all();
         containers.iter().map(|c| Listed { descriptor: c.descriptor, id: c.id.clone() }).collect()
     }
 
@@ -76,12 +85,12 @@ impl Manager {
     pub fn resolve(&self, id_or_descriptor: &str) -> Result<ContainerId> {
         // No id is all digits.
         if let Ok(descriptor) = id_or_descriptor.parse::<i32>() {
-            let containers = self.shared().all();
+            let containers = self.ctx().registry.all();
             let found = containers.iter().find(|container| container.descriptor == descriptor);
             return found.map(|c| c.id.clone()).ok_or_else(|| no_container(id_or_descriptor));
         }
         let id = id_or_descriptor.parse()?;
-        self.shared().find(&id)?;
+        self.ctx().registry.find(&id)?;
         Ok(id)
     }
 
@@ -90,7 +99,7 @@ impl Manager {
     /// # Errors
     /// [`ErrorKind::NotFound`].
     pub fn state(&self, id: &ContainerId) -> Result<State> {
-        Ok(self.shared().find(id)?.state())
+        Ok(self.ctx().registry.find(id)?.state())
     }
 
     /// The `info` object of `getContainerInfo`.
@@ -98,10 +107,10 @@ impl Manager {
     /// # Errors
     /// [`ErrorKind::NotFound`].
     pub async fn info(&self, id: &ContainerId) -> Result<Value> {
-        let container = self.shared().find(id)?;
+        let container = self.ctx().registry.find(id)?;
         let pids = stats::pids(container.cgroups()).unwrap_or_else(|| {
             // Without a cgroup of its own, its processes are its init's descendants.
-            container.init().map_or_else(Vec::new, |init| family::members(init.identity().pid))
+            container.init().map_or_else(Vec::new, |init| tree::with_descendants(init.identity().pid))
         });
         let processes = processes(&container, pids.clone()).await;
         Ok(stats::info(id.as_str(), container.state().name(), container.cgroups(), &pids, processes))
@@ -112,16 +121,16 @@ impl Manager {
     /// # Errors
     /// [`ErrorKind::Busy`] when the id is taken; others with the runtime's reason. Nothing is left behind then.
     pub async fn start(&self, request: StartRequest) -> Result<i32> {
-        self.shared().start(request).await
+        supervisor::start(self.ctx(), request).await
     }
 
-    /// Tells a container to stop: SIGTERM, and SIGKILL after the stop timeout; SIGKILL at once when `force`.
+    /// Stops a container: SIGTERM, and SIGKILL after the stop timeout; SIGKILL at once when `force`.
     /// Returns once the signal is sent. A paused container is resumed so that the signal reaches it.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`]; the kernel's when the signal cannot be sent.
     pub async fn stop(&self, id: &ContainerId, force: bool) -> Result<()> {
-        self.shared().stop(id, force).await
+        stop::stop(self.ctx(), id, force).await
     }
 
     /// Freezes a running container.
@@ -129,7 +138,7 @@ impl Manager {
     /// # Errors
     /// [`ErrorKind::NotFound`]; [`ErrorKind::Busy`] in any state but Running; the runtime's.
     pub async fn pause(&self, id: &ContainerId) -> Result<()> {
-        self.shared().pause(id).await
+        stop::pause(self.ctx(), id).await
     }
 
     /// Thaws a paused container.
@@ -137,7 +146,7 @@ impl Manager {
     /// # Errors
     /// [`ErrorKind::NotFound`]; [`ErrorKind::Busy`] in any state but Paused; the runtime's.
     pub async fn resume(&self, id: &ContainerId) -> Result<()> {
-        self.shared().resume(id).await
+        stop::resume(self.ctx(), id).await
     }
 
     /// Launches a command in a running container and returns; its output goes to the container's log.
@@ -145,7 +154,7 @@ impl Manager {
     /// # Errors
     /// [`ErrorKind::NotFound`], [`ErrorKind::Busy`] unless Running, [`ErrorKind::Input`] for a bad option.
     pub async fn exec(&self, id: &ContainerId, request: ExecRequest) -> Result<()> {
-        self.shared().exec(id, request).await
+        exec::exec(self.ctx(), id, request).await
     }
 
     /// Runs a command in a running container to its end and gives its exit status and output. Dropping the
@@ -159,7 +168,7 @@ impl Manager {
         request: ExecRequest,
         limits: ExecLimits,
     ) -> Result<ExecOutput> {
-        self.shared().exec_wait(id, request, limits).await
+        exec::exec_wait(self.ctx(), id, request, limits).await
     }
 
     /// Deletes a container with all its state, and returns when it is gone and its dumps are harvested.
@@ -167,16 +176,16 @@ impl Manager {
     /// # Errors
     /// [`ErrorKind::NotFound`]; [`ErrorKind::Busy`] when it runs and `force` is false; the runtime's.
     pub async fn delete(&self, id: &ContainerId, force: bool) -> Result<()> {
-        self.shared().delete(id, force).await
+        stop::delete(self.ctx(), id, force).await
     }
 
-    /// Waits until a container is gone (its Stopped event was sent) and tells how it ended. Works for the last
+    /// Waits until a container is gone (its Stopped event was sent) and gives its exit status. Works for the last
     /// containers that ended, too.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`]; [`ErrorKind::Timeout`].
     pub async fn wait(&self, id: &ContainerId, timeout: Option<Duration>) -> Result<ExitStatus> {
-        let wait = self.shared().wait(id);
+        let wait = stop::wait(self.ctx(), id);
         let Some(timeout) = timeout else { return wait.await };
         tokio::time::timeout(timeout, wait).await.unwrap_or_else(|_| {
             Err(Error::new(ErrorKind::Timeout, format!("container {id} has not ended in time")))
@@ -190,31 +199,31 @@ impl Manager {
     /// [`ErrorKind::NotFound`] when there is no log, [`ErrorKind::Input`] when it cannot be an id.
     pub fn logs(&self, id: &str, from: Option<u64>, bytes: u64) -> Result<LogPart> {
         let id = id.parse()?;
-        let container = self.shared().look_up(&id);
-        let sink = container.map(|container| container.wanted().sink.clone()).unwrap_or_default();
-        self.shared().output.read(&id, &sink, from, bytes)
+        let container = self.ctx().registry.look_up(&id);
+        let sink = container.map(|container| container.policy().sink.clone()).unwrap_or_default();
+        self.ctx().logs.read(&id, &sink, from, bytes)
     }
 
-    /// A receiver of everything that happens from now on. A slow receiver loses the oldest events, and is told.
+    /// Subscribes to everything that happens from now on.
     #[must_use]
-    pub fn subscribe(&self) -> broadcast::Receiver<Event> {
-        self.shared().events.subscribe()
+    pub fn subscribe(&self) -> Subscription {
+        self.ctx().bus.subscribe()
     }
 
-    /// What became of containers that an earlier daemon started, so far as it was told before `receiver` came or has
-    /// received it: for a client that lost that daemon. There is nothing any more a minute after the start.
+    /// Events of containers that an earlier daemon started, sent before `subscription` began or received by it: for a
+    /// client that lost that daemon. Empty once this daemon has run for a minute.
     #[must_use]
-    pub fn found(&self, receiver: &broadcast::Receiver<Event>) -> Vec<Event> {
-        self.shared().found.before(receiver.len())
+    pub fn replay(&self, subscription: &Subscription) -> Vec<Event> {
+        self.ctx().bus.replay(subscription)
     }
 
     /// What the daemon cannot do at the moment.
     #[must_use]
     pub fn health(&self) -> Health {
-        let mut degraded = self.shared().troubles();
-        let settings = &self.shared().settings;
-        degraded.extend(disk::trouble("containers' output is lost", &settings.log_dir));
-        degraded.extend(disk::trouble("no container can start", &settings.state_dir));
+        let mut degraded = self.ctx().health.problems();
+        let settings = &self.ctx().settings;
+        degraded.extend(disk_problem("containers' output is lost", &settings.log_dir));
+        degraded.extend(disk_problem("no container can start", &settings.state_dir));
         Health { degraded }
     }
 }
@@ -234,11 +243,11 @@ async fn processes(container: &Container, pids: Vec<i32>) -> Value {
         let _late = sender.send(processes);
     };
     // Not tokio's threads: it panics when there can be none.
-    if let Err(error) = std::thread::Builder::new().stack_size(READER_STACK).spawn(read) {
+    if let Err(error) = std::thread::Builder::new().stack_size(READER_STACK_BYTES).spawn(read) {
         log::warn!("cannot read the processes of container {}: {error}", container.id);
         container.being_read.store(false, Ordering::Release);
     }
-    match tokio::time::timeout(READ_TIME, reading).await {
+    match tokio::time::timeout(READ_TIMEOUT, reading).await {
         Ok(Ok(processes)) => processes,
         _ => Value::Null,
     }

@@ -1,58 +1,58 @@
 //! Starts, watches and stops containers through an OCI runtime.
 //!
-//! The runtime holds the containers and the state directory holds what the runtime does not know; this process is
-//! a cache of both. Ending it, in whatever way, changes nothing for a container, and the next one takes over.
+//! The runtime holds the containers and the state directory holds what the runtime does not know; the daemon only caches
+//! both. Stopping or killing it does not affect containers, and the next daemon takes over.
 //!
 //! A [`Manager`] must be opened inside a tokio runtime with one thread, and it reaps every child of the process:
-//! others in the same process must start children through it, never by `std::process` or `tokio::process`.
+//! other parts of the same process must start children by [`helper`], never by `std::process` or `tokio::process`.
+//!
+//! The rooms, from the bottom up:
+//!
+//! - `clock`: clocks that are never set; `tasks`: background work that ends with the daemon.
+//! - `settings`: the settings of this layer.
+//! - `health`: what the daemon cannot do at the moment.
+//! - `model`: requests, states and events, as callers see them.
+//! - `process`: processes of the host, their trees and cgroups.
+//! - `output`: where containers write, and their logs.
+//! - `runtime`: the OCI runtime's command line.
+//! - `state`: what the next daemon finds.
+//! - `bundle`: the bundle that the runtime gets.
+//! - `phase`: where a container stands, with the state diagram; `container`: one container.
+//! - `descriptor`: the numbers of containers; `registry`: the table of them all.
+//! - `events`: events, from what happened to the subscribers.
+//! - `plugins`: Dobby's plugins.
+//! - `stats`: what a container uses.
+//! - `lifecycle`: a transition per file: start, exit, restart, stop, recovery.
+//! - `manager`: the public handle.
 
-mod adopt;
 mod bundle;
-mod cgroup;
-pub mod child;
-mod command;
+mod clock;
 mod container;
-mod cut;
 mod descriptor;
-mod disk;
-mod event;
-mod exec;
-mod exit;
-mod family;
-mod found;
-mod harvested;
-mod id;
-mod journal;
+mod events;
+mod health;
+mod lifecycle;
 mod manager;
-mod minidump;
-mod options;
+mod model;
 mod output;
+mod phase;
 mod plugins;
 mod process;
-mod reaper;
-mod request;
-mod restart;
+mod registry;
 mod runtime;
 mod settings;
-mod shadow;
-mod shared;
-mod shelf;
-mod sink;
-mod spec;
-mod start;
 mod state;
 mod stats;
-mod stop;
-mod sweep;
-mod tail;
-mod untold;
-mod wanted;
+mod tasks;
 
-pub use command::split;
-pub use event::Event;
-pub use id::ContainerId;
+pub use events::bus::Subscription;
 pub use manager::Manager;
-pub use request::{ExecLimits, ExecOutput, ExecRequest, Source, StartRequest};
+pub use model::command_line::split_words;
+pub use model::event::Event;
+pub use model::id::ContainerId;
+pub use model::request::{ExecLimits, ExecOutput, ExecRequest, Source, StartRequest};
+pub use model::state::{ExitStatus, Health, Listed, State};
+pub use output::read::LogPart;
+pub use plugins::catalogue::plugin_reference;
+pub use process::helper;
 pub use settings::Settings;
-pub use state::{ExitStatus, Health, Listed, State};
-pub use tail::LogPart;

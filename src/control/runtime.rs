@@ -7,74 +7,73 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::child::{Finished, Helper, Running, Streams};
-use super::{ContainerId, ExitStatus, Settings};
+use crate::control::model::id::ContainerId;
+use crate::control::model::state::ExitStatus;
+use crate::control::process::helper::{Finished, Helper, Running, Streams};
+use crate::control::settings::Settings;
 use crate::error::{Error, ErrorKind, Result};
+use crate::host;
 
-/// How much of a runtime's own output is kept.
-const OUTPUT: usize = 64 * 1024;
-/// How long a call may take that runs no hooks and changes nothing.
-const QUICK: Duration = Duration::from_secs(5);
-/// Where a runtime without a path is looked for.
-const PLACES: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+/// The most bytes of a runtime's own output that are kept.
+const MAX_OUTPUT: usize = 64 * 1024;
+/// The timeout of a call that runs no hooks and changes nothing.
+const QUICK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The runtime that holds the containers. Every call has a deadline.
 #[derive(Debug)]
-pub(super) struct Runtime {
+pub(crate) struct Runtime {
     program: PathBuf,
     root: Option<PathBuf>,
     deadline: Duration,
 }
 
-/// How far the runtime goes with a new container.
+/// `run` or `create`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verb {
+pub(crate) enum Verb {
     /// Its program runs.
     Run,
     /// Everything is there but its program, which waits for [`Runtime::start`].
     Create,
 }
 
-/// What the runtime tells of a container: the OCI state, as far as it is used here.
+/// What the runtime reports of a container: the members of the OCI state that are used here.
 #[derive(Debug, Deserialize)]
-pub(super) struct OciState {
+pub(crate) struct OciState {
     /// `created`, `running`, `paused`, `stopped`.
     #[serde(default)]
-    pub(super) status: String,
+    pub(crate) status: String,
     /// The bundle it was made from.
     #[serde(default)]
-    pub(super) bundle: PathBuf,
+    pub(crate) bundle: PathBuf,
 }
 
 /// A container to launch.
-pub(super) struct Launch<'a> {
-    pub(super) verb: Verb,
-    pub(super) id: &'a ContainerId,
+pub(crate) struct Launch<'a> {
+    pub(crate) verb: Verb,
+    pub(crate) id: &'a ContainerId,
     /// Where its configuration lies.
-    pub(super) bundle: &'a Path,
+    pub(crate) bundle: &'a Path,
     /// Where the runtime's own complaints go, if not to the output.
-    pub(super) log: Option<&'a Path>,
+    pub(crate) log: Option<&'a Path>,
     /// What the container's program finds as descriptor 3.
-    pub(super) passed: Option<OwnedFd>,
+    pub(crate) passed: Option<OwnedFd>,
 }
 
 /// An `exec` to launch.
-pub(super) struct Exec<'a> {
-    pub(super) id: &'a ContainerId,
+pub(crate) struct Exec<'a> {
+    pub(crate) id: &'a ContainerId,
     /// Checked options.
-    pub(super) options: &'a [String],
-    pub(super) command: &'a [String],
+    pub(crate) options: &'a [String],
+    pub(crate) command: &'a [String],
     /// Where the runtime's own complaints go.
-    pub(super) log: &'a Path,
+    pub(crate) log: &'a Path,
 }
 
 impl Runtime {
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(crate) fn new(settings: &Settings) -> Self {
         let mut program = settings.runtime.clone();
         if program.components().count() == 1 {
-            let found =
-                PLACES.iter().map(|place| Path::new(place).join(&program)).find(|path| path.is_file());
-            program = found.unwrap_or(program);
+            program = host::find_program(&program, &[]).unwrap_or(program);
         }
         Self { program, root: settings.runtime_root.clone(), deadline: settings.runtime_timeout }
     }
@@ -91,8 +90,8 @@ impl Runtime {
     }
 
     /// Starts a container; its output and the runtime's go to `output`. The call outlives us, as the container does.
-    pub(super) fn run(&self, launch: Launch<'_>, pid_file: &Path, output: OwnedFd) -> Result<Running> {
-        let mut helper = self.call(Streams::File(output), launch.log, self.deadline).untied();
+    pub(crate) fn run(&self, launch: Launch<'_>, pid_file: &Path, output: OwnedFd) -> Result<Running> {
+        let mut helper = self.call(Streams::File(output), launch.log, self.deadline).detached();
         let verb: &[&str] = if launch.verb == Verb::Run { &["run", "--detach"] } else { &["create"] };
         helper.args(verb).args(["--bundle"]).args([launch.bundle]);
         helper.args(["--pid-file"]).args([pid_file]);
@@ -104,7 +103,7 @@ impl Runtime {
     }
 
     /// Launches a command; its output goes to `output`.
-    pub(super) async fn exec(&self, exec: &Exec<'_>, output: OwnedFd) -> Result<Finished> {
+    pub(crate) async fn exec(&self, exec: &Exec<'_>, output: OwnedFd) -> Result<Finished> {
         let mut helper = self.call(Streams::File(output), Some(exec.log), self.deadline);
         helper.args(["exec", "--detach"]);
         exec.add_to(&mut helper);
@@ -112,7 +111,7 @@ impl Runtime {
     }
 
     /// Runs a command and captures up to `limit` bytes of each of its outputs.
-    pub(super) fn exec_captured(&self, exec: &Exec<'_>, limit: usize, deadline: Duration) -> Result<Running> {
+    pub(crate) fn exec_captured(&self, exec: &Exec<'_>, limit: usize, deadline: Duration) -> Result<Running> {
         let mut helper = self.call(Streams::Captured(limit), Some(exec.log), deadline);
         helper.args(["exec"]);
         exec.add_to(&mut helper);
@@ -120,44 +119,44 @@ impl Runtime {
     }
 
     /// Starts the program of a container that was created.
-    pub(super) async fn start(&self, id: &ContainerId) -> Result<()> {
+    pub(crate) async fn start(&self, id: &ContainerId) -> Result<()> {
         self.simple("start", &[], id).await
     }
 
     /// Freezes a container.
-    pub(super) async fn pause(&self, id: &ContainerId) -> Result<()> {
+    pub(crate) async fn pause(&self, id: &ContainerId) -> Result<()> {
         self.simple("pause", &[], id).await
     }
 
     /// Thaws a container.
-    pub(super) async fn resume(&self, id: &ContainerId) -> Result<()> {
+    pub(crate) async fn resume(&self, id: &ContainerId) -> Result<()> {
         self.simple("resume", &[], id).await
     }
 
     /// Deletes a container, which runs its poststop hooks; those must not be cut short when we end.
-    pub(super) async fn delete(&self, id: &ContainerId, force: bool) -> Result<()> {
+    pub(crate) async fn delete(&self, id: &ContainerId, force: bool) -> Result<()> {
         let options: &[&str] = if force { &["--force"] } else { &[] };
         self.simple("delete", options, id).await
     }
 
     /// What the runtime knows of a container; `None` when it does not know it.
-    pub(super) async fn state(&self, id: &ContainerId) -> Result<Option<OciState>> {
-        let mut helper = self.call(Streams::Captured(OUTPUT), None, self.patience("state"));
+    pub(crate) async fn state(&self, id: &ContainerId) -> Result<Option<OciState>> {
+        let mut helper = self.call(Streams::Captured(MAX_OUTPUT), None, self.timeout("state"));
         helper.args(["state", "--", id.as_str()]);
         let finished = helper.run().await?;
         if finished.exit != ExitStatus::Code(0) {
             return if finished.timed_out { Err(self.failure("state", id, &finished, "")) } else { Ok(None) };
         }
         serde_json::from_slice(&finished.stdout).map(Some).map_err(|error| {
-            let what = format!("{} says nothing sensible about container {id}", self.name());
+            let what = format!("cannot parse the output of `{} state {id}`", self.name());
             Error::new(ErrorKind::System, what).caused_by(error)
         })
     }
 
     async fn simple(&self, verb: &str, options: &[&str], id: &ContainerId) -> Result<()> {
-        let mut helper = self.call(Streams::Captured(OUTPUT), None, self.deadline);
+        let mut helper = self.call(Streams::Captured(MAX_OUTPUT), None, self.deadline);
         if matches!(verb, "delete" | "start") {
-            helper = helper.untied();
+            helper = helper.detached();
         }
         helper.args([verb]).args(options).args(["--", id.as_str()]);
         let finished = helper.run().await?;
@@ -168,21 +167,21 @@ impl Runtime {
     }
 
     /// How long a call may take.
-    fn patience(&self, verb: &str) -> Duration {
-        if verb == "state" { self.deadline.min(QUICK) } else { self.deadline }
+    fn timeout(&self, verb: &str) -> Duration {
+        if verb == "state" { self.deadline.min(QUICK_TIMEOUT) } else { self.deadline }
     }
 
     fn name(&self) -> std::path::Display<'_> {
         self.program.display()
     }
 
-    /// The error of a call that failed; `said` is what it wrote elsewhere than to its captured stderr.
-    pub(super) fn failure(&self, verb: &str, id: &ContainerId, finished: &Finished, said: &str) -> Error {
+    /// The error of a call that failed; `text` is what it wrote elsewhere than to its captured stderr.
+    pub(crate) fn failure(&self, verb: &str, id: &ContainerId, finished: &Finished, text: &str) -> Error {
         let what = format!("{} {verb} {id}", self.name());
         let stderr = String::from_utf8_lossy(&finished.stderr);
-        let reason = reason(said).or_else(|| reason(&stderr));
+        let reason = reason(text).or_else(|| reason(&stderr));
         let (kind, mut what) = if finished.timed_out {
-            (ErrorKind::Timeout, format!("{what} did not end within {} s", self.patience(verb).as_secs_f32()))
+            (ErrorKind::Timeout, format!("{what} did not end within {} s", self.timeout(verb).as_secs_f32()))
         } else {
             (ErrorKind::System, format!("{what} failed with {}", finished.exit))
         };
@@ -200,7 +199,7 @@ impl Exec<'_> {
     }
 }
 
-/// The last line that says something, without the time stamp and level that runc puts around it.
+/// The last line that is not empty, without the time stamp and level that runc puts around it.
 fn reason(text: &str) -> Option<String> {
     let line = text.lines().rev().find(|line| !line.trim().is_empty())?.trim();
     let message = line.split_once(" msg=").map_or(line, |(_, message)| message);

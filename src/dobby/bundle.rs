@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::convert::Conversion;
-use super::rootfs::{make_dir, write_file};
+use crate::dobby::convert::Conversion;
+use crate::dobby::rootfs::{make_dir, write_file};
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::host::{remove_unmounted, sync_parent};
 use crate::oci::bundle::Bundle;
@@ -32,7 +32,7 @@ impl Conversion {
     }
 }
 
-/// A bundle in the making. It goes when it is dropped; nobody can have mounted anything in it yet.
+/// A bundle in the making. It goes when it is dropped; nothing can be mounted in it yet.
 struct Draft {
     dir: PathBuf,
 }
@@ -70,7 +70,7 @@ impl Drop for Draft {
 /// Removes a bundle that [`Conversion::write`] has written.
 ///
 /// # Errors
-/// [`ErrorKind::Config`] for a directory that is no bundle, [`ErrorKind::Busy`] when something is mounted in it: nothing
+/// [`ErrorKind::Config`] for a directory that is not a bundle, [`ErrorKind::Busy`] when something is mounted in it: nothing
 /// is removed then; else the kernel's.
 pub fn remove(bundle: &Path) -> Result<()> {
     let bundle = bundle.canonicalize().tried(|| format!("cannot resolve {}", bundle.display()))?;

@@ -4,21 +4,22 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::hardware::{Allowed, OWN_GROUPS, device_rule};
-use super::host::Host;
-use super::parse::REFUSED;
-use super::problems::{Findings, Problem};
-use super::rootfs::Rootfs;
-use super::runtime::{self, Runtime};
-use super::spec::{Cpu, Mount, NetworkKey, Spec};
-use super::template;
+use crate::dobby::hardware::{Allowed, OWN_GROUPS, device_rule};
+use crate::dobby::host::Host;
+use crate::dobby::parse::REFUSED;
+use crate::dobby::read::problems::{Findings, Problem};
+use crate::dobby::rootfs::Rootfs;
+use crate::dobby::runtime;
+use crate::dobby::runtime::RuntimeExtras;
+use crate::dobby::spec::{Cpu, NetworkKey, Spec, SpecMount};
+use crate::dobby::template;
 use crate::error::{ErrorKind, Result};
 use crate::log::shown;
 
 /// What Dobby's generator writes; its daemon takes bundles of this version for converted specs.
 const OCI_VERSION: &str = "1.0.2-dobby";
 /// The longest host name, in characters (uname(2)).
-const LONGEST_NAME: usize = 64;
+const MAX_NAME: usize = 64;
 
 /// A converted spec.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,7 +30,7 @@ pub struct Conversion {
     /// The root file system.
     pub rootfs: Rootfs,
     /// What a runtime does not act on.
-    pub runtime: Runtime,
+    pub runtime: RuntimeExtras,
     /// What is legal but odd about the spec.
     pub warnings: Vec<String>,
 }
@@ -45,7 +46,7 @@ pub fn convert(json: &Value, host: &Host) -> Result<Conversion> {
     let rootfs = rootfs(&spec, &allowed, &findings);
     let config = config(&spec, host, &allowed, &findings);
     let warnings = findings.into_result(ErrorKind::Input, REFUSED)?;
-    let runtime = Runtime::of_config(&config)?;
+    let runtime = RuntimeExtras::of_config(&config)?;
     Ok(Conversion { config, rootfs, runtime, warnings })
 }
 
@@ -54,7 +55,7 @@ impl Conversion {
     /// the administrator's limit of processes.
     pub fn for_container(&mut self, id: &str, host: &Host) {
         if let Some(config) = self.config.as_object_mut() {
-            let name: String = id.chars().take(LONGEST_NAME).collect();
+            let name: String = id.chars().take(MAX_NAME).collect();
             config.insert("hostname".to_owned(), name.into());
         }
         let resources = self.config.pointer_mut("/linux/resources").and_then(Value::as_object_mut);
@@ -135,7 +136,7 @@ fn env(spec: &Spec, host: &Host, allowed: &Allowed<'_>) -> Vec<String> {
 }
 
 /// The mounts that are not in every container.
-fn extra_mounts<'a>(spec: &'a Spec, allowed: &Allowed<'a>) -> impl Iterator<Item = &'a Mount> {
+fn extra_mounts<'a>(spec: &'a Spec, allowed: &Allowed<'a>) -> impl Iterator<Item = &'a SpecMount> {
     allowed.gpu_mounts.iter().chain(&spec.mounts).chain(allowed.vpu_mounts)
 }
 
@@ -151,7 +152,7 @@ fn mounts(spec: &Spec, host: &Host, allowed: &Allowed<'_>) -> Vec<Value> {
 }
 
 /// Whether a mount point must be a file. A source that is not there (yet) counts as a directory.
-fn binds_file(mount: &Mount) -> bool {
+fn binds_file(mount: &SpecMount) -> bool {
     let bind = |word: &str| ["bind", "rbind"].contains(&word);
     let binds = bind(&mount.kind) || mount.options.iter().any(|option| bind(option));
     binds && std::fs::metadata(Path::new(&mount.source)).is_ok_and(|source| !source.is_dir())
@@ -171,7 +172,7 @@ fn linux(spec: &Spec, host: &Host, allowed: &Allowed<'_>, findings: &Findings) -
         let syscalls = json!([{"action": seccomp.action, "names": seccomp.names}]);
         put("seccomp", json!({"defaultAction": seccomp.default_action, "syscalls": syscalls}));
     }
-    put("devices", allowed.nodes.iter().map(super::host::DeviceNode::node).collect());
+    put("devices", allowed.nodes.iter().map(crate::dobby::host::DeviceNode::node).collect());
     put("resources", resources(spec, host, allowed, findings));
     put("namespaces", namespaces(spec, findings));
     put("maskedPaths", json!(template::MASKED_PATHS));
@@ -181,10 +182,10 @@ fn linux(spec: &Spec, host: &Host, allowed: &Allowed<'_>, findings: &Findings) -
 }
 
 fn resources(spec: &Spec, host: &Host, allowed: &Allowed<'_>, findings: &Findings) -> Value {
-    let nobody = json!({"allow": false, "access": "rwm"});
-    let nodes = allowed.nodes.iter().map(super::host::DeviceNode::rule);
+    let denied = json!({"allow": false, "access": "rwm"});
+    let nodes = allowed.nodes.iter().map(crate::dobby::host::DeviceNode::rule);
     let named = spec.devices.iter().map(|device| device_rule(device.major, device.minor, &device.access));
-    let devices: Vec<_> = std::iter::once(nobody).chain(nodes).chain(named).collect();
+    let devices: Vec<_> = std::iter::once(denied).chain(nodes).chain(named).collect();
     let swap = spec.swap_limit.map_or(-1, i64::from);
     let mut memory = json!({"limit": spec.mem_limit, "swap": swap});
     if host.cgroup_v1 {

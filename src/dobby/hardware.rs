@@ -2,35 +2,35 @@
 
 use serde_json::{Value, json};
 
-use super::host::{DeviceNode, Host};
-use super::problems::Findings;
-use super::spec::{Mount, Spec, User};
+use crate::dobby::host::{DeviceNode, Host};
+use crate::dobby::read::problems::Findings;
+use crate::dobby::spec::{Spec, SpecMount, User};
 
 /// Everything that the allowed pieces of hardware bring along.
 #[derive(Debug, Default)]
-pub(super) struct Allowed<'a> {
-    pub(super) nodes: Vec<DeviceNode>,
-    pub(super) gpu_mounts: &'a [Mount],
-    pub(super) vpu_mounts: &'a [Mount],
-    pub(super) env: Vec<&'a str>,
-    pub(super) groups: Groups,
+pub(crate) struct Allowed<'a> {
+    pub(crate) nodes: Vec<DeviceNode>,
+    pub(crate) gpu_mounts: &'a [SpecMount],
+    pub(crate) vpu_mounts: &'a [SpecMount],
+    pub(crate) env: Vec<&'a str>,
+    pub(crate) groups: Groups,
 }
 
 /// The additional groups of the container's process.
 #[derive(Debug, Default)]
-pub(super) struct Groups {
+pub(crate) struct Groups {
     /// As the process sees them (`process.user.additionalGids`).
-    pub(super) additional: Vec<u32>,
+    pub(crate) additional: Vec<u32>,
     /// Mappings besides that of the user's own group, with a size of 1 each: in the container, on the host.
-    pub(super) mapped: Vec<(u32, u32)>,
+    pub(crate) mapped: Vec<(u32, u32)>,
 }
 
 /// How many groups from the user's own on are mapped, so that the usual system groups exist.
-pub(super) const OWN_GROUPS: u32 = 10;
+pub(crate) const OWN_GROUPS: u32 = 10;
 
 impl<'a> Allowed<'a> {
     /// What a spec allows on this host; with a warning for hardware that the host has no settings for.
-    pub(super) fn new(spec: &Spec, host: &'a Host, findings: &Findings) -> Self {
+    pub(crate) fn new(spec: &Spec, host: &'a Host, findings: &Findings) -> Self {
         let mut allowed = Self::default();
         let mut groups = Vec::new();
         let pieces = [
@@ -90,7 +90,7 @@ impl Groups {
 
 impl DeviceNode {
     /// The node in `linux.devices`.
-    pub(super) fn node(&self) -> Value {
+    pub(crate) fn node(&self) -> Value {
         json!({
             "path": self.path,
             "type": "c",
@@ -103,13 +103,13 @@ impl DeviceNode {
     }
 
     /// The permission in `linux.resources.devices`.
-    pub(super) fn rule(&self) -> Value {
+    pub(crate) fn rule(&self) -> Value {
         device_rule(self.major, self.minor, "rw")
     }
 }
 
 /// A permission in `linux.resources.devices`.
-pub(super) fn device_rule(major: u32, minor: u32, access: &str) -> Value {
+pub(crate) fn device_rule(major: u32, minor: u32, access: &str) -> Value {
     json!({"allow": true, "type": "c", "major": major, "minor": minor, "access": access})
 }
 

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::settings::{Hardware, Settings};
+use crate::dobby::settings::{DobbySettings, Hardware};
 use crate::error::Result;
 
 /// The program that Dobby puts in front of every command.
 const INIT: &str = "/usr/libexec/DobbyInit";
 /// The most device nodes of one piece of hardware.
-const MOST_NODES: usize = 256;
+const MAX_NODES: usize = 256;
 
 /// What the environment may say about the platform, as the variable the container gets: who sets it, its name in the
 /// container, and the known values.
@@ -28,7 +28,7 @@ const PLATFORM: [(&str, &str, &[&str]); 2] = [
 #[non_exhaustive]
 pub struct Host {
     /// The administrator's settings.
-    pub settings: Settings,
+    pub settings: DobbySettings,
     /// Dobby's init program, when it is installed.
     pub init: Option<PathBuf>,
     /// Whether there is a `/lib64`.
@@ -64,7 +64,7 @@ impl Host {
     /// # Errors
     /// That the settings are wrong.
     pub fn detect(settings: &Path) -> Result<(Self, Vec<String>)> {
-        let (settings, warnings) = Settings::load(settings)?;
+        let (settings, warnings) = DobbySettings::load(settings)?;
         let exists = |path: &str| Path::new(path).exists();
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let host = Self {
@@ -81,7 +81,7 @@ impl Host {
     }
 
     /// The variables that every container gets, sorted by name. The settings win over the environment.
-    pub(super) fn extra_env(&self) -> Vec<String> {
+    pub(crate) fn extra_env(&self) -> Vec<String> {
         let variables = self.platform_env.iter().chain(&self.settings.extra_env);
         let named: BTreeMap<_, _> =
             variables.filter_map(|variable| Some((variable.split_once('=')?.0, variable))).collect();
@@ -94,7 +94,7 @@ impl Hardware {
     #[must_use]
     pub fn nodes(&self) -> Vec<DeviceNode> {
         let found = self.dev_nodes.iter().filter_map(|pattern| glob::glob(pattern).ok()).flatten().flatten();
-        let mut nodes: Vec<_> = found.filter_map(|path| device_node(&path)).take(MOST_NODES).collect();
+        let mut nodes: Vec<_> = found.filter_map(|path| device_node(&path)).take(MAX_NODES).collect();
         nodes.sort_by(|a, b| a.path.cmp(&b.path));
         nodes.dedup();
         nodes

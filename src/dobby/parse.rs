@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::fields::{
+use crate::dobby::fields::{
     cpu, dbus, devices, etc, media, memory, mounts, network, output, plugins, process, security,
 };
-use super::host::Host;
-use super::node::Node;
-use super::problems::Findings;
-use super::schema;
-use super::spec::{NetworkKey, Plugin, Spec};
+use crate::dobby::host::Host;
+use crate::dobby::read::node::Node;
+use crate::dobby::read::problems::Findings;
+use crate::dobby::schema;
+use crate::dobby::spec::{NetworkKey, PluginSection, Spec};
 use crate::error::{ErrorKind, Result};
 
 /// The fields of a spec.
@@ -43,7 +43,7 @@ const FIELDS: [&str; 24] = [
 ];
 
 /// What is said of a spec with mistakes.
-pub(super) const REFUSED: &str = "the Dobby spec is refused";
+pub(crate) const REFUSED: &str = "the Dobby spec is refused";
 
 impl Spec {
     /// The checked spec of `json`, and warnings. The host says which drivers there are and what its default
@@ -58,7 +58,7 @@ impl Spec {
     }
 
     /// What can be read of a spec, right or wrong.
-    pub(super) fn read(json: &Value, host: &Host, findings: &Findings) -> Self {
+    pub(crate) fn read(json: &Value, host: &Host, findings: &Findings) -> Self {
         let root = Node::new("", json, findings);
         if root.object().is_none() {
             return Self::default();
@@ -105,8 +105,8 @@ fn fields(root: &Node<'_>, host: &Host) -> Spec {
 }
 
 /// The plugins that other fields stand for, then the host's default ones, then those of the spec.
-fn merged_plugins(spec: &Spec, root: &Node<'_>, host: &Host) -> BTreeMap<String, Plugin> {
-    let optional = |data: Value| Plugin { data, ..Plugin::default() };
+fn merged_plugins(spec: &Spec, root: &Node<'_>, host: &Host) -> BTreeMap<String, PluginSection> {
+    let optional = |data: Value| PluginSection { data, ..PluginSection::default() };
     let implied = implied(spec).into_iter().map(|(name, data)| (name.to_owned(), optional(data)));
     let defaults = host.settings.default_plugins.iter();
     let mut all: BTreeMap<_, _> =

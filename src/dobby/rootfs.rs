@@ -5,8 +5,9 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
-use super::spec::Etc;
-use crate::error::{self, Tried};
+use crate::dobby::spec::Etc;
+use crate::error;
+use crate::error::Tried;
 use crate::log::escape;
 
 /// The directories of every container.
@@ -26,8 +27,8 @@ const DIRS: [&str; 12] = [
 ];
 /// The most directories on the way to a mount point, and the most files and directories of a root file system: a short
 /// spec must not become a million directories.
-const MOST_LEVELS: usize = 64;
-const MOST_ENTRIES: usize = 4096;
+const MAX_LEVELS: usize = 64;
+const MAX_ENTRIES: usize = 4096;
 const NSSWITCH: &str = "hosts:     files mdns4_minimal [NOTFOUND=return] dns mdns4\nprotocols: files\n";
 
 /// What there is to make, by its path below the root.
@@ -47,7 +48,7 @@ pub enum Entry {
 
 impl Rootfs {
     /// What every container has, with the lines of the spec.
-    pub(super) fn new(etc: &Etc) -> Self {
+    pub(crate) fn new(etc: &Etc) -> Self {
         let mut rootfs = Self::default();
         let lines = |lines: &[String]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
         let files = [
@@ -74,7 +75,7 @@ impl Rootfs {
     ///
     /// # Errors
     /// The rule that is broken when the way there leads through a file or out of the root.
-    pub(super) fn add_mount_point(&mut self, destination: &str, file: bool) -> Result<(), String> {
+    pub(crate) fn add_mount_point(&mut self, destination: &str, file: bool) -> Result<(), String> {
         let mut path = PathBuf::new();
         for component in Path::new(destination).components() {
             match component {
@@ -83,11 +84,11 @@ impl Rootfs {
                 Component::ParentDir | Component::Prefix(_) => return Err("contains '..'".to_owned()),
             }
         }
-        if path.components().count() > MOST_LEVELS {
-            return Err(format!("has more than {MOST_LEVELS} levels"));
+        if path.components().count() > MAX_LEVELS {
+            return Err(format!("has more than {MAX_LEVELS} levels"));
         }
-        if self.entries.len() > MOST_ENTRIES {
-            return Err(format!("is too much: the root file system has more than {MOST_ENTRIES} entries"));
+        if self.entries.len() > MAX_ENTRIES {
+            return Err(format!("is too much: the root file system has more than {MAX_ENTRIES} entries"));
         }
         for parent in path.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty()) {
             if *self.entries.entry(parent.to_owned()).or_insert(Entry::Dir) != Entry::Dir {
@@ -107,7 +108,7 @@ impl Rootfs {
     }
 
     /// Makes everything in the new directory `dir`.
-    pub(super) fn write(&self, dir: &Path) -> error::Result<()> {
+    pub(crate) fn write(&self, dir: &Path) -> error::Result<()> {
         make_dir(dir)?;
         for (path, entry) in &self.entries {
             let path = dir.join(path);
@@ -121,14 +122,14 @@ impl Rootfs {
 }
 
 /// Makes a directory of mode 755, whatever the umask.
-pub(super) fn make_dir(dir: &Path) -> error::Result<()> {
+pub(crate) fn make_dir(dir: &Path) -> error::Result<()> {
     fs::create_dir(dir)
         .and_then(|()| fs::set_permissions(dir, Permissions::from_mode(0o755)))
         .tried(|| format!("cannot make the directory {}", dir.display()))
 }
 
 /// Makes a file of mode 644, whatever the umask.
-pub(super) fn write_file(path: &Path, content: &str) -> error::Result<()> {
+pub(crate) fn write_file(path: &Path, content: &str) -> error::Result<()> {
     fs::write(path, content)
         .and_then(|()| fs::set_permissions(path, Permissions::from_mode(0o644)))
         .tried(|| format!("cannot write {}", path.display()))
@@ -146,7 +147,7 @@ mod tests {
         let mut add = |n| rootfs.add_mount_point(&format!("/{n}{}", "/a".repeat(60)), false);
         let refused = (0..1000).find_map(|n| add(n).err()).unwrap();
         assert_eq!(refused, "is too much: the root file system has more than 4096 entries");
-        assert!(rootfs.entries.len() < MOST_ENTRIES + MOST_LEVELS * 2, "{}", rootfs.entries.len());
+        assert!(rootfs.entries.len() < MAX_ENTRIES + MAX_LEVELS * 2, "{}", rootfs.entries.len());
     }
 
     #[test]

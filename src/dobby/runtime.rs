@@ -1,32 +1,19 @@
-//! What a container needs besides its `config.json`: work for whoever starts and watches it.
+//! What a container needs besides its `config.json`: work for the daemon.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-use super::fields::plugins;
-use super::node::Node;
-use super::problems::Findings;
-use super::schema;
-use super::spec::Plugin;
+use crate::dobby::fields::plugins;
+use crate::dobby::read::node::Node;
+use crate::dobby::read::problems::Findings;
+use crate::dobby::schema;
+use crate::dobby::spec::PluginSection;
 use crate::error::{ErrorKind, Result};
 
 /// The annotation that carries `restartOnCrash`, for which `config.json` has no place of its own; its value is `true`.
 pub const RESTART: &str = "org.rdk.restartOnCrash";
-/// The flags of mount(2) that an image can be mounted with, by their names among the options of a mount.
-pub const FLAGS: [(&str, u32); 10] = [
-    ("ro", 1),
-    ("nosuid", 2),
-    ("nodev", 4),
-    ("noexec", 8),
-    ("sync", 16),
-    ("dirsync", 128),
-    ("noatime", 1024),
-    ("nodiratime", 2048),
-    ("relatime", 2_097_152),
-    ("strictatime", 16_777_216),
-];
 /// The size of an image when none is given, in bytes; an xfs file system needs more.
 const IMAGE_SIZE: u64 = 12 * 1024 * 1024;
 const XFS_IMAGE_SIZE: u64 = 16 * 1024 * 1024;
@@ -36,11 +23,11 @@ const PRIORITY: i64 = 6;
 /// The part of a container's settings that no OCI runtime acts on.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub struct Runtime {
+pub struct RuntimeExtras {
     /// The network.
     pub network: Network,
     /// Where the output goes.
-    pub output: Output,
+    pub output: OutputTarget,
     /// Whether a crash starts the container again: the annotation [`RESTART`] says so.
     pub restart_on_crash: bool,
     /// Real-time scheduling of the container's program.
@@ -48,7 +35,7 @@ pub struct Runtime {
     /// Images to mount.
     pub loop_mounts: Vec<LoopMount>,
     /// Every plugin that is asked for, these four included; by name.
-    pub plugins: BTreeMap<String, Plugin>,
+    pub plugins: BTreeMap<String, PluginSection>,
     /// Plugins of the oldest kind, by name, with their data. All of them count as required.
     pub legacy_plugins: BTreeMap<String, Value>,
 }
@@ -67,7 +54,7 @@ pub enum Network {
 
 /// Where a container's output goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
+pub enum OutputTarget {
     /// Nothing is said.
     Unsaid,
     /// Nowhere.
@@ -116,7 +103,7 @@ pub struct LoopMount {
     pub managed: bool,
 }
 
-impl Runtime {
+impl RuntimeExtras {
     /// What the `rdkPlugins` of a `config.json` ask for, of a converted spec or any other bundle.
     ///
     /// # Errors
@@ -157,10 +144,10 @@ impl Network {
     }
 }
 
-fn output(data: &Value) -> Output {
+fn output(data: &Value) -> OutputTarget {
     match data["sink"].as_str() {
-        None => Output::Unsaid,
-        Some("file") => Output::File {
+        None => OutputTarget::Unsaid,
+        Some("file") => OutputTarget::File {
             path: path(&data["fileOptions"]["path"]),
             limit: data["fileOptions"]["limit"]
                 .as_f64()
@@ -169,9 +156,9 @@ fn output(data: &Value) -> Output {
         },
         Some("journald") => {
             let priority = data["journaldOptions"]["priority"].as_str();
-            Output::Journal { priority: priority.map(str::to_owned) }
+            OutputTarget::Journal { priority: priority.map(str::to_owned) }
         }
-        Some(_) => Output::Discard,
+        Some(_) => OutputTarget::Discard,
     }
 }
 
@@ -218,8 +205,8 @@ fn path(value: &Value) -> PathBuf {
 }
 
 /// The plugins as the section `rdkPlugins` of a `config.json`.
-pub(super) fn section(plugins: &BTreeMap<String, Plugin>) -> Map<String, Value> {
-    let entry = |(name, plugin): (&String, &Plugin)| {
+pub(crate) fn section(plugins: &BTreeMap<String, PluginSection>) -> Map<String, Value> {
+    let entry = |(name, plugin): (&String, &PluginSection)| {
         let value = serde_json::json!({
             "required": plugin.required,
             "dependsOn": plugin.depends_on,

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::node::Node;
-use super::problems::{Findings, Problem};
-use super::spec::Plugin;
+use crate::dobby::read::node::Node;
+use crate::dobby::read::problems::{Findings, Problem};
+use crate::dobby::spec::PluginSection;
 
 /// The kind of a member.
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+pub(crate) enum Kind {
     Any,
     Bool,
     Text,
@@ -22,10 +22,17 @@ enum Kind {
 
 /// A member of an object. Null stands for an absent one.
 #[derive(Debug, Clone, Copy)]
-struct Member {
+pub(crate) struct Member {
     name: &'static str,
     kind: Kind,
     needed: bool,
+}
+
+impl Member {
+    /// Its name; with `*` when it must be given.
+    pub(crate) fn shown(&self) -> String {
+        format!("{}{}", self.name, if self.needed { "*" } else { "" })
+    }
 }
 
 const fn needed(name: &'static str, kind: Kind) -> Member {
@@ -82,8 +89,11 @@ const BETWEEN: &[Member] = &[
     may("localhostMasquerade", Kind::Bool),
 ];
 
+/// The form of a plugin's data: the members of an object.
+pub(crate) type Schema = &'static [Member];
+
 /// The members of each plugin's data.
-const PLUGINS: &[(&str, &[Member])] = &[
+const PLUGINS: &[(&str, Schema)] = &[
     (
         "appservicesrdk",
         &[
@@ -152,12 +162,12 @@ const PLUGINS: &[(&str, &[Member])] = &[
 ];
 
 /// The members of a plugin's data, if it is a known one.
-fn members(plugin: &str) -> Option<&'static [Member]> {
+pub(crate) fn members(plugin: &str) -> Option<Schema> {
     PLUGINS.iter().find(|(name, _)| *name == plugin).map(|(_, members)| *members)
 }
 
-/// Checks whatever the known plugins are told; others are for whoever runs plugins to judge.
-pub(super) fn check_all(plugins: &BTreeMap<String, Plugin>, findings: &Findings) {
+/// Checks the data of known plugins.
+pub(crate) fn check_all(plugins: &BTreeMap<String, PluginSection>, findings: &Findings) {
     for (name, plugin) in plugins.iter().filter(|(_, plugin)| !plugin.data.is_null()) {
         let Some(members) = members(name) else { continue };
         let data = Node::new(data_of(name), &plugin.data, findings);
@@ -168,8 +178,8 @@ pub(super) fn check_all(plugins: &BTreeMap<String, Plugin>, findings: &Findings)
     }
 }
 
-/// Checks that the known plugins are told what they need: a spec that says nothing asks for nothing.
-pub(super) fn check_complete(plugins: &BTreeMap<String, Plugin>, findings: &Findings) {
+/// Checks that the data of known plugins are complete: a spec that says nothing asks for nothing.
+pub(crate) fn check_complete(plugins: &BTreeMap<String, PluginSection>, findings: &Findings) {
     for (name, plugin) in plugins.iter().filter(|(name, _)| members(name).is_some()) {
         let data = Node::new(data_of(name), &plugin.data, findings);
         if plugin.data.is_null() {

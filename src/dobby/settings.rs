@@ -4,10 +4,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::input;
-use super::node::Node;
-use super::problems::Findings;
-use super::spec::Mount;
+use crate::dobby::read::input;
+use crate::dobby::read::node::Node;
+use crate::dobby::read::problems::Findings;
+use crate::dobby::spec::SpecMount;
 use crate::error::{ErrorKind, Result};
 
 /// Where Dobby has its settings.
@@ -28,13 +28,13 @@ const OPTIONS: [&str; 13] = [
     "noatime",
     "strictatime",
 ];
-/// How many processes a container may have when nobody says otherwise.
+/// The most processes of a container for which no other limit is given.
 const PIDS: u32 = 256;
 
 /// The settings. The default is that of a host without a settings file.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub struct Settings {
+pub struct DobbySettings {
     /// What a container gets that may use the GPU.
     pub gpu: Hardware,
     /// What a container gets that may use the video decoder.
@@ -55,12 +55,12 @@ pub struct Hardware {
     /// Patterns of device nodes.
     pub dev_nodes: Vec<String>,
     /// Mounts that go with it.
-    pub mounts: Vec<Mount>,
+    pub mounts: Vec<SpecMount>,
     /// Environment that goes with it.
     pub env: Vec<String>,
 }
 
-impl Default for Settings {
+impl Default for DobbySettings {
     fn default() -> Self {
         Self {
             gpu: Hardware::default(),
@@ -72,7 +72,7 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
+impl DobbySettings {
     /// The settings of a file, and warnings. No file is the default. Keys that a conversion does not need are left
     /// alone.
     ///
@@ -128,7 +128,7 @@ fn groups(node: &Node<'_>, key: &str) -> Vec<u32> {
     }
 }
 
-/// A group by number or by name. A name that the host does not have is no group of any device node.
+/// A group by number or by name. A name that the host does not have is not the group of any device node.
 fn group(node: &Node<'_>) -> Option<u32> {
     if node.is_whole() {
         return node.whole(1..=i64::from(u32::MAX) - 1);
@@ -141,12 +141,17 @@ fn group(node: &Node<'_>) -> Option<u32> {
     group.filter(|gid| *gid > 0)
 }
 
-fn mount(node: &Node<'_>) -> Option<Mount> {
+fn mount(node: &Node<'_>) -> Option<SpecMount> {
     node.object()?;
     let text = |key| node.need(key)?.text();
     let options = node.given("options").map(|options| options.items()).unwrap_or_default();
     let options = options.iter().filter_map(|option| option.one_of(&OPTIONS)).collect();
-    Some(Mount { source: text("source")?, destination: text("destination")?, kind: text("type")?, options })
+    Some(SpecMount {
+        source: text("source")?,
+        destination: text("destination")?,
+        kind: text("type")?,
+        options,
+    })
 }
 
 /// Variables of the form NAME=VALUE, both of letters, digits and underscores. Others are left out.
@@ -190,9 +195,9 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn parse(json: &Value) -> (Settings, Result<Vec<String>>) {
+    fn parse(json: &Value) -> (DobbySettings, Result<Vec<String>>) {
         let findings = Findings::default();
-        let settings = Settings::parse(&Node::new("", json, &findings));
+        let settings = DobbySettings::parse(&Node::new("", json, &findings));
         (settings, findings.into_result(ErrorKind::Config, "refused"))
     }
 
@@ -212,7 +217,7 @@ mod tests {
             "defaultPlugins": ["localtime", {"oomcrash": {"path": "/opt"}}],
             "pids": {"limit": 100}
         }));
-        let mount = Mount {
+        let mount = SpecMount {
             source: "/a".to_owned(),
             destination: "/b".to_owned(),
             kind: "bind".to_owned(),
@@ -233,7 +238,7 @@ mod tests {
         assert_eq!(settings.pids_limit, Some(100));
         assert_eq!(warnings.unwrap().len(), 4);
         assert_eq!(parse(&json!({"pids": {"enable": false}})).0.pids_limit, None);
-        assert_eq!(parse(&json!({})).0, Settings::default());
+        assert_eq!(parse(&json!({})).0, DobbySettings::default());
     }
 
     #[test]

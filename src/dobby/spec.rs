@@ -4,6 +4,20 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+/// The flags of mount(2) that an image can be mounted with, by their names among the options of a mount.
+pub const MOUNT_FLAGS: [(&str, u32); 10] = [
+    ("ro", 1),
+    ("nosuid", 2),
+    ("nodev", 4),
+    ("noexec", 8),
+    ("sync", 16),
+    ("dirsync", 128),
+    ("noatime", 1024),
+    ("nodiratime", 2048),
+    ("relatime", 2_097_152),
+    ("strictatime", 16_777_216),
+];
+
 /// A checked spec.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
@@ -29,7 +43,7 @@ pub struct Spec {
     /// Lines of files in `/etc`.
     pub etc: Etc,
     /// Mounts that a runtime does.
-    pub mounts: Vec<Mount>,
+    pub mounts: Vec<SpecMount>,
     /// Mounts of type `loop`.
     pub loop_mounts: Vec<SpecLoop>,
     /// Whether a crash starts the container again.
@@ -55,7 +69,7 @@ pub struct Spec {
     /// Plugins of the oldest kind: name and data.
     pub legacy_plugins: BTreeMap<String, Value>,
     /// `rdkPlugins`, with what other fields and the host's default plugins add.
-    pub plugins: BTreeMap<String, Plugin>,
+    pub plugins: BTreeMap<String, PluginSection>,
 }
 
 /// User and group on the host.
@@ -104,7 +118,7 @@ pub struct Etc {
 
 /// A mount as in `config.json`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mount {
+pub struct SpecMount {
     /// The file or directory, or the name of the file system.
     pub source: String,
     /// The place in the container.
@@ -124,9 +138,9 @@ pub struct SpecLoop {
     pub destination: String,
     /// The file system in the image.
     pub fstype: String,
-    /// Mount flags, as in mount(2).
+    /// SpecMount flags, as in mount(2).
     pub flags: u32,
-    /// The options that are no flags; `None` when there are none.
+    /// The options that are not flags; `None` when there are none.
     pub options: Option<Vec<String>>,
 }
 
@@ -172,7 +186,7 @@ pub struct Seccomp {
 
 /// A member of `rdkPlugins`.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Plugin {
+pub struct PluginSection {
     /// Whether the container may only start when the plugin worked.
     pub required: bool,
     /// Plugins that must run before it.

@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::host::Host;
+use crate::dobby::host::Host;
 
 const CAPABILITIES: [&str; 3] = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"];
 
 /// `process.capabilities`; `more` may only be gained by programs that are made to.
-pub(super) fn capabilities(more: &[String]) -> Value {
+pub(crate) fn capabilities(more: &[String]) -> Value {
     let bounding: Vec<_> = CAPABILITIES.into_iter().chain(more.iter().map(String::as_str)).collect();
     json!({
         "bounding": bounding,
@@ -19,18 +19,18 @@ pub(super) fn capabilities(more: &[String]) -> Value {
 }
 
 /// `process.rlimits`, with the highest real-time priority.
-pub(super) fn rlimits(priority: u32) -> Value {
+pub(crate) fn rlimits(priority: u32) -> Value {
     let limit = |name, value: u32| json!({"type": name, "hard": value, "soft": value});
     json!([limit("RLIMIT_NOFILE", 4096), limit("RLIMIT_NPROC", 300), limit("RLIMIT_RTPRIO", priority)])
 }
 
 /// A mount of `config.json`.
-pub(super) fn mount(destination: &str, kind: &str, source: &str, options: &[&str]) -> Value {
+pub(crate) fn mount(destination: &str, kind: &str, source: &str, options: &[&str]) -> Value {
     json!({"destination": destination, "type": kind, "source": source, "options": options})
 }
 
 /// The mounts in front of those that a spec asks for.
-pub(super) fn first_mounts(host: &Host) -> Vec<Value> {
+pub(crate) fn first_mounts(host: &Host) -> Vec<Value> {
     let mut mounts = vec![
         mount("/tmp", "tmpfs", "tmpfs", &["nosuid", "noexec", "nodev", "nr_inodes=8k"]),
         mount("/dev", "tmpfs", "tmpfs", &["nosuid", "noexec", "strictatime", "mode=755"]),
@@ -55,21 +55,21 @@ pub(super) fn first_mounts(host: &Host) -> Vec<Value> {
 }
 
 /// `/dev/log`.
-pub(super) fn syslog_mount() -> Value {
+pub(crate) fn syslog_mount() -> Value {
     mount("/dev/log", "bind", "/dev/log", &["bind", "ro"])
 }
 
 /// The last mount.
-pub(super) fn proc_mount() -> Value {
+pub(crate) fn proc_mount() -> Value {
     mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"])
 }
 
 /// `linux.maskedPaths`.
-pub(super) const MASKED_PATHS: [&str; 4] =
+pub(crate) const MASKED_PATHS: [&str; 4] =
     ["/proc/kcore", "/proc/latency_stats", "/proc/timer_stats", "/proc/sched_debug"];
 
 /// `linux.readonlyPaths`.
-pub(super) const READONLY_PATHS: [&str; 6] =
+pub(crate) const READONLY_PATHS: [&str; 6] =
     ["/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// Gives the cgroup of a container the time for real-time scheduling that Dobby gives every container, in microseconds

@@ -3,9 +3,6 @@
 //! The configuration is kept as a JSON value: oci-spec types the known parts one by one, so that one unknown
 //! capability or section never fails the whole, and nothing is lost when it is written back.
 
-use std::fs::{File, OpenOptions};
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{Root, User};
@@ -173,23 +170,7 @@ fn parse(path: &Path, text: &[u8]) -> Result<Value> {
 /// # Errors
 /// [`ErrorKind::Config`] naming the file.
 pub fn read_bounded(path: &Path) -> Result<Vec<u8>> {
-    let wrong = |what: &str| Error::new(ErrorKind::Config, format!("{} {what}", path.display()));
-    // Non-blocking, so that a FIFO in its place cannot hang us.
-    let file: File =
-        OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path).map_err(|e| {
-            Error::new(ErrorKind::Config, format!("cannot open {}", path.display())).caused_by(e)
-        })?;
-    let metadata = file.metadata().tried(|| format!("cannot inspect {}", path.display()))?;
-    if !metadata.is_file() {
-        return Err(wrong("is not a regular file"));
-    }
-    if metadata.len() > MAX_CONFIG {
-        return Err(wrong(&format!("is larger than {MAX_CONFIG} bytes")));
-    }
-    // One read instead of many small ones: this is on the way of every container's start.
-    let mut text = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default().saturating_add(1));
-    file.take(MAX_CONFIG).read_to_end(&mut text).tried(|| format!("cannot read {}", path.display()))?;
-    Ok(text)
+    host::read_bounded(path, MAX_CONFIG).map_err(|error| error.of_kind(ErrorKind::Config))
 }
 
 #[cfg(test)]

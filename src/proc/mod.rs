@@ -4,5 +4,6 @@
 //! name that the kernel cut after 15 bytes. proc(5) documents the files.
 
 pub mod mountinfo;
+pub mod pidfd;
 pub mod selinux;
 pub mod stat;

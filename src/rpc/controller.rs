@@ -1,12 +1,18 @@
 //! Thunder's Controller, as far as clients of the plugin use it.
 
+use std::cell::Cell;
+
 use serde_json::{Value, json};
+use tokio::sync::broadcast;
 
-use super::errors::{Fault, quoted};
-use super::params::Params;
-use super::service::Service;
+use crate::rpc::errors::{CallResult, Fault, quoted};
+use crate::rpc::identity::PluginIdentity;
+use crate::rpc::params::Params;
 
-/// The plugin changed its state; told to subscribers of the Controller's `statechange`.
+/// How many changes of state a slow subscriber may lag behind.
+const MAX_LAG: usize = 16;
+
+/// The plugin changed its state; sent to subscribers of the Controller's `statechange`.
 #[derive(Debug, Clone)]
 pub struct StateChange {
     callsign: String,
@@ -25,66 +31,94 @@ fn plugin_version() -> Value {
     json!({"hash": concat!("oci-minidump-", env!("CARGO_PKG_VERSION")), "major": 1, "minor": 0, "patch": 4})
 }
 
-/// Answers a call to the Controller.
-///
-/// # Errors
-/// -32601 for what nobody needs, 22 for a callsign that is not here.
-pub(super) fn call(
-    service: &Service,
-    method: &str,
-    index: Option<&str>,
-    params: &Params,
-) -> Result<Value, Fault> {
-    match method {
-        "status" => status(service, index),
-        "activate" => activate(service, params),
-        "deactivate" => deactivate(service, params),
-        // The release of Thunder whose behaviour this is.
-        "version" => Ok(json!({"hash": "", "major": 4, "minor": 4, "patch": 1})),
-        _ => Err(Fault::unknown_method()),
+/// The Controller: it activates the plugin and notifies subscribers.
+#[derive(Debug)]
+pub(crate) struct Controller {
+    identity: PluginIdentity,
+    active: Cell<bool>,
+    changes: broadcast::Sender<StateChange>,
+}
+
+impl Controller {
+    pub(crate) fn new(identity: PluginIdentity) -> Self {
+        let active = Cell::new(identity.autostart);
+        Self { identity, active, changes: broadcast::Sender::new(MAX_LAG) }
     }
-}
 
-/// `status@callsign`: a list of one, as Thunder 4 gives.
-fn status(service: &Service, index: Option<&str>) -> Result<Value, Fault> {
-    let plugin = service.plugin();
-    if let Some(callsign) = index.filter(|index| !index.is_empty() && !plugin.is_me(index)) {
-        return Err(Fault::unknown_key(format!("there is no plugin {} here", quoted(callsign))));
+    /// The plugin that it controls.
+    pub(crate) fn identity(&self) -> &PluginIdentity {
+        &self.identity
     }
-    Ok(json!([{
-        "callsign": plugin.callsign,
-        "locator": plugin.locator,
-        "classname": plugin.classname,
-        "autostart": plugin.autostart,
-        "startmode": if plugin.autostart { "Activated" } else { "Deactivated" },
-        "state": if service.is_active() { "activated" } else { "deactivated" },
-        "observers": 0,
-        "module": "Plugin_OCIContainer",
-        "version": plugin_version(),
-    }]))
-}
 
-/// `activate {callsign}`: always succeeds for us; tells subscribers before it answers.
-fn activate(service: &Service, params: &Params) -> Result<Value, Fault> {
-    check_callsign(service, params)?;
-    if service.activate() {
-        service.tell(StateChange { callsign: service.plugin().callsign.clone() });
+    /// Whether the plugin answers.
+    pub(crate) fn is_active(&self) -> bool {
+        self.active.get()
     }
-    Ok(Value::Null)
-}
 
-/// `deactivate {callsign}`: answered and not done. One client must not take the control of its containers away from
-/// all others, and containers go on running in any case.
-fn deactivate(service: &Service, params: &Params) -> Result<Value, Fault> {
-    check_callsign(service, params)?;
-    log::info!("a client asked to deactivate the plugin; it stays active");
-    Ok(Value::Null)
-}
+    /// The plugin's changes of state, from now on.
+    pub(crate) fn state_changes(&self) -> broadcast::Receiver<StateChange> {
+        self.changes.subscribe()
+    }
 
-fn check_callsign(service: &Service, params: &Params) -> Result<(), Fault> {
-    match params.get("callsign").and_then(Value::as_str) {
-        Some(callsign) if service.plugin().is_me(callsign) => Ok(()),
-        Some(callsign) => Err(Fault::unknown_key(format!("there is no plugin {} here", quoted(callsign)))),
-        None => Err(Fault::unknown_key("parameter callsign is missing")),
+    /// Answers a call.
+    ///
+    /// # Errors
+    /// -32601 for methods that no client needs, 22 for a callsign that is not here.
+    pub(crate) fn call(&self, method: &str, index: Option<&str>, params: &Params) -> CallResult {
+        match method {
+            "status" => self.status(index),
+            "activate" => self.activate(params),
+            "deactivate" => self.deactivate(params),
+            // The release of Thunder whose behaviour this is.
+            "version" => Ok(json!({"hash": "", "major": 4, "minor": 4, "patch": 1})),
+            _ => Err(Fault::unknown_method()),
+        }
+    }
+
+    /// `status@callsign`: a list of one, as Thunder 4 gives.
+    fn status(&self, index: Option<&str>) -> CallResult {
+        let identity = &self.identity;
+        if let Some(callsign) = index.filter(|index| !index.is_empty() && !identity.is_own_callsign(index)) {
+            return Err(Fault::unknown_key(format!("there is no plugin {} here", quoted(callsign))));
+        }
+        Ok(json!([{
+            "callsign": identity.callsign,
+            "locator": identity.locator,
+            "classname": identity.classname,
+            "autostart": identity.autostart,
+            "startmode": if identity.autostart { "Activated" } else { "Deactivated" },
+            "state": if self.is_active() { "activated" } else { "deactivated" },
+            "observers": 0,
+            "module": "Plugin_OCIContainer",
+            "version": plugin_version(),
+        }]))
+    }
+
+    /// `activate {callsign}`: always succeeds; subscribers are notified before the answer.
+    fn activate(&self, params: &Params) -> CallResult {
+        self.check_callsign(params)?;
+        if !self.active.replace(true) {
+            // Fails only without subscribers.
+            let _no_subscribers = self.changes.send(StateChange { callsign: self.identity.callsign.clone() });
+        }
+        Ok(Value::Null)
+    }
+
+    /// `deactivate {callsign}`: accepted without effect, so that one client cannot disable the API for all others.
+    /// Containers go on running in any case.
+    fn deactivate(&self, params: &Params) -> CallResult {
+        self.check_callsign(params)?;
+        log::info!("a client asked to deactivate the plugin; it stays active");
+        Ok(Value::Null)
+    }
+
+    fn check_callsign(&self, params: &Params) -> Result<(), Fault> {
+        match params.get("callsign").and_then(Value::as_str) {
+            Some(callsign) if self.identity.is_own_callsign(callsign) => Ok(()),
+            Some(callsign) => {
+                Err(Fault::unknown_key(format!("there is no plugin {} here", quoted(callsign))))
+            }
+            None => Err(Fault::unknown_key("parameter callsign is missing")),
+        }
     }
 }

@@ -3,8 +3,8 @@
 use serde::de::Deserialize as _;
 use serde_json::Value;
 
-use super::errors::Fault;
-use super::id::Id;
+use crate::rpc::errors::Fault;
+use crate::rpc::id::Id;
 
 /// The deepest nesting of arrays and objects in one message.
 pub const MAX_DEPTH: usize = 64;
@@ -23,7 +23,7 @@ pub enum Message {
 /// A request, or what to answer in place of one.
 pub type Entry = Result<Request, Fault>;
 
-/// One JSON-RPC request. Members that nobody knows are ignored; of a member that is there twice the last one counts.
+/// One JSON-RPC request. Unknown members are ignored; of a member that is there twice the last one counts.
 #[derive(Debug)]
 pub struct Request {
     /// The id to answer with; [`Id::Absent`] means that no answer is wanted.

@@ -6,6 +6,9 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, ErrorKind};
 
+/// The outcome of one call.
+pub type CallResult = Result<Value, Fault>;
+
 /// The error member of an answer. The numbers and texts are those of Thunder 4.4, which clients know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -15,7 +18,7 @@ pub struct Fault {
     pub message: Cow<'static, str>,
     /// What went wrong in this case, for people.
     pub reason: Option<String>,
-    /// The kind of a failed operation; only our own command line is told.
+    /// The kind of a failed operation; only the command line `ocicontainer` gets it.
     pub kind: Option<ErrorKind>,
     /// Whether the answer names the kind.
     with_kind: bool,
@@ -91,7 +94,7 @@ impl Fault {
 
     /// The same fault, its answer naming the kind: what our own command line makes its exit code from.
     #[must_use]
-    pub fn naming_its_kind(mut self) -> Self {
+    pub fn with_error_kind(mut self) -> Self {
         self.with_kind = true;
         self
     }
@@ -169,7 +172,7 @@ mod tests {
             fault.to_json().to_string(),
             r#"{"code":1,"message":"ERROR_GENERAL","data":"cannot start x; stop it first"}"#
         );
-        let named = fault.naming_its_kind().to_json();
+        let named = fault.with_error_kind().to_json();
         assert_eq!(named["kind"], "busy");
         assert_eq!(kind_of("busy"), ErrorKind::Busy);
     }

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use super::errors::Fault;
+use crate::rpc::errors::Fault;
 
 /// The id of a request, as JSON text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Id {
-    /// No `id` member: a notification, to which nobody wants an answer.
+    /// No `id` member: a notification, which gets no answer.
     Absent,
     /// A number, a string or null. Whole numbers of up to 64 bits come back digit for digit, others as the nearest
     /// number of double precision.

@@ -1,19 +1,25 @@
-//! The API of Thunder's `org.rdk.OCIContainer` plugin: what is asked, by whom it is answered, and in which words.
+//! The API of Thunder's `org.rdk.OCIContainer` plugin: requests, dispatch and responses.
 //!
-//! The bytes on the wire are those of Thunder 4.4. Where Thunder says nothing at all (a parse error, an id that is a
+//! The bytes on the wire are those of Thunder 4.4. Where Thunder sends nothing at all (a parse error, an id that is a
 //! string), JSON-RPC 2.0 says what to do.
+//!
+//! From the bottom up:
+//!
+//! - [`errors`]: failures as a client sees them.
+//! - [`id`]: the id of a request; [`envelope`]: requests and responses as JSON.
+//! - [`designator`]: how the member `method` is read; [`params`]: how the parameters are read.
+//! - [`identity`]: the callsign of the plugin; [`controller`]: Thunder's Controller.
+//! - [`subscriptions`]: the events that a connection wants.
+//! - [`methods`]: the methods of the plugin.
+//! - [`service`]: from a message to its answer.
 
 pub mod controller;
 pub mod designator;
 pub mod envelope;
 pub mod errors;
 pub mod id;
+pub mod identity;
 pub mod methods;
 pub mod params;
-pub mod plugin;
 pub mod service;
 pub mod subscriptions;
-
-pub use errors::Fault;
-pub use plugin::Plugin;
-pub use service::Service;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::errors::Fault;
+use crate::rpc::errors::Fault;
 
 /// The parameters of one call.
 #[derive(Debug, Clone)]

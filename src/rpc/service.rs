@@ -1,38 +1,33 @@
-//! From a message to its answer: who is called, may he be, and what comes back.
+//! From a message to its answer: which method is called, whether that is allowed, and the response.
 
-use std::cell::Cell;
 use std::rc::Rc;
 
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
-use super::controller::{self, StateChange};
-use super::designator::{Designator, Version};
-use super::envelope::{self, Entry, Message, Request};
-use super::errors::{Fault, quoted};
-use super::id::Id;
-use super::methods::{self, Access, Method};
-use super::params::Params;
-use super::plugin::{Plugin, Target};
-use super::subscriptions::Subscriptions;
 use crate::control::Manager;
-
-/// The outcome of one call.
-pub type Outcome = Result<Value, Fault>;
+use crate::rpc::controller::{Controller, StateChange};
+use crate::rpc::designator::{Designator, Version};
+use crate::rpc::envelope::{self, Entry, Message, Request};
+use crate::rpc::errors::{CallResult, Fault, quoted};
+use crate::rpc::id::Id;
+use crate::rpc::identity::{PluginIdentity, Target};
+use crate::rpc::methods;
+use crate::rpc::methods::method::{Access, Method};
+use crate::rpc::params::Params;
+use crate::rpc::subscriptions::Subscriptions;
 
 /// The API: one for the whole daemon.
 #[derive(Debug)]
 pub struct Service {
     manager: Manager,
-    plugin: Plugin,
-    active: Cell<bool>,
-    changes: broadcast::Sender<StateChange>,
+    controller: Controller,
 }
 
-/// Where a message came from, as far as its answer depends on it.
+/// The origin of a message, with all that its answer depends on.
 #[derive(Debug)]
 pub struct Caller<'a> {
-    /// Who it is, in words for the log.
+    /// The client, in words for the log.
     pub name: &'a str,
     /// Whom the URL's path names.
     pub target: Target,
@@ -40,8 +35,8 @@ pub struct Caller<'a> {
     pub subscriptions: Option<&'a mut Subscriptions>,
     /// Whether only methods that change nothing are allowed.
     pub read_only: bool,
-    /// Whether errors name their kind, for our own command line.
-    pub names_kinds: bool,
+    /// Whether errors name their kind, for the command line `ocicontainer`.
+    pub with_error_kinds: bool,
 }
 
 /// A message whose calls are decided on; [`Work::run`] carries them out.
@@ -49,22 +44,21 @@ pub struct Caller<'a> {
 pub struct Work {
     steps: Vec<(Id, Step)>,
     batch: bool,
-    names_kinds: bool,
+    with_error_kinds: bool,
 }
 
 /// One call of a message.
 #[derive(Debug)]
 enum Step {
-    Done(Outcome),
+    Done(CallResult),
     Call(&'static Method, Params),
 }
 
 impl Service {
     /// The API in front of `manager`.
     #[must_use]
-    pub fn new(manager: Manager, plugin: Plugin) -> Rc<Self> {
-        let active = Cell::new(plugin.autostart);
-        Rc::new(Self { manager, plugin, active, changes: broadcast::Sender::new(16) })
+    pub fn new(manager: Manager, identity: PluginIdentity) -> Rc<Self> {
+        Rc::new(Self { manager, controller: Controller::new(identity) })
     }
 
     /// The containers behind the API.
@@ -73,33 +67,22 @@ impl Service {
         &self.manager
     }
 
-    /// Who we are.
+    /// The plugin as clients see it.
     #[must_use]
-    pub fn plugin(&self) -> &Plugin {
-        &self.plugin
+    pub fn identity(&self) -> &PluginIdentity {
+        self.controller.identity()
     }
 
     /// Whether the plugin answers.
     #[must_use]
     pub fn is_active(&self) -> bool {
-        self.active.get()
-    }
-
-    /// Activates the plugin; whether that changed anything.
-    pub(super) fn activate(&self) -> bool {
-        !self.active.replace(true)
-    }
-
-    /// Tells every subscriber of a change.
-    pub(super) fn tell(&self, change: StateChange) {
-        // Nobody listening is no failure.
-        let _listeners = self.changes.send(change);
+        self.controller.is_active()
     }
 
     /// The plugin's own changes of state, from now on.
     #[must_use]
     pub fn state_changes(&self) -> broadcast::Receiver<StateChange> {
-        self.changes.subscribe()
+        self.controller.state_changes()
     }
 
     /// Reads one body or frame and decides on each of its calls. Subscriptions change here and now, in order.
@@ -107,13 +90,13 @@ impl Service {
     /// # Errors
     /// -32700 or -32600: nothing in it can be answered by itself.
     pub fn accept(&self, bytes: &[u8], caller: &mut Caller<'_>) -> Result<Work, Fault> {
-        let names_kinds = caller.names_kinds;
+        let with_error_kinds = caller.with_error_kinds;
         let (entries, batch) = match envelope::parse(bytes)? {
             Message::Single(entry) => (vec![entry], false),
             Message::Batch(entries) => (entries, true),
         };
         let steps = entries.into_iter().map(|entry| self.decide(entry, caller)).collect();
-        Ok(Work { steps, batch, names_kinds })
+        Ok(Work { steps, batch, with_error_kinds })
     }
 
     fn decide(&self, entry: Entry, caller: &mut Caller<'_>) -> (Id, Step) {
@@ -132,7 +115,7 @@ impl Service {
         let target = match caller.target {
             Target::Plugin => Target::Plugin,
             Target::Controller => self
-                .plugin
+                .identity()
                 .target(designator.callsign)
                 .ok_or_else(|| Fault::unknown_callsign(designator.callsign))?,
         };
@@ -147,7 +130,7 @@ impl Service {
         }
         match target {
             Target::Controller => {
-                let outcome = controller::call(self, designator.method, designator.index, &params)?;
+                let outcome = self.controller.call(designator.method, designator.index, &params)?;
                 Ok(Step::Done(Ok(outcome)))
             }
             Target::Plugin => plugin_call(designator.method, params, caller),
@@ -155,8 +138,8 @@ impl Service {
     }
 }
 
-/// `register` and `unregister`, whose version Thunder 4.4 does not check. Without a connection to tell they do nothing.
-fn subscribe(target: Target, method: &str, params: &Params, caller: &mut Caller<'_>) -> Option<Outcome> {
+/// `register` and `unregister`, whose version Thunder 4.4 does not check. Without a connection for notifications they do nothing.
+fn subscribe(target: Target, method: &str, params: &Params, caller: &mut Caller<'_>) -> Option<CallResult> {
     match (method, &mut caller.subscriptions) {
         ("register", Some(subscriptions)) => Some(subscriptions.register(target, params)),
         ("unregister", Some(subscriptions)) => Some(subscriptions.unregister(target, params)),
@@ -207,7 +190,7 @@ impl Work {
         self.steps.iter().all(|(_, step)| matches!(step, Step::Done(_)))
     }
 
-    /// Carries out the calls, one after the other, and gives the answer; `None` when nobody wants one.
+    /// Carries out the calls, one after the other, and gives the answer; `None` when none is wanted.
     pub async fn run(self, service: Rc<Service>) -> Option<String> {
         let mut replies = Vec::new();
         for (id, step) in self.steps {
@@ -215,7 +198,8 @@ impl Work {
                 Step::Done(outcome) => outcome,
                 Step::Call(method, params) => (method.call)(service.manager().clone(), params).await,
             };
-            let outcome = if self.names_kinds { outcome.map_err(Fault::naming_its_kind) } else { outcome };
+            let outcome =
+                if self.with_error_kinds { outcome.map_err(Fault::with_error_kind) } else { outcome };
             replies.extend(envelope::reply(&id, &outcome));
         }
         if self.batch && !replies.is_empty() {

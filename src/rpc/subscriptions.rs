@@ -1,13 +1,13 @@
-//! What one connection wants to be told, and the messages that tell it.
+//! The subscriptions of one connection, and its notifications.
 
 use serde_json::{Value, json};
 
-use super::controller::StateChange;
-use super::envelope::notification;
-use super::errors::Fault;
-use super::params::Params;
-use super::plugin::Target;
 use crate::control::Event;
+use crate::rpc::controller::StateChange;
+use crate::rpc::envelope::notification;
+use crate::rpc::errors::Fault;
+use crate::rpc::identity::Target;
+use crate::rpc::params::Params;
 
 /// The most subscriptions of one connection.
 const MAX_SUBSCRIPTIONS: usize = 64;
@@ -39,7 +39,7 @@ impl Subscription {
 }
 
 impl Subscriptions {
-    /// Adds a subscription. Event names that nobody knows are accepted, as with Thunder.
+    /// Adds a subscription. Unknown event names are accepted, as with Thunder.
     ///
     /// # Errors
     /// It is there already, or the connection has too many.
@@ -67,7 +67,7 @@ impl Subscriptions {
         Ok(0.into())
     }
 
-    /// Whether nobody listens here.
+    /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -79,7 +79,7 @@ impl Subscriptions {
         self.entries.len()
     }
 
-    /// The messages that tell this connection of a container's event.
+    /// The notifications of a container's event for this connection.
     #[must_use]
     pub fn messages(&self, event: &Event) -> Vec<String> {
         self.messages_after(0, event)
@@ -92,7 +92,7 @@ impl Subscriptions {
         self.render(known, Target::Plugin, name, &params)
     }
 
-    /// The messages that tell this connection of a change of the plugin's state.
+    /// The notifications of a change of the plugin's state for this connection.
     #[must_use]
     pub fn state_messages(&self, change: &StateChange) -> Vec<String> {
         self.render(0, Target::Controller, "statechange", &change.to_json())

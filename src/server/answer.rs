@@ -8,10 +8,11 @@ use hyper::header::{
 };
 use hyper::{Response, StatusCode};
 
-use super::guard::{Page, Refusal};
-use crate::rpc::Fault;
 use crate::rpc::envelope;
+use crate::rpc::errors::Fault;
 use crate::rpc::id::Id;
+use crate::server::guard::origin::Page;
+use crate::server::guard::refusal::Refusal;
 
 /// What every answer is.
 pub type Answer = Response<Full<Bytes>>;

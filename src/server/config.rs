@@ -1,41 +1,43 @@
 //! The settings of the daemon: defaults, then `/etc/ocicontainer.toml`, then the flags of `serve`.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::control::Settings;
-use crate::error::{Error, ErrorKind, Result, Tried};
-use crate::rpc::Plugin;
+use crate::error::{Error, ErrorKind, Result};
+use crate::host;
+use crate::rpc::identity::PluginIdentity;
+use crate::server::guard::GuardSettings;
 
-/// Where the settings file lies when nobody says otherwise.
+/// The settings file, unless another is given.
 pub const DEFAULT_FILE: &str = "/etc/ocicontainer.toml";
-/// The Unix socket when nobody says otherwise.
+/// The Unix socket, unless another is given.
 pub const DEFAULT_SOCKET: &str = "/run/ocicontainer.sock";
-/// The address when nobody says otherwise: Thunder's.
+/// The TCP address, unless another is given: Thunder's.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9998);
 /// The largest settings file that is read, in bytes.
 const MAX_FILE: u64 = 64 * 1024;
 
 /// What can be set, by flag or (with `_` for `-`) in the settings file. Flags win.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Args, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Options {
+pub struct ServeOptions {
     /// TCP address to answer on [default: 127.0.0.1:9998]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
     /// Answer on the Unix socket only
     #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub no_tcp: bool,
     /// Unix socket to answer on [default: /run/ocicontainer.sock]
     #[arg(long, value_name = "PATH")]
     pub socket: Option<PathBuf>,
-    /// Group that may use the Unix socket, by number [default: the daemon's own]
+    /// Numeric id of the group that may use the Unix socket [default: the daemon's own]
     #[arg(long, value_name = "GID")]
     pub socket_group: Option<u32>,
     /// OCI runtime: crun, runc, youki, or a path [default: crun]
@@ -44,19 +46,19 @@ pub struct Options {
     /// The runtime's --root [default: the runtime's own]
     #[arg(long, value_name = "DIR")]
     pub runtime_root: Option<PathBuf>,
-    /// The daemon's own state, one directory per container [default: /run/ocicontainer]
+    /// Directory for the daemon's own state, one subdirectory per container [default: /run/ocicontainer]
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
-    /// Output of containers [default: /var/log/ocicontainer]
+    /// Directory for the output of containers [default: /var/log/ocicontainer]
     #[arg(long, value_name = "DIR")]
     pub log_dir: Option<PathBuf>,
-    /// Output kept of one container, in bytes [default: 1048576]
+    /// Maximum output kept per container, in bytes [default: 1048576]
     #[arg(long, value_name = "BYTES")]
     pub log_limit: Option<u64>,
-    /// Seconds from SIGTERM to SIGKILL [default: 10]
+    /// Time from SIGTERM to SIGKILL, in seconds [default: 10]
     #[arg(long, value_name = "SECONDS")]
     pub stop_timeout: Option<u64>,
-    /// Seconds one call of the runtime may take, hooks included [default: 30]
+    /// Timeout of a runtime call in seconds, hooks included [default: 30]
     #[arg(long, value_name = "SECONDS")]
     pub runtime_timeout: Option<u64>,
     /// Directory that bundles must lie below; may be repeated [default: anywhere]
@@ -66,25 +68,26 @@ pub struct Options {
     /// The oci-minidump-hook to register in bundles that ask for it [default: the installed one]
     #[arg(long, value_name = "PATH")]
     pub hook: Option<PathBuf>,
-    /// Dobby's settings, for starts from its specifications [default: /etc/dobby.json]
+    /// Dobby's settings, for containers started from a specification [default: /etc/dobby.json]
     #[arg(long, value_name = "FILE")]
     pub dobby_settings: Option<PathBuf>,
-    /// Web origin whose pages may call, exactly as browsers send it, or * for any; may be repeated [default: none]
+    /// Web origin whose pages may call the API, exactly as browsers send it, or * for any; may be repeated [default: none]
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     #[serde(alias = "allow_origin")]
     pub allow_origins: Vec<String>,
-    /// Further name that callers may use for this host, with or without port; may be repeated
+    /// Additional host name that clients may use, with or without port; may be repeated
     #[arg(long = "allow-host", value_name = "HOST[:PORT]")]
     #[serde(alias = "allow_host")]
     pub allow_hosts: Vec<String>,
-    /// User that may call over loopback TCP besides root and the daemon's own; may be repeated
+    /// User id allowed over loopback TCP, in addition to root and the daemon's own; may be repeated
     #[arg(long = "tcp-allow-uid", value_name = "UID")]
     #[serde(alias = "tcp_allow_uid")]
     pub tcp_allow_uids: Vec<u32>,
-    /// Allow only methods that change nothing over TCP
+    /// Allow only read-only methods over TCP
     #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub tcp_read_only: bool,
-    /// File whose content TCP callers must present as bearer token
+    /// File with the bearer token that TCP clients must present
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
     /// Thunder plugin file (JSON): callsign, classname, locator, autostart
@@ -100,45 +103,20 @@ pub struct Options {
 
 /// Where and for whom the server answers.
 #[derive(Debug, Clone)]
-pub struct Config {
+pub struct ServerConfig {
     /// The TCP address; `None` for the Unix socket only.
     pub listen: Option<SocketAddr>,
     /// The Unix socket.
     pub socket: PathBuf,
     /// The group of the Unix socket.
     pub socket_group: Option<u32>,
-    /// Origins whose pages may call.
-    pub allow_origins: Vec<String>,
-    /// Names of this host beside the loopback ones.
-    pub allow_hosts: Vec<String>,
-    /// Users that may call over loopback TCP.
-    pub allow_uids: Vec<u32>,
+    /// Whom the guards let call.
+    pub guard: GuardSettings,
     /// Whether TCP callers may only look.
     pub tcp_read_only: bool,
-    /// What TCP callers must present.
-    pub token: Option<String>,
 }
 
-/// Reads a small text file whole.
-///
-/// # Errors
-/// It cannot be read, is not a regular file, is larger than `max` bytes, or is not UTF-8.
-pub fn read_bounded(path: &Path, max: u64) -> Result<String> {
-    let shown = path.display();
-    let file = File::open(path).tried(|| format!("cannot open {shown}"))?;
-    if !file.metadata().tried(|| format!("cannot look at {shown}"))?.is_file() {
-        return Err(Error::new(ErrorKind::Config, format!("{shown} is not a regular file")));
-    }
-    let mut text = String::new();
-    let size =
-        file.take(max + 1).read_to_string(&mut text).tried(|| format!("cannot read {shown} as text"))?;
-    if size as u64 > max {
-        return Err(Error::new(ErrorKind::Config, format!("{shown} is larger than {max} bytes")));
-    }
-    Ok(text)
-}
-
-impl Options {
+impl ServeOptions {
     /// Reads the settings file `named`, or the default one if there is one.
     ///
     /// # Errors
@@ -148,42 +126,21 @@ impl Options {
         if named.is_none() && !path.exists() {
             return Ok(Self::default());
         }
-        let text = read_bounded(path, MAX_FILE)?;
+        let text = host::read_text(path, MAX_FILE)?;
         toml::from_str(&text).map_err(|error| {
-            Error::new(ErrorKind::Config, format!("cannot understand {}", path.display())).caused_by(error)
+            Error::new(ErrorKind::Config, format!("cannot parse {}", path.display())).caused_by(error)
         })
     }
 
     /// These options, and those of `below` where these say nothing.
-    #[must_use]
-    pub fn over(self, below: Self) -> Self {
-        fn list<T>(upper: Vec<T>, lower: Vec<T>) -> Vec<T> {
-            if upper.is_empty() { lower } else { upper }
-        }
-        Self {
-            listen: self.listen.or(below.listen),
-            no_tcp: self.no_tcp || below.no_tcp,
-            socket: self.socket.or(below.socket),
-            socket_group: self.socket_group.or(below.socket_group),
-            runtime: self.runtime.or(below.runtime),
-            runtime_root: self.runtime_root.or(below.runtime_root),
-            state_dir: self.state_dir.or(below.state_dir),
-            log_dir: self.log_dir.or(below.log_dir),
-            log_limit: self.log_limit.or(below.log_limit),
-            stop_timeout: self.stop_timeout.or(below.stop_timeout),
-            runtime_timeout: self.runtime_timeout.or(below.runtime_timeout),
-            bundle_roots: list(self.bundle_roots, below.bundle_roots),
-            hook: self.hook.or(below.hook),
-            dobby_settings: self.dobby_settings.or(below.dobby_settings),
-            allow_origins: list(self.allow_origins, below.allow_origins),
-            allow_hosts: list(self.allow_hosts, below.allow_hosts),
-            tcp_allow_uids: list(self.tcp_allow_uids, below.tcp_allow_uids),
-            tcp_read_only: self.tcp_read_only || below.tcp_read_only,
-            token_file: self.token_file.or(below.token_file),
-            plugin_config: self.plugin_config.or(below.plugin_config),
-            callsign: self.callsign.or(below.callsign),
-            autostart: self.autostart.or(below.autostart),
-        }
+    ///
+    /// # Errors
+    /// A path is not UTF-8.
+    pub fn over(self, below: Self) -> Result<Self> {
+        let wrong = |error| Error::new(ErrorKind::Config, "cannot merge the settings").caused_by(error);
+        let mut all = members(&below).map_err(wrong)?;
+        all.extend(members(&self).map_err(wrong)?);
+        serde_json::from_value(all.into()).map_err(wrong)
     }
 
     /// The settings of the control layer.
@@ -209,50 +166,66 @@ impl Options {
     ///
     /// # Errors
     /// The file is unreadable, or the callsign unusable.
-    pub fn plugin(&self) -> Result<Plugin> {
-        let mut plugin = self.plugin_config.as_deref().map_or(Ok(Plugin::default()), Plugin::read)?;
+    pub fn identity(&self) -> Result<PluginIdentity> {
+        let mut identity =
+            self.plugin_config.as_deref().map_or(Ok(PluginIdentity::default()), PluginIdentity::read)?;
         if let Some(callsign) = &self.callsign {
-            plugin.callsign.clone_from(callsign);
+            identity.callsign.clone_from(callsign);
         }
-        plugin.autostart = self.autostart.unwrap_or(plugin.autostart);
-        plugin.check()?;
-        Ok(plugin)
+        identity.autostart = self.autostart.unwrap_or(identity.autostart);
+        identity.check()?;
+        Ok(identity)
     }
 
     /// Where and for whom the server answers.
     ///
     /// # Errors
     /// The token file is unusable, or the address is reachable from outside and there is no token.
-    pub fn config(&self) -> Result<Config> {
-        let token = self.token_file.as_deref().map(super::guard::token::read).transpose()?;
+    pub fn config(&self) -> Result<ServerConfig> {
+        let token = self.token_file.as_deref().map(crate::server::guard::token::read).transpose()?;
         let listen = Some(self.listen.unwrap_or(DEFAULT_LISTEN)).filter(|_| !self.no_tcp);
-        let mut allow_uids = vec![0, rustix::process::geteuid().as_raw()];
-        allow_uids.extend(&self.tcp_allow_uids);
-        let config = Config {
+        let mut uids = vec![0, rustix::process::geteuid().as_raw()];
+        uids.extend(&self.tcp_allow_uids);
+        let config = ServerConfig {
             listen,
             socket: self.socket.clone().unwrap_or_else(|| DEFAULT_SOCKET.into()),
             socket_group: self.socket_group,
-            allow_origins: self.allow_origins.clone(),
-            allow_hosts: self.allow_hosts.clone(),
-            allow_uids,
+            guard: GuardSettings {
+                origins: self.allow_origins.clone(),
+                hosts: self.allow_hosts.clone(),
+                uids,
+                token,
+            },
             tcp_read_only: self.tcp_read_only,
-            token,
         };
         listen.map_or(Ok(()), |address| config.check_address(address))?;
         Ok(config)
     }
 }
 
-impl Config {
+/// What some options say, without those that say nothing.
+fn members(options: &ServeOptions) -> serde_json::Result<Map<String, Value>> {
+    let says_nothing = |value: &Value| match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    };
+    let all: Map<String, Value> = serde_json::from_value(serde_json::to_value(options)?)?;
+    Ok(all.into_iter().filter(|(_, value)| !says_nothing(value)).collect())
+}
+
+impl ServerConfig {
     /// Refuses an address that others can reach, unless there is a token.
     ///
     /// # Errors
     /// It is such an address.
     pub fn check_address(&self, address: SocketAddr) -> Result<()> {
-        if address.ip().to_canonical().is_loopback() || self.token.is_some() {
+        if address.ip().to_canonical().is_loopback() || self.guard.token.is_some() {
             return Ok(());
         }
-        let what = format!("refused to listen on {address}: others can reach it, and access to it is root");
+        let what = format!(
+            "refused to listen on {address}: it is reachable from other hosts, and access to it is root access"
+        );
         Err(Error::new(ErrorKind::Config, what).advise("give --token-file, or a loopback address"))
     }
 }
@@ -263,16 +236,16 @@ mod tests {
 
     #[test]
     fn flags_win_over_the_file_and_the_file_over_defaults() {
-        let file: Options =
+        let file: ServeOptions =
             toml::from_str("listen = '127.0.0.1:1'\nstop_timeout = 3\nallow_origin = ['a']\nno_tcp = true")
                 .unwrap();
-        let flags = Options { stop_timeout: Some(5), ..Options::default() };
-        let all = flags.over(file);
+        let flags = ServeOptions { stop_timeout: Some(5), ..ServeOptions::default() };
+        let all = flags.over(file).unwrap();
         assert_eq!(all.settings().stop_timeout, Duration::from_secs(5));
         assert_eq!(all.allow_origins, ["a"]);
         assert_eq!(all.config().unwrap().listen, None);
-        assert_eq!(Options::default().config().unwrap().listen, Some(DEFAULT_LISTEN));
-        assert!(toml::from_str::<Options>("stop_timout = 3").is_err());
+        assert_eq!(ServeOptions::default().config().unwrap().listen, Some(DEFAULT_LISTEN));
+        assert!(toml::from_str::<ServeOptions>("stop_timout = 3").is_err());
     }
 
     #[test]
@@ -280,7 +253,7 @@ mod tests {
         for (address, fine) in
             [("127.0.0.1:1", true), ("[::1]:1", true), ("0.0.0.0:1", false), ("[::]:1", false)]
         {
-            let options = Options { listen: Some(address.parse().unwrap()), ..Options::default() };
+            let options = ServeOptions { listen: Some(address.parse().unwrap()), ..ServeOptions::default() };
             assert_eq!(options.config().is_ok(), fine, "{address}");
         }
     }

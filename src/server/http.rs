@@ -14,52 +14,34 @@ use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-use super::Server;
-use super::answer::{self, Answer};
-use super::guard::{Channel, Page};
-use super::limits::{BODY_BYTES, BODY_TIME, HEADER_BYTES, HEADER_FIELDS};
-use super::stream::{Phase, Socket, Stream, Waiting};
-use super::websocket;
-use crate::rpc::plugin::{PathTarget, Target};
+use crate::rpc::identity::{PathTarget, Target};
 use crate::rpc::service::{Caller, Work};
+use crate::server::answer;
+use crate::server::answer::Answer;
+use crate::server::connection::Connection;
+use crate::server::daemon::Daemon;
+use crate::server::guard::caller::Channel;
+use crate::server::guard::origin::Page;
+use crate::server::limits::{BODY_BYTES, BODY_TIME, HEADER_BYTES, HEADER_FIELDS};
+use crate::server::stream::{Socket, Stream, WaitState, Waiting};
+use crate::server::websocket;
 
 /// The one path of the API.
 const API: &str = "/jsonrpc";
 
-/// What a connection's requests have in common.
-#[derive(Debug)]
-pub struct Connection {
-    /// The server it came to.
-    pub server: Rc<Server>,
-    /// How it came in.
-    pub channel: Channel,
-    /// Who is at its other end, in words for the log.
-    pub name: String,
-    phase: Phase,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Connection {
-    /// Whether only methods that change nothing are allowed here.
-    #[must_use]
-    pub fn read_only(&self) -> bool {
-        self.server.config.tcp_read_only && matches!(self.channel, Channel::Tcp(_))
-    }
-}
-
 /// Serves one connection to its end, or until the daemon's; `begins` is what it waits for first.
 pub async fn serve(
-    server: Rc<Server>,
+    daemon: Rc<Daemon>,
     socket: Socket,
     channel: Channel,
-    place: OwnedSemaphorePermit,
+    slot: OwnedSemaphorePermit,
     begins: Waiting,
 ) {
-    let phase = Phase::new(begins);
-    let stream = TokioIo::new(Stream::new(socket, phase.clone()));
-    let mut closing = server.closing.subscribe();
+    let wait = WaitState::new(begins);
+    let stream = TokioIo::new(Stream::new(socket, wait.clone()));
+    let mut closing = daemon.closing.subscribe();
     let name = channel.to_string();
-    let connection = Rc::new(Connection { server, channel, name, phase, _place: place });
+    let connection = Rc::new(Connection { daemon, channel, name, wait, slot });
     let handler = service_fn(move |request| handle(Rc::clone(&connection), request));
     let http = http1::Builder::new()
         .max_buf_size(HEADER_BYTES)
@@ -83,11 +65,11 @@ pub async fn serve(
 }
 
 async fn handle(connection: Rc<Connection>, mut request: Request<Incoming>) -> Result<Answer, Infallible> {
-    connection.phase.set(Waiting::Nothing);
-    let answer = match connection.server.guard.check(&connection.channel, &request) {
+    connection.wait.set(Waiting::Nothing);
+    let answer = match connection.daemon.guard.check(&connection.channel, &request) {
         Err(refusal) => {
             let reason = refusal.reason.as_deref().unwrap_or("no reason");
-            connection.server.refusals.warn(&format!("refused a request: {reason}"));
+            connection.daemon.refusals.warn(&format!("refused a request: {reason}"));
             answer::refusal(refusal)
         }
         Ok(page) => {
@@ -97,7 +79,7 @@ async fn handle(connection: Rc<Connection>, mut request: Request<Incoming>) -> R
         }
     };
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-        connection.phase.set(Waiting::Idle);
+        connection.wait.set(Waiting::Idle);
     }
     Ok(answer)
 }
@@ -107,7 +89,7 @@ async fn route(connection: &Rc<Connection>, request: &mut Request<Incoming>, pag
         return health(connection, request.method());
     }
     let Some(rest) = api_path(request.uri().path()) else { return answer::empty(StatusCode::NOT_FOUND) };
-    let target = match connection.server.service.plugin().path_target(rest) {
+    let target = match connection.daemon.service.identity().path_target(rest) {
         PathTarget::Known(target) => target,
         PathTarget::Unknown => return answer::empty(StatusCode::NOT_FOUND),
         PathTarget::UnsupportedVersion => return answer::empty(StatusCode::BAD_REQUEST),
@@ -120,7 +102,7 @@ async fn route(connection: &Rc<Connection>, request: &mut Request<Incoming>, pag
         Method::OPTIONS if *page != Page::None => return answer::preflight(),
         _ => return answer::wrong_method("POST, OPTIONS"),
     }
-    if !connection.server.guard.token_presented(&connection.channel, request, false) {
+    if !connection.daemon.guard.token_presented(&connection.channel, request, false) {
         return answer::empty(StatusCode::UNAUTHORIZED);
     }
     if is_form_upload(request.headers()) {
@@ -149,7 +131,7 @@ fn health(connection: &Connection, method: &Method) -> Answer {
     if *method != Method::GET && *method != Method::HEAD {
         return answer::wrong_method("GET, HEAD");
     }
-    let manager = connection.server.service.manager();
+    let manager = connection.daemon.service.manager();
     let (degraded, containers) = (manager.health().degraded, manager.list().len());
     let (status, word) = if degraded.is_empty() {
         (StatusCode::OK, "ok")
@@ -180,24 +162,24 @@ async fn call(connection: &Connection, body: &[u8], target: Target) -> Answer {
         target,
         subscriptions: None,
         read_only: connection.read_only(),
-        names_kinds: false,
+        with_error_kinds: false,
     };
-    let service = &connection.server.service;
+    let service = &connection.daemon.service;
     let work = match service.accept(body, &mut caller) {
         Ok(work) => work,
         Err(fault) if fault.code == -32700 => return answer::fault(StatusCode::BAD_REQUEST, fault),
         Err(fault) => return answer::fault(StatusCode::OK, fault),
     };
-    match finish(&connection.server, work).await {
+    match finish(&connection.daemon, work).await {
         Some(reply) => answer::json(StatusCode::OK, reply),
         None => answer::empty(StatusCode::NO_CONTENT),
     }
 }
 
 /// Carries out the work; what must not stop half-way goes on when the client has gone and this future is dropped.
-async fn finish(server: &Server, work: Work) -> Option<String> {
+async fn finish(daemon: &Daemon, work: Work) -> Option<String> {
     let cancellable = work.cancellable();
-    let work = work.run(Rc::clone(&server.service));
+    let work = work.run(Rc::clone(&daemon.service));
     if cancellable { work.await } else { tokio::task::spawn_local(work).await.ok().flatten() }
 }
 

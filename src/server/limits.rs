@@ -1,4 +1,4 @@
-//! How much of everything a client may use.
+//! Limits.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -22,80 +22,80 @@ pub const WRITE_TIME: Duration = Duration::from_secs(10);
 /// long it is closed. Thunder's default.
 pub const IDLE_TIME: Duration = Duration::from_secs(180);
 /// The most calls that one WebSocket may have under way.
-pub const CALLS: usize = 32;
+pub const MAX_CALLS: usize = 32;
 /// How long requests under way may take when the daemon ends.
-pub const FAREWELL_TIME: Duration = Duration::from_secs(5);
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
 /// The most connections over TCP, and as many again over the Unix socket.
-const CONNECTIONS: usize = 64;
+const MAX_CONNECTIONS: usize = 64;
 /// The most WebSockets among those over TCP.
-const WEBSOCKETS: usize = 16;
+const MAX_WEBSOCKETS: usize = 16;
 /// The most connections of users who may not call: they only get their 403, and cannot lock others out.
-const STRANGERS: usize = 8;
+const MAX_UNAUTHORIZED: usize = 8;
 
-/// Room for connections; each permit is held as long as the connection lives.
+/// ConnectionSlots for connections; each permit is held as long as the connection lives.
 #[derive(Debug)]
-pub struct Room {
+pub struct ConnectionSlots {
     /// TCP connections of those who may call.
     pub tcp: Arc<Semaphore>,
     /// Connections to the Unix socket.
     pub unix: Arc<Semaphore>,
     /// TCP connections of those who may not.
-    pub strangers: Arc<Semaphore>,
+    pub unauthorized: Arc<Semaphore>,
     /// WebSockets over TCP.
     pub websockets: Arc<Semaphore>,
 }
 
-impl Default for Room {
+impl Default for ConnectionSlots {
     fn default() -> Self {
-        let room = |size| Arc::new(Semaphore::new(size));
+        let slots = |size| Arc::new(Semaphore::new(size));
         Self {
-            tcp: room(CONNECTIONS),
-            unix: room(CONNECTIONS),
-            strangers: room(STRANGERS),
-            websockets: room(WEBSOCKETS),
+            tcp: slots(MAX_CONNECTIONS),
+            unix: slots(MAX_CONNECTIONS),
+            unauthorized: slots(MAX_UNAUTHORIZED),
+            websockets: slots(MAX_WEBSOCKETS),
         }
     }
 }
 
-impl Room {
+impl ConnectionSlots {
     /// Ends when every connection has ended.
     pub async fn emptied(&self) {
-        let all = |room: &Arc<Semaphore>, size: usize| {
-            let (room, size) = (Arc::clone(room), u32::try_from(size).unwrap_or(u32::MAX));
-            // Fails only for a closed semaphore, and nobody closes one.
-            async move { drop(room.acquire_many_owned(size).await) }
+        let all = |slots: &Arc<Semaphore>, size: usize| {
+            let (slots, size) = (Arc::clone(slots), u32::try_from(size).unwrap_or(u32::MAX));
+            // Fails only for a closed semaphore, and none is closed.
+            async move { drop(slots.acquire_many_owned(size).await) }
         };
-        all(&self.tcp, CONNECTIONS).await;
-        all(&self.unix, CONNECTIONS).await;
+        all(&self.tcp, MAX_CONNECTIONS).await;
+        all(&self.unix, MAX_CONNECTIONS).await;
     }
 }
 
-/// A place, if there is one.
+/// A slot, if one is free.
 #[must_use]
-pub fn place(room: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-    Arc::clone(room).try_acquire_owned().ok()
+pub fn take_slot(slots: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    Arc::clone(slots).try_acquire_owned().ok()
 }
 
 /// Keeps a repeated warning from filling the log: one line in ten seconds.
 #[derive(Debug, Default)]
-pub struct Seldom {
+pub struct RateLimited {
     last: Cell<Option<Instant>>,
     skipped: Cell<u64>,
 }
 
-impl Seldom {
+impl RateLimited {
     /// Logs `message`, or counts it.
     pub fn warn(&self, message: &str) {
-        const PAUSE: Duration = Duration::from_secs(10);
-        if self.last.get().is_some_and(|last| last.elapsed() < PAUSE) {
+        const INTERVAL: Duration = Duration::from_secs(10);
+        if self.last.get().is_some_and(|last| last.elapsed() < INTERVAL) {
             self.skipped.set(self.skipped.get() + 1);
             return;
         }
         self.last.set(Some(Instant::now()));
         match self.skipped.take() {
             0 => log::warn!("{message}"),
-            n => log::warn!("{message} ({n} more of the kind before it)"),
+            n => log::warn!("{message} ({n} similar messages suppressed)"),
         }
     }
 }

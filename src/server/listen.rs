@@ -12,12 +12,15 @@ use listenfd::ListenFd;
 use rustix::fs::Mode;
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 
-use super::config::Config;
-use super::guard::{Channel, Peer, peer};
-use super::limits::{self, Seldom};
-use super::stream::{Socket, Waiting};
-use super::{Server, http};
 use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::server::config::ServerConfig;
+use crate::server::daemon::Daemon;
+use crate::server::guard::caller::{Channel, Peer};
+use crate::server::guard::peer;
+use crate::server::http;
+use crate::server::limits;
+use crate::server::limits::RateLimited;
+use crate::server::stream::{Socket, Waiting};
 
 /// The sockets the server listens on.
 #[derive(Debug, Default)]
@@ -47,12 +50,12 @@ impl Listeners {
     ///
     /// # Errors
     /// An address is in use, or a socket cannot be made.
-    pub fn open(config: &Config) -> Result<Self> {
+    pub fn open(config: &ServerConfig) -> Result<Self> {
         let mut handed = ListenFd::from_env();
         if handed.len() > 0 { Self::take(&mut handed, config) } else { Self::bind(config) }
     }
 
-    fn take(handed: &mut ListenFd, config: &Config) -> Result<Self> {
+    fn take(handed: &mut ListenFd, config: &ServerConfig) -> Result<Self> {
         let mut listeners = Self::default();
         for index in 0..handed.len() {
             let what = || format!("cannot take socket {index} from systemd");
@@ -69,7 +72,7 @@ impl Listeners {
         Ok(listeners)
     }
 
-    fn bind(config: &Config) -> Result<Self> {
+    fn bind(config: &ServerConfig) -> Result<Self> {
         let mut listeners = Self::default();
         if let Some(address) = config.listen {
             let what = || format!("cannot listen on {address}");
@@ -108,7 +111,7 @@ fn unix(socket: StdUnixListener) -> io::Result<UnixListener> {
 fn bind_unix(path: &Path, group: Option<u32>) -> Result<StdUnixListener> {
     remove_stale(path)?;
     let shown = path.display();
-    // Nobody may connect in the moment before a later chmod. This process has one thread yet.
+    // No client may connect in the moment before a later chmod. This process has one thread yet.
     let before = rustix::process::umask(Mode::from_raw_mode(0o117));
     let bound = StdUnixListener::bind(path);
     rustix::process::umask(before);
@@ -137,53 +140,53 @@ fn remove_stale(path: &Path) -> Result<()> {
 }
 
 /// How long to wait when the kernel has no room for another connection.
-const BREATH: Duration = Duration::from_millis(100);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Takes TCP connections for ever.
-pub async fn accept_tcp(server: Rc<Server>, listener: TcpListener) {
-    let trouble = Seldom::default();
+pub async fn accept_tcp(daemon: Rc<Daemon>, listener: TcpListener) {
+    let trouble = RateLimited::default();
     loop {
         match listener.accept().await {
-            Ok((socket, _)) => admit_tcp(&server, socket, &trouble),
+            Ok((socket, _)) => admit_tcp(&daemon, socket, &trouble),
             Err(error) => pause(&trouble, &error).await,
         }
     }
 }
 
 /// Takes connections to the Unix socket for ever.
-pub async fn accept_unix(server: Rc<Server>, listener: UnixListener) {
-    let trouble = Seldom::default();
+pub async fn accept_unix(daemon: Rc<Daemon>, listener: UnixListener) {
+    let trouble = RateLimited::default();
     loop {
         match listener.accept().await {
             Ok((socket, _)) => {
-                let Some(place) = limits::place(&server.room.unix) else {
+                let Some(slot) = limits::take_slot(&daemon.slots.unix) else {
                     let _gone = socket.try_write(FULL);
                     trouble.warn("refused a connection to the Unix socket: too many");
                     continue;
                 };
                 let peer = socket.peer_cred().ok();
                 let channel = Channel::Unix(peer.map(|peer| (peer.uid(), peer.pid().unwrap_or_default())));
-                let (server, socket) = (Rc::clone(&server), Socket::Unix(socket));
-                tokio::task::spawn_local(http::serve(server, socket, channel, place, Waiting::Idle));
+                let (daemon, socket) = (Rc::clone(&daemon), Socket::Unix(socket));
+                tokio::task::spawn_local(http::serve(daemon, socket, channel, slot, Waiting::Idle));
             }
             Err(error) => pause(&trouble, &error).await,
         }
     }
 }
 
-async fn pause(trouble: &Seldom, error: &io::Error) {
-    trouble.warn(&format!("cannot take a connection: {error}"));
-    tokio::time::sleep(BREATH).await;
+async fn pause(trouble: &RateLimited, error: &io::Error) {
+    trouble.warn(&format!("cannot accept a connection: {error}"));
+    tokio::time::sleep(ACCEPT_PAUSE).await;
 }
 
-/// What a connection hears for which there is no room.
+/// The answer to a connection for which no slot is free.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
-fn admit_tcp(server: &Rc<Server>, socket: TcpStream, trouble: &Seldom) {
+fn admit_tcp(daemon: &Rc<Daemon>, socket: TcpStream, trouble: &RateLimited) {
     let peer = who(&socket);
-    let welcome = server.guard.check_peer(peer).is_ok();
-    let room = if welcome { &server.room.tcp } else { &server.room.strangers };
-    let Some(place) = limits::place(room) else {
+    let welcome = daemon.guard.check_peer(peer).is_ok();
+    let slots = if welcome { &daemon.slots.tcp } else { &daemon.slots.unauthorized };
+    let Some(slot) = limits::take_slot(slots) else {
         let _gone = socket.try_write(FULL);
         trouble.warn("refused a TCP connection: too many");
         return;
@@ -191,22 +194,22 @@ fn admit_tcp(server: &Rc<Server>, socket: TcpStream, trouble: &Seldom) {
     // Small answers must not wait for more.
     let _gone = socket.set_nodelay(true);
     let begins = if welcome { Waiting::Idle } else { Waiting::Header };
-    let (server, socket) = (Rc::clone(server), Socket::Tcp(socket));
-    tokio::task::spawn_local(http::serve(server, socket, Channel::Tcp(peer), place, begins));
+    let (daemon, socket) = (Rc::clone(daemon), Socket::Tcp(socket));
+    tokio::task::spawn_local(http::serve(daemon, socket, Channel::Tcp(peer), slot, begins));
 }
 
 /// Who is at the other end.
 fn who(socket: &TcpStream) -> Peer {
-    let (Ok(client), Ok(own)) = (socket.peer_addr(), socket.local_addr()) else { return Peer::Nobody };
+    let (Ok(client), Ok(own)) = (socket.peer_addr(), socket.local_addr()) else { return Peer::Unknown };
     if !own.ip().to_canonical().is_loopback() {
         return Peer::Remote;
     }
     match peer::owner(client, own) {
         Ok(Some(uid)) => Peer::User(uid),
-        Ok(None) => Peer::Nobody,
+        Ok(None) => Peer::Unknown,
         Err(error) => {
-            log::warn!("cannot find out who calls: {error}");
-            Peer::Nobody
+            log::warn!("cannot determine the calling user: {error}");
+            Peer::Unknown
         }
     }
 }

@@ -1,10 +1,9 @@
-//! A client's connection, TCP or Unix, whose patience has an end.
+//! A client connection, TCP or Unix, with read, idle and write timeouts.
 
 use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,49 +11,50 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::limits::{HEADER_TIME, IDLE_TIME, WRITE_TIME};
+use crate::server::limits::{HEADER_TIME, IDLE_TIME, WRITE_TIME};
 
 /// What a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
 pub enum Waiting {
     /// The next request.
-    Idle = 0,
+    Idle,
     /// The rest of a request's header.
-    Header = 1,
-    /// Nothing: a request is being answered, or the connection is a WebSocket. Whoever does that keeps the time.
-    Nothing = 2,
+    Header,
+    /// Nothing: a request is being answered, or the connection is a WebSocket. Others keep the time then.
+    Nothing,
 }
 
 /// What a connection waits for, shared by the connection and its request handler. Each change counts up, so that the
-/// clock starts again.
+/// clock starts again. `Send`, since hyper wants that of connections that become WebSockets.
 #[derive(Debug, Clone)]
-pub struct Phase(Arc<AtomicU32>);
+pub struct WaitState(Arc<Mutex<(Waiting, u32)>>);
 
-impl Phase {
-    /// A phase that begins with `waiting`.
+impl WaitState {
+    /// A state that begins with `waiting`.
     #[must_use]
     pub fn new(waiting: Waiting) -> Self {
-        Self(Arc::new(AtomicU32::new(waiting as u32)))
+        Self(Arc::new(Mutex::new((waiting, 0))))
     }
 
     /// From now on the connection waits for `waiting`.
     pub fn set(&self, waiting: Waiting) {
-        let count = (self.0.load(Ordering::Relaxed) >> 2).wrapping_add(1);
-        self.0.store((count << 2) | waiting as u32, Ordering::Relaxed);
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *state = (waiting, state.1.wrapping_add(1));
     }
 
-    fn get(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
+    fn get(&self) -> (Waiting, u32) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// How long a connection in this phase may be silent.
-fn patience(phase: u32) -> Option<Duration> {
-    match phase & 3 {
-        0 => Some(IDLE_TIME),
-        1 => Some(HEADER_TIME),
-        _ => None,
+impl Waiting {
+    /// How long a connection may be silent meanwhile.
+    fn timeout(self) -> Option<Duration> {
+        match self {
+            Self::Idle => Some(IDLE_TIME),
+            Self::Header => Some(HEADER_TIME),
+            Self::Nothing => None,
+        }
     }
 }
 
@@ -67,28 +67,28 @@ pub enum Socket {
     Unix(UnixStream),
 }
 
-/// A client's connection. Reading fails with `TimedOut` when the client is silent for longer than its phase allows,
+/// A client's connection. Reading fails with `TimedOut` when the client is silent for longer than its state allows,
 /// writing when it reads nothing for [`WRITE_TIME`].
 #[derive(Debug)]
 pub struct Stream {
     socket: Socket,
-    phase: Phase,
+    wait: WaitState,
     reading: Clock,
     writing: Clock,
 }
 
-/// A timer that exists only while somebody waits.
+/// A timer that exists only while it is needed.
 #[derive(Debug, Default)]
 struct Clock {
     sleep: Option<Pin<Box<Sleep>>>,
-    /// The phase it was set for.
-    armed: u32,
+    /// The state it was set for.
+    armed: Option<(Waiting, u32)>,
 }
 
 impl Clock {
-    /// Starts anew, `patience` from now.
-    fn arm(&mut self, patience: Duration) {
-        let deadline = Instant::now() + patience;
+    /// Starts anew, `timeout` from now.
+    fn arm(&mut self, timeout: Duration) {
+        let deadline = Instant::now() + timeout;
         match &mut self.sleep {
             Some(sleep) => sleep.as_mut().reset(deadline),
             None => self.sleep = Some(Box::pin(sleep_until(deadline))),
@@ -101,22 +101,22 @@ impl Clock {
 }
 
 impl Stream {
-    /// The connection `socket`, whose handler tells by `phase` what it waits for.
+    /// The connection `socket`, whose handler sets in `wait` what it waits for.
     #[must_use]
-    pub fn new(socket: Socket, phase: Phase) -> Self {
-        Self { socket, phase, reading: Clock::default(), writing: Clock::default() }
+    pub fn new(socket: Socket, wait: WaitState) -> Self {
+        Self { socket, wait, reading: Clock::default(), writing: Clock::default() }
     }
 
     /// Whether the client may go on being silent.
     fn may_wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let phase = self.phase.get();
-        let Some(patience) = patience(phase) else {
+        let state = self.wait.get();
+        let Some(timeout) = state.0.timeout() else {
             self.reading.sleep = None;
             return Poll::Pending;
         };
-        if self.reading.sleep.is_none() || self.reading.armed != phase {
-            self.reading.armed = phase;
-            self.reading.arm(patience);
+        if self.reading.sleep.is_none() || self.reading.armed != Some(state) {
+            self.reading.armed = Some(state);
+            self.reading.arm(timeout);
         }
         if self.reading.rung(cx) { Poll::Ready(Err(io::ErrorKind::TimedOut.into())) } else { Poll::Pending }
     }
@@ -148,8 +148,8 @@ impl AsyncRead for Stream {
         if result.is_pending() {
             return self.may_wait(cx);
         }
-        if buf.filled().len() > before && self.phase.get() & 3 == Waiting::Idle as u32 {
-            self.phase.set(Waiting::Header);
+        if buf.filled().len() > before && self.wait.get().0 == Waiting::Idle {
+            self.wait.set(Waiting::Header);
         }
         result
     }

@@ -22,17 +22,19 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
 
-use super::answer::{self, Answer};
-use super::guard::Channel;
-use super::http::Connection;
-use super::limits::{self, BODY_BYTES, CALLS, IDLE_TIME};
-use crate::control::Event;
+use crate::control::{Event, Subscription};
 use crate::rpc::controller::StateChange;
 use crate::rpc::envelope;
 use crate::rpc::id::Id;
-use crate::rpc::plugin::Target;
+use crate::rpc::identity::Target;
 use crate::rpc::service::Caller;
 use crate::rpc::subscriptions::Subscriptions;
+use crate::server::answer;
+use crate::server::answer::Answer;
+use crate::server::connection::Connection;
+use crate::server::guard::caller::Channel;
+use crate::server::limits;
+use crate::server::limits::{BODY_BYTES, IDLE_TIME, MAX_CALLS};
 
 /// The subprotocol of our own command line: errors name their kind.
 pub const OWN_PROTOCOL: &str = "ocicontainer";
@@ -62,12 +64,12 @@ pub fn upgrade(connection: &Rc<Connection>, request: &mut Request<Incoming>, tar
     else {
         return answer::empty(StatusCode::BAD_REQUEST);
     };
-    if !connection.server.guard.token_presented(&connection.channel, request, true) {
+    if !connection.daemon.guard.token_presented(&connection.channel, request, true) {
         return answer::empty(StatusCode::FORBIDDEN);
     }
     let place = match connection.channel {
         Channel::Unix(_) => None,
-        Channel::Tcp(_) => match limits::place(&connection.server.room.websockets) {
+        Channel::Tcp(_) => match limits::take_slot(&connection.daemon.slots.websockets) {
             Some(place) => Some(place),
             None => return answer::empty(StatusCode::SERVICE_UNAVAILABLE),
         },
@@ -104,15 +106,15 @@ type Socket = WebSocketStream<TokioIo<Upgraded>>;
 struct Session {
     connection: Rc<Connection>,
     target: Target,
-    names_kinds: bool,
+    with_error_kinds: bool,
     subscriptions: Subscriptions,
-    events: broadcast::Receiver<Event>,
+    events: Subscription,
     changes: broadcast::Receiver<StateChange>,
     /// Calls that end with this session.
     attached: JoinSet<()>,
     replies: (mpsc::Sender<Option<String>>, mpsc::Receiver<Option<String>>),
     calls: usize,
-    _place: Option<OwnedSemaphorePermit>,
+    _slot: Option<OwnedSemaphorePermit>,
 }
 
 /// Why a session ends.
@@ -122,21 +124,21 @@ impl Session {
     fn new(
         connection: Rc<Connection>,
         target: Target,
-        place: Option<OwnedSemaphorePermit>,
+        slot: Option<OwnedSemaphorePermit>,
         protocol: Option<&HeaderValue>,
     ) -> Self {
-        let service = &connection.server.service;
+        let service = &connection.daemon.service;
         Self {
             events: service.manager().subscribe(),
             changes: service.state_changes(),
             connection,
             target,
-            names_kinds: protocol.is_some_and(|name| name == OWN_PROTOCOL),
+            with_error_kinds: protocol.is_some_and(|name| name == OWN_PROTOCOL),
             subscriptions: Subscriptions::default(),
             attached: JoinSet::new(),
-            replies: mpsc::channel(CALLS),
+            replies: mpsc::channel(MAX_CALLS),
             calls: 0,
-            _place: place,
+            _slot: slot,
         }
     }
 
@@ -157,15 +159,15 @@ impl Session {
 
     /// Talks until one side has had enough.
     async fn talk(&mut self, socket: &mut Socket) -> End {
-        let mut closing = self.connection.server.closing.subscribe();
+        let mut closing = self.connection.daemon.closing.subscribe();
         let mut silent_since = Instant::now();
         let mut pinged = false;
         loop {
             let step = tokio::select! {
-                frame = socket.next(), if self.calls < CALLS => {
+                frame = socket.next(), if self.calls < MAX_CALLS => {
                     (silent_since, pinged) = (Instant::now(), false);
                     match frame {
-                        Some(frame) => self.hear(frame, socket).await,
+                        Some(frame) => self.receive(frame, socket).await,
                         None => ControlFlow::Break(None),
                     }
                 }
@@ -173,7 +175,7 @@ impl Session {
                     self.calls -= 1;
                     say(socket, reply.flatten()).await
                 }
-                event = self.events.recv() => self.tell(event, socket).await,
+                event = self.events.recv() => self.notify(event, socket).await,
                 Ok(change) = self.changes.recv() => {
                     say(socket, self.subscriptions.state_messages(&change)).await
                 }
@@ -183,7 +185,7 @@ impl Session {
                     flow(socket.send(Message::Ping(Vec::new().into())).await)
                 }
                 _ = closing.wait_for(|closing| *closing) => {
-                    return close(CloseCode::Away, "the daemon ends");
+                    return close(CloseCode::Away, "the daemon shuts down");
                 }
             };
             if let ControlFlow::Break(end) = step {
@@ -193,7 +195,7 @@ impl Session {
     }
 
     /// One frame of the client's.
-    async fn hear(&mut self, frame: Result<Message, WsError>, socket: &mut Socket) -> ControlFlow<End> {
+    async fn receive(&mut self, frame: Result<Message, WsError>, socket: &mut Socket) -> ControlFlow<End> {
         match frame {
             Ok(Message::Text(text)) => self.call(text.as_bytes(), socket).await,
             Ok(Message::Binary(bytes)) => self.call(&bytes, socket).await,
@@ -222,9 +224,9 @@ impl Session {
             target: self.target,
             subscriptions: Some(&mut self.subscriptions),
             read_only: self.connection.read_only(),
-            names_kinds: self.names_kinds,
+            with_error_kinds: self.with_error_kinds,
         };
-        let service = Rc::clone(&self.connection.server.service);
+        let service = Rc::clone(&self.connection.daemon.service);
         let known = caller.subscriptions.as_ref().map_or(0, |subscriptions| subscriptions.count());
         let work = match service.accept(bytes, &mut caller) {
             Ok(work) => work,
@@ -233,7 +235,7 @@ impl Session {
         let cancellable = work.cancellable();
         if work.is_decided() {
             say(socket, work.run(service).await).await?;
-            return self.tell_found(known, socket).await;
+            return self.replay(known, socket).await;
         }
         self.calls += 1;
         let replies = self.replies.0.clone();
@@ -247,29 +249,29 @@ impl Session {
         } else {
             tokio::task::spawn_local(task);
         }
-        self.tell_found(known, socket).await
+        self.replay(known, socket).await
     }
 
     /// What the daemon found at its start, to subscriptions that are new: all but the first `known`.
-    async fn tell_found(&self, known: usize, socket: &mut Socket) -> ControlFlow<End> {
+    async fn replay(&self, known: usize, socket: &mut Socket) -> ControlFlow<End> {
         if self.subscriptions.count() <= known {
             return ControlFlow::Continue(());
         }
-        for event in self.connection.server.service.manager().found(&self.events) {
+        for event in self.connection.daemon.service.manager().replay(&self.events) {
             say(socket, self.subscriptions.messages_after(known, &event)).await?;
         }
         ControlFlow::Continue(())
     }
 
     /// An event, to a client that listens. One that reads too slowly has lost events and must know it.
-    async fn tell(&self, event: Result<Event, RecvError>, socket: &mut Socket) -> ControlFlow<End> {
+    async fn notify(&self, event: Result<Event, RecvError>, socket: &mut Socket) -> ControlFlow<End> {
         match event {
             Ok(event) => say(socket, self.subscriptions.messages(&event)).await,
             Err(RecvError::Lagged(_)) if self.subscriptions.is_empty() => ControlFlow::Continue(()),
             Err(RecvError::Lagged(lost)) => {
                 ControlFlow::Break(close(CloseCode::Policy, &format!("read too slowly, {lost} events lost")))
             }
-            Err(RecvError::Closed) => ControlFlow::Break(close(CloseCode::Away, "the daemon ends")),
+            Err(RecvError::Closed) => ControlFlow::Break(close(CloseCode::Away, "the daemon shuts down")),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use oci_minidump::control::child::{Helper, Running, Streams};
+use oci_minidump::control::helper::{Helper, Running, Streams};
 use oci_minidump::control::{Event, ExecRequest, ExitStatus, Manager, State};
 use oci_minidump::error::ErrorKind;
 

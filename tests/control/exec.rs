@@ -34,7 +34,7 @@ async fn output_and_exit_code_come_back() {
         world.start(&manager, &id, &bundle).await;
         for (script, options, exit, stdout, stderr) in cases {
             let mut request = words(&["/bin/sh", "-c", script]);
-            request.options = oci_minidump::control::split(options).unwrap();
+            request.options = oci_minidump::control::split_words(options).unwrap();
             let output = manager.exec_wait(&id, request, ExecLimits::default()).await.unwrap();
             // youki 0.7 gives the number of the signal alone.
             let told = if runtime.ends_with("youki") && exit == ExitStatus::Code(137) {

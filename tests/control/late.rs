@@ -3,9 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use oci_minidump::control::{ContainerId, Event, Manager, StartRequest};
+use oci_minidump::control::{ContainerId, Event, Manager, StartRequest, Subscription};
 use serde_json::{Value, json};
-use tokio::sync::broadcast::Receiver;
 
 use crate::chosen::runtimes;
 use crate::minidump::{dumps, plugin};
@@ -51,7 +50,7 @@ async fn cut_power(world: &World, id: &ContainerId) {
     assert!(!world.dir.join("dumps").exists(), "nobody has harvested anything");
 }
 
-async fn hears_of_the_dump(world: &World, id: &ContainerId, events: &mut Receiver<Event>) {
+async fn hears_of_the_dump(world: &World, id: &ContainerId, events: &mut Subscription) {
     let path = world.dir.join("dumps/a.dmp");
     let whole = fs::read(world.dir.join("whole")).unwrap();
     let size = whole.len() as u64;
@@ -66,7 +65,7 @@ async fn hears_of_the_dump(world: &World, id: &ContainerId, events: &mut Receive
     assert!(fs::read(path).unwrap() == whole);
 }
 
-async fn ends(world: &World, id: &ContainerId, manager: &Manager, events: &mut Receiver<Event>) {
+async fn ends(world: &World, id: &ContainerId, manager: &Manager, events: &mut Subscription) {
     match next(events).await {
         Event::Stopped { id: stopped, .. } => assert_eq!(stopped, *id),
         other => panic!("{other:?}"),

@@ -163,7 +163,7 @@ async fn refuse(world: &World, cases: impl IntoIterator<Item = Case>) {
     let mut settings = world.settings.clone();
     settings.state_dir = world.dir.join("other-state");
     let manager = oci_minidump::control::Manager::open(settings).await.unwrap();
-    let events = manager.subscribe();
+    let mut events = manager.subscribe();
     for Case { request, kind, reason } in cases {
         let shown = format!("{request:?}");
         let error = manager.start(request).await.unwrap_err();
@@ -171,7 +171,7 @@ async fn refuse(world: &World, cases: impl IntoIterator<Item = Case>) {
         assert!(error.report().contains(reason), "{shown}: {}", error.report());
         assert_eq!(manager.list(), []);
     }
-    assert!(events.is_empty(), "a start that failed is no event");
+    assert!(crate::world::is_quiet(&mut events), "a start that failed is no event");
     assert_eq!(crate::world::names(&world.dir.join("other-state")), [""; 0]);
 }
 
@@ -180,12 +180,12 @@ async fn the_runtimes_reason_is_told() {
     for (runtime, reason) in [("crun", "nosuch"), ("runc", "nosuch")] {
         let world = World::new("reason", runtime);
         let manager = world.open().await;
-        let events = manager.subscribe();
+        let mut events = manager.subscribe();
         let (id, bundle) = (world.id("a"), world.bundle("b", &["nosuch"], |_| {}));
         let error = manager.start(StartRequest::new(id, bundle)).await.unwrap_err().report();
         assert!(error.contains(reason) && error.contains("not found"), "{error}");
         assert!(!error.contains("level=error"), "without the runtime's decoration: {error}");
-        assert!(events.is_empty());
+        assert!(crate::world::is_quiet(&mut events));
         world.nothing_is_left(&manager).await;
     }
 }
@@ -232,9 +232,10 @@ async fn a_strangers_container_is_left_alone() {
     config["process"]["terminal"] = false.into();
     fs::write(bundle.join("config.json"), config.to_string()).unwrap();
     let log =
-        oci_minidump::control::child::Streams::File(fs::File::create(world.dir.join("out")).unwrap().into());
+        oci_minidump::control::helper::Streams::File(fs::File::create(world.dir.join("out")).unwrap().into());
     let mut stranger =
-        oci_minidump::control::child::Helper::new("/usr/bin/crun".as_ref(), log, crate::world::LONG).untied();
+        oci_minidump::control::helper::Helper::new("/usr/bin/crun".as_ref(), log, crate::world::LONG)
+            .detached();
     stranger.args(["--root", world.settings.runtime_root.as_ref().unwrap().to_str().unwrap()]);
     stranger.args(["run", "--detach", "--bundle", bundle.to_str().unwrap(), id.as_str()]);
     let ran = stranger.run().await.unwrap();
@@ -281,7 +282,7 @@ async fn bad_commands() {
         "no file of a command is left"
     );
     assert!(matches!(crate::world::next(&mut events).await, Event::Started { .. }));
-    assert!(events.is_empty());
+    assert!(crate::world::is_quiet(&mut events));
     manager.delete(&id, true).await.unwrap();
     world.nothing_is_left(&manager).await;
 }

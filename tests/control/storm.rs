@@ -48,7 +48,7 @@ async fn fifty_at_once() {
             other => panic!("{other:?}"),
         }
     }
-    assert!(events.is_empty() && started == descriptors && stopped == descriptors);
+    assert!(crate::world::is_quiet(&mut events) && started == descriptors && stopped == descriptors);
     world.nothing_is_left(&manager).await;
 }
 

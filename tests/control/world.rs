@@ -5,10 +5,10 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use oci_minidump::control::child::{Finished, Helper, Streams};
-use oci_minidump::control::{ContainerId, Event, ExitStatus, Manager, Settings, StartRequest};
+use oci_minidump::control::helper::{Finished, Helper, Streams};
+use oci_minidump::control::{ContainerId, Event, ExitStatus, Manager, Settings, StartRequest, Subscription};
 use serde_json::{Value, json};
-use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::TryRecvError;
 
 use crate::hugetlb::mount_what_crun_wants;
 
@@ -179,8 +179,13 @@ pub(crate) fn text(finished: &Finished) -> String {
 }
 
 /// The next event, which must come.
-pub(crate) async fn next(events: &mut Receiver<Event>) -> Event {
+pub(crate) async fn next(events: &mut Subscription) -> Event {
     tokio::time::timeout(LONG, events.recv()).await.expect("no event came").unwrap()
+}
+
+/// Whether no event waits.
+pub(crate) fn is_quiet(events: &mut Subscription) -> bool {
+    matches!(events.try_recv(), Err(TryRecvError::Empty))
 }
 
 /// Waits until something is so.

@@ -2,13 +2,13 @@
 
 use std::fs;
 
-use oci_minidump::dobby::{Host, Settings, convert};
+use oci_minidump::dobby::{DobbySettings, Host, convert};
 use serde_json::{Value, json};
 
 use crate::examples::tempdir;
 use crate::specs::{host, with};
 
-/// Settings as Dobby has them, comments included. `/dev/null` and `/dev/zero` stand in for hardware.
+/// DobbySettings as Dobby has them, comments included. `/dev/null` and `/dev/zero` stand in for hardware.
 const SETTINGS: &str = r#"{
     // a comment
     "gpu": {
@@ -33,7 +33,7 @@ fn with_settings() -> Host {
     let file = dir.join("dobby.json");
     fs::write(&file, SETTINGS).unwrap();
     let mut host = host();
-    (host.settings, _) = Settings::load(&file).unwrap_or_else(|error| panic!("{}", error.report()));
+    (host.settings, _) = DobbySettings::load(&file).unwrap_or_else(|error| panic!("{}", error.report()));
     fs::remove_dir_all(dir).unwrap();
     host
 }

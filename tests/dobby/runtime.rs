@@ -1,12 +1,12 @@
 //! What comes out for whoever starts the container.
 
-use oci_minidump::dobby::Runtime;
-use oci_minidump::dobby::runtime::{LoopMount, Network, Output, RealTime};
+use oci_minidump::dobby::RuntimeExtras;
+use oci_minidump::dobby::runtime::{LoopMount, Network, OutputTarget, RealTime};
 use serde_json::{Value, json};
 
 use crate::specs::{converted, with};
 
-fn runtime(fields: &Value) -> Runtime {
+fn runtime(fields: &Value) -> RuntimeExtras {
     converted(&with(fields)).runtime
 }
 
@@ -41,17 +41,17 @@ fn the_network_is_the_hosts_only_by_open() {
 
 #[test]
 fn the_output() {
-    let file = |limit| Output::File { path: "/l".into(), limit };
-    let journal = |priority: Option<&str>| Output::Journal { priority: priority.map(str::to_owned) };
+    let file = |limit| OutputTarget::File { path: "/l".into(), limit };
+    let journal = |priority: Option<&str>| OutputTarget::Journal { priority: priority.map(str::to_owned) };
     let logging = |data: Value| json!({"console": {"path": "/l", "limit": 9}, "rdkPlugins": {"logging": {"data": data}}});
     let cases = [
-        (json!({}), Output::Unsaid),
-        (json!({"console": null}), Output::Discard),
+        (json!({}), OutputTarget::Unsaid),
+        (json!({"console": null}), OutputTarget::Discard),
         (json!({"console": {"path": "/l"}}), file(None)),
         (json!({"console": {"path": "/l", "limit": -7}}), file(None)),
         (json!({"console": {"path": "/l", "limit": 0}}), file(Some(0))),
         (json!({"console": {"path": "/l", "limit": 65536}}), file(Some(65536))),
-        (logging(json!({"sink": "devnull"})), Output::Discard),
+        (logging(json!({"sink": "devnull"})), OutputTarget::Discard),
         (logging(json!({"sink": "journald"})), journal(None)),
         (
             logging(json!({"sink": "journald", "journaldOptions": {"priority": "LOG_ERR"}})),
@@ -129,7 +129,7 @@ fn plugins_of_any_bundle() {
     );
 
     let bundle = |namespaces: Value, plugins: Value| {
-        Runtime::of_config(&json!({"linux": {"namespaces": namespaces}, "rdkPlugins": plugins}))
+        RuntimeExtras::of_config(&json!({"linux": {"namespaces": namespaces}, "rdkPlugins": plugins}))
     };
     let minidump = json!({"minidump": {"required": true, "data": {}}, "oomcrash": {"data": null}});
     let runtime = bundle(json!([{"type": "network"}]), minidump).unwrap();

@@ -220,7 +220,7 @@ fn what_cannot_be_mounted_is_left_as_it_is() {
     let cases = [
         (entry(&image, 6), "holds no file system of its type"),
         (entry(&link, 6), "is a symbolic link"),
-        (entry(&image, 4096), "is no flag"),
+        (entry(&image, 4096), "is not a flag"),
         (entry(Path::new("/dev/null"), 6), "is a device"),
         (json!({"source": image, "destination": "/tmp/../etc", "flags": 6}), "contains '..'"),
         (foreign, "cannot make an image of type \"minix\""),

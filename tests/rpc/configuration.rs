@@ -77,8 +77,7 @@ fn the_settings_file_counts_below_the_flags() {
     assert!(answer["error"]["data"].as_str().unwrap().contains("bundle"), "{answer}");
     let world = World::with(&["--config", &path, "--callsign", "from.flag"]);
     assert_eq!(status(&world)["callsign"], "from.flag");
-    let bad =
-        [("calsign = 'x'", "calsign"), ("stop_timeout = 'x'", "stop_timeout"), ("=", "cannot understand")];
+    let bad = [("calsign = 'x'", "calsign"), ("stop_timeout = 'x'", "stop_timeout"), ("=", "cannot parse")];
     for (text, reason) in bad {
         std::fs::write(&file, text).unwrap();
         let output = Command::new(PROGRAM).args(["serve", "--config", &path]).output().unwrap();

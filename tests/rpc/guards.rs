@@ -158,7 +158,7 @@ fn a_request_whose_sender_has_closed_is_nobodys_and_refused() {
         write_then_close_as(NOBODY, world.port, &text);
     }
     rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
-    world.until("the trap is seen", || world.log().contains("nobody holds the other end"));
+    world.until("the trap is seen", || world.log().contains("the other end of the connection is closed"));
     assert_eq!(world.done("listContainers", &json!({}))["containers"], json!([]));
     assert!(world.runtime_list().is_empty());
 }

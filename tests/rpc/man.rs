@@ -22,8 +22,11 @@ fn render() -> String {
         render_verb(verb, "", &mut page);
     }
     // Each block: a title line, then lines that are kept as they are.
-    let methods = oci_minidump::cli::METHODS.replace('*', "\\(**");
+    let methods = oci_minidump::cli::methods().replace('*', "\\(**");
     page.extend(format!(".SH METHODS\n.nf\n{methods}\n.fi\n").bytes());
+    page.extend(
+        format!(".SH PLUGINS\n.nf\n{}\n.fi\n", oci_minidump::cli::plugins().replace('*', "\\(**")).bytes(),
+    );
     let extra = command.get_after_help().unwrap().to_string();
     for block in extra.split("\n\n") {
         let (title, lines) = block.split_once(":\n").unwrap();

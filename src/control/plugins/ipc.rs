@@ -3,33 +3,47 @@
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
+use serde::Deserialize;
 use serde_json::Value;
 
-use super::edit::{Bind, set_env};
-use super::{Job, Plugin};
+use crate::control::plugins::config_edit::{Bind, set_env};
+use crate::control::plugins::plugin::{Invocation, Plugin};
 use crate::error::{Error, ErrorKind, Result};
 
-/// The buses that a container can be given.
-const BUSES: [&str; 3] = ["system", "session", "debug"];
 /// The host's system bus.
 const SYSTEM: &str = "/var/run/dbus/system_bus_socket";
 /// Buses of platforms that are gone.
-const GONE: [&str; 2] = ["ai-public", "ai-private"];
+const GONE_BUSES: [&str; 2] = ["ai-public", "ai-private"];
 /// Lets RDK's D-Bus library leave out the user id, which is another one outside of a user namespace.
 const NO_UID: &str = "SKY_DBUS_DISABLE_UID_IN_EXTERNAL_AUTH=1";
 
-pub(super) struct Ipc;
+pub(crate) struct Ipc;
+
+/// The buses that a container can be given: `system` for the host's system bus, else the path of a socket.
+#[derive(Deserialize)]
+struct Data {
+    system: Option<String>,
+    session: Option<String>,
+    debug: Option<String>,
+}
 
 impl Plugin for Ipc {
-    fn configure(&self, job: &Job<'_>, config: &mut Value) -> Result<()> {
-        let wanted = BUSES.iter().filter_map(|bus| Some((*bus, job.data[*bus].as_str()?)));
-        let (gone, wanted): (Vec<_>, Vec<_>) = wanted.partition(|(_, name)| GONE.contains(name));
+    fn name(&self) -> &'static str {
+        "ipc"
+    }
+
+    fn configure(&self, call: &Invocation<'_>, config: &mut Value) -> Result<()> {
+        let Data { system, session, debug } = call.data()?;
+        let buses = [("system", system), ("session", session), ("debug", debug)];
+        let wanted = buses.into_iter().filter_map(|(bus, name)| Some((bus, name?)));
+        let (gone, wanted): (Vec<_>, Vec<_>) =
+            wanted.partition(|(_, name)| GONE_BUSES.contains(&name.as_str()));
         for (bus, name) in gone {
-            log::warn!("container {}: there is no bus {name} any more for its {bus} bus", job.site.id);
+            log::warn!("container {}: its {bus} bus {name} does not exist any more", call.container.id);
         }
         let mut env = vec![NO_UID.to_owned()];
         for (bus, name) in &wanted {
-            let socket = if *name == "system" { SYSTEM } else { name };
+            let socket = if name == "system" { SYSTEM } else { name };
             let inside = format!("/var/run/dbus/{bus}_bus_socket");
             give(config, socket, &inside)?;
             env.push(format!("DBUS_{}_BUS_ADDRESS=unix:path={inside}", bus.to_uppercase()));

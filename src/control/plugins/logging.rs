@@ -1,7 +1,11 @@
 //! `logging`: where the output goes. The start opens that place itself, since it does so for every container.
 
-use super::Plugin;
+use crate::control::plugins::plugin::Plugin;
 
-pub(super) struct Logging;
+pub(crate) struct Logging;
 
-impl Plugin for Logging {}
+impl Plugin for Logging {
+    fn name(&self) -> &'static str {
+        "logging"
+    }
+}

@@ -3,24 +3,29 @@
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::Value;
 
-use super::{Job, Plugin, Work, edit};
-use crate::dobby::give_real_time;
+use crate::control::plugins::config_edit;
+use crate::control::plugins::plugin::{Invocation, Plugin, PluginFuture};
 use crate::dobby::host::has_rt_groups;
 use crate::dobby::runtime::RealTime;
+use crate::dobby::template::give_real_time;
 use crate::error::{Error, ErrorKind, Result, Tried};
 
 /// The highest priority that a process may give itself (config.md, "POSIX process").
 const LIMIT: &str = "RLIMIT_RTPRIO";
 
-pub(super) struct RtScheduling;
+pub(crate) struct RtScheduling;
 
 impl Plugin for RtScheduling {
-    /// The runtime is told nothing of the limit: from inside a user namespace it may not raise it.
-    fn configure(&self, _job: &Job<'_>, config: &mut Value) -> Result<()> {
-        edit::list(config, &["process", "rlimits"])?.retain(|limit| limit["type"] != LIMIT);
+    fn name(&self) -> &'static str {
+        "rtscheduling"
+    }
+
+    /// The runtime gets no limit to set: from inside a user namespace it may not raise it.
+    fn configure(&self, _job: &Invocation<'_>, config: &mut Value) -> Result<()> {
+        config_edit::list(config, &["process", "rlimits"])?.retain(|limit| limit["type"] != LIMIT);
         // In version 1 of cgroups, a group without real time cannot have it.
         if has_rt_groups() {
-            let cpu = edit::object(config, &["linux", "resources", "cpu"])?;
+            let cpu = config_edit::object(config, &["linux", "resources", "cpu"])?;
             if !cpu.contains_key("realtimeRuntime") {
                 give_real_time(cpu);
             }
@@ -28,15 +33,18 @@ impl Plugin for RtScheduling {
         Ok(())
     }
 
-    fn wants_process(&self, _job: &Job<'_>) -> bool {
+    fn wants_process(&self, _job: &Invocation<'_>) -> bool {
         true
     }
 
-    fn created<'a>(&'a self, job: &'a Job<'a>, pid: i32) -> Work<'a> {
+    fn create_runtime<'a>(&'a self, call: &'a Invocation<'a>, pid: i32) -> PluginFuture<'a> {
         Box::pin(async move {
-            let RealTime { priority, limit } = RealTime::of(job.data);
+            let RealTime { priority, limit } = RealTime::of(call.data);
             if priority > limit {
-                log::warn!("container {}: its priority {priority} is above its limit {limit}", job.site.id);
+                log::warn!(
+                    "container {}: its priority {priority} is above its limit {limit}",
+                    call.container.id
+                );
             }
             crate::sys::set_round_robin(pid, priority)
                 .tried(|| format!("cannot give process {pid} the real-time priority {priority}"))?;

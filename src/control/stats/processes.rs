@@ -6,11 +6,11 @@ use std::io::Read;
 use serde_json::{Value, json};
 
 /// The longest command line that is shown, in bytes.
-const LONGEST: u64 = 4096;
+const MAX_COMMAND_LINE: u64 = 4096;
 
 /// One object per process. Blocks for as long as a container wants when it keeps the kernel from reading its
 /// arguments (a page of a file system that never answers), so this is for a thread that may be lost.
-pub(in crate::control) fn processes(pids: &[i32]) -> Value {
+pub(crate) fn processes(pids: &[i32]) -> Value {
     pids.iter().map(|pid| process(*pid)).collect()
 }
 
@@ -19,7 +19,7 @@ fn process(pid: i32) -> Value {
     let link = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
     let mut arguments = Vec::new();
     if let Ok(file) = File::open(format!("/proc/{pid}/cmdline")) {
-        let _gone = file.take(LONGEST).read_to_end(&mut arguments);
+        let _gone = file.take(MAX_COMMAND_LINE).read_to_end(&mut arguments);
     }
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     json!({

@@ -1,19 +1,19 @@
 //! Figures of cgroup version 1: kernel documentation, admin-guide/cgroup-v1/{cpuacct,memory}.
 
-use super::{Figures, number};
+use crate::control::stats::figures::{Figures, number};
 
 /// What version 1 shows for "no limit" is the largest multiple of a page below 2^63; anything near is none.
 const NO_LIMIT: u64 = (i64::MAX as u64) - 1024 * 1024;
 
 /// CPU time; `read` gives the text of a file in the cpuacct directory.
-pub(super) fn cpu(figures: &mut Figures, read: impl Fn(&str) -> Option<String>) {
+pub(crate) fn cpu(figures: &mut Figures, read: impl Fn(&str) -> Option<String>) {
     figures.total = number(read("cpuacct.usage"));
     figures.percpu = read("cpuacct.usage_percpu")
         .map(|text| text.split_ascii_whitespace().filter_map(|cpu| cpu.parse().ok()).collect());
 }
 
 /// Memory; `read` gives the text of a file in the memory directory.
-pub(super) fn memory(figures: &mut Figures, read: impl Fn(&str) -> Option<String>) {
+pub(crate) fn memory(figures: &mut Figures, read: impl Fn(&str) -> Option<String>) {
     figures.limit = number(read("memory.limit_in_bytes"))
         .map(|limit| if limit >= NO_LIMIT { -1 } else { i64::try_from(limit).unwrap_or(-1) });
     figures.usage = number(read("memory.usage_in_bytes"));

@@ -1,9 +1,9 @@
 //! Figures of cgroup version 2: kernel documentation, admin-guide/cgroup-v2.
 
-use super::{Figures, number};
+use crate::control::stats::figures::{Figures, number};
 
 /// CPU time; `read` gives the text of a file in the directory. There is no figure per CPU.
-pub(super) fn cpu(figures: &mut Figures, read: impl Fn(&str) -> Option<String>) {
+pub(crate) fn cpu(figures: &mut Figures, read: impl Fn(&str) -> Option<String>) {
     let stat = read("cpu.stat").unwrap_or_default();
     let usage = stat.lines().find_map(|line| line.strip_prefix("usage_usec "));
     figures.total = usage.and_then(|usage| usage.trim().parse::<u64>().ok()?.checked_mul(1000));
@@ -11,7 +11,7 @@ pub(super) fn cpu(figures: &mut Figures, read: impl Fn(&str) -> Option<String>) 
 
 /// Memory; `read` gives the text of a file in the directory. There is no count of failures, and `memory.peak` only
 /// since Linux 5.19.
-pub(super) fn memory(figures: &mut Figures, read: impl Fn(&str) -> Option<String>) {
+pub(crate) fn memory(figures: &mut Figures, read: impl Fn(&str) -> Option<String>) {
     figures.limit = read("memory.max").and_then(|limit| match limit.trim() {
         "max" => Some(-1),
         limit => limit.parse().ok(),

@@ -1,6 +1,6 @@
 //! `cpu` and `rtPriority`.
 
-use crate::dobby::node::Node;
+use crate::dobby::read::node::Node;
 use crate::dobby::spec::{Cpu, RtPriority};
 
 /// The processors that a spec can name.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::dobby::node::Node;
+use crate::dobby::read::node::Node;
 
 const KINDS: [&str; 3] = ["debug", "session", "system"];
 const BUSES: [&str; 3] = ["system", "ai-public", "ai-private"];

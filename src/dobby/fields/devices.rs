@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use crate::dobby::host::Host;
-use crate::dobby::node::Node;
+use crate::dobby::read::node::Node;
 use crate::dobby::spec::Device;
 
 const NUMBERS: RangeInclusive<i64> = 0..=1024;

@@ -1,6 +1,6 @@
 //! `etc`: lines of files.
 
-use crate::dobby::node::Node;
+use crate::dobby::read::node::Node;
 use crate::dobby::spec::Etc;
 
 /// `etc`.

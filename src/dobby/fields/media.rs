@@ -1,6 +1,6 @@
 //! `gpu` and `vpu`.
 
-use crate::dobby::node::Node;
+use crate::dobby::read::node::Node;
 
 /// The graphics memory of a container that says nothing of it, in bytes.
 const GPU_MEMORY: u32 = 64 * 1024 * 1024;

@@ -1,14 +1,14 @@
 //! `mounts`.
 
-use crate::dobby::node::Node;
-use crate::dobby::runtime::FLAGS;
-use crate::dobby::spec::{Mount, SpecLoop};
+use crate::dobby::read::node::Node;
+use crate::dobby::spec::MOUNT_FLAGS;
+use crate::dobby::spec::{SpecLoop, SpecMount};
 
 /// The longest path that the kernel takes (`PATH_MAX`), in bytes.
-const LONGEST_PATH: usize = 4095;
+const MAX_PATH: usize = 4095;
 
 /// `mounts`: those for the runtime, and those of type `loop`.
-pub(in crate::dobby) fn mounts(spec: &Node<'_>) -> (Vec<Mount>, Vec<SpecLoop>) {
+pub(in crate::dobby) fn mounts(spec: &Node<'_>) -> (Vec<SpecMount>, Vec<SpecLoop>) {
     let items = spec.member("mounts").map(|mounts| mounts.items()).unwrap_or_default();
     let (mut mounts, mut loops) = (Vec::new(), Vec::new());
     for item in items {
@@ -22,12 +22,12 @@ pub(in crate::dobby) fn mounts(spec: &Node<'_>) -> (Vec<Mount>, Vec<SpecLoop>) {
     (mounts, loops)
 }
 
-fn mount(node: &Node<'_>) -> Option<Mount> {
+fn mount(node: &Node<'_>) -> Option<SpecMount> {
     node.object()?;
     let text = |key| node.need(key)?.text();
     let (source, destination, kind) = (text("source"), destination(node), text("type"));
     let options = node.given("options").map(|options| options.texts()).unwrap_or_default();
-    Some(Mount { source: source?, destination: destination?, kind: kind?, options })
+    Some(SpecMount { source: source?, destination: destination?, kind: kind?, options })
 }
 
 /// The place in the container: a path that cannot lead out of it.
@@ -36,7 +36,7 @@ fn destination(node: &Node<'_>) -> Option<String> {
     let path = node.text()?;
     let rule = if path.is_empty() {
         "is empty"
-    } else if path.len() > LONGEST_PATH {
+    } else if path.len() > MAX_PATH {
         "is longer than 4095 bytes"
     } else if path.split('/').any(|part| part == "..") {
         "contains '..'"
@@ -47,7 +47,7 @@ fn destination(node: &Node<'_>) -> Option<String> {
     None
 }
 
-fn loop_mount(node: &Node<'_>, mount: Mount) -> Option<SpecLoop> {
+fn loop_mount(node: &Node<'_>, mount: SpecMount) -> Option<SpecLoop> {
     if mount.destination.contains("..") {
         node.member("destination")?.wrong("contains '..'");
         return None;
@@ -56,7 +56,7 @@ fn loop_mount(node: &Node<'_>, mount: Mount) -> Option<SpecLoop> {
     let mut flags = 0;
     let mut rest = Vec::new();
     for option in mount.options {
-        match FLAGS.iter().find(|(name, _)| *name == option) {
+        match MOUNT_FLAGS.iter().find(|(name, _)| *name == option) {
             Some((_, flag)) => flags |= flag,
             None => rest.push(option),
         }

@@ -1,6 +1,6 @@
 //! `network`.
 
-use crate::dobby::node::Node;
+use crate::dobby::read::node::Node;
 use crate::dobby::spec::NetworkKey;
 
 /// `network`. Null is the same as absent: a network of the container's own.

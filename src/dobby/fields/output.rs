@@ -1,6 +1,6 @@
 //! `console` and `syslog`.
 
-use crate::dobby::node::Node;
+use crate::dobby::read::node::Node;
 use crate::dobby::spec::Console;
 
 /// `console`; null discards the output.

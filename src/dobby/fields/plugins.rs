@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::dobby::node::Node;
-use crate::dobby::spec::Plugin;
+use crate::dobby::read::node::Node;
+use crate::dobby::spec::PluginSection;
 
 /// `plugins`: plugins of the oldest kind, by name.
 pub(in crate::dobby) fn legacy(spec: &Node<'_>) -> BTreeMap<String, Value> {
@@ -21,7 +21,7 @@ pub(in crate::dobby) fn legacy(spec: &Node<'_>) -> BTreeMap<String, Value> {
 /// `rdkPlugins`: what it says goes over what `plugins` holds already.
 ///
 /// Of a plugin's `data`, lists grow and everything else is replaced.
-pub(in crate::dobby) fn merge(spec: &Node<'_>, plugins: &mut BTreeMap<String, Plugin>) {
+pub(in crate::dobby) fn merge(spec: &Node<'_>, plugins: &mut BTreeMap<String, PluginSection>) {
     let Some(section) = spec.given("rdkPlugins") else { return };
     let Some((_, members)) = section.object() else { return };
     for name in members.keys() {
@@ -33,7 +33,7 @@ pub(in crate::dobby) fn merge(spec: &Node<'_>, plugins: &mut BTreeMap<String, Pl
     }
 }
 
-fn overlay(node: &Node<'_>, plugin: &mut Plugin) {
+fn overlay(node: &Node<'_>, plugin: &mut PluginSection) {
     node.only(&["required", "dependsOn", "data"]);
     if let Some(required) = node.given("required").and_then(|node| node.boolean()) {
         plugin.required = required;

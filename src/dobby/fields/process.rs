@@ -1,12 +1,12 @@
 //! `version`, `args`, `user`, `env`, `cwd`, `userNs`, `restartOnCrash`.
 
-use crate::dobby::node::Node;
+use crate::dobby::read::node::Node;
 use crate::dobby::spec::User;
 
 /// The versions of the format. They differ in the shape of `rtPriority` only.
 const VERSIONS: [&str; 2] = ["1.0", "1.1"];
 /// The highest user or group id.
-const HIGHEST_ID: i64 = 65_534;
+const MAX_ID: i64 = 65_534;
 
 /// `version`; `None` when it is wrong.
 pub(in crate::dobby) fn version(spec: &Node<'_>) -> Option<String> {
@@ -24,7 +24,7 @@ pub(in crate::dobby) fn args(spec: &Node<'_>) -> Vec<String> {
 
 /// `user`. Root is refused.
 pub(in crate::dobby) fn user(spec: &Node<'_>) -> User {
-    let id = |user: &Node<'_>, key, least| user.need(key)?.whole(least..=HIGHEST_ID);
+    let id = |user: &Node<'_>, key, least| user.need(key)?.whole(least..=MAX_ID);
     let read = || {
         let user = spec.need("user")?;
         user.object()?.0.only(&["uid", "gid"]);

@@ -1,6 +1,6 @@
 //! `capabilities` and `seccomp`.
 
-use crate::dobby::node::Node;
+use crate::dobby::read::node::Node;
 use crate::dobby::spec::Seccomp;
 
 /// The capabilities that a spec may ask for.

@@ -1,77 +1,33 @@
-//! The methods of the plugin: one file each, and the table of them all.
+//! The methods of the plugin: one file each, and one line in the table of them all. From the bottom up:
+//!
+//! - [`method`]: what a method is; [`common`]: what several of them have in common.
+//! - `query`: methods that only look.
+//! - `life`: methods that start, stop and delete containers.
+//! - `command`: methods that run commands in containers.
 
-mod delete_container;
-mod execute_command;
-mod get_container_info;
-mod get_container_logs;
-mod get_container_state;
-mod list_containers;
-mod pause_container;
-mod resume_container;
-mod run_command;
-mod start_container;
-mod start_container_from_dobby_spec;
-mod stop_container;
-mod wait_container;
+mod command;
+pub mod common;
+mod life;
+pub mod method;
+mod query;
 
-use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
-
-use data_encoding::BASE64;
-use serde_json::{Value, json};
-
-use super::errors::Fault;
-use super::params::Params;
-use super::service::Outcome;
-use crate::control::{ContainerId, ExitStatus, Manager};
-
-/// Whether a method changes anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// It only looks; it ends when its client goes.
-    Read,
-    /// It changes something; once begun, it is carried out whether or not its client waits for it.
-    Change,
-    /// It changes something and lives as long as its client waits for it.
-    Attached,
-}
-
-type Call = Pin<Box<dyn Future<Output = Outcome>>>;
-
-/// One method of the plugin.
-pub struct Method {
-    /// Its name, without callsign and version.
-    pub name: &'static str,
-    /// Other names it goes by.
-    pub aliases: &'static [&'static str],
-    /// Whether it changes anything.
-    pub access: Access,
-    /// Carries it out.
-    pub call: fn(Manager, Params) -> Call,
-}
-
-impl fmt::Debug for Method {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
-}
+use crate::rpc::methods::method::Method;
 
 /// Every method of the plugin.
-pub static METHODS: [Method; 13] = [
-    list_containers::METHOD,
-    get_container_state::METHOD,
-    get_container_info::METHOD,
-    start_container::METHOD,
-    start_container_from_dobby_spec::METHOD,
-    stop_container::METHOD,
-    pause_container::METHOD,
-    resume_container::METHOD,
-    execute_command::METHOD,
-    delete_container::METHOD,
-    wait_container::METHOD,
-    get_container_logs::METHOD,
-    run_command::METHOD,
+pub static METHODS: &[Method] = &[
+    query::list_containers::METHOD,
+    query::get_container_state::METHOD,
+    query::get_container_info::METHOD,
+    life::start_container::METHOD,
+    life::start_container_from_dobby_spec::METHOD,
+    life::stop_container::METHOD,
+    life::pause_container::METHOD,
+    life::resume_container::METHOD,
+    command::execute_command::METHOD,
+    life::delete_container::METHOD,
+    query::wait_container::METHOD,
+    query::get_container_logs::METHOD,
+    command::run_command::METHOD,
 ];
 
 /// The method of that name or alias; letter case counts.
@@ -84,52 +40,6 @@ pub fn find(name: &str) -> Option<&'static Method> {
 #[must_use]
 pub fn is_known(name: &str) -> bool {
     matches!(name, "register" | "unregister" | "exists" | "versions") || find(name).is_some()
-}
-
-/// The container that parameter `containerId` names, by its id or its descriptor.
-fn container(manager: &Manager, params: &Params) -> Result<ContainerId, Fault> {
-    Ok(manager.resolve(params.text("containerId")?)?)
-}
-
-/// The result of a method that has nothing to tell.
-fn done() -> Outcome {
-    Ok(json!({"success": true}))
-}
-
-/// How output is put into JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Encoding {
-    /// As text; what is not UTF-8 is replaced.
-    Text,
-    /// In base64, byte for byte.
-    Base64,
-}
-
-impl Encoding {
-    /// Reads the optional parameter `encoding`.
-    fn read(params: &Params) -> Result<Self, Fault> {
-        match params.optional_text("encoding")? {
-            None | Some("text") => Ok(Self::Text),
-            Some("base64") => Ok(Self::Base64),
-            Some(_) => Err(Fault::parameter("parameter encoding must be \"text\" or \"base64\"")),
-        }
-    }
-
-    fn put(self, bytes: &[u8]) -> String {
-        match self {
-            Self::Text => String::from_utf8_lossy(bytes).into_owned(),
-            Self::Base64 => BASE64.encode(bytes),
-        }
-    }
-}
-
-/// `exitCode` and `signal` of a result: one of them, or both null when nobody saw the end.
-fn exit_members(exit: ExitStatus) -> (Value, Value) {
-    match exit {
-        ExitStatus::Code(code) => (code.into(), Value::Null),
-        ExitStatus::Signal(signal) => (Value::Null, signal.into()),
-        ExitStatus::Unknown => (Value::Null, Value::Null),
-    }
 }
 
 #[cfg(test)]

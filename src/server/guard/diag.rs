@@ -5,14 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink};
 
-/// What the kernel tells of a socket.
+/// What the kernel reports of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Found {
     /// Its state, as in `include/net/tcp_states.h` of the kernel.
     pub(super) state: u8,
     /// Its owner.
     pub(super) uid: u32,
-    /// Its inode number; 0 when nobody holds it any more.
+    /// Its inode number; 0 when no process holds it any more.
     pub(super) inode: u32,
 }
 

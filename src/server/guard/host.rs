@@ -1,7 +1,7 @@
-//! The `Host` check: what a browser was told by a rebound DNS name ends here.
+//! The `Host` check: requests of a browser by a rebound DNS name end here.
 
-use super::Refusal;
 use crate::rpc::errors::quoted;
+use crate::server::guard::refusal::Refusal;
 
 /// The names under which we may be addressed.
 #[derive(Debug)]

@@ -2,8 +2,9 @@
 
 use hyper::header::{HeaderMap, ORIGIN, REFERER};
 
-use super::{Hosts, Refusal, header};
 use crate::rpc::errors::quoted;
+use crate::server::guard::host::Hosts;
+use crate::server::guard::refusal::{Refusal, header};
 
 /// What the headers of a request say about the web page behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,20 +1,20 @@
 //! Who is at the other end of a loopback TCP connection.
 //!
-//! The kernel tells the owner of every socket. There is one trap: one whose process has closed it already is told as
-//! root's, with inode 0. So whoever writes a request and closes at once would pass for
-//! root. Only sockets with an inode, in a state in which somebody still holds them, count.
+//! The kernel reports the owner of every socket. There is one trap: one whose process has closed it already is reported as
+//! root's, with inode 0. So a client that writes a request and closes at once would pass for
+//! root. Only sockets with an inode, in a state in which a process still holds them, count.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use super::diag;
+use crate::server::guard::diag;
 
-/// The states of a socket that somebody still holds: ESTABLISHED, FIN_WAIT1 and FIN_WAIT2 (it will write no more),
+/// The states of a socket that a process still holds: ESTABLISHED, FIN_WAIT1 and FIN_WAIT2 (it will write no more),
 /// CLOSE_WAIT (we will write no more). See `include/net/tcp_states.h` of the kernel.
 const HELD: [u8; 4] = [0x01, 0x04, 0x05, 0x08];
 
-/// The owner of the client's socket of the connection `client` to `server`; `None` when nobody holds it any more.
+/// The owner of the client's socket of the connection `client` to `server`; `None` when no process holds it any more.
 ///
 /// # Errors
 /// The kernel's, when neither way to ask works.
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_without_a_holder_are_nobodys() {
+    fn rows_without_a_holder_have_no_owner() {
         let cases = [
             ("01 00000000:00000000 00:00000000 00000000 65534 0 4711 1 0", Some(65534)),
             ("01 00000000:00000000 00:00000000 00000000     0 0 4711 1 0", Some(0)),

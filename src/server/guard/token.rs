@@ -5,9 +5,9 @@ use std::path::Path;
 
 use hyper::header::{AUTHORIZATION, HeaderMap};
 
-use super::header;
 use crate::error::{Error, ErrorKind, Result, Tried};
-use crate::server::config::read_bounded;
+use crate::host::read_text;
+use crate::server::guard::refusal::header;
 
 /// The largest token file that is read, in bytes.
 const MAX_FILE: u64 = 4096;
@@ -25,7 +25,7 @@ pub fn read(path: &Path) -> Result<String> {
         let what = format!("refused the token file {shown}: others may read or write it");
         return Err(Error::new(ErrorKind::Config, what).advise(format!("chmod 600 {shown}")));
     }
-    let text = read_bounded(path, MAX_FILE)?;
+    let text = read_text(path, MAX_FILE)?;
     let token = text.trim();
     if token.len() < MIN_LENGTH || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         let what =
@@ -50,7 +50,7 @@ pub fn in_query(query: Option<&str>, token: &str) -> bool {
     pairs.any(|pair| pair.strip_prefix("token=").is_some_and(|value| same(value, token)))
 }
 
-/// Compares in a time that tells nothing of where the difference is.
+/// Compares in constant time.
 fn same(presented: &str, token: &str) -> bool {
     let (presented, token) = (presented.as_bytes(), token.as_bytes());
     let difference = presented.iter().zip(token).fold(0, |sum, (a, b)| sum | (a ^ b));

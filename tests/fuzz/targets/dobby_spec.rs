@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use fuzz::rules::{check_error, check_shown};
 use fuzz::scratch;
 use libfuzzer_sys::fuzz_target;
-use oci_minidump::dobby::{Conversion, Host, Input, Runtime, convert, remove};
+use oci_minidump::dobby::{Conversion, Host, Input, RuntimeExtras, convert, remove};
 use oci_minidump::error::ErrorKind;
 use oci_minidump::log::escape;
 use oci_minidump::oci::bundle::Bundle;
@@ -24,7 +24,7 @@ thread_local! {
 fuzz_target!(|text: &str| {
     // A bundle of Dobby has rdkPlugins too.
     if let Ok(config) = serde_json::from_str::<Value>(text)
-        && let Err(error) = Runtime::of_config(&config)
+        && let Err(error) = RuntimeExtras::of_config(&config)
     {
         check_error(&error);
     }

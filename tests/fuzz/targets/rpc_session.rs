@@ -12,7 +12,7 @@ use oci_minidump::control::{Manager, Settings};
 use oci_minidump::process::end_on_panic;
 use oci_minidump::rpc::envelope::{MAX_BATCH, reply};
 use oci_minidump::rpc::id::Id;
-use oci_minidump::rpc::plugin::{Plugin, Target};
+use oci_minidump::rpc::identity::{PluginIdentity, Target};
 use oci_minidump::rpc::service::{Caller, Service};
 use oci_minidump::rpc::subscriptions::Subscriptions;
 use serde_json::Value;
@@ -47,7 +47,7 @@ fn daemon_without_containers() -> (Runtime, Rc<Service>) {
         ..Settings::default()
     };
     let manager = runtime.block_on(Manager::open(settings)).expect("a manager");
-    let service = Service::new(manager, Plugin::default());
+    let service = Service::new(manager, PluginIdentity::default());
     (runtime, service)
 }
 
@@ -61,7 +61,7 @@ async fn talk(service: &Rc<Service>, bytes: &[u8]) {
             target: if first & 1 == 0 { Target::Controller } else { Target::Plugin },
             subscriptions: Some(&mut subscriptions),
             read_only: first & 2 != 0,
-            names_kinds: first & 4 != 0,
+            with_error_kinds: first & 4 != 0,
         };
         let answer = match service.accept(message, &mut caller) {
             // What changes something would only run a program that fails.

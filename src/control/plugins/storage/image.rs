@@ -5,9 +5,9 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::control::ExitStatus;
-use crate::control::child::{Helper, Streams};
-use crate::control::plugins::apart;
+use crate::control::model::state::ExitStatus;
+use crate::control::plugins::plugin::blocking;
+use crate::control::process::helper::{Helper, Streams};
 use crate::dobby::runtime::LoopMount;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::image::create::NewImage;
@@ -17,13 +17,13 @@ use crate::image::superblock::{Condition, inspect};
 use crate::tool;
 
 /// How long another one that works on the image is waited for.
-const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a program may take to make or to check a file system.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TOOL_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a loop device may take to go after its container.
-const DETACH_PATIENCE: Duration = Duration::from_secs(2);
+const DETACH_TIMEOUT: Duration = Duration::from_secs(2);
 /// How much of a program's output is kept.
-const OUTPUT: usize = 4096;
+const MAX_OUTPUT: usize = 4096;
 /// Exit codes of e2fsck(8) that mean: as good as new.
 const REPAIRED: i32 = 1 | 2;
 
@@ -31,8 +31,8 @@ const REPAIRED: i32 = 1 | 2;
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`] when there is none and none may be made, [`ErrorKind::Corrupt`] when it is damaged;
-/// [`ErrorKind::Attack`] for what is no file of root's.
-pub(super) async fn ready(mount: &LoopMount) -> Result<LockedImage> {
+/// [`ErrorKind::Attack`] for what is not a file of root's.
+pub(crate) async fn ready(mount: &LoopMount) -> Result<LockedImage> {
     let managed = mount.managed && mount.image_size > 0;
     if let Some(image) = open(&mount.source).await? {
         return if managed && is_ext(mount) { checked(image).await } else { Ok(image) };
@@ -43,16 +43,16 @@ pub(super) async fn ready(mount: &LoopMount) -> Result<LockedImage> {
     }
     make(mount).await?;
     open(&mount.source).await?.ok_or_else(|| {
-        Error::new(ErrorKind::Busy, format!("somebody removed the new image {}", mount.source.display()))
+        Error::new(ErrorKind::Busy, format!("the new image {} was removed", mount.source.display()))
     })
 }
 
 async fn open(path: &Path) -> Result<Option<LockedImage>> {
     let path = path.to_owned();
-    apart(move || LockedImage::open(&path, LOCK_PATIENCE)).await
+    blocking(move || LockedImage::open(&path, LOCK_TIMEOUT)).await
 }
 
-pub(super) fn is_ext(mount: &LoopMount) -> bool {
+pub(crate) fn is_ext(mount: &LoopMount) -> bool {
     ["ext2", "ext3", "ext4"].iter().any(|kind| mount.fstype.eq_ignore_ascii_case(kind))
 }
 
@@ -68,7 +68,7 @@ async fn make(mount: &LoopMount) -> Result<()> {
         }
     };
     let (path, size) = (mount.source.clone(), mount.image_size);
-    let new = apart(move || NewImage::empty(&path, size, "rdkPlugins.storage.data.loopback")).await?;
+    let new = blocking(move || NewImage::empty(&path, size, "rdkPlugins.storage.data.loopback")).await?;
     let (code, said) = run(&program, &options, new.file(), &mount.source).await?;
     if code != 0 {
         // Its usage follows.
@@ -77,16 +77,16 @@ async fn make(mount: &LoopMount) -> Result<()> {
         return Err(Error::new(ErrorKind::System, what));
     }
     let shown = mount.source.display().to_string();
-    apart(move || {
+    blocking(move || {
         new.file().sync_all().tried(|| format!("cannot write the image {shown}"))?;
         new.publish().map(drop)
     })
     .await
 }
 
-/// Sees to it that the kernel gets no damaged file system to mount, as far as `e2fsck` can mend it without a loss.
+/// Repairs the file system if `e2fsck` can do so without a loss, so that the kernel gets no damaged one to mount.
 async fn checked(image: LockedImage) -> Result<LockedImage> {
-    let (image, dirty) = apart(move || is_dirty(&image).map(|dirty| (image, dirty))).await?;
+    let (image, dirty) = blocking(move || is_dirty(&image).map(|dirty| (image, dirty))).await?;
     if !dirty {
         return Ok(image);
     }
@@ -120,7 +120,7 @@ fn is_dirty(image: &LockedImage) -> Result<bool> {
 /// Runs a program on an open image; its exit code, and what it said. It finds the image through our own descriptor, and is not ended with
 /// us: half a repair is worse than none.
 async fn run(program: &Path, options: &[&str], image: &File, shown: &Path) -> Result<(i32, String)> {
-    let mut helper = Helper::new(program, Streams::Captured(OUTPUT), PATIENCE).untied();
+    let mut helper = Helper::new(program, Streams::Captured(MAX_OUTPUT), TOOL_TIMEOUT).detached();
     helper.args(options).args([format!("/proc/{}/fd/{}", std::process::id(), image.as_raw_fd())]);
     let finished = helper.run().await?;
     // e2fsck complains on its standard output.
@@ -141,9 +141,9 @@ async fn run(program: &Path, options: &[&str], image: &File, shown: &Path) -> Re
 }
 
 /// Removes an image that goes with its container, unless another one uses it, whose it is then.
-pub(super) fn remove(path: &Path) -> Result<()> {
-    let Some(image) = LockedImage::open(path, LOCK_PATIENCE)? else { return Ok(()) };
-    match LoopDevice::of_after(image.file(), DETACH_PATIENCE)? {
+pub(crate) fn remove(path: &Path) -> Result<()> {
+    let Some(image) = LockedImage::open(path, LOCK_TIMEOUT)? else { return Ok(()) };
+    match LoopDevice::of_after(image.file(), DETACH_TIMEOUT)? {
         Some(_) => Ok(()),
         None => image.remove(),
     }

@@ -11,91 +11,123 @@ mod owner;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::edit::Bind;
-use super::{Job, Plugin, Site, Work, apart};
-use crate::control::shelf::write_new;
-use crate::dobby::runtime::{FLAGS, LoopMount};
-use crate::error::{Error, ErrorKind, Result, Tried};
-use crate::oci::bundle::read_json;
+use crate::control::plugins::config_edit::Bind;
+use crate::control::plugins::data::{Whole, or_default};
+use crate::control::plugins::plugin::{ContainerRef, Invocation, Plugin, PluginFuture, blocking};
+use crate::control::plugins::storage::mounted::HARMLESS;
+use crate::dobby::runtime::LoopMount;
+use crate::dobby::spec::MOUNT_FLAGS;
+use crate::error::{Error, ErrorKind, Result};
 
 /// Where images are mounted: a directory for each, by number.
 const DIR: &str = "storage";
-/// The images that go with the container: a list of paths.
-const STATE: &str = "storage.json";
-/// `MS_NOSUID` and `MS_NODEV` (mount(2)): the container writes to the image, so nothing in it gives power.
-const HARMLESS: u32 = 2 | 4;
+/// The name of the note.
+const NOTE: &str = "storage.json";
 
-pub(super) struct Storage;
+pub(crate) struct Storage;
+
+/// The data, but for `loopback`: those are [`LoopMount`]s.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Data {
+    #[serde(default, deserialize_with = "or_default")]
+    dynamic: Vec<DynamicMount>,
+    #[serde(default, deserialize_with = "or_default")]
+    mount_owner: Vec<owner::MountOwner>,
+}
+
+/// A mount of what may not exist.
+#[derive(Deserialize)]
+struct DynamicMount {
+    source: PathBuf,
+    destination: String,
+    /// As in mount(2).
+    flags: Option<Whole>,
+    #[serde(default, deserialize_with = "or_default")]
+    options: Vec<String>,
+}
+
+/// What is left to do at the end.
+#[derive(Serialize, Deserialize)]
+struct StorageNote {
+    /// Images that go with the container.
+    remove: Vec<PathBuf>,
+}
 
 impl Plugin for Storage {
-    fn configure(&self, job: &Job<'_>, config: &mut Value) -> Result<()> {
-        for (n, image) in LoopMount::all(job.data).iter().enumerate() {
+    fn name(&self) -> &'static str {
+        "storage"
+    }
+
+    fn configure(&self, call: &Invocation<'_>, config: &mut Value) -> Result<()> {
+        for (n, image) in LoopMount::all(call.data).iter().enumerate() {
             let options = options(image.flags | HARMLESS, &image.source)?;
             let destination = image.destination.to_string_lossy();
-            let (source, options) = (&place(&job.site, n), &options[..]);
+            let (source, options) = (&place(&call.container, n), &options[..]);
             Bind { source, destination: inside(&destination)?, options }.add_to(config)?;
         }
-        for mount in job.data["dynamic"].as_array().into_iter().flatten() {
-            let text = |key: &str| mount[key].as_str().unwrap_or_default();
-            let source = Path::new(text("source"));
-            if source.exists() {
-                let mut all = options(mount["flags"].as_f64().map_or(0, |flags| flags as u32), source)?;
-                all.extend(mount["options"].as_array().into_iter().flatten().filter_map(Value::as_str));
-                let destination = inside(text("destination"))?;
-                Bind { source, destination, options: &all }.add_to(config)?;
-            }
+        let Data { dynamic, .. } = call.data()?;
+        for mount in dynamic.iter().filter(|mount| mount.source.exists()) {
+            let source = mount.source.as_path();
+            let flags = mount.flags.map_or(0, |Whole(flags)| u32::try_from(flags).unwrap_or(u32::MAX));
+            let mut all = options(flags, source)?;
+            all.extend(mount.options.iter().map(String::as_str));
+            let destination = inside(&mount.destination)?;
+            Bind { source, destination, options: &all }.add_to(config)?;
         }
         Ok(())
     }
 
-    fn prepare<'a>(&'a self, job: &'a Job<'a>, config: &'a Value) -> Work<'a, Option<OwnedFd>> {
+    fn prepare<'a>(
+        &'a self,
+        call: &'a Invocation<'a>,
+        config: &'a Value,
+    ) -> PluginFuture<'a, Option<OwnedFd>> {
         Box::pin(async move {
             let owner = owner::of_process(config);
-            let requests = owner::Request::all(job.data, owner)?;
-            apart(move || requests.iter().try_for_each(owner::Request::fulfil)).await?;
-            let images = LoopMount::all(job.data);
-            remember(&job.site, &images)?;
+            let Data { mount_owner, .. } = call.data()?;
+            let changes = owner::OwnerChange::all(&mount_owner, owner)?;
+            blocking(move || changes.iter().try_for_each(owner::OwnerChange::make)).await?;
+            let images = LoopMount::all(call.data);
+            remember(&call.container, &images)?;
             for (n, image) in images.into_iter().enumerate() {
                 let ready = image::ready(&image).await?;
-                let place = place(&job.site, n);
-                job.site.shelf.let_pass()?;
-                apart(move || mounted::mount(&ready, &image, &place, owner)).await?;
+                let place = place(&call.container, n);
+                call.container.dir.allow_traversal()?;
+                blocking(move || mounted::mount(&ready, &image, &place, owner)).await?;
             }
             Ok(None)
         })
     }
 
-    fn wants_process(&self, job: &Job<'_>) -> bool {
-        job.data["loopback"].as_array().is_some_and(|images| !images.is_empty())
+    fn wants_process(&self, call: &Invocation<'_>) -> bool {
+        call.data["loopback"].as_array().is_some_and(|images| !images.is_empty())
     }
 
     /// The container has its own mounts by now.
-    fn created<'a>(&'a self, job: &'a Job<'a>, _pid: i32) -> Work<'a> {
-        let dir = job.site.shelf.file(DIR);
-        Box::pin(apart(move || mounted::unmount_all(&dir)))
+    fn create_runtime<'a>(&'a self, call: &'a Invocation<'a>, _pid: i32) -> PluginFuture<'a> {
+        let dir = call.container.dir.file(DIR);
+        Box::pin(blocking(move || mounted::unmount_all(&dir)))
     }
 
-    fn stopped<'a>(&'a self, site: &'a Site<'a>, last: bool) -> Work<'a> {
+    fn post_stop<'a>(&'a self, container: &'a ContainerRef<'a>, last: bool) -> PluginFuture<'a> {
         Box::pin(async move {
-            let (dir, state) = (site.shelf.file(DIR), site.shelf.file(STATE));
-            if !state.exists() {
-                return Ok(());
-            }
-            let passing = read_json(&state)?["remove"].clone();
-            apart(move || {
+            let dir = container.dir.file(DIR);
+            let Some(StorageNote { remove }) = container.dir.note(NOTE)? else { return Ok(()) };
+            blocking(move || {
                 mounted::unmount_all(&dir)?;
                 if !last {
                     return Ok(());
                 }
                 mounted::remove_all(&dir)?;
-                let passing = passing.as_array().into_iter().flatten().filter_map(Value::as_str);
-                passing.map(|image| image::remove(Path::new(image))).fold(Ok(()), Result::and)
+                remove.iter().map(|image| image::remove(image)).fold(Ok(()), Result::and)
             })
             .await?;
             if last {
-                site.shelf.discard(STATE);
+                container.dir.discard(NOTE);
             }
             Ok(())
         })
@@ -103,20 +135,18 @@ impl Plugin for Storage {
 }
 
 /// Where the image of this number is mounted.
-fn place(site: &Site<'_>, number: usize) -> PathBuf {
-    site.shelf.file(DIR).join(number.to_string())
+fn place(container: &ContainerRef<'_>, number: usize) -> PathBuf {
+    container.dir.file(DIR).join(number.to_string())
 }
 
 /// Writes down, before anything is done, what is to be undone.
-fn remember(site: &Site<'_>, images: &[LoopMount]) -> Result<()> {
-    let passing = images.iter().filter(|image| !image.persistent);
-    let passing: Vec<_> = passing.map(|image| image.source.to_string_lossy()).collect();
-    let state = site.shelf.file(STATE);
-    if state.exists() || images.is_empty() {
+fn remember(container: &ContainerRef<'_>, images: &[LoopMount]) -> Result<()> {
+    if images.is_empty() || container.dir.file(NOTE).exists() {
         return Ok(());
     }
-    let text = json!({"remove": passing}).to_string();
-    write_new(&state, text.as_bytes()).tried(|| format!("cannot write {}", state.display()))
+    let passing = images.iter().filter(|image| !image.persistent);
+    let remove = passing.map(|image| image.source.clone()).collect();
+    container.dir.write_note(NOTE, &StorageNote { remove })
 }
 
 /// A place in the container that cannot lead out of it.
@@ -130,12 +160,12 @@ fn inside(path: &str) -> Result<&str> {
 
 /// Flags of mount(2) as options of a mount.
 fn options(flags: u32, of: &Path) -> Result<Vec<&'static str>> {
-    let known = FLAGS.iter().fold(0, |all, (_, flag)| all | flag);
+    let known = MOUNT_FLAGS.iter().fold(0, |all, (_, flag)| all | flag);
     if flags & !known != 0 {
-        let what = format!("flags {flags} of {}: {} is no flag for it", of.display(), flags & !known);
+        let what = format!("flags {flags} of {}: {} is not a flag for it", of.display(), flags & !known);
         return Err(Error::new(ErrorKind::Config, what));
     }
-    Ok(FLAGS.iter().filter(|(_, flag)| flags & flag != 0).map(|(name, _)| *name).collect())
+    Ok(MOUNT_FLAGS.iter().filter(|(_, flag)| flags & flag != 0).map(|(name, _)| *name).collect())
 }
 
 #[cfg(test)]

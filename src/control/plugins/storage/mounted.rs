@@ -6,13 +6,16 @@ use std::path::Path;
 
 use nix::mount::MsFlags;
 
-use super::{HARMLESS, image};
-use crate::control::plugins::unmount;
+use crate::control::plugins::plugin::unmount;
+use crate::control::plugins::storage::image;
 use crate::dobby::runtime::LoopMount;
 use crate::error::{Result, Tried};
 use crate::host;
 use crate::image::lock::LockedImage;
 use crate::image::loopback::LoopDevice;
+
+/// `MS_NOSUID` and `MS_NODEV` (mount(2)): the container writes to the image, so nothing in it gives power.
+pub(crate) const HARMLESS: u32 = 2 | 4;
 
 /// Mounts a locked image on the directory `place`, and gives it to the container's user.
 ///
@@ -20,7 +23,7 @@ use crate::image::loopback::LoopDevice;
 ///
 /// # Errors
 /// The kernel's. What was mounted is for [`unmount_all`].
-pub(super) fn mount(image: &LockedImage, wanted: &LoopMount, place: &Path, owner: (u32, u32)) -> Result<()> {
+pub(crate) fn mount(image: &LockedImage, wanted: &LoopMount, place: &Path, owner: (u32, u32)) -> Result<()> {
     // A long is as wide as the machine's words.
     let flags = MsFlags::from_bits_truncate(nix::libc::c_ulong::from(wanted.flags | HARMLESS));
     let read_only = flags.contains(MsFlags::MS_RDONLY);
@@ -45,7 +48,7 @@ fn data(wanted: &LoopMount) -> String {
     options.join(",")
 }
 
-/// Everybody may pass through: the root of a user namespace is nobody special here.
+/// Every user may pass through: the root of a user namespace has no privileges here.
 fn make_place(place: &Path) -> Result<()> {
     for dir in [place.parent().unwrap_or(place), place] {
         match DirBuilder::new().mode(0o711).create(dir) {
@@ -70,7 +73,7 @@ fn own(root: &File, (uid, gid): (u32, u32)) -> Result<()> {
 }
 
 /// Unmounts whatever is mounted on the directories in `dir`; the first error, if there is one.
-pub(super) fn unmount_all(dir: &Path) -> Result<()> {
+pub(crate) fn unmount_all(dir: &Path) -> Result<()> {
     let mut result = Ok(());
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         result = result.and(unmount(&entry.path()));
@@ -79,7 +82,7 @@ pub(super) fn unmount_all(dir: &Path) -> Result<()> {
 }
 
 /// Removes the directories, on which nothing is mounted any more.
-pub(super) fn remove_all(dir: &Path) -> Result<()> {
+pub(crate) fn remove_all(dir: &Path) -> Result<()> {
     let places = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
     for place in places.chain([dir.to_owned()]) {
         match std::fs::remove_dir(&place) {

@@ -6,16 +6,18 @@ use std::path::PathBuf;
 
 use nix::unistd::{Group, User};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
+use serde::Deserialize;
 use serde_json::Value;
 
+use crate::control::plugins::data::or_default;
 use crate::error::{Error, ErrorKind, Result, Tried};
 
 /// The most entries that get another owner, and how deep they may lie.
-const MOST: u32 = 100_000;
-const DEEPEST: u32 = 64;
+const MAX_ENTRIES: u32 = 100_000;
+const MAX_DEPTH: u32 = 64;
 
 /// User and group of the container's process on the host.
-pub(super) fn of_process(config: &Value) -> (u32, u32) {
+pub(crate) fn of_process(config: &Value) -> (u32, u32) {
     let id = |key: &str, mappings: &str| {
         let inside = config["process"]["user"][key].as_u64().unwrap_or(0);
         let outside = on_host(&config["linux"][mappings], inside).unwrap_or(inside);
@@ -32,32 +34,41 @@ fn on_host(mappings: &Value, inside: u64) -> Option<u64> {
     })
 }
 
+/// An entry of `mountOwner`: a file or directory, and its owner as a name of the host or in digits.
+#[derive(Debug, Deserialize)]
+pub(crate) struct MountOwner {
+    source: Option<PathBuf>,
+    user: Option<String>,
+    group: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    recursive: bool,
+}
+
 /// A file or directory that gets another owner.
 #[derive(Debug)]
-pub(super) struct Request {
+pub(crate) struct OwnerChange {
     source: PathBuf,
     owner: (u32, u32),
     recursive: bool,
 }
 
-impl Request {
-    /// Those in the plugin's data; who is not named is the `default`.
+impl OwnerChange {
+    /// Those of the plugin's data; the owner that is not named is the `default`.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] for a user or a group that this host does not have.
-    pub(super) fn all(data: &Value, default: (u32, u32)) -> Result<Vec<Self>> {
-        let requests = data["mountOwner"].as_array().into_iter().flatten();
-        let request = |request: &Value| {
-            let uid = id(&request["user"], default.0, "user", |name| {
+    pub(crate) fn all(requests: &[MountOwner], default: (u32, u32)) -> Result<Vec<Self>> {
+        let change = |request: &MountOwner| {
+            let uid = id(request.user.as_deref(), default.0, "user", |name| {
                 Ok(User::from_name(name)?.map(|user| user.uid.as_raw()))
             })?;
-            let gid = id(&request["group"], default.1, "group", |name| {
+            let gid = id(request.group.as_deref(), default.1, "group", |name| {
                 Ok(Group::from_name(name)?.map(|group| group.gid.as_raw()))
             })?;
-            let source = request["source"].as_str().unwrap_or_default().into();
-            Ok(Self { source, owner: (uid, gid), recursive: request["recursive"] == true })
+            let source = request.source.clone().unwrap_or_default();
+            Ok(Self { source, owner: (uid, gid), recursive: request.recursive })
         };
-        requests.map(request).collect()
+        requests.iter().map(change).collect()
     }
 
     /// Changes the owner of the source, if there is one; with `recursive`, of everything in it. No link in it is
@@ -65,39 +76,39 @@ impl Request {
     ///
     /// # Errors
     /// [`ErrorKind::Config`] for more than 100000 entries or 64 levels; the kernel's.
-    pub(super) fn fulfil(&self) -> Result<()> {
+    pub(crate) fn make(&self) -> Result<()> {
         if !self.source.exists() {
-            log::info!("{} is not there and keeps its owner", self.source.display());
+            log::info!("mountOwner: {} does not exist, skipped", self.source.display());
             return Ok(());
         }
         let what = || format!("cannot open {}", self.source.display());
         let top =
             rustix::fs::open(&self.source, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).tried(what)?;
         let stat = rustix::fs::fstat(&top).tried(what)?;
-        Change { request: self, top: stat, left: MOST }.one(&top, &stat, 0)
+        Change { request: self, top: stat, left: MAX_ENTRIES }.one(&top, &stat, 0)
     }
 }
 
 /// The number of a user or group: a name of the host, or digits.
 fn id(
-    named: &Value,
+    named: Option<&str>,
     default: u32,
     what: &str,
     look_up: impl Fn(&str) -> nix::Result<Option<u32>>,
 ) -> Result<u32> {
-    let Some(name) = named.as_str().filter(|name| !name.is_empty()) else { return Ok(default) };
+    let Some(name) = named.filter(|name| !name.is_empty()) else { return Ok(default) };
     if let Ok(number) = name.parse() {
         return Ok(number);
     }
     look_up(name).ok().flatten().ok_or_else(|| {
-        let shown = crate::log::shown(named);
+        let shown = crate::log::shown(&name.into());
         Error::new(ErrorKind::Config, format!("this host has no {what} {shown} (storage, mountOwner)"))
     })
 }
 
 /// A change at work.
 struct Change<'a> {
-    request: &'a Request,
+    request: &'a OwnerChange,
     /// The source itself.
     top: Stat,
     left: u32,
@@ -106,8 +117,8 @@ struct Change<'a> {
 impl Change<'_> {
     fn one(&mut self, file: &OwnedFd, stat: &Stat, depth: u32) -> Result<()> {
         let source = self.request.source.display();
-        if self.left == 0 || depth > DEEPEST {
-            let what = format!("{source} has more than {MOST} entries or {DEEPEST} levels");
+        if self.left == 0 || depth > MAX_DEPTH {
+            let what = format!("{source} has more than {MAX_ENTRIES} entries or {MAX_DEPTH} levels");
             return Err(Error::new(ErrorKind::Config, what));
         }
         self.left -= 1;

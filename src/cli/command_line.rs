@@ -1,0 +1,88 @@
+//! The command line: all verbs, and what the program says at the end of its help.
+
+use clap::{CommandFactory, Parser, Subcommand};
+use log::LevelFilter;
+
+use crate::cli::{life, local, query};
+use crate::error::{ExitCode, Result};
+
+/// What `--help` and the man page say at their end.
+const AFTER: &str = "\
+Exit status:
+  0 done                   6 in use, or in the wrong state
+  1 an operation failed    7 no room
+  2 wrong usage            8 damaged
+  3 malformed data         9 not supported here
+  4 wrong configuration   10 no such container
+  5 a detected attack     11 timed out
+  exec ends with the command's own status, 128 + N when signal N ended it,
+  125 when it could not be run
+
+Files:
+  /etc/ocicontainer.toml   settings of the daemon: serve's options, with _ for -
+  /run/ocicontainer.sock   where the daemon answers";
+
+/// Controls OCI containers: the API of Thunder's org.rdk.OCIContainer plugin, and its command line
+#[derive(Debug, Parser)]
+#[command(name = "ocicontainer", version, after_help = AFTER, after_long_help = AFTER)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Serve(Box<local::serve::Serve>),
+    List(query::list::List),
+    State(query::state::State),
+    Info(query::info::Info),
+    Start(life::start::Start),
+    StartSpec(life::start_spec::StartSpec),
+    ConvertSpec(local::convert_spec::ConvertSpec),
+    Stop(life::stop::Stop),
+    Pause(life::pause::Pause),
+    Resume(life::resume::Resume),
+    Exec(life::exec::Exec),
+    Logs(query::logs::Logs),
+    Wait(query::wait::Wait),
+    Delete(life::delete::Delete),
+    Events(query::events::Events),
+    #[command(subcommand)]
+    Dumps(local::dumps::Dumps),
+}
+
+/// The whole command line, for the man page.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Carries out the command line of this process; what is returned is its exit code.
+///
+/// # Errors
+/// Whatever stopped the verb.
+pub fn run() -> Result<u8> {
+    let verb = Cli::parse().verb;
+    if !matches!(verb, Verb::Serve(_)) {
+        crate::log::start("ocicontainer", LevelFilter::Warn, LevelFilter::Off);
+    }
+    match verb {
+        Verb::Serve(verb) => verb.run(),
+        Verb::List(verb) => verb.run(),
+        Verb::State(verb) => verb.run(),
+        Verb::Info(verb) => verb.run(),
+        Verb::Start(verb) => verb.run(),
+        Verb::StartSpec(verb) => verb.run(),
+        Verb::ConvertSpec(verb) => verb.run(),
+        Verb::Stop(verb) => verb.run(),
+        Verb::Pause(verb) => verb.run(),
+        Verb::Resume(verb) => verb.run(),
+        Verb::Exec(verb) => return verb.run(),
+        Verb::Logs(verb) => verb.run(),
+        Verb::Wait(verb) => verb.run(),
+        Verb::Delete(verb) => verb.run(),
+        Verb::Events(verb) => verb.run(),
+        Verb::Dumps(verb) => return verb.run(),
+    }?;
+    Ok(ExitCode::Ok as u8)
+}

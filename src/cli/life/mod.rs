@@ -1,0 +1,9 @@
+//! Verbs that start, stop and use containers.
+
+pub(crate) mod delete;
+pub(crate) mod exec;
+pub(crate) mod pause;
+pub(crate) mod resume;
+pub(crate) mod start;
+pub(crate) mod start_spec;
+pub(crate) mod stop;

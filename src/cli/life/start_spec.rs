@@ -1,0 +1,38 @@
+//! `start-spec`: a container from a legacy Dobby specification.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use crate::cli::common::Common;
+use crate::cli::term;
+use crate::dobby::read::input::Input;
+use crate::error::Result;
+
+/// Start a container from a legacy Dobby specification
+#[derive(Debug, Args)]
+pub(crate) struct StartSpec {
+    /// Id of the new container
+    id: String,
+    /// The specification (JSON)
+    file: PathBuf,
+    /// Command to run instead of the specification's
+    #[arg(last = true)]
+    command: Vec<String>,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl StartSpec {
+    pub(crate) fn run(&self) -> Result<()> {
+        let spec = Input::File(self.file.clone()).read()?;
+        let command = shell_words::join(&self.command);
+        let params = json!({"containerId": self.id, "dobbySpec": spec, "command": command});
+        let result = self.common.connect()?.call("startContainerFromDobbySpec", params)?;
+        if self.common.json {
+            return term::json(&result);
+        }
+        term::line(&format!("started {}, descriptor {}", self.id, result["descriptor"]))
+    }
+}

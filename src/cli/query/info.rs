@@ -1,0 +1,51 @@
+//! `info`: what a container uses.
+
+use clap::Args;
+use serde_json::Value;
+
+use crate::cli::common::Common;
+use crate::cli::term;
+use crate::error::Result;
+
+/// Print processes, memory and processor time of a container
+#[derive(Debug, Args)]
+pub(crate) struct Info {
+    /// Id or descriptor
+    id: String,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl Info {
+    pub(crate) fn run(&self) -> Result<()> {
+        let result = self.common.connect()?.about("getContainerInfo", &self.id)?;
+        if self.common.json {
+            return term::json(&result);
+        }
+        let info = &result["info"];
+        let memory = &info["memory"]["user"];
+        let pids = info["pids"].as_array().into_iter().flatten();
+        let rows = [
+            ("id", info["id"].as_str().unwrap_or_default().to_owned()),
+            ("state", info["state"].as_str().unwrap_or_default().to_owned()),
+            ("processes", pids.map(Value::to_string).collect::<Vec<_>>().join(" ")),
+            ("cpu time", nanoseconds(&info["cpu"]["usage"]["total"])),
+            ("memory", number(&memory["usage"])),
+            ("memory peak", number(&memory["max"])),
+            ("memory limit", number(&memory["limit"])),
+            ("limit reached", number(&memory["failcnt"])),
+        ];
+        rows.iter().try_for_each(|(name, value)| term::line(&format!("{name:14}{value}")))
+    }
+}
+
+/// A number, or a dash where the kernel has none.
+fn number(value: &Value) -> String {
+    if value.is_null() { "-".to_owned() } else { value.to_string() }
+}
+
+fn nanoseconds(value: &Value) -> String {
+    value
+        .as_u64()
+        .map_or("-".to_owned(), |time| format!("{}.{:03} s", time / 1_000_000_000, time / 1_000_000 % 1000))
+}

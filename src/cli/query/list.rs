@@ -1,0 +1,34 @@
+//! `list`: all containers.
+
+use clap::Args;
+use serde_json::json;
+
+use crate::cli::common::Common;
+use crate::cli::term;
+use crate::error::Result;
+
+/// List all containers
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    common: Common,
+}
+
+impl List {
+    pub(crate) fn run(&self) -> Result<()> {
+        let mut client = self.common.connect()?;
+        let result = client.call("listContainers", json!({}))?;
+        if self.common.json {
+            return term::json(&result);
+        }
+        let mut rows = Vec::new();
+        for container in result["containers"].as_array().into_iter().flatten() {
+            let id = container["Id"].as_str().unwrap_or_default();
+            // One that ended since then has no state any more.
+            let Ok(state) = client.about("getContainerState", id) else { continue };
+            let state = state["state"].as_str().unwrap_or_default().to_owned();
+            rows.push(vec![container["Descriptor"].to_string(), id.to_owned(), state]);
+        }
+        term::table(&["DESCRIPTOR", "ID", "STATE"], &rows)
+    }
+}

@@ -1,0 +1,9 @@
+//! Verbs that ask the daemon.
+
+pub(crate) mod events;
+pub(crate) mod follow;
+pub(crate) mod info;
+pub(crate) mod list;
+pub(crate) mod logs;
+pub(crate) mod state;
+pub(crate) mod wait;

@@ -1,0 +1,13 @@
+//! The bundle that the runtime gets. From the bottom up:
+//!
+//! - [`source`]: which bundles may be started.
+//! - [`hook`]: finds the minidump hook and registers it.
+//! - [`config`]: the effective configuration: the bundle's, with what this start changes.
+//! - [`spec`]: a bundle from a Dobby spec.
+//! - [`policy`]: what the configuration asks of the daemon itself.
+
+pub(crate) mod config;
+pub(crate) mod hook;
+pub(crate) mod policy;
+pub(crate) mod source;
+pub(crate) mod spec;

@@ -1,0 +1,52 @@
+//! Which bundles may be started. A bundle is only ever read.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::host;
+use crate::oci::bundle::Bundle;
+
+/// Write permission for everybody.
+const WORLD_WRITABLE: u32 = 0o002;
+
+/// Reads the bundle at `path`, which must lie below one of `roots`, if there are any.
+///
+/// # Errors
+/// [`ErrorKind::Config`] when it is not a bundle or not allowed, [`ErrorKind::Attack`] when another user than root could
+/// have changed it: it decides what runs with which privileges.
+pub(crate) fn open(path: &Path, roots: &[PathBuf]) -> Result<Bundle> {
+    if !path.is_absolute() {
+        let what = format!("the bundle path {} is not absolute", path.display());
+        return Err(Error::new(ErrorKind::Config, what));
+    }
+    let dir = path.canonicalize().tried(|| format!("cannot find the bundle {}", path.display()))?;
+    if !roots.is_empty() && !roots.iter().any(|root| below(&dir, root)) {
+        let what = format!("the bundle {} lies outside the allowed directories", dir.display());
+        return Err(Error::new(ErrorKind::Config, what).advise("see the setting for bundle roots"));
+    }
+    host::check_trusted(&dir)?;
+    // The file could only be exchanged between the check and the read by a trusted user: no other can write here.
+    check_file(&dir.join("config.json"))?;
+    Bundle::load(&dir)
+}
+
+fn below(dir: &Path, root: &Path) -> bool {
+    root.canonicalize().is_ok_and(|root| dir.starts_with(root))
+}
+
+fn check_file(path: &Path) -> Result<()> {
+    let metadata = path.symlink_metadata().tried(|| format!("cannot look at {}", path.display()))?;
+    let us = rustix::process::geteuid().as_raw();
+    let complaint = if metadata.is_symlink() {
+        "is a symbolic link".to_owned()
+    } else if metadata.uid() != 0 && metadata.uid() != us {
+        format!("belongs to user {}", metadata.uid())
+    } else if metadata.mode() & WORLD_WRITABLE != 0 {
+        "is writable by everybody".to_owned()
+    } else {
+        return Ok(());
+    };
+    let error = Error::new(ErrorKind::Attack, format!("{} {complaint}", path.display()));
+    Err(error.advise("it must be a file that only root can write to"))
+}

@@ -1,0 +1,17 @@
+//! Events, from what happened to the subscribers. From the bottom up:
+//!
+//! - [`replay`]: retains for late subscribers what became of an earlier daemon's containers.
+//! - [`bus`]: sends events to subscribers.
+//! - [`dumps`]: tracks which minidumps were brought to the host.
+//! - [`entry`]: the file that keeps events until they are delivered.
+//! - [`outbox`]: the one way of an event: persisted, sent, dropped.
+//! - [`leftovers`]: sends what an earlier daemon left in the outbox.
+//! - [`sweeper`]: has the hook harvest what poststop missed.
+
+pub(crate) mod bus;
+pub(crate) mod dumps;
+pub(crate) mod entry;
+pub(crate) mod leftovers;
+pub(crate) mod outbox;
+pub(crate) mod replay;
+pub(crate) mod sweeper;

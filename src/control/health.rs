@@ -1,0 +1,57 @@
+//! What the daemon cannot do at the moment.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use rustix::fs::StatVfsMountFlags;
+
+/// Less free space than this, in bytes, counts as a full disk.
+const FULL_BYTES: u64 = 16 * 1024;
+
+/// The current problems, each under a key and in one sentence.
+#[derive(Debug, Default)]
+pub(crate) struct HealthMonitor {
+    problems: Mutex<BTreeMap<String, String>>,
+}
+
+impl HealthMonitor {
+    /// Notes and logs a problem; it replaces an earlier one of the same key.
+    pub(crate) fn degrade(&self, key: &str, sentence: String) {
+        log::warn!("{sentence}");
+        self.lock().insert(key.to_owned(), sentence);
+    }
+
+    /// Clears a problem, if there is one.
+    pub(crate) fn recover(&self, key: &str) {
+        self.lock().remove(key);
+    }
+
+    pub(crate) fn problems(&self) -> Vec<String> {
+        self.lock().values().cloned().collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why nothing can be written into `dir` and what follows from that, in one sentence; `None` when all is well.
+pub(crate) fn disk_problem(consequence: &str, dir: &Path) -> Option<String> {
+    let stat = match rustix::fs::statvfs(dir) {
+        Ok(stat) => stat,
+        Err(error) => {
+            return Some(format!("{consequence}: there is no directory {}: {error}", dir.display()));
+        }
+    };
+    let why = if stat.f_flag.contains(StatVfsMountFlags::RDONLY) {
+        "is read-only"
+    } else if stat.f_bfree.saturating_mul(stat.f_frsize) < FULL_BYTES {
+        "is full"
+    } else if stat.f_files > 0 && stat.f_ffree == 0 {
+        "has no room for another file"
+    } else {
+        return None;
+    };
+    Some(format!("{consequence}: the file system of {} {why}", dir.display()))
+}

@@ -1,0 +1,110 @@
+//! Runs commands inside containers.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::process::Signal;
+
+use crate::control::container::Container;
+use crate::control::lifecycle::context::Context;
+use crate::control::lifecycle::exec_options;
+use crate::control::model::id::ContainerId;
+use crate::control::model::request::{ExecLimits, ExecOutput, ExecRequest};
+use crate::control::model::state::{ExitStatus, State};
+use crate::control::output::log_store::LogStore;
+use crate::control::runtime::Exec;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The most words of a command.
+const MAX_WORDS: usize = 4096;
+
+/// Tells the files of commands apart that run at the same time.
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+
+/// Where the runtime complains during one run of a command, apart from what the command says. Removed with it.
+struct Complaints {
+    container: Arc<Container>,
+    name: String,
+}
+
+impl Complaints {
+    fn new(container: &Arc<Container>) -> Self {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        Self { container: Arc::clone(container), name: format!("exec-{}-{number}.log", std::process::id()) }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.container.dir.file(&self.name)
+    }
+
+    fn text(&self) -> String {
+        self.container.dir.text(&self.name)
+    }
+}
+
+impl Drop for Complaints {
+    fn drop(&mut self) {
+        self.container.dir.discard(&self.name);
+    }
+}
+
+/// Launches a command; its output goes to the container's log.
+pub(crate) async fn exec(ctx: &Context, id: &ContainerId, request: ExecRequest) -> Result<()> {
+    let (container, options) = check(ctx, id, &request)?;
+    let complaints = Complaints::new(&container);
+    let log = complaints.path();
+    let exec = Exec { id, options: &options, command: &request.command, log: &log };
+    let output = ctx.logs.append(id, &container.policy().sink).or_else(|_| LogStore::stand_in())?;
+    let finished = ctx.runtime.exec(&exec, output).await?;
+    if finished.exit == ExitStatus::Code(0) {
+        return Ok(());
+    }
+    Err(ctx.runtime.failure("exec", id, &finished, &complaints.text()))
+}
+
+/// Runs a command to its end.
+pub(crate) async fn exec_wait(
+    ctx: &Context,
+    id: &ContainerId,
+    request: ExecRequest,
+    limits: ExecLimits,
+) -> Result<ExecOutput> {
+    let (container, options) = check(ctx, id, &request)?;
+    let complaints = Complaints::new(&container);
+    let log = complaints.path();
+    let exec = Exec { id, options: &options, command: &request.command, log: &log };
+    let running = ctx.runtime.exec_captured(&exec, limits.output, limits.timeout)?;
+    let finished = running.finish().await;
+    let text = complaints.text();
+    if !finished.timed_out && !text.trim().is_empty() && finished.exit != ExitStatus::Code(0) {
+        // The runtime itself complains: the command has not run.
+        return Err(ctx.runtime.failure("exec", id, &finished, &text));
+    }
+    let exit = if finished.timed_out { ExitStatus::Signal(Signal::KILL.as_raw()) } else { finished.exit };
+    Ok(ExecOutput {
+        exit,
+        stdout: finished.stdout,
+        stderr: finished.stderr,
+        truncated: finished.truncated,
+        timed_out: finished.timed_out,
+    })
+}
+
+/// The container and the options to hand on, if the request is one that can be served.
+fn check(ctx: &Context, id: &ContainerId, request: &ExecRequest) -> Result<(Arc<Container>, Vec<String>)> {
+    let options = exec_options::allowed(&request.options)?;
+    let refused = |why: &str| Error::new(ErrorKind::Input, format!("invalid command: {why}"));
+    match request.command.first() {
+        None => return Err(refused("it is empty")),
+        Some(program) if program.is_empty() => return Err(refused("it has no program")),
+        Some(_) if request.command.len() > MAX_WORDS => return Err(refused("it has too many words")),
+        Some(_) => {}
+    }
+    if request.command.iter().any(|word| word.contains('\0')) {
+        return Err(refused("it contains a NUL byte"));
+    }
+    let container = ctx.registry.find(id)?;
+    container.must_be(State::Running, "run a command in")?;
+    Ok((container, options))
+}

@@ -1,0 +1,105 @@
+//! The options of `exec` that a caller may use.
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// What stands in front of the value of an option that may be used.
+const WITH_VALUE: [(&str, &str); 5] =
+    [("--cwd", "--cwd"), ("--env", "--env"), ("-e", "--env"), ("--user", "--user"), ("-u", "--user")];
+
+/// Checks the options of an `exec` and writes each in the one form that crun, runc and youki share.
+///
+/// Only what stays within the container's own limits is allowed: the directory, the environment, the user and
+/// less privileges. More capabilities, other security labels, cgroups, descriptors and files of the host are not
+/// the caller's to choose. `--detach` is what happens anyway and is dropped.
+///
+/// # Errors
+/// [`ErrorKind::Input`] for everything else.
+pub(crate) fn allowed(options: &[String]) -> Result<Vec<String>> {
+    let mut safe = Vec::new();
+    let mut words = options.iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "" | "-d" | "--detach" => continue,
+            "--no-new-privs" => {
+                safe.push(word.clone());
+                continue;
+            }
+            _ => {}
+        }
+        let (name, value) = named(word).ok_or_else(|| refused(word, "it is not allowed"))?;
+        let value = match value {
+            Some(value) => value,
+            None => words.next().ok_or_else(|| refused(word, "it needs a value"))?,
+        };
+        check(name, value).map_err(|why| refused(word, why))?;
+        safe.push(format!("{name}={value}"));
+    }
+    Ok(safe)
+}
+
+/// The long name of an option and the value that is part of the word, if one is.
+fn named(word: &str) -> Option<(&'static str, Option<&str>)> {
+    WITH_VALUE.iter().find_map(|(form, name)| match word.strip_prefix(form)? {
+        "" => Some((*name, None)),
+        rest if form.starts_with("--") => Some((*name, Some(rest.strip_prefix('=')?))),
+        rest => Some((*name, Some(rest))),
+    })
+}
+
+fn check(name: &str, value: &str) -> std::result::Result<(), &'static str> {
+    match name {
+        "--cwd" if value.starts_with('/') && !value.contains('\0') => Ok(()),
+        "--cwd" => Err("the directory must be absolute"),
+        "--user" => {
+            let mut ids = value.split(':').map(|id| id.parse::<u32>().is_ok() && !id.starts_with('+'));
+            let valid = ids.next() == Some(true) && ids.next() != Some(false) && ids.next().is_none();
+            if valid { Ok(()) } else { Err("the user must be UID or UID:GID in digits") }
+        }
+        _ => crate::control::bundle::config::check_env(value),
+    }
+}
+
+fn refused(word: &str, why: &str) -> Error {
+    let shown: String = word.chars().take(80).collect();
+    Error::new(ErrorKind::Input, format!("bad exec option {shown:?}: {why}"))
+        .advise("use --cwd, --env, --user or --no-new-privs")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        line.split_ascii_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn only_harmless_options_pass_and_each_in_one_form() {
+        let cases = [
+            ("", Some("")),
+            ("--cwd=/tmp", Some("--cwd=/tmp")),
+            ("--cwd /tmp -d", Some("--cwd=/tmp")),
+            ("-e A=b -eC=d --env=E= --no-new-privs", Some("--env=A=b --env=C=d --env=E= --no-new-privs")),
+            ("-u 0 --user=1:2 -u1", Some("--user=0 --user=1:2 --user=1")),
+            ("--cwd", None),
+            ("--cwd=relative", None),
+            ("-u root", None),
+            ("-u 1:2:3", None),
+            ("-u +1", None),
+            ("-u -1", None),
+            ("--env=novalue", None),
+            ("--env==x", None),
+            ("--pid-file /etc/x", None),
+            ("--process=/x", None),
+            ("--cap=all", None),
+            ("-c all", None),
+            ("--cwdx=/", None),
+            ("--tty", None),
+            ("--", None),
+            ("x", None),
+        ];
+        for (options, expected) in cases {
+            assert_eq!(allowed(&words(options)).ok(), expected.map(words), "{options:?}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Has the runtime run a container: the first start and every restart alike.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use crate::control::container::Container;
+use crate::control::events::dumps::Snapshot;
+use crate::control::lifecycle::cleanup;
+use crate::control::lifecycle::context::Context;
+use crate::control::model::event::{Event, Origin};
+use crate::control::model::state::ExitStatus;
+use crate::control::output::log_store::LogStore;
+use crate::control::phase::Phase;
+use crate::control::plugins::plugin::ContainerRef;
+use crate::control::plugins::plugin_set::PluginSet;
+use crate::control::process::handle::Process;
+use crate::control::process::helper::Finished;
+use crate::control::process::tree;
+use crate::control::runtime::{Launch, Verb};
+use crate::control::state::container_dir::PID_FILE;
+use crate::error::{Error, Result};
+
+/// The most bytes of the log that are searched for the runtime's reason.
+const MAX_REASON: u64 = 4096;
+/// The runtime's complaints about a start whose output cannot be read back.
+const RUNTIME_LOG: &str = "runtime.log";
+
+/// Runs a container in the directory that was made for it, with the descriptor that its plugins have `passed`.
+///
+/// # Errors
+/// The runtime's, with its reason; those of required plugins.
+pub(crate) async fn run(
+    ctx: &Context,
+    container: &Container,
+    plugins: &PluginSet,
+    passed: Option<OwnedFd>,
+    output: OwnedFd,
+) -> Result<()> {
+    let (dir, target) = (&container.dir, ContainerRef::of(container));
+    dir.save(&container.saved_state(None))?;
+    let log = container.policy().sink.is_write_only().then(|| dir.file(RUNTIME_LOG));
+    let verb = if plugins.wants_process(target) { Verb::Create } else { Verb::Run };
+    let launch = Launch { verb, id: &container.id, bundle: dir.path(), log: log.as_deref(), passed };
+    let before = Snapshot::look(&container.policy().dump_dirs);
+    let finished = ctx.runtime.run(launch, &dir.file(PID_FILE), output)?.finish().await;
+    // Of an earlier run: the hook found them in the image that it was to prepare.
+    cleanup::announce_dumps(ctx, container, Origin::ThisDaemon, before.new_dumps(&container.id));
+    if finished.timed_out {
+        tree::kill_runtimes_of(dir.path(), finished.groups.clone()).await;
+    }
+    if finished.exit != ExitStatus::Code(0) {
+        return Err(failure(ctx, container, &finished));
+    }
+    if verb == Verb::Run {
+        return Ok(());
+    }
+    plugins.create_runtime(target, dir.pid()?).await?;
+    ctx.runtime.start(&container.id).await
+}
+
+/// The runtime's error; its reason is in the last line of the new log.
+fn failure(ctx: &Context, container: &Container, finished: &Finished) -> Error {
+    let sink = &container.policy().sink;
+    let text = if sink.is_write_only() {
+        container.dir.text(RUNTIME_LOG).into_bytes()
+    } else {
+        ctx.logs.read(&container.id, sink, None, MAX_REASON).unwrap_or_default().bytes
+    };
+    ctx.runtime.failure("run", &container.id, finished, &String::from_utf8_lossy(&text))
+}
+
+/// The log, or a stand-in: a full disk must not keep a container from starting.
+///
+/// # Errors
+/// The kernel's, when there can be no stand-in either.
+pub(crate) fn open_log(ctx: &Context, container: &Container) -> Result<OwnedFd> {
+    match ctx.logs.create(&container.id, &container.policy().sink) {
+        Ok(log) => {
+            ctx.health.recover("log");
+            Ok(log)
+        }
+        Err(error) => {
+            ctx.health.degrade("log", format!("containers run without a log: {}", error.report()));
+            LogStore::stand_in()
+        }
+    }
+}
+
+/// Takes hold of the first process of a container that the runtime started, so that a later daemon can do so, too.
+///
+/// # Errors
+/// The runtime left no pid file, or the process is not there; the kernel's.
+pub(crate) fn track_init(container: &Container) -> Result<Process> {
+    let init = Process::open_orphan(container.dir.pid()?)?;
+    container.dir.save(&container.saved_state(Some(&init)))?;
+    Ok(init)
+}
+
+/// The container runs: announces its start, which its saved state keeps.
+pub(crate) fn mark_running(ctx: &Context, container: &Arc<Container>, init: Process) -> Arc<Process> {
+    let init = Arc::new(init);
+    cleanup::transition(container, Phase::Running(Arc::clone(&init)));
+    announce_start(ctx, container);
+    init
+}
+
+/// Announces the start of a container. A later daemon does so again, unless this was received by then.
+pub(crate) fn announce_start(ctx: &Context, container: &Arc<Container>) {
+    let started = Event::Started { id: container.id.clone(), descriptor: container.descriptor };
+    ctx.outbox.deliver(ctx.outbox.kept_by_state(container, vec![started]));
+}

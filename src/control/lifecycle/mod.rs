@@ -1,0 +1,24 @@
+//! The life of a container: a transition per file. From the bottom up:
+//!
+//! - [`context`]: the parts of the control layer, put together.
+//! - [`cleanup`]: deletes from the runtime, collects dumps, removes directories.
+//! - [`launch`]: has the runtime run a container.
+//! - [`start`]: the first start.
+//! - [`restart`]: whether a container that crashed is restarted, and the restart.
+//! - [`exit`]: a container exits.
+//! - [`supervisor`]: one task per container from its start to its end.
+//! - [`stop`]: stop, pause, resume, delete, wait.
+//! - [`exec_options`]: the options of a command that a client may use; [`exec`]: runs commands in containers.
+//! - [`recover`]: takes over what an earlier daemon left.
+
+pub(crate) mod cleanup;
+pub(crate) mod context;
+pub(crate) mod exec;
+pub(crate) mod exec_options;
+pub(crate) mod exit;
+pub(crate) mod launch;
+pub(crate) mod recover;
+pub(crate) mod restart;
+pub(crate) mod start;
+pub(crate) mod stop;
+pub(crate) mod supervisor;

@@ -1,0 +1,122 @@
+//! Takes over the containers that an earlier daemon left: those that run are adopted, the others cleaned up.
+
+use std::sync::Arc;
+
+use crate::control::bundle::policy::Policy;
+use crate::control::container::Container;
+use crate::control::events::entry::EntryName;
+use crate::control::events::leftovers;
+use crate::control::lifecycle::context::Context;
+use crate::control::lifecycle::{cleanup, launch, supervisor};
+use crate::control::model::id::ContainerId;
+use crate::control::model::state::ExitStatus;
+use crate::control::phase::Phase;
+use crate::control::process::handle::Process;
+use crate::control::process::tree;
+use crate::control::state::container_dir::{ContainerDir, DUMPS};
+use crate::control::state::saved_state::SavedState;
+use crate::error::{Error, ErrorKind, Result, Tried};
+
+/// Announces what an earlier daemon may not have announced, and recovers each of its containers in the background.
+///
+/// # Errors
+/// When the state directory cannot be read.
+pub(crate) fn recover(ctx: &Arc<Context>) -> Result<()> {
+    let dir = &ctx.settings.state_dir;
+    let what = || format!("cannot read the state directory {}", dir.display());
+    let (mut ids, mut entries) = (Vec::new(), Vec::new());
+    for entry in std::fs::read_dir(dir).tried(what)? {
+        let name = entry.tried(what)?.file_name();
+        let text = name.to_string_lossy();
+        if let Ok(id) = text.parse::<ContainerId>() {
+            ids.push(id);
+        } else if let Some(entry) = EntryName::parse(&text) {
+            entries.push(entry);
+        } else if name != DUMPS {
+            log::warn!("ignoring unknown entry {}", dir.join(&name).display());
+        }
+    }
+    leftovers::deliver(&ctx.outbox, &ctx.registry, dir, entries);
+    ids.into_iter().for_each(|id| recover_one(ctx, id));
+    Ok(())
+}
+
+fn recover_one(ctx: &Arc<Context>, id: ContainerId) {
+    let dir = ContainerDir::new(&ctx.settings.state_dir, &id);
+    let saved = dir.load();
+    let config = dir.config().unwrap_or_default();
+    let container = Arc::new(Container::recovered(id.clone(), dir, saved.as_ref().ok()));
+    let restarts = saved.as_ref().ok().and_then(|saved| saved.restarts);
+    container.set_policy(Policy { restarts, ..Policy::of_recovered(&config, &id) });
+    ctx.registry.insert(Arc::clone(&container));
+    let shared = Arc::clone(ctx);
+    match saved {
+        Ok(SavedState { init: Some(init), start_unannounced, exit, .. }) => {
+            let init = Process::reopen(init);
+            // The dumps of one that ended are announced with its end.
+            if start_unannounced && init.is_some() {
+                cleanup::announce_dumps_since_start(ctx, &container);
+            }
+            if start_unannounced {
+                launch::announce_start(ctx, &container);
+            }
+            match init {
+                Some(init) => adopt(ctx, container, init),
+                None => supervisor::supervise_ended(ctx, container, exit.unwrap_or(ExitStatus::Unknown)),
+            }
+        }
+        Ok(SavedState { init: None, .. }) => drop(ctx.tasks.spawn(finish_start(shared, container))),
+        Err(error) => {
+            log::warn!("container {id}: incomplete start found, removing it: {}", error.report());
+            cleanup::transition(&container, Phase::CleaningUp);
+            ctx.tasks.spawn(async move { cleanup::abort_start(&shared, &container).await });
+        }
+    }
+}
+
+fn adopt(ctx: &Arc<Context>, container: Arc<Container>, init: Process) {
+    log::info!("container {} is adopted", container.id);
+    ctx.logs.watch(&container.id, &container.policy().sink);
+    let init = Arc::new(init);
+    cleanup::transition(&container, Phase::Running(Arc::clone(&init)));
+    supervisor::supervise(ctx, container, init);
+}
+
+/// Sees a start through that an earlier daemon had begun.
+async fn finish_start(ctx: Arc<Context>, container: Arc<Container>) {
+    let _change = container.change.lock().await;
+    let deadline = tokio::time::Instant::now() + ctx.settings.runtime_timeout;
+    // The runtime goes on without us; it may have several processes.
+    while let Some(runtime) = Process::find_runtime_of(container.dir.path()) {
+        if tokio::time::timeout_at(deadline, runtime.wait()).await.is_err() {
+            log::warn!("the runtime that starts container {} hangs and is killed", container.id);
+            tree::kill_runtimes_of(container.dir.path(), Vec::new()).await;
+            break;
+        }
+    }
+    cleanup::announce_dumps_since_start(&ctx, &container);
+    match find_init(&ctx, &container).await {
+        Ok(init) => {
+            let init = launch::mark_running(&ctx, &container, init);
+            supervisor::supervise(&ctx, Arc::clone(&container), init);
+        }
+        Err(error) => {
+            log::warn!("container {} did not start: {}", container.id, error.report());
+            cleanup::abort_start(&ctx, &container).await;
+        }
+    }
+}
+
+/// The first process, if the runtime says that the container runs.
+async fn find_init(ctx: &Context, container: &Container) -> Result<Process> {
+    let init = Process::open(container.dir.pid()?)?;
+    let state = ctx.runtime.state(&container.id).await?;
+    let is_ours = state.is_some_and(|state| {
+        state.bundle == container.dir.path() && ["running", "paused"].contains(&state.status.as_str())
+    });
+    if !is_ours || !init.runs() {
+        return Err(Error::new(ErrorKind::NotFound, "it is not running"));
+    }
+    container.dir.save(&container.saved_state(Some(&init)))?;
+    Ok(init)
+}

@@ -1,0 +1,86 @@
+//! Restarts containers that crashed, when their configuration asks for it.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::control::clock::boottime;
+use crate::control::container::Container;
+use crate::control::lifecycle::context::Context;
+use crate::control::lifecycle::{cleanup, launch};
+use crate::control::model::state::ExitStatus;
+use crate::control::plugins::plugin::ContainerRef;
+use crate::control::plugins::plugin_set::PluginSet;
+use crate::control::process::handle::Process;
+use crate::control::state::container_dir::PID_FILE;
+use crate::dobby::runtime::RuntimeExtras;
+use crate::error::Result;
+
+/// The most restarts in a row.
+const MAX_RESTARTS: u32 = 10;
+/// A container that ran this long has all its restarts again.
+const RESET_TIME: Duration = Duration::from_secs(5 * 60);
+
+/// The number of the next restart of a container that ended, if there is to be one.
+pub(crate) fn next_number(container: &Container, exit: ExitStatus) -> Option<u32> {
+    let ran = Duration::from_nanos(boottime().saturating_sub(container.started));
+    count(container.policy().restarts?, ran, exit)
+}
+
+/// The number of the next restart after `restarts`, the last of which ran for `ran`. An unknown exit status, of a
+/// container that an earlier daemon had started, may have been a success.
+fn count(restarts: u32, ran: Duration, exit: ExitStatus) -> Option<u32> {
+    let crashed = matches!(exit, ExitStatus::Signal(_) | ExitStatus::Code(1..));
+    let restarts = if ran >= RESET_TIME { 0 } else { restarts };
+    (crashed && restarts < MAX_RESTARTS).then_some(restarts + 1)
+}
+
+/// Starts `container`, which takes the place of one that crashed and has its directory. The output goes on where it was.
+/// `None` when it does not run; nothing is left of it then.
+pub(crate) async fn restart(ctx: &Context, container: &Arc<Container>) -> Option<Arc<Process>> {
+    let (id, sink) = (&container.id, &container.policy().sink);
+    log::info!("container {id} is restarted");
+    container.dir.discard(PID_FILE);
+    let output = ctx.logs.append(id, sink).or_else(|_| launch::open_log(ctx, container));
+    ctx.logs.watch(id, sink);
+    let ran = match output {
+        Ok(output) => run(ctx, container, output).await,
+        Err(error) => Err(error),
+    };
+    match ran.and_then(|()| launch::track_init(container)) {
+        Ok(init) => Some(launch::mark_running(ctx, container, init)),
+        Err(error) => {
+            log::error!("container {id} cannot be restarted: {}", error.report());
+            cleanup::report_failed_start(ctx, container).await;
+            None
+        }
+    }
+}
+
+async fn run(ctx: &Context, container: &Container, output: OwnedFd) -> Result<()> {
+    let config = container.dir.config()?;
+    let (plugins, _warned_before) = PluginSet::of(&RuntimeExtras::of_config(&config)?)?;
+    let passed = plugins.prepare(ContainerRef::of(container), &config).await?;
+    launch::run(ctx, container, &plugins, passed, output).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_crashes_count_and_only_ten_in_a_row() {
+        let short = Duration::from_secs(299);
+        let cases = [
+            (0, short, ExitStatus::Code(1), Some(1)),
+            (9, short, ExitStatus::Signal(9), Some(10)),
+            (10, short, ExitStatus::Signal(9), None),
+            (10, RESET_TIME, ExitStatus::Signal(9), Some(1)),
+            (0, short, ExitStatus::Code(0), None),
+            (0, RESET_TIME, ExitStatus::Unknown, None),
+        ];
+        for (restarts, ran, exit, expected) in cases {
+            assert_eq!(count(restarts, ran, exit), expected, "{restarts} {ran:?} {exit}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Stops, freezes, thaws and deletes containers.
+
+use std::sync::Arc;
+
+use rustix::process::Signal;
+
+use crate::control::container::Container;
+use crate::control::lifecycle::cleanup;
+use crate::control::lifecycle::context::Context;
+use crate::control::model::id::ContainerId;
+use crate::control::model::state::{ExitStatus, State};
+use crate::control::phase::{Ending, Phase};
+use crate::control::process::handle::Process;
+use crate::control::registry::no_container;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Sends SIGTERM, or SIGKILL with `force`, and returns; SIGKILL follows after the stop timeout.
+pub(crate) async fn stop(ctx: &Arc<Context>, id: &ContainerId, force: bool) -> Result<()> {
+    let container = ctx.registry.find(id)?;
+    container.request_stop();
+    // A start in progress is waited for: what is stopped then is the container, not half of one.
+    let _change = container.change.lock().await;
+    let (init, is_first) = match container.phase() {
+        Phase::Starting | Phase::Gone(Ending::NeverStarted) => return Err(no_container(id.as_str())),
+        Phase::Running(init) => (init, true),
+        Phase::Stopping(init) if force => (init, false),
+        Phase::Stopping(_) | Phase::CleaningUp | Phase::Undeletable(_) | Phase::Gone(_) => return Ok(()),
+    };
+    let signal = if force { Signal::KILL } else { Signal::TERM };
+    if !init.signal(signal)? {
+        return Ok(());
+    }
+    let is_frozen = container.is_frozen();
+    if is_first {
+        cleanup::transition(&container, Phase::Stopping(Arc::clone(&init)));
+    }
+    if !force && is_first {
+        let escalation = escalate_to_kill(Arc::clone(ctx), Arc::clone(&container), Arc::clone(&init));
+        ctx.tasks.spawn(escalation);
+    }
+    if is_frozen { thaw(ctx, id, &init).await } else { Ok(()) }
+}
+
+/// Thaws a frozen container that was sent a signal. With cgroup version 2, SIGKILL ends it all the same, so that
+/// there may be nothing left to thaw.
+async fn thaw(ctx: &Context, id: &ContainerId, init: &Process) -> Result<()> {
+    match ctx.runtime.resume(id).await {
+        Err(_) if !init.runs() => Ok(()),
+        other => other,
+    }
+}
+
+/// Kills a container that ignores SIGTERM.
+async fn escalate_to_kill(ctx: Arc<Context>, container: Arc<Container>, init: Arc<Process>) {
+    let id = &container.id;
+    if tokio::time::timeout(ctx.settings.stop_timeout, container.ending()).await.is_ok() || !init.runs() {
+        return;
+    }
+    log::warn!("container {id} ignores SIGTERM and is killed");
+    if let Err(error) = init.signal(Signal::KILL) {
+        log::error!("container {id}: {}", error.report());
+    }
+    // Frozen again by another client: only a thawed process dies (cgroup version 1).
+    if container.is_frozen()
+        && let Err(error) = thaw(&ctx, id, &init).await
+    {
+        log::error!("container {id}: {}", error.report());
+    }
+    if tokio::time::timeout(ctx.settings.stop_timeout, container.ending()).await.is_err() && init.runs() {
+        let key = format!("container {id}");
+        ctx.health.degrade(&key, format!("container {id} is still running after SIGKILL"));
+        container.ending().await;
+        if !matches!(container.phase(), Phase::Undeletable(_)) {
+            ctx.health.recover(&key);
+        }
+    }
+}
+
+/// Freezes a running container.
+pub(crate) async fn pause(ctx: &Context, id: &ContainerId) -> Result<()> {
+    let container = ctx.registry.find(id)?;
+    let _change = container.change.lock().await;
+    container.must_be(State::Running, "pause")?;
+    ctx.runtime.pause(id).await
+}
+
+/// Thaws a paused container.
+pub(crate) async fn resume(ctx: &Context, id: &ContainerId) -> Result<()> {
+    let container = ctx.registry.find(id)?;
+    let _change = container.change.lock().await;
+    container.must_be(State::Paused, "resume")?;
+    ctx.runtime.resume(id).await
+}
+
+/// Deletes a container, killing it first with `force`, and returns when it is gone.
+pub(crate) async fn delete(ctx: &Arc<Context>, id: &ContainerId, force: bool) -> Result<()> {
+    let container = ctx.registry.find(id)?;
+    match container.phase() {
+        Phase::Undeletable(_) => return cleanup::retry(ctx, &container).await,
+        Phase::Stopping(_) | Phase::CleaningUp | Phase::Gone(_) => container.request_stop(),
+        Phase::Starting | Phase::Running(_) if !force => {
+            let what = format!("container {id} is {}", container.state());
+            return Err(Error::new(ErrorKind::Busy, what).advise("stop it first, or force the deletion"));
+        }
+        Phase::Starting | Phase::Running(_) => {}
+    }
+    if force {
+        stop(ctx, id, true).await?;
+    }
+    let patience = ctx.settings.stop_timeout + ctx.settings.runtime_timeout * 2;
+    if tokio::time::timeout(patience, container.ending()).await.is_err() {
+        return Err(Error::new(ErrorKind::Timeout, format!("container {id} does not end")));
+    }
+    cleanup::retry(ctx, &container).await
+}
+
+/// Waits until a container is gone.
+pub(crate) async fn wait(ctx: &Context, id: &ContainerId) -> Result<ExitStatus> {
+    let Some(container) = ctx.registry.look_up(id) else {
+        return ctx.registry.last_exit(id).ok_or_else(|| no_container(id.as_str()));
+    };
+    match container.ending().await {
+        Ending::Ended(exit) => Ok(exit),
+        Ending::NeverStarted => Err(Error::new(ErrorKind::NotFound, format!("container {id} did not start"))),
+    }
+}

@@ -1,0 +1,74 @@
+//! What subscribers receive.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::control::model::id::ContainerId;
+use crate::control::model::state::ExitStatus;
+
+/// Something happened to a container. For one container the order is Started, Minidump (any number), Stopped. A
+/// Minidump outside of that is of an earlier life, and was harvested late: at the next start, or by a sweep.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// Its program runs.
+    Started {
+        /// Which one.
+        id: ContainerId,
+        /// Its descriptor.
+        descriptor: i32,
+    },
+    /// It ended, was deleted, and its dumps are on disk.
+    Stopped {
+        /// Which one.
+        id: ContainerId,
+        /// The descriptor it had.
+        descriptor: i32,
+        /// How it ended.
+        exit: ExitStatus,
+    },
+    /// It was started, could not be kept, and was killed. A start that fails is an error of the call, not an event.
+    Failed {
+        /// Which one.
+        id: ContainerId,
+        /// The descriptor it had.
+        descriptor: i32,
+        /// Always 1, as Thunder has it.
+        error_code: i32,
+    },
+    /// A crash dump of it was brought to the host.
+    Minidump {
+        /// Which container.
+        id: ContainerId,
+        /// The file's name.
+        name: String,
+        /// The file's path on the host.
+        path: PathBuf,
+        /// Its size in bytes.
+        size: u64,
+        /// Whether the end of the dump is missing.
+        truncated: bool,
+    },
+}
+
+impl Event {
+    /// The container that it is about.
+    #[must_use]
+    pub fn container(&self) -> &ContainerId {
+        match self {
+            Self::Started { id, .. }
+            | Self::Stopped { id, .. }
+            | Self::Failed { id, .. }
+            | Self::Minidump { id, .. } => id,
+        }
+    }
+}
+
+/// Which daemon started the container of an event. Clients of an earlier daemon have lost their connections with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// This one.
+    ThisDaemon,
+    /// An earlier one.
+    EarlierDaemon,
+}

@@ -1,0 +1,94 @@
+//! What can be said of a container in one word, and how it ended.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::control::model::id::ContainerId;
+
+/// The state of a container, by Thunder's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// The runtime is at work; the container's program may not run yet.
+    Starting,
+    /// The container's program runs.
+    Running,
+    /// It was asked to stop, or it ended and is being cleaned up.
+    Stopping,
+    /// All its processes are frozen.
+    Paused,
+    /// It ended, but the runtime could not delete it; `delete` tries again.
+    Stopped,
+    /// Nothing is known.
+    Unknown,
+}
+
+impl State {
+    /// The name Thunder gives it: `Running`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "Starting",
+            Self::Running => "Running",
+            Self::Stopping => "Stopping",
+            Self::Paused => "Paused",
+            Self::Stopped => "Stopped",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ExitStatus {
+    /// It exited with this code.
+    Code(i32),
+    /// This signal ended it.
+    Signal(i32),
+    /// Unknown: an earlier daemon had started it, so that it was not a child of this one.
+    Unknown,
+}
+
+impl ExitStatus {
+    /// The code a shell would give: the exit code, 128 + signal, or `None` when it is unknown.
+    #[must_use]
+    pub fn shell_code(self) -> Option<i32> {
+        match self {
+            Self::Code(code) => Some(code),
+            Self::Signal(signal) => Some(128 + signal),
+            Self::Unknown => None,
+        }
+    }
+}
+
+impl fmt::Display for ExitStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(signal) => write!(f, "signal {signal}"),
+            Self::Unknown => f.write_str("unknown exit status"),
+        }
+    }
+}
+
+/// One line of [`Manager::list`](crate::control::manager::Manager::list).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The number Dobby's clients know it by: 1 to 1023.
+    pub descriptor: i32,
+    /// Its id.
+    pub id: ContainerId,
+}
+
+/// Whether the daemon can do all it should.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Why not, one sentence each; empty when all is well.
+    pub degraded: Vec<String>,
+}

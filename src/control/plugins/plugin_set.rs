@@ -1,0 +1,224 @@
+//! Runs the plugins that a container asks for, in the order in which they depend on each other.
+
+use std::os::fd::OwnedFd;
+
+use serde_json::Value;
+
+use crate::control::model::state::ExitStatus;
+use crate::control::plugins::catalogue::{self, ALL};
+use crate::control::plugins::config_edit;
+use crate::control::plugins::plugin::{ContainerRef, Invocation, Plugin};
+use crate::dobby::runtime::RuntimeExtras;
+use crate::dobby::spec::PluginSection as Section;
+use crate::error::{Error, ErrorKind, Result};
+use crate::log::shown;
+
+/// The plugins of one container, those that others depend on first.
+pub(crate) struct PluginSet {
+    entries: Vec<Entry>,
+}
+
+/// A plugin that a container asks for.
+struct Entry {
+    plugin: &'static dyn Plugin,
+    data: Value,
+    required: bool,
+}
+
+impl PluginSet {
+    /// The plugins of a configuration, and warnings about those that are missing here.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] naming all that is missing and required; [`ErrorKind::Config`] when plugins depend on
+    /// each other in a circle, or on one that the container does not ask for.
+    pub(crate) fn of(runtime: &RuntimeExtras) -> Result<(Self, Vec<String>)> {
+        let unknown = runtime.plugins.iter().filter(|(name, _)| catalogue::find(name).is_none());
+        let (required, optional): (Vec<_>, Vec<_>) = unknown.partition(|(_, section)| section.required);
+        let mut missing: Vec<_> = required.iter().map(|(name, _)| title(name)).collect();
+        missing.extend(runtime.legacy_plugins.keys().map(|name| title(name)));
+        if !missing.is_empty() {
+            let what = format!("the container needs what is not supported: {}", missing.join(", "));
+            return Err(Error::new(ErrorKind::Unsupported, what));
+        }
+        let without = |name| format!("{} is not supported: the container starts without it", title(name));
+        let warnings = optional.iter().map(|(name, _)| without(name)).collect();
+        let mut entries = Vec::new();
+        for (name, section) in in_order(runtime)? {
+            if let Some(plugin) = catalogue::find(name) {
+                let required = section.required || plugin.is_vital();
+                entries.push(Entry { plugin, data: section.data.clone(), required });
+            }
+        }
+        Ok((Self { entries }, warnings))
+    }
+
+    /// Changes the configuration and prepares the host. An optional plugin that fails leaves the configuration as if
+    /// the container had not asked for it.
+    ///
+    /// # Errors
+    /// That of the first required plugin that fails.
+    pub(crate) async fn set_up(
+        &mut self,
+        container: ContainerRef<'_>,
+        config: &mut Value,
+    ) -> Result<Option<OwnedFd>> {
+        let mut passed = None;
+        let mut done = Vec::new();
+        for entry in self.entries.drain(..) {
+            let before = config.clone();
+            match entry.set_up(container, config).await {
+                Ok(given) => {
+                    passed = passed.or(given);
+                    done.push(entry);
+                }
+                Err(error) => {
+                    entry.tolerate(container, error)?;
+                    *config = before;
+                    config_edit::forget_plugin(config, entry.plugin.name());
+                    report(container, entry.plugin.name(), entry.plugin.post_stop(&container, true).await);
+                }
+            }
+        }
+        self.entries = done;
+        Ok(passed)
+    }
+
+    /// Prepares the host for another start of a container that was set up before.
+    ///
+    /// # Errors
+    /// That of the first plugin that fails: the configuration counts on each by now.
+    pub(crate) async fn prepare(
+        &self,
+        container: ContainerRef<'_>,
+        config: &Value,
+    ) -> Result<Option<OwnedFd>> {
+        let mut passed = None;
+        for entry in &self.entries {
+            let given = entry.plugin.prepare(&entry.call(container), config).await;
+            passed = passed.or(given.map_err(|error| error.within(title(entry.plugin.name())))?);
+        }
+        Ok(passed)
+    }
+
+    /// Whether the program must wait for [`PluginSet::create_runtime`].
+    pub(crate) fn wants_process(&self, container: ContainerRef<'_>) -> bool {
+        self.entries.iter().any(|entry| entry.plugin.wants_process(&entry.call(container)))
+    }
+
+    /// The container's first process is `pid`, and its program waits.
+    ///
+    /// # Errors
+    /// As [`PluginSet::set_up`].
+    pub(crate) async fn create_runtime(&self, container: ContainerRef<'_>, pid: i32) -> Result<()> {
+        for entry in &self.entries {
+            if let Err(error) = entry.plugin.create_runtime(&entry.call(container), pid).await {
+                entry.tolerate(container, error)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Entry {
+    fn call<'a>(&'a self, container: ContainerRef<'a>) -> Invocation<'a> {
+        Invocation { container, data: &self.data }
+    }
+
+    async fn set_up(&self, container: ContainerRef<'_>, config: &mut Value) -> Result<Option<OwnedFd>> {
+        let call = self.call(container);
+        self.plugin.configure(&call, config)?;
+        self.plugin.prepare(&call, config).await
+    }
+
+    /// Returns the error if the plugin is required, otherwise logs it.
+    fn tolerate(&self, container: ContainerRef<'_>, error: Error) -> Result<()> {
+        if self.required {
+            return Err(error.within(title(self.plugin.name())));
+        }
+        log::warn!(
+            "container {} starts without {}: {}",
+            container.id,
+            title(self.plugin.name()),
+            error.report()
+        );
+        Ok(())
+    }
+}
+
+/// The program of a container has ended: whatever a plugin left in its directory to be brought home is.
+pub(crate) async fn post_halt(container: ContainerRef<'_>, exit: ExitStatus) {
+    for plugin in ALL.iter().rev() {
+        report(container, plugin.name(), plugin.post_halt(&container, exit).await);
+    }
+}
+
+/// The runtime does not have a container any more: whatever a plugin left in its directory to be undone is.
+pub(crate) async fn post_stop(container: ContainerRef<'_>, last: bool) {
+    for plugin in ALL.iter().rev() {
+        report(container, plugin.name(), plugin.post_stop(&container, last).await);
+    }
+}
+
+fn report(container: ContainerRef<'_>, name: &str, done: Result<()>) {
+    if let Err(error) = done {
+        log::error!("container {}: {}: {}", container.id, title(name), error.report());
+    }
+}
+
+fn title(name: &str) -> String {
+    format!("the plugin {}", shown(&name.into()))
+}
+
+/// All plugins, each behind those that it depends on, and by name among equals.
+fn in_order(runtime: &RuntimeExtras) -> Result<Vec<(&str, &Section)>> {
+    let mut waiting: Vec<_> =
+        runtime.plugins.iter().map(|(name, section)| (name.as_str(), section)).collect();
+    let mut order: Vec<(&str, &Section)> = Vec::new();
+    while !waiting.is_empty() {
+        let placed = |name: &String| order.iter().any(|(placed, _)| placed == name);
+        let Some(next) = waiting.iter().position(|(_, section)| section.depends_on.iter().all(placed)) else {
+            let names: Vec<_> = waiting.iter().map(|(name, _)| title(name)).collect();
+            let what = format!("unresolved or circular dependsOn: {}", names.join(", "));
+            return Err(Error::new(ErrorKind::Config, what).advise("fix dependsOn in rdkPlugins"));
+        };
+        order.push(waiting.remove(next));
+    }
+    Ok(order)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn chain(plugins: &Value) -> Result<(PluginSet, Vec<String>)> {
+        PluginSet::of(&RuntimeExtras::of_config(&json!({"rdkPlugins": plugins})).unwrap())
+    }
+
+    #[test]
+    fn plugins_come_after_what_they_depend_on() {
+        let section = |depends_on: Value| json!({"dependsOn": depends_on, "data": {"sink": "devnull"}});
+        let (found, warnings) = chain(&json!({
+            "logging": section(json!(["other", "networking"])),
+            "minidump": section(json!(["logging"])),
+            "networking": section(json!([])),
+            "other": {},
+        }))
+        .unwrap();
+        let names: Vec<_> = found.entries.iter().map(|entry| entry.plugin.name()).collect();
+        assert_eq!(names, ["networking", "logging", "minidump"]);
+        assert_eq!(warnings, ["the plugin \"other\" is not supported: the container starts without it"]);
+        for circle in [json!(["minidump"]), json!(["logging"]), json!(["nobody"])] {
+            let plugins = json!({"logging": section(circle), "minidump": section(json!(["logging"]))});
+            assert_eq!(chain(&plugins).err().unwrap().kind(), ErrorKind::Config);
+        }
+    }
+
+    #[test]
+    fn everything_that_is_missing_is_named() {
+        let error = chain(&json!({"one": {"required": true}, "two": {"required": true}, "three": {}}));
+        let report = error.err().unwrap().report();
+        assert!(report.contains("the plugin \"one\", the plugin \"two\""), "{report}");
+        assert!(!report.contains("three"), "{report}");
+    }
+}

@@ -1,0 +1,13 @@
+//! Processes of the host, and their cgroups. From the bottom up:
+//!
+//! - [`reaper`]: the one place that waits for children.
+//! - [`cgroup`]: where the cgroups of a process are.
+//! - [`handle`]: a process that is never mistaken for another one with the same number.
+//! - [`tree`]: kills a process with all its descendants.
+//! - [`helper`]: runs a program of the host to its end.
+
+pub(crate) mod cgroup;
+pub(crate) mod handle;
+pub mod helper;
+pub(crate) mod reaper;
+pub(crate) mod tree;

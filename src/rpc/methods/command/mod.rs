@@ -1,0 +1,4 @@
+//! Methods that run commands in containers.
+
+pub(crate) mod execute_command;
+pub(crate) mod run_command;

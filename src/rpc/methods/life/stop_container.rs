@@ -1,0 +1,23 @@
+//! `stopContainer`: SIGTERM, and SIGKILL after the stop timeout; SIGKILL at once with `force`.
+//!
+//! Answers once the signal is sent; `onContainerStopped` is sent when the container is gone.
+
+use crate::control::Manager;
+use crate::rpc::errors::CallResult;
+use crate::rpc::methods::common::{container, done};
+use crate::rpc::methods::method::{Access, Method};
+use crate::rpc::params::Params;
+
+pub(crate) const METHOD: Method = Method {
+    name: "stopContainer",
+    aliases: &[],
+    access: Access::Change,
+    parameters: &["containerId*", "force (boolean: SIGKILL at once)"],
+    result: &["success, once the signal is sent"],
+    call: |manager, params| Box::pin(call(manager, params)),
+};
+
+async fn call(manager: Manager, params: Params) -> CallResult {
+    manager.stop(&container(&manager, &params)?, params.flag("force")).await?;
+    done()
+}

@@ -1,0 +1,7 @@
+//! Methods that only look.
+
+pub(crate) mod get_container_info;
+pub(crate) mod get_container_logs;
+pub(crate) mod get_container_state;
+pub(crate) mod list_containers;
+pub(crate) mod wait_container;

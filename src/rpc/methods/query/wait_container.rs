@@ -1,0 +1,42 @@
+//! `waitContainer`: waits until a container is gone and gives its exit status.
+//!
+//! Beyond the seed. Parameters: `containerId`, and `timeout` in milliseconds (absent: as long as it takes). Result:
+//! `containerId` as sent, `exitCode` or `signal` (both null when the exit status is unknown), `success`.
+
+use serde_json::json;
+
+use crate::control::Manager;
+use crate::error::ErrorKind;
+use crate::rpc::errors::CallResult;
+use crate::rpc::methods::common::exit_members;
+use crate::rpc::methods::method::{Access, Method};
+use crate::rpc::params::Params;
+
+pub(crate) const METHOD: Method = Method {
+    name: "waitContainer",
+    aliases: &[],
+    access: Access::Read,
+    parameters: &["containerId*", "timeout (milliseconds)"],
+    result: &[
+        "containerId",
+        "exitCode",
+        "signal (one of them null, both when the exit status is unknown)",
+        "success",
+    ],
+    call: |manager, params| Box::pin(call(manager, params)),
+};
+
+async fn call(manager: Manager, params: Params) -> CallResult {
+    let sent = params.text("containerId")?.to_owned();
+    let timeout = params.milliseconds("timeout")?;
+    // It may be a long wait, and the parameters may be large.
+    drop(params);
+    // One that has ended is known by its id only.
+    let id = match manager.resolve(&sent) {
+        Ok(id) => id,
+        Err(error) if error.kind() == ErrorKind::NotFound => sent.parse().map_err(|_| error)?,
+        Err(error) => return Err(error.into()),
+    };
+    let (code, signal) = exit_members(manager.wait(&id, timeout).await?);
+    Ok(json!({"containerId": sent, "exitCode": code, "signal": signal, "success": true}))
+}

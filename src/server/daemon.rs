@@ -1,0 +1,27 @@
+//! What all connections share.
+
+use std::rc::Rc;
+
+use tokio::sync::watch;
+
+use crate::rpc::service::Service;
+use crate::server::config::ServerConfig;
+use crate::server::guard::Guard;
+use crate::server::limits::{ConnectionSlots, RateLimited};
+
+/// The parts of the daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    /// The API.
+    pub service: Rc<Service>,
+    /// Who may call.
+    pub guard: Guard,
+    /// The settings of the server.
+    pub config: ServerConfig,
+    /// Slots for connections.
+    pub slots: ConnectionSlots,
+    /// Turns true when the daemon ends.
+    pub closing: watch::Sender<bool>,
+    /// Requests that a guard refused.
+    pub refusals: RateLimited,
+}

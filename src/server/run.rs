@@ -1,0 +1,104 @@
+//! Runs the daemon from its start to its end.
+
+use std::rc::Rc;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::LocalSet;
+
+use crate::control::Manager;
+use crate::error::{Result, Tried};
+use crate::rpc::service::Service;
+use crate::server::config::ServeOptions;
+use crate::server::daemon::Daemon;
+use crate::server::guard::Guard;
+use crate::server::limits::{self, ConnectionSlots, RateLimited};
+use crate::server::listen::{self, Listeners};
+
+/// Runs the daemon until SIGTERM or SIGINT.
+///
+/// # Errors
+/// The settings are unusable, the state directory or an address is taken.
+pub fn run(options: &ServeOptions) -> Result<()> {
+    crate::sys::keep_heap_small();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .tried(|| "cannot start the runtime for asynchronous I/O")?;
+    let outcome = LocalSet::new().block_on(&runtime, serve(options));
+    // What still runs on behalf of clients that have gone away must not delay the end.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn serve(options: &ServeOptions) -> Result<()> {
+    let (config, identity) = (options.config()?, options.identity()?);
+    let shutdown_signal = shutdown_signal()?;
+    // The state directory first: the process that holds it is the daemon.
+    let manager = Manager::open(options.settings()).await?;
+    let mut listeners = Listeners::open(&config)?;
+    let daemon = Rc::new(Daemon {
+        service: Service::new(manager, identity),
+        guard: Guard::new(config.guard.clone(), config.listen, listeners.port()),
+        config,
+        slots: ConnectionSlots::default(),
+        closing: watch::Sender::new(false),
+        refusals: RateLimited::default(),
+    });
+    let made = listeners.made.take();
+    let accepting = accept(&daemon, listeners);
+    ready();
+    shutdown_signal.await;
+    log::info!("shutting down; containers keep running");
+    for task in accepting {
+        task.abort();
+    }
+    drop(made);
+    daemon.closing.send_replace(true);
+    if tokio::time::timeout(limits::SHUTDOWN_GRACE, daemon.slots.emptied()).await.is_err() {
+        log::warn!("shutdown timed out with requests in progress");
+    }
+    Ok(())
+}
+
+/// Resolves on SIGTERM or SIGINT; the handlers are installed immediately.
+fn shutdown_signal() -> Result<impl Future<Output = ()>> {
+    let listen = |kind| signal(kind).tried(|| "cannot wait for signals");
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut hangup = listen(SignalKind::hangup())?;
+    Ok(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => return,
+                _ = interrupt.recv() => return,
+                // A terminal that closes must not end the daemon.
+                _ = hangup.recv() => log::info!("SIGHUP changes nothing: settings are read at the start"),
+            }
+        }
+    })
+}
+
+fn accept(daemon: &Rc<Daemon>, listeners: Listeners) -> Vec<tokio::task::JoinHandle<()>> {
+    let mut tasks = Vec::new();
+    for listener in listeners.tcp {
+        if let Ok(address) = listener.local_addr() {
+            log::info!("answering on http://{address}/jsonrpc");
+        }
+        tasks.push(tokio::task::spawn_local(listen::accept_tcp(Rc::clone(daemon), listener)));
+    }
+    for listener in listeners.unix {
+        if let Some(path) = listener.local_addr().ok().as_ref().and_then(|address| address.as_pathname()) {
+            log::info!("answering on {}", path.display());
+        }
+        tasks.push(tokio::task::spawn_local(listen::accept_unix(Rc::clone(daemon), listener)));
+    }
+    tasks
+}
+
+/// Notifies systemd, when it started the daemon, that it is ready.
+fn ready() {
+    if let Err(error) = sd_notify::notify(true, &[sd_notify::NotifyState::Ready]) {
+        log::warn!("cannot notify systemd of readiness: {error}");
+    }
+}
