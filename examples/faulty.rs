@@ -1,19 +1,22 @@
 //! Runs a program and does it harm at one exact moment: before its N-th system call of some kind, in whatever thread
-//! or child, the program is killed or the call fails.
+//! or child, the program is killed, the call fails, or the program is held up while others do something.
 //!
 //! ```text
 //! faulty REPORT KINDS FAULT PROGRAM [ARGUMENT...]
 //! ```
 //!
-//! KINDS is a list of `changes`, `opens` and `reads`, separated by commas. FAULT is `none`, `kill@N`, or `ERRNO@N` with
-//! an errno's number. REPORT gets one line for each call of these kinds: who made it, and which it was. The exit code
-//! is the program's, or 128 and the signal.
+//! KINDS is a list of `changes`, `opens` and `reads`, separated by commas. FAULT is `none`, `kill@N`, `hold@N`, or
+//! `ERRNO@N` with an errno's number. A program that is held has made the file REPORT.held, and goes on when that is
+//! removed. REPORT gets one line for each call of these kinds: who made it, and which it was. The exit code is the
+//! program's, or 128 and the signal.
 
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::libc;
@@ -66,8 +69,16 @@ const READS: &[Call] = calls![read => SYS_read, pread64 => SYS_pread64, getdents
 /// What happens before which call.
 struct Fault {
     at: usize,
-    /// `None`: the program is killed.
-    errno: Option<i32>,
+    harm: Harm,
+}
+
+enum Harm {
+    /// The program is killed.
+    Kill,
+    /// The call fails with this errno.
+    Fail(i32),
+    /// The program waits until this file, which is made for it, is removed.
+    Hold(PathBuf),
 }
 
 fn main() -> ExitCode {
@@ -87,7 +98,7 @@ fn run(words: Vec<String>) -> Result<u8, Failure> {
     if report == "--traced" {
         return Err(be_traced(kinds, program, arguments)?.into());
     }
-    let fault = Fault::parse(fault)?;
+    let fault = Fault::parse(fault, report)?;
     let mut command = Command::new(std::env::current_exe()?);
     let child = command.args(["--traced", kinds, "-", program]).args(arguments).spawn()?;
     let (code, seen) = trace(Pid::from_raw(child.id().try_into()?), &fault)?;
@@ -96,13 +107,17 @@ fn run(words: Vec<String>) -> Result<u8, Failure> {
 }
 
 impl Fault {
-    fn parse(word: &str) -> Result<Self, Failure> {
+    fn parse(word: &str, report: &str) -> Result<Self, Failure> {
         if word == "none" {
-            return Ok(Self { at: 0, errno: None });
+            return Ok(Self { at: 0, harm: Harm::Kill });
         }
-        let (what, at) = word.split_once('@').ok_or("a fault is none, kill@N or ERRNO@N")?;
-        let errno = if what == "kill" { None } else { Some(what.parse()?) };
-        Ok(Self { at: at.parse()?, errno })
+        let (what, at) = word.split_once('@').ok_or("a fault is none, kill@N, hold@N or ERRNO@N")?;
+        let harm = match what {
+            "kill" => Harm::Kill,
+            "hold" => Harm::Hold(format!("{report}.held").into()),
+            errno => Harm::Fail(errno.parse()?),
+        };
+        Ok(Self { at: at.parse()?, harm })
     }
 }
 
@@ -196,9 +211,16 @@ fn trace(program: Pid, fault: &Fault) -> Result<(u8, Vec<String>), Failure> {
 }
 
 fn harm(program: Pid, pid: Pid, fault: &Fault) -> Result<(), Failure> {
-    match fault.errno {
-        None => Ok(kill(program, Signal::SIGKILL)?),
-        Some(errno) => fail(pid, errno),
+    match &fault.harm {
+        Harm::Kill => Ok(kill(program, Signal::SIGKILL)?),
+        Harm::Fail(errno) => fail(pid, *errno),
+        Harm::Hold(file) => {
+            std::fs::write(file, "")?;
+            while file.exists() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Ok(())
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags};
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::proc::mountinfo;
 
-/// Makes `dir` and its missing parents with the given permission bits.
+/// Makes `dir` and its missing parents with the given permission bits, safe from power cuts.
 ///
 /// # Errors
 /// [`ErrorKind::Attack`] when the nearest existing parent is writable by strangers; else the kernel's.
@@ -28,7 +28,10 @@ pub fn make_dir(dir: &Path, mode: u32) -> Result<()> {
     check_trusted(parent)?;
     match DirBuilder::new().mode(mode).create(dir) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => make_dir(dir, mode),
-        other => other.tried(|| format!("cannot make the directory {}", dir.display())),
+        other => {
+            other.tried(|| format!("cannot make the directory {}", dir.display()))?;
+            sync_parent(dir)
+        }
     }
 }
 

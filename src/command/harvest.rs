@@ -61,7 +61,7 @@ fn tell(harvest: &Harvest, image: &Path, out: &mut impl Write) -> Result<()> {
         say(out, format_args!("{} ({} bytes{notes})", dump.path.display(), dump.size))?;
     }
     for skipped in &harvest.skipped {
-        say(out, format_args!("left out {}: {}", escape(&skipped.name), skipped.reason))?;
+        say(out, format_args!("skipped {}: {}", escape(&skipped.name), skipped.reason))?;
     }
     let fate = match harvest.image {
         ImageOutcome::Absent => "absent",

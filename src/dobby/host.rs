@@ -66,7 +66,8 @@ impl Host {
     pub fn detect(settings: &Path) -> Result<(Self, Vec<String>)> {
         let (settings, warnings) = DobbySettings::load(settings)?;
         let exists = |path: &str| Path::new(path).exists();
-        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        // A driver may call itself anything; the others' lines are still good.
+        let read = |path| String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned();
         let host = Self {
             settings,
             init: Some(PathBuf::from(INIT)).filter(|init| is_program(init)),

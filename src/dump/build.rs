@@ -4,7 +4,12 @@
 
 use std::fmt::Write as _;
 
-use super::fields::Fields;
+use super::fields::{Fields, Order};
+
+/// Breakpad's `MD_CVINFOELF_SIGNATURE`: `LEpB` in a little-endian dump.
+const ELF: u32 = 0x4270_454c;
+/// `RSDS` in a little-endian dump.
+const PDB70: u32 = 0x5344_5352;
 
 /// The identity of a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,16 +23,15 @@ pub struct Build {
 impl Build {
     /// Reads a CodeView record: Breakpad's `MDCVInfoELF`, or the older `MDCVInfoPDB70`. `None` if it is neither.
     #[must_use]
-    pub fn parse(record: &[u8]) -> Option<Self> {
-        let mut fields = Fields(record);
-        match &fields.take() {
-            b"LEpB" if record.len() > 4 => {
-                let id = fields.rest();
-                Some(Self { build_id: Some(hex(id)), debug_id: debug_id(Fields(id), 0) })
+    pub fn parse(record: &[u8], order: Order) -> Option<Self> {
+        let mut fields = Fields::new(record, order);
+        match fields.u32() {
+            ELF if record.len() > 4 => {
+                Some(Self { build_id: Some(hex(fields.rest())), debug_id: debug_id(fields, 0, order) })
             }
-            b"RSDS" if record.len() >= 24 => {
+            PDB70 if record.len() >= 24 => {
                 let age = fields.skip(16).u32();
-                Some(Self { build_id: None, debug_id: debug_id(fields, age) })
+                Some(Self { build_id: None, debug_id: debug_id(fields, age, order) })
             }
             _ => None,
         }
@@ -35,12 +39,12 @@ impl Build {
 }
 
 /// The first 16 bytes as a GUID without dashes, then the age. A shorter id counts as filled up with zeros.
-fn debug_id(id: Fields<'_>, age: u32) -> String {
+fn debug_id(id: Fields<'_>, age: u32, order: Order) -> String {
     let mut padded = [0; 16];
     for (to, from) in padded.iter_mut().zip(id.rest()) {
         *to = *from;
     }
-    let mut guid = Fields(&padded);
+    let mut guid = Fields::new(&padded, order);
     let (first, second, third) = (guid.u32(), guid.u16(), guid.u16());
     let last = u64::from_be_bytes(guid.take());
     format!("{first:08X}{second:04X}{third:04X}{last:016X}{age:x}")

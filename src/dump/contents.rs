@@ -20,7 +20,7 @@ impl<S: Source + ?Sized> Minidump<'_, S> {
     /// # Errors
     /// Those of `each`, or the operating system's.
     pub fn threads(&self, mut each: impl FnMut(Thread) -> Result<()>) -> Result<List> {
-        self.each_in_list(self.streams.threads, |bytes| each(Thread::parse(bytes)))
+        self.each_in_list(self.streams.threads, |bytes| each(Thread::parse(bytes, self.order)))
     }
 
     /// Calls `each` with every module; the program itself comes first.
@@ -28,7 +28,7 @@ impl<S: Source + ?Sized> Minidump<'_, S> {
     /// # Errors
     /// Those of `each`, or the operating system's.
     pub fn modules(&self, mut each: impl FnMut(Module) -> Result<()>) -> Result<List> {
-        self.each_in_list(self.streams.modules, |bytes| each(Module::parse(bytes)))
+        self.each_in_list(self.streams.modules, |bytes| each(Module::parse(bytes, self.order)))
     }
 
     /// Calls `each` with the name of every thread that has one.
@@ -36,7 +36,7 @@ impl<S: Source + ?Sized> Minidump<'_, S> {
     /// # Errors
     /// Those of `each`, or the operating system's.
     pub fn thread_names(&self, mut each: impl FnMut(ThreadName) -> Result<()>) -> Result<List> {
-        self.each_in_list(self.streams.names, |bytes| each(ThreadName::parse(bytes)))
+        self.each_in_list(self.streams.names, |bytes| each(ThreadName::parse(bytes, self.order)))
     }
 
     /// Calls `each` with every saved piece of memory.
@@ -44,7 +44,7 @@ impl<S: Source + ?Sized> Minidump<'_, S> {
     /// # Errors
     /// Those of `each`, or the operating system's.
     pub fn memory(&self, mut each: impl FnMut(Location) -> Result<()>) -> Result<List> {
-        self.each_in_list(self.streams.memory, |bytes| each(records::memory(bytes)))
+        self.each_in_list(self.streams.memory, |bytes| each(records::memory(bytes, self.order)))
     }
 
     /// The crash, if there was one.
@@ -52,7 +52,7 @@ impl<S: Source + ?Sized> Minidump<'_, S> {
     /// # Errors
     /// The operating system's.
     pub fn exception(&self) -> Result<Option<Exception>> {
-        Ok(self.record(self.streams.exception)?.map(|bytes| Exception::parse(&bytes)))
+        Ok(self.record(self.streams.exception)?.map(|bytes| Exception::parse(&bytes, self.order)))
     }
 
     /// The machine.
@@ -60,7 +60,7 @@ impl<S: Source + ?Sized> Minidump<'_, S> {
     /// # Errors
     /// The operating system's.
     pub fn system(&self) -> Result<Option<SystemInfo>> {
-        Ok(self.record(self.streams.system)?.map(|bytes| SystemInfo::parse(&bytes)))
+        Ok(self.record(self.streams.system)?.map(|bytes| SystemInfo::parse(&bytes, self.order)))
     }
 
     /// The instruction pointer in the registers at `context`.
@@ -74,8 +74,8 @@ impl<S: Source + ?Sized> Minidump<'_, S> {
         }
         let place = Location { offset: context.offset.saturating_add(place.offset), size: place.size };
         match place.size {
-            4 => Ok(self.record(Some(place))?.map(|bytes| u64::from(u32::from_le_bytes(bytes)))),
-            _ => Ok(self.record(Some(place))?.map(u64::from_le_bytes)),
+            4 => Ok(self.record(Some(place))?.map(|bytes| u64::from(self.order.u32(bytes)))),
+            _ => Ok(self.record(Some(place))?.map(|bytes| self.order.u64(bytes))),
         }
     }
 
@@ -86,7 +86,7 @@ impl<S: Source + ?Sized> Minidump<'_, S> {
     pub fn text_location(&self, offset: u64) -> Result<Option<Location>> {
         let length: Option<[u8; 4]> = self.record(Some(Location { offset, size: 4 }))?;
         Ok(length
-            .map(u32::from_le_bytes)
+            .map(|length| self.order.u32(length))
             .map(|length| Location { offset: offset.saturating_add(4), size: u64::from(length) }))
     }
 
@@ -99,7 +99,7 @@ impl<S: Source + ?Sized> Minidump<'_, S> {
             return Ok(None);
         };
         let bytes = self.bytes::<MAX_TEXT>(location)?;
-        let units = bytes.as_chunks().0.iter().map(|unit| u16::from_le_bytes(*unit));
+        let units = bytes.as_chunks().0.iter().map(|unit| self.order.u16(*unit));
         let text = char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER));
         Ok(Some(text.take_while(|c| *c != '\0').collect()))
     }
@@ -121,6 +121,6 @@ impl<S: Source + ?Sized> Minidump<'_, S> {
     /// The operating system's.
     pub fn build(&self, module: &Module) -> Result<Option<Build>> {
         let record = self.bytes::<{ MAX_BUILD_ID + 4 }>(module.codeview)?;
-        Ok(Build::parse(&record))
+        Ok(Build::parse(&record, self.order))
     }
 }

@@ -2,47 +2,84 @@
 
 #![warn(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
-/// The fields of a record that were not taken yet. Whoever takes more than there is gets zeros.
-///
-/// Minidumps are little-endian on every CPU that writes `MDMP` and not `PMDM` at their start.
+/// The order of the bytes in numbers and UTF-16 texts: that of the CPU that wrote the dump.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// The dump begins with `MDMP`.
+    Little,
+    /// The dump begins with `PMDM`.
+    Big,
+}
+
+impl Order {
+    pub(super) fn u16(self, bytes: [u8; 2]) -> u16 {
+        match self {
+            Self::Little => u16::from_le_bytes(bytes),
+            Self::Big => u16::from_be_bytes(bytes),
+        }
+    }
+
+    pub(super) fn u32(self, bytes: [u8; 4]) -> u32 {
+        match self {
+            Self::Little => u32::from_le_bytes(bytes),
+            Self::Big => u32::from_be_bytes(bytes),
+        }
+    }
+
+    pub(super) fn u64(self, bytes: [u8; 8]) -> u64 {
+        match self {
+            Self::Little => u64::from_le_bytes(bytes),
+            Self::Big => u64::from_be_bytes(bytes),
+        }
+    }
+}
+
+/// The fields of a record that were not taken yet. Taking more than there is gives zeros.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Fields<'a>(pub(super) &'a [u8]);
+pub(super) struct Fields<'a> {
+    bytes: &'a [u8],
+    order: Order,
+}
 
 impl<'a> Fields<'a> {
+    pub(super) fn new(bytes: &'a [u8], order: Order) -> Self {
+        Self { bytes, order }
+    }
+
     /// The next `N` bytes.
     pub(super) fn take<const N: usize>(&mut self) -> [u8; N] {
-        match self.0.split_first_chunk() {
+        match self.bytes.split_first_chunk() {
             Some((field, rest)) => {
-                self.0 = rest;
+                self.bytes = rest;
                 *field
             }
             None => {
-                self.0 = &[];
+                self.bytes = &[];
                 [0; N]
             }
         }
     }
 
     pub(super) fn u16(&mut self) -> u16 {
-        u16::from_le_bytes(self.take())
+        self.order.u16(self.take())
     }
 
     pub(super) fn u32(&mut self) -> u32 {
-        u32::from_le_bytes(self.take())
+        self.order.u32(self.take())
     }
 
     pub(super) fn u64(&mut self) -> u64 {
-        u64::from_le_bytes(self.take())
+        self.order.u64(self.take())
     }
 
     /// The same fields without the next `count` bytes.
     pub(super) fn skip(mut self, count: usize) -> Self {
-        self.0 = self.0.get(count..).unwrap_or_default();
+        self.bytes = self.bytes.get(count..).unwrap_or_default();
         self
     }
 
     /// What was not taken.
     pub(super) fn rest(self) -> &'a [u8] {
-        self.0
+        self.bytes
     }
 }

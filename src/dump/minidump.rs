@@ -8,16 +8,16 @@
 
 use std::io::ErrorKind::Interrupted;
 
-use super::fields::Fields;
+use super::fields::{Fields, Order};
 use super::records::Location;
 use super::source::Source;
 use super::streams::{List, Streams};
 use crate::error::{Error, ErrorKind, Result, Tried};
 
-/// The first four bytes of a minidump from a little-endian machine.
-const SIGNATURE: [u8; 4] = *b"MDMP";
+/// The first four bytes of a minidump: a number, in the order of the machine that wrote it.
+const SIGNATURES: [([u8; 4], Order); 2] = [(*b"MDMP", Order::Little), (*b"PMDM", Order::Big)];
 /// The lower half of the header's version; the upper one is the writer's own.
-const VERSION: u16 = 0xa793;
+const VERSION: u32 = 0xa793;
 const HEADER: usize = 32;
 const DIRECTORY_ENTRY: usize = 12;
 /// Breakpad writes 13 streams, others up to 30.
@@ -28,7 +28,13 @@ const MAX_RECORDS: u32 = 16_384;
 /// Whether a file that begins with `first_bytes` claims to be a minidump.
 #[must_use]
 pub fn is_minidump(first_bytes: &[u8]) -> bool {
-    first_bytes.starts_with(&SIGNATURE)
+    order(first_bytes).is_some()
+}
+
+/// The order of the bytes in a minidump that begins with `first_bytes`; `None` if it is none.
+fn order(first_bytes: &[u8]) -> Option<Order> {
+    let found = SIGNATURES.iter().find(|(signature, _)| first_bytes.starts_with(signature));
+    found.map(|(_, order)| *order)
 }
 
 /// An open minidump. Opening reads the header and the directory, nothing else.
@@ -36,6 +42,8 @@ pub fn is_minidump(first_bytes: &[u8]) -> bool {
 pub struct Minidump<'s, S: ?Sized> {
     source: &'s S,
     size: u64,
+    /// The order of its bytes.
+    pub order: Order,
     /// When the dump was written, in seconds since 1970; 0 if the header does not say.
     pub time: u32,
     /// What it holds.
@@ -51,12 +59,13 @@ impl<'s, S: Source + ?Sized> Minidump<'s, S> {
     /// `Input` if it does not begin as a minidump; the operating system's error if it cannot be read.
     pub fn open(source: &'s S) -> Result<Self> {
         let size = source.size().tried(|| "cannot find out the size of the dump")?;
-        let mut dump = Self { source, size, time: 0, streams: Streams::default(), fault: None };
+        let streams = Streams::default();
+        let mut dump = Self { source, size, order: Order::Little, time: 0, streams, fault: None };
         let mut header = [0; HEADER];
         let got = dump.read(0, &mut header)?;
-        if !is_minidump(header.get(..got).unwrap_or_default()) {
-            return Err(Error::new(ErrorKind::Input, "not a minidump: it does not begin with MDMP"));
-        }
+        dump.order = order(header.get(..got).unwrap_or_default()).ok_or_else(|| {
+            Error::new(ErrorKind::Input, "not a minidump: it does not begin with MDMP or PMDM")
+        })?;
         if got == HEADER {
             dump.read_directory(&header)?;
         } else {
@@ -66,13 +75,12 @@ impl<'s, S: Source + ?Sized> Minidump<'s, S> {
     }
 
     fn read_directory(&mut self, header: &[u8; HEADER]) -> Result<()> {
-        let mut fields = Fields(header).skip(SIGNATURE.len());
-        let version = fields.u16();
+        let mut fields = Fields::new(header, self.order).skip(4);
+        let version = fields.u32() & 0xffff;
         if version != VERSION {
             self.fault = Some(format!("the header has format version {version:#x} instead of {VERSION:#x}"));
             return Ok(());
         }
-        let mut fields = fields.skip(2);
         let (count, offset) = (fields.u32(), u64::from(fields.u32()));
         self.time = fields.skip(4).u32();
         if count == 0 || count > MAX_STREAMS {
@@ -82,7 +90,7 @@ impl<'s, S: Source + ?Sized> Minidump<'s, S> {
         let mut streams = Streams::default();
         let mut outside = None;
         let seen = self.each_record(offset, count, |entry: &[u8; DIRECTORY_ENTRY]| {
-            let mut fields = Fields(entry);
+            let mut fields = Fields::new(entry, self.order);
             let kind = fields.u32();
             let location = Location::take(&mut fields);
             if kind != 0 && !location.is_within(self.size) {
@@ -178,7 +186,7 @@ impl<'s, S: Source + ?Sized> Minidump<'s, S> {
         let (Some(list), Some(count)) = (list, self.record(list)?) else {
             return Ok(List { promised: 0, whole: list.is_none() });
         };
-        let promised = u32::from_le_bytes(count);
+        let promised = self.order.u32(count);
         let needed = u64::try_from(N).unwrap_or_default().saturating_mul(u64::from(promised));
         // Some writers align the records to 8 bytes.
         let padding = if needed.checked_add(8) == Some(list.size) { 8 } else { 4 };

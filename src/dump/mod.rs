@@ -28,6 +28,7 @@ pub mod streams;
 pub mod text;
 
 pub use completeness::{Completeness, completeness};
+pub use fields::Order;
 pub use minidump::is_minidump;
 pub use report::Report;
 pub use source::Source;

@@ -3,7 +3,7 @@
 
 #![warn(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
-use super::fields::Fields;
+use super::fields::{Fields, Order};
 
 /// A run of bytes in the dump file. Size 0 means that there is none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -90,8 +90,8 @@ impl SystemInfo {
     /// Breakpad's `MD_OS_ANDROID`.
     pub const ANDROID: u32 = 0x8203;
 
-    pub(super) fn parse(bytes: &[u8; Self::SIZE]) -> Self {
-        let mut fields = Fields(bytes);
+    pub(super) fn parse(bytes: &[u8; Self::SIZE], order: Order) -> Self {
+        let mut fields = Fields::new(bytes, order);
         let cpu = Cpu::from_number(fields.u16());
         let mut fields = fields.skip(18);
         let platform = fields.u32();
@@ -124,8 +124,8 @@ impl Exception {
     /// Its size in the file.
     pub const SIZE: usize = 168;
 
-    pub(super) fn parse(bytes: &[u8; Self::SIZE]) -> Self {
-        let mut fields = Fields(bytes);
+    pub(super) fn parse(bytes: &[u8; Self::SIZE], order: Order) -> Self {
+        let mut fields = Fields::new(bytes, order);
         let thread = fields.u32();
         let mut fields = fields.skip(4);
         let (code, flags) = (fields.u32(), fields.u32());
@@ -151,8 +151,8 @@ impl Thread {
     /// Its size in the file.
     pub const SIZE: usize = 48;
 
-    pub(super) fn parse(bytes: &[u8; Self::SIZE]) -> Self {
-        let mut fields = Fields(bytes);
+    pub(super) fn parse(bytes: &[u8; Self::SIZE], order: Order) -> Self {
+        let mut fields = Fields::new(bytes, order);
         let id = fields.u32();
         let mut fields = fields.skip(28);
         Self { id, stack: Location::take(&mut fields), context: Location::take(&mut fields) }
@@ -178,8 +178,8 @@ impl Module {
     /// Its size in the file.
     pub const SIZE: usize = 108;
 
-    pub(super) fn parse(bytes: &[u8; Self::SIZE]) -> Self {
-        let mut fields = Fields(bytes);
+    pub(super) fn parse(bytes: &[u8; Self::SIZE], order: Order) -> Self {
+        let mut fields = Fields::new(bytes, order);
         let base = fields.u64();
         let size = u64::from(fields.u32());
         let mut fields = fields.skip(8);
@@ -209,14 +209,14 @@ impl ThreadName {
     /// Its size in the file.
     pub const SIZE: usize = 12;
 
-    pub(super) fn parse(bytes: &[u8; Self::SIZE]) -> Self {
-        let mut fields = Fields(bytes);
+    pub(super) fn parse(bytes: &[u8; Self::SIZE], order: Order) -> Self {
+        let mut fields = Fields::new(bytes, order);
         let id = fields.u32();
         Self { id, name: fields.u64() }
     }
 }
 
 /// `MINIDUMP_MEMORY_DESCRIPTOR`: a saved piece of memory. (Its start address is not needed here.)
-pub(super) fn memory(bytes: &[u8; 16]) -> Location {
-    Location::take(&mut Fields(bytes).skip(8))
+pub(super) fn memory(bytes: &[u8; 16], order: Order) -> Location {
+    Location::take(&mut Fields::new(bytes, order).skip(8))
 }

@@ -11,6 +11,7 @@ use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::fields::Order;
 use super::minidump::Minidump;
 use super::records::{self, Cpu, Exception, SystemInfo};
 use super::source::Source;
@@ -27,6 +28,8 @@ const STATUS: usize = 2048;
 pub struct Report {
     /// What is missing of the dump, if it is not whole.
     pub truncated: Option<String>,
+    /// Whether a big-endian CPU wrote it.
+    pub big_endian: bool,
     /// When the dump was written: UTC, RFC 3339.
     pub time: Option<String>,
     /// Why the program crashed.
@@ -161,6 +164,7 @@ impl<S: Source + ?Sized> Reading<'_, '_, S> {
         let threads = self.dump.threads(|_| Ok(()))?;
         Ok(Report {
             truncated: completeness::of(self.dump)?.reason(),
+            big_endian: self.dump.order == Order::Big,
             time: rfc3339(self.dump.time),
             crash: self.exception.map(|exception| self.crash(&exception)),
             thread: thread.map(|id| Thread { id, name: thread_name.or_else(|| from_status(thread)) }),

@@ -101,6 +101,7 @@ impl Display for Details<'_> {
         line("process", report.process.as_ref().map(process))?;
         line("time", report.time.clone())?;
         line("system", report.system.as_ref().map(system))?;
+        line("bytes", report.big_endian.then(|| "big-endian".to_owned()))?;
         line("truncated", report.truncated.as_deref().map(escape))
     }
 }

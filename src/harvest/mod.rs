@@ -2,9 +2,12 @@
 //! runtime may call never, once, twice or in parallel.
 
 pub mod destination;
+pub mod marks;
 pub mod name;
+pub mod publish;
 pub mod retention;
 pub mod take;
+mod taken;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -190,6 +193,7 @@ fn finish(image: &LockedImage, reading: Reading, ours: bool) -> Result<Harvest> 
         ImageOutcome::Aside
     } else {
         image.remove()?;
+        taken.log_rest(image.path());
         ImageOutcome::Removed
     };
     Ok(Harvest::of(taken, outcome))

@@ -5,7 +5,15 @@ use crate::settings::admin::Naming;
 
 /// The longest name, in bytes: eCryptfs on set-top boxes takes 143, and a number may have to fit in.
 const MAX_LEN: usize = 135;
+/// The longest name that has a hash in it and may get a number too.
+const MAX_HASHED_LEN: usize = 139;
+/// The longest name where the file system has taken no other.
+const MAX_FITTED_LEN: usize = 85;
+/// A hyphen and 16 digits.
+const HASH_LEN: usize = 17;
 const SUFFIX: &str = ".dmp";
+/// What Crashpad's metadata ends in.
+const META_SUFFIX: &str = ".meta";
 /// What separates the parts of a container's dump for RDK's uploader.
 const DELIMITER: &str = "<#=#>";
 
@@ -24,8 +32,43 @@ pub fn numbered(name: &str, number: u32) -> String {
     if number <= 1 {
         return name.to_owned();
     }
-    let stem = name.strip_suffix(SUFFIX).unwrap_or(name);
-    format!("{stem}-{number}{SUFFIX}")
+    format!("{}-{number}{SUFFIX}", stem(name))
+}
+
+/// `name` with a hash before its ending, for when many numbers are taken.
+#[must_use]
+pub fn hashed(name: &str, hash: u64) -> String {
+    let room = MAX_HASHED_LEN - SUFFIX.len() - HASH_LEN;
+    format!("{}-{hash:016x}{SUFFIX}", shortened(stem(name), room))
+}
+
+/// `name` as every file system takes it (vfat, exFAT and NTFS refuse some characters and some words), with a hash of
+/// the original, so that different names stay different.
+#[must_use]
+pub fn fitted(name: &str) -> String {
+    let room = MAX_FITTED_LEN - SUFFIX.len() - HASH_LEN;
+    let is_refused = |c: char| c.is_control() || "\"*/:<>?\\|".contains(c);
+    let safe = shortened(stem(name), room).replace(is_refused, "_");
+    format!("{safe}-{:016x}{SUFFIX}", fnv1a(name.as_bytes()))
+}
+
+/// The name of the metadata that belongs to the dump called `name`.
+#[must_use]
+pub fn meta(name: &str) -> String {
+    format!("{}{META_SUFFIX}", stem(name))
+}
+
+fn stem(name: &str) -> &str {
+    name.strip_suffix(SUFFIX).unwrap_or(name)
+}
+
+/// The beginning of a name, which is ASCII, in at most `room` bytes; of an id and a time, the id is shortened.
+fn shortened(stem: &str, room: usize) -> String {
+    let (id, rest) = stem.split_at(stem.find(DELIMITER).unwrap_or(stem.len()));
+    match room.checked_sub(rest.len()) {
+        Some(room) => id.chars().take(room).chain(rest.chars()).collect(),
+        None => stem.chars().take(room).collect(),
+    }
 }
 
 /// The app's own name. What could harm a shell, a terminal or the uploader is replaced; a hash of the original then
@@ -40,7 +83,7 @@ fn app(raw: &[u8]) -> String {
     if safe.as_bytes() == stem && safe.len() <= MAX_LEN - SUFFIX.len() {
         return safe + SUFFIX;
     }
-    safe.truncate(MAX_LEN - SUFFIX.len() - 17);
+    safe.truncate(MAX_LEN - SUFFIX.len() - HASH_LEN);
     format!("{safe}-{:016x}{SUFFIX}", fnv1a(raw))
 }
 
@@ -89,12 +132,19 @@ fn timestamp(time: i64) -> String {
     )
 }
 
+/// The FNV-1a hash of nothing.
+pub const FNV1A: u64 = 0xcbf2_9ce4_8422_2325;
+
 /// The FNV-1a hash: tells names apart, and stays the same in every version.
 #[must_use]
 pub fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    fnv1a_on(FNV1A, bytes)
+}
+
+/// The hash of more bytes behind those that have the hash `before`.
+#[must_use]
+pub fn fnv1a_on(before: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(before, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]
@@ -150,6 +200,31 @@ mod tests {
         }
         assert_eq!(name(Naming::Rdk, b"u.dmp", Owner::default(), 0), "u.dmp");
         assert_eq!(timestamp(i64::MAX), i64::MAX.to_string());
+    }
+
+    #[test]
+    fn names_with_a_hash_stay_short_and_different() {
+        let long = name(
+            Naming::Rdk,
+            b"u.dmp",
+            Owner { container: Some(&"x".repeat(200)), app_state: None },
+            1_234_567_890,
+        );
+        let cut = format!("{}<#=#>2009-02-13T23:31:30-00000000000000ff.dmp", "x".repeat(94));
+        assert_eq!(hashed(&long, 0xff), cut);
+        assert_eq!(hashed("core.dmp", 1), "core-0000000000000001.dmp");
+        let names = [long.as_str(), "a<b.dmp", "a>b.dmp", "a_b.dmp", "con.dmp", "a:b|c\"d.dmp"];
+        let fitted: Vec<String> = names.iter().map(|name| fitted(name)).collect();
+        for (name, fitted) in names.iter().zip(&fitted) {
+            assert!(fitted.len() <= MAX_FITTED_LEN && fitted.ends_with(SUFFIX), "{name} {fitted}");
+            assert!(!fitted.contains(['"', '*', '/', ':', '<', '>', '?', '\\', '|']), "{name} {fitted}");
+        }
+        assert_eq!(fitted.iter().collect::<std::collections::BTreeSet<_>>().len(), names.len());
+        assert!(fitted[0].contains("_#=#_2009-02-13T23_31_30-"), "{fitted:?}");
+        // A tail that is too long itself.
+        let odd = format!("a<#=#>{}.dmp", "t".repeat(120));
+        assert!(hashed(&odd, 1).len() <= MAX_HASHED_LEN && super::fitted(&odd).len() <= MAX_FITTED_LEN);
+        assert_eq!([meta("a-2.dmp"), meta("a.b.dmp")], ["a-2.meta", "a.b.meta"]);
     }
 
     #[test]

@@ -1,169 +1,229 @@
-//! Taking the dumps out of an opened image, whoever reads it, with bounds on everything a container can inflate.
+//! Taking the dumps out of an opened image, whatever reads it, with bounds on everything a container can inflate.
 
-use crate::deadline::Deadline;
+use std::cmp::Reverse;
+use std::rc::Rc;
+
 use crate::dump::completeness::completeness;
 use crate::dump::minidump::is_minidump;
 use crate::error::{Error, ErrorKind, Result};
-use crate::harvest::destination::Destination;
+use crate::harvest::destination::{Destination, Draft};
+use crate::harvest::marks::Marks;
 use crate::harvest::name::name;
-use crate::harvest::{Harvested, Job, Skipped, retention};
-use crate::image::create::MAX_INODES;
-use crate::image::files::{Candidate, ImageFiles, Kind};
-use crate::log::escape;
+use crate::harvest::publish::Parcel;
+use crate::harvest::{Harvested, Job, retention};
+use crate::image::files::{Candidate, ImageFiles, Kind, Listing, Place, Time};
+use crate::settings::admin::Retention;
 
-/// The most entries whose leaving out is told: a container can make hundreds of thousands.
-const MAX_SKIPPED: usize = 100;
+pub use crate::harvest::taken::{Bounds, Taken};
 
-/// What bounds the taking.
-#[derive(Debug, Clone, Copy)]
-pub struct Bounds {
-    /// How many bytes are published at most.
-    pub budget: u64,
-    /// When it must have ended.
-    pub deadline: Deadline,
-    /// Whether somebody may still be writing, so that an incomplete dump is left for later.
-    pub is_mounted: bool,
-}
+/// The longest metadata of a dump, in bytes; Crashpad writes less than 4 KiB.
+const MAX_META: u64 = 64 << 10;
 
-/// What was taken.
-#[derive(Debug, Default)]
-pub struct Taken {
-    /// The dumps that are safe now.
-    pub dumps: Vec<Harvested>,
-    /// What was left out; of many, the first 100.
-    pub skipped: Vec<Skipped>,
-    /// How many more were left out.
-    pub more_skipped: usize,
-    /// Dumps that may still be written.
-    pub unfinished: usize,
-    /// Why dumps could not be published; the others were.
-    pub failures: Vec<Error>,
-}
-
-/// Publishes every dump in the image, the newest first, at most `budget` bytes: an honest image cannot hold more, but
-/// sparse files and hard links can claim any amount.
+/// Publishes every dump in the image, the newest first. One that cannot be published does not keep the others from it.
 ///
 /// # Errors
-/// Those of [`crate::harvest::harvest`]; what was published before stays.
+/// [`ErrorKind::Corrupt`] when something in the image cannot be read, [`ErrorKind::Timeout`] past the deadline, and those
+/// of opening the destination. What was published before stays.
 pub fn take(files: &mut (impl ImageFiles + ?Sized), job: Job<'_>, bounds: Bounds) -> Result<Taken> {
-    let listing = files.list()?;
-    let mut taken = Taken::default();
-    let mut regular = Vec::new();
-    for candidate in listing.candidates {
-        match candidate.kind {
-            Kind::Regular { size, modified } => regular.push((modified, size, candidate)),
-            Kind::Other(what) => skip(&mut taken, &candidate, format!("it is {what}, not a regular file")),
-        }
+    let Listing { candidates, rest, links, cut } = files.list(bounds.deadline)?;
+    if links > 0 {
+        log::info!("{links} more names in the image lead to the same files (hard links)");
     }
-    if listing.cut {
-        log::warn!("the image has too many entries, not all were looked at");
-    }
-    regular.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.2.name.cmp(&b.2.name)));
-    let mut left = bounds.budget;
-    let mut destination = None;
-    for (modified, size, candidate) in regular {
-        if let Some(reason) = refusal(files, &candidate, size, left, taken.dumps.len())? {
-            skip(&mut taken, &candidate, reason);
-            continue;
-        }
-        let destination = match &mut destination {
-            Some(destination) => destination,
-            none => none.insert(Destination::open(job.destination, job.admin)?),
-        };
-        bounds.deadline.check("reading the image")?;
-        match publish(files, destination, job, &candidate, (modified, size), bounds.is_mounted)? {
-            Some(dump) => {
-                left = left.saturating_sub(dump.size);
-                taken.dumps.push(dump);
-            }
-            None => taken.unfinished += 1,
-        }
+    let taken = Taken { rest, ..Taken::default() };
+    let left = bounds.budget;
+    let mut taking =
+        Taking { files, job, bounds, left, destination: None, taken, unreadable: None, has_made_room: false };
+    let all = taking.all(candidates);
+    let Taking { mut taken, destination, unreadable, .. } = taking;
+    if cut {
+        let what = "there are too many files in the image, not all were looked at";
+        taken.failures.push(Error::new(ErrorKind::System, what));
     }
     if taken.more_skipped > 0 {
-        log::warn!("left {} more entries in the image", taken.more_skipped);
+        log::warn!("skipped {} more", taken.more_skipped);
     }
-    if let Some(destination) = destination {
+    if let Some(destination) = &destination {
         destination.sync()?;
-        retain(&destination, job);
+        retain(destination, job, &taken);
     }
-    Ok(taken)
+    all?;
+    unreadable.map_or(Ok(taken), Err)
 }
 
-/// Why a regular file is not taken, if so.
-fn refusal(
-    files: &mut (impl ImageFiles + ?Sized),
-    candidate: &Candidate,
-    size: u64,
+/// A harvest under way.
+struct Taking<'a, F: ?Sized> {
+    files: &'a mut F,
+    job: Job<'a>,
+    bounds: Bounds,
+    /// How many bytes may still be published.
     left: u64,
-    count: usize,
-) -> Result<Option<String>> {
-    if size > left {
-        return Ok(Some(format!("it claims {size} bytes, more than the image can hold")));
-    }
-    if u64::try_from(count).is_ok_and(|count| count >= MAX_INODES) {
-        return Ok(Some(format!("there are more than {MAX_INODES} dumps")));
-    }
-    if !is_minidump(&files.head(candidate)?) {
-        return Ok(Some(format!("it has {size} bytes and is no minidump")));
-    }
-    Ok(None)
+    destination: Option<Rc<Destination<'a>>>,
+    taken: Taken,
+    /// The first file that could not be read: another reader may do better.
+    unreadable: Option<Error>,
+    /// Whether old dumps had to go because there was no room for new ones.
+    has_made_room: bool,
 }
 
-fn publish(
-    files: &mut (impl ImageFiles + ?Sized),
-    destination: &Destination<'_>,
-    job: Job<'_>,
-    candidate: &Candidate,
-    (modified, size): (i64, u64),
-    is_mounted: bool,
-) -> Result<Option<Harvested>> {
-    let draft = destination.draft()?;
-    let copied = files.copy(candidate, size, draft.file()).inspect_err(|_| destination.discard(&draft))?;
-    let truncated = match completeness(draft.file()) {
-        Ok(completeness) => completeness.reason(),
-        Err(error) if error.kind() == ErrorKind::Input => Some(error.report()),
-        Err(error) => {
-            destination.discard(&draft);
-            return Err(error);
+/// A regular file with the name of a dump.
+struct Dump {
+    candidate: Candidate,
+    size: u64,
+    modified: Time,
+}
+
+impl<F: ImageFiles + ?Sized> Taking<'_, F> {
+    fn all(&mut self, candidates: Vec<Candidate>) -> Result<()> {
+        let mut dumps = Vec::new();
+        for candidate in candidates {
+            let what = match candidate.kind {
+                Kind::Regular { size, modified } => {
+                    dumps.push(Dump { candidate, size, modified });
+                    continue;
+                }
+                Kind::Directory => "a directory",
+                Kind::Other(what) => what,
+            };
+            self.taken.skip(&candidate.place, format!("it is {what}, not a regular file"));
         }
-    };
-    if truncated.is_some() && is_mounted {
-        destination.discard(&draft);
-        return Ok(None);
-    }
-    let name = name(job.admin.naming, &candidate.name, job.owner, modified);
-    let published = destination.publish(&draft, &name, job.owner.container)?;
-    let path = destination.path().join(published.name);
-    let who = job.owner.container.map_or_else(String::new, |id| format!(" of container {id}"));
-    match &truncated {
-        _ if published.already => log::info!("the minidump{who} was harvested before: {}", path.display()),
-        None => log::info!("harvested a minidump{who}: {} ({copied} bytes)", path.display()),
-        Some(why) => log::warn!(
-            "harvested a truncated minidump{who}: {} ({copied} bytes): {why}; raise imgsize if the image ran full",
-            path.display()
-        ),
-    }
-    Ok(Some(Harvested { path, size: copied, truncated, already: published.already }))
-}
-
-fn skip(taken: &mut Taken, candidate: &Candidate, reason: String) {
-    if taken.skipped.len() == MAX_SKIPPED {
-        taken.more_skipped += 1;
-        return;
-    }
-    let name = String::from_utf8_lossy(&candidate.name).into_owned();
-    log::warn!("left {} in the image: {reason}", escape(&name));
-    taken.skipped.push(Skipped { name, reason });
-}
-
-/// Applies the limits. A dump that cannot be removed must not make the harvest fail.
-fn retain(destination: &Destination<'_>, job: Job<'_>) {
-    match retention::apply(destination.path(), job.admin.retention) {
-        Ok(removed) => {
-            for path in removed {
-                log::info!("removed the old dump {} to stay within the limits", path.display());
+        dumps.sort_by(|a, b| {
+            let newest_first = Reverse(a.modified).cmp(&Reverse(b.modified));
+            newest_first.then_with(|| a.candidate.place.cmp(&b.candidate.place))
+        });
+        for dump in dumps {
+            self.bounds.deadline.check("reading the image")?;
+            match self.judge(&dump) {
+                Ok(false) => {}
+                Ok(true) => self.try_publish(&dump)?,
+                Err(error) => self.go_on_after(error, &dump.candidate.place)?,
             }
         }
-        Err(error) => log::warn!("{}", error.report()),
+        Ok(())
+    }
+
+    /// Whether a file is a dump that is to be published.
+    fn judge(&mut self, dump: &Dump) -> Result<bool> {
+        let place = &dump.candidate.place;
+        if dump.size > self.left {
+            let reason = format!("it claims {} bytes, more than the image can hold", dump.size);
+            self.taken.skip(place, reason);
+            return Ok(false);
+        }
+        if is_minidump(&self.files.head(place)?) {
+            return Ok(true);
+        }
+        let reason = format!("it has {} bytes and is not a minidump", dump.size);
+        // Crash handlers write the header last.
+        if self.bounds.is_mounted {
+            self.taken.leave(place, &reason);
+        } else {
+            self.taken.skip(place, reason);
+        }
+        Ok(false)
+    }
+
+    fn try_publish(&mut self, dump: &Dump) -> Result<()> {
+        if self.destination.is_none() {
+            self.destination = Some(Rc::new(Destination::open(self.job.destination, self.job.admin)?));
+        }
+        let mut result = self.publish(dump);
+        if result.as_ref().is_err_and(|error| error.kind() == ErrorKind::NoSpace) && self.make_room() {
+            result = self.publish(dump);
+        }
+        result.or_else(|error| self.go_on_after(error, &dump.candidate.place))
+    }
+
+    /// Notes an error about one file, so that the others have their turn; past the deadline there is none.
+    fn go_on_after(&mut self, error: Error, place: &Place) -> Result<()> {
+        match error.kind() {
+            ErrorKind::Timeout => return Err(error),
+            ErrorKind::Corrupt => drop(self.unreadable.get_or_insert(error)),
+            ErrorKind::NotFound | ErrorKind::Attack => self.taken.skip(place, error.report()),
+            _ => self.taken.fail(place, error),
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, dump: &Dump) -> Result<()> {
+        let Some(destination) = self.destination.clone() else { return Ok(()) };
+        let (job, place) = (self.job, &dump.candidate.place);
+        let draft = destination.draft()?;
+        let size = self.files.copy(place, dump.size, draft.file(), self.bounds.deadline)?;
+        let truncated = match completeness(draft.file()) {
+            Ok(completeness) => completeness.reason(),
+            Err(error) if error.kind() == ErrorKind::Input => Some(error.report()),
+            Err(error) => return Err(error),
+        };
+        if let (Some(reason), true) = (&truncated, self.bounds.is_mounted) {
+            self.taken.leave(place, reason);
+            return Ok(());
+        }
+        let meta = self.copy_meta(dump, &destination)?;
+        let name = name(job.admin.naming, &place.name, job.owner, dump.modified.seconds);
+        let marks = Marks { container: job.owner.container, time: dump.modified };
+        let published = destination.publish(Parcel { dump: draft, meta }, &name, marks)?;
+        let path = destination.path().join(published.name);
+        let dump = Harvested { path, size, truncated, already: published.already };
+        log_dump(&dump, job);
+        self.left = self.left.saturating_sub(size);
+        self.taken.dumps.push(dump);
+        Ok(())
+    }
+
+    /// Copies what Crashpad has noted about a dump.
+    fn copy_meta<'d>(&mut self, dump: &Dump, destination: &'d Destination<'_>) -> Result<Option<Draft<'d>>> {
+        let Some((place, size)) = &dump.candidate.meta else { return Ok(None) };
+        if *size > MAX_META {
+            self.taken.skip(place, format!("it claims {size} bytes, too many for metadata of a dump"));
+            return Ok(None);
+        }
+        let draft = destination.draft()?;
+        match self.files.copy(place, *size, draft.file(), self.bounds.deadline) {
+            Ok(_) => Ok(Some(draft)),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Attack) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Applies the limits before all dumps are there, once. Gives whether anything was removed.
+    fn make_room(&mut self) -> bool {
+        let Some(destination) = &self.destination else { return false };
+        !std::mem::replace(&mut self.has_made_room, true) && retain(destination, self.job, &self.taken) > 0
+    }
+}
+
+fn log_dump(dump: &Harvested, job: Job<'_>) {
+    let who = job.owner.container.map_or_else(String::new, |id| format!(" of container {id}"));
+    let (path, size) = (dump.path.display(), dump.size);
+    match &dump.truncated {
+        _ if dump.already => log::info!("the minidump{who} was harvested before: {path}"),
+        None => log::info!("harvested a minidump{who}: {path} ({size} bytes)"),
+        Some(why) => log::warn!(
+            "harvested a truncated minidump{who}: {path} ({size} bytes): {why}; raise imgsize if the image ran full"
+        ),
+    }
+}
+
+/// Applies the limits. A dump that cannot be removed must not make the harvest fail. Gives how many were removed.
+fn retain(destination: &Destination<'_>, job: Job<'_>, taken: &Taken) -> usize {
+    let limits = job.admin.retention;
+    if destination.is_unmarked() && limits != Retention::default() {
+        log::warn!(
+            "there is no retention in {}: its file system keeps no extended attributes",
+            destination.path().display()
+        );
+        return 0;
+    }
+    match retention::apply(destination.path(), limits, &taken.dumps) {
+        Ok(removed) => {
+            for path in &removed {
+                log::info!("removed the old dump {} to stay within the limits", path.display());
+            }
+            removed.len()
+        }
+        Err(error) => {
+            log::warn!("{}", error.report());
+            0
+        }
     }
 }

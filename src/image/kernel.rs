@@ -3,18 +3,19 @@
 //! The mount is read-only, follows no symbolic link, and is visible to nobody else: detached, or, before Linux 5.2, in
 //! a mount namespace that only a helper thread ever had.
 
-use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result, Tried, Unreadable};
-use crate::image::files::{Candidate, DIRS, ImageFiles, Kind, Listing, MAX_ENTRIES, is_dump_name, pump};
+use crate::image::files::{ImageFiles, Kind, Listing, Place, Time, pump};
 use crate::image::label::MountLabel;
 use crate::image::loopback::LoopDevice;
 use crate::image::mount::{Access, Detached, is_too_old};
+use crate::image::walk::{Dir, Limits, Tree, walk};
 
 /// A directory of an image is opened and listed like this; nothing in it is trusted.
 const DIR_FLAGS: OFlags =
@@ -59,94 +60,102 @@ impl Mounted {
         }
     }
 
-    fn list_dir(&self, dir: &'static str, listing: &mut Listing) -> Result<()> {
-        let Some(dir_file) = self.open_dir(dir)? else { return Ok(()) };
-        let what = || format!("cannot list /{dir} in the image");
-        let mut entries = Dir::read_from(&dir_file).unreadable(what)?;
-        let mut count = 0_usize;
+    /// Opens the directory `path`, name by name, so that no link is followed; `None` when there is none (any more).
+    fn open_dir(&self, path: &[u8]) -> Result<Option<File>> {
+        let what = || format!("cannot open /{} in the image", String::from_utf8_lossy(path));
+        let mut dir = None;
+        for name in path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
+            match rustix::fs::openat(dir.as_ref().unwrap_or(&self.root), name, DIR_FLAGS, Mode::empty()) {
+                Ok(fd) => dir = Some(fd.into()),
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
+                Err(error) => return Err(error).unreadable(what),
+            }
+        }
+        if dir.is_some() {
+            return Ok(dir);
+        }
+        // A descriptor of its own, so that no other listing moves it.
+        Ok(Some(rustix::fs::openat(&self.root, ".", DIR_FLAGS, Mode::empty()).unreadable(what)?.into()))
+    }
+
+    /// Opens a file, whatever it has become since it was listed: on a pinned image the container may still exchange
+    /// one for another.
+    fn open_file(&self, place: &Place) -> Result<File> {
+        let what = || format!("cannot open {} in the image", place.text());
+        let gone = || Error::new(ErrorKind::NotFound, format!("{} has gone from the image", place.text()));
+        let dir = self.open_dir(&place.dir)?.ok_or_else(gone)?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let exchanged =
+            || Error::new(ErrorKind::Attack, format!("{} is not a regular file any more", place.text()));
+        let file: File = match rustix::fs::openat(&dir, place.name.as_slice(), flags, Mode::empty()) {
+            Err(Errno::NOENT) => return Err(gone()),
+            // A link, a socket.
+            Err(Errno::LOOP | Errno::NXIO) => return Err(exchanged()),
+            other => other.unreadable(what)?.into(),
+        };
+        if file.metadata().unreadable(what)?.is_file() { Ok(file) } else { Err(exchanged()) }
+    }
+}
+
+impl Tree for Mounted {
+    fn entries(&self, dir: &Dir, each: &mut dyn FnMut(&[u8], u64) -> Result<()>) -> Result<()> {
+        let Some(file) = self.open_dir(&dir.path)? else { return Ok(()) };
+        let what = || format!("cannot list /{} in the image", String::from_utf8_lossy(&dir.path));
+        let mut entries = rustix::fs::Dir::read_from(&file).unreadable(what)?;
         while let Some(entry) = entries.read() {
             let entry = entry.unreadable(what)?;
-            count += 1;
-            if count > MAX_ENTRIES {
-                listing.cut = true;
-                break;
-            }
-            let name = entry.file_name();
-            if is_dump_name(name.to_bytes()) {
-                let kind = kind(&dir_file, name)?;
-                listing.candidates.push(Candidate { dir, name: name.to_bytes().to_vec(), kind });
-            }
+            each(entry.file_name().to_bytes(), entry.ino())?;
         }
         Ok(())
     }
 
-    fn open_dir(&self, dir: &str) -> Result<Option<File>> {
-        let path = if dir.is_empty() { "." } else { dir };
-        match rustix::fs::openat(&self.root, path, DIR_FLAGS, Mode::empty()) {
-            Ok(fd) => Ok(Some(fd.into())),
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
-            Err(error) => Err(error).tried(|| format!("cannot open /{dir} in the image")),
-        }
+    fn kind(&self, place: &Place) -> Result<Option<Kind>> {
+        let Some(dir) = self.open_dir(&place.dir)? else { return Ok(None) };
+        let stat = match rustix::fs::statat(&dir, place.name.as_slice(), AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => return Ok(None),
+            other => other.unreadable(|| format!("cannot inspect {} in the image", place.text()))?,
+        };
+        Ok(Some(match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Kind::Regular {
+                size: stat.st_size.try_into().unwrap_or(u64::MAX),
+                modified: Time {
+                    seconds: stat.st_mtime,
+                    nanoseconds: stat.st_mtime_nsec.try_into().unwrap_or_default(),
+                },
+            },
+            FileType::Directory => Kind::Directory,
+            FileType::Symlink => Kind::Other("a symbolic link"),
+            FileType::Fifo => Kind::Other("a FIFO"),
+            FileType::Socket => Kind::Other("a socket"),
+            FileType::CharacterDevice | FileType::BlockDevice => Kind::Other("a device"),
+            FileType::Unknown => Kind::Other("of an unknown type"),
+        }))
     }
-}
-
-impl Mounted {
-    /// Opens a candidate, whatever it has become since it was listed: on a pinned image the container may still
-    /// exchange one file for another.
-    fn open_file(&self, candidate: &Candidate) -> Result<File> {
-        let shown = String::from_utf8_lossy(&candidate.name);
-        let what = || format!("cannot open {shown} in the image");
-        let gone = || Error::new(ErrorKind::Corrupt, what());
-        let dir = self.open_dir(candidate.dir)?.ok_or_else(gone)?;
-        let name = CString::new(candidate.name.clone()).map_err(|_| gone())?;
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file: File = rustix::fs::openat(&dir, &name, flags, Mode::empty()).unreadable(what)?.into();
-        if !file.metadata().unreadable(what)?.is_file() {
-            return Err(Error::new(ErrorKind::Attack, format!("{shown} is no regular file any more")));
-        }
-        Ok(file)
-    }
-}
-
-fn kind(dir: &File, name: &CStr) -> Result<Kind> {
-    let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
-        .unreadable(|| format!("cannot inspect {} in the image", name.to_string_lossy()))?;
-    Ok(match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => {
-            Kind::Regular { size: stat.st_size.try_into().unwrap_or(u64::MAX), modified: stat.st_mtime }
-        }
-        FileType::Directory => Kind::Other("a directory"),
-        FileType::Symlink => Kind::Other("a symbolic link"),
-        FileType::Fifo => Kind::Other("a FIFO"),
-        FileType::Socket => Kind::Other("a socket"),
-        FileType::CharacterDevice | FileType::BlockDevice => Kind::Other("a device"),
-        FileType::Unknown => Kind::Other("of an unknown type"),
-    })
 }
 
 impl ImageFiles for Mounted {
-    fn list(&mut self) -> Result<Listing> {
-        let mut listing = Listing::default();
-        for dir in DIRS {
-            self.list_dir(dir, &mut listing)?;
-        }
-        Ok(listing)
+    fn list(&mut self, deadline: Deadline) -> Result<Listing> {
+        let what = || "cannot inspect the file system in the image";
+        let size = rustix::fs::fstatvfs(&self.root).unreadable(what)?;
+        let root = rustix::fs::fstat(&self.root).unreadable(what)?.st_ino;
+        // Small directories can lie in their inodes.
+        let bytes =
+            size.f_blocks.saturating_mul(size.f_frsize).saturating_add(size.f_files.saturating_mul(256));
+        walk(self, root, Limits::new(bytes, size.f_files, deadline))
     }
 
-    fn head(&mut self, candidate: &Candidate) -> Result<Vec<u8>> {
+    fn head(&mut self, place: &Place) -> Result<Vec<u8>> {
         let mut head = vec![0; 4];
-        let count = self
-            .open_file(candidate)?
-            .read_at(&mut head, 0)
-            .unreadable(|| "cannot read a dump in the image")?;
+        let file = self.open_file(place)?;
+        let count = file.read_at(&mut head, 0).unreadable(|| "cannot read a dump in the image")?;
         head.truncate(count);
         Ok(head)
     }
 
-    fn copy(&mut self, candidate: &Candidate, limit: u64, target: &File) -> Result<u64> {
-        let file = self.open_file(candidate)?;
+    fn copy(&mut self, place: &Place, limit: u64, target: &File, deadline: Deadline) -> Result<u64> {
+        let file = self.open_file(place)?;
         let mut at = 0_u64;
-        pump(target, limit, |chunk| {
+        pump(target, limit, deadline, |chunk| {
             let count = file.read_at(chunk, at).unreadable(|| "cannot read a dump in the image")?;
             at += u64::try_from(count).unwrap_or(u64::MAX);
             Ok(count)

@@ -34,19 +34,19 @@ const LINK: u16 = 0xA000;
 ///
 /// # Errors
 /// [`ErrorKind::Corrupt`] with the reason why it would not.
-pub(super) fn check(file: &File) -> Result<()> {
+pub(super) fn check(file: &File) -> Result<Tables> {
     let length = file.metadata().map_err(unreadable)?.len();
-    let mut look = Look { file, length, block_size: 0, nodes: 0 };
     let mut superblock = [0; 1024];
-    look.read(OFFSET, &mut superblock)?;
-    let tables = Tables::new(&superblock, &mut look)?;
+    read(file, OFFSET, &mut superblock)?;
+    let tables = Tables::new(&superblock, length)?;
+    let mut extents = Extents::new(file, &tables);
     for group in 0..tables.groups {
-        look.group(&tables, group)?;
+        check_group(&mut extents, &tables, group)?;
     }
-    Ok(())
+    Ok(tables)
 }
 
-fn wrong(what: &str) -> Error {
+pub(super) fn wrong(what: &str) -> Error {
     Error::new(ErrorKind::Corrupt, format!("the user-space reader is not for this image: {what}"))
 }
 
@@ -55,19 +55,24 @@ fn unreadable(error: io::Error) -> Error {
 }
 
 /// Where the inodes are.
-struct Tables {
+#[derive(Debug)]
+pub(super) struct Tables {
+    /// The length of the image in bytes.
+    pub(super) length: u64,
+    pub(super) block_size: u64,
     groups: u64,
     /// Where the descriptors of the groups begin, and how long each is.
     descriptors: u64,
     descriptor_size: u16,
+    /// How many inodes a group has, and how long each is.
     inodes: u32,
     inode_size: u16,
 }
 
 impl Tables {
-    fn new(superblock: &[u8], look: &mut Look<'_>) -> Result<Self> {
+    fn new(superblock: &[u8], length: u64) -> Result<Self> {
         let is_wide = field32(superblock, 0x60) & INCOMPAT_64BIT != 0;
-        look.block_size = match field32(superblock, 0x18) {
+        let block_size = match field32(superblock, 0x18) {
             log @ 0..=6 => 1024 << log,
             _ => return Err(wrong("its blocks are too large")),
         };
@@ -76,78 +81,155 @@ impl Tables {
         let data = blocks.saturating_sub(field32(superblock, 0x14).into());
         let per_group = u64::from(field32(superblock, 0x20)).max(1);
         let tables = Self {
+            length,
+            block_size,
             groups: data.div_ceil(per_group),
-            descriptors: (OFFSET / look.block_size + 1).saturating_mul(look.block_size),
+            descriptors: (OFFSET / block_size + 1).saturating_mul(block_size),
             descriptor_size: if is_wide { field16(superblock, 0xFE).max(64) } else { 32 },
             inodes: field32(superblock, 0x28),
             inode_size: field16(superblock, 0x58).max(128),
         };
-        let fits = |count: u64, size: u64| count.checked_mul(size).is_some_and(|all| all <= look.length);
-        let inodes = tables.groups.saturating_mul(tables.inodes.into());
-        if fits(tables.groups, tables.descriptor_size.into()) && fits(inodes, tables.inode_size.into()) {
+        let fits = |count: u64, size: u64| count.checked_mul(size).is_some_and(|all| all <= length);
+        if fits(tables.groups, tables.descriptor_size.into())
+            && fits(tables.count(), tables.inode_size.into())
+        {
             Ok(tables)
         } else {
             Err(wrong("its tables are larger than itself"))
         }
     }
+
+    /// How many inodes there are. They are numbered from 1 on.
+    pub(super) fn count(&self) -> u64 {
+        self.groups.saturating_mul(self.inodes.into())
+    }
+
+    /// Where the inodes of a group begin.
+    fn group(&self, file: &File, number: u64) -> Result<u64> {
+        let mut descriptor = [0; 64];
+        let size = usize::from(self.descriptor_size).min(descriptor.len());
+        let at = self.descriptors.saturating_add(number.saturating_mul(self.descriptor_size.into()));
+        read(file, at, descriptor.get_mut(..size).unwrap_or_default())?;
+        let table = u64::from(field32(&descriptor, 0x28)) << 32 | u64::from(field32(&descriptor, 0x8));
+        Ok(table.saturating_mul(self.block_size))
+    }
+
+    /// The bytes of the inode `number`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] when there is none.
+    pub(super) fn inode(&self, file: &File, number: u64) -> Result<Vec<u8>> {
+        let index = number.checked_sub(1).filter(|_| number <= self.count());
+        let index = index.ok_or_else(|| wrong("an entry of a directory leads nowhere"))?;
+        let (group, index) = (index / u64::from(self.inodes), index % u64::from(self.inodes));
+        let mut inode = vec![0; self.inode_size.into()];
+        read(file, self.group(file, group)?.saturating_add(index * u64::from(self.inode_size)), &mut inode)?;
+        Ok(inode)
+    }
 }
 
-/// The look, which ends: no more nodes are read than there are blocks.
-struct Look<'f> {
+/// Fills `bytes` from the place `at` on.
+///
+/// # Errors
+/// [`ErrorKind::Corrupt`] when the image ends before.
+pub(super) fn read(file: &File, at: u64, bytes: &mut [u8]) -> Result<()> {
+    // A file offset is signed.
+    if i64::try_from(at).is_err() {
+        return Err(wrong("something lies outside of it"));
+    }
+    file.read_exact_at(bytes, at).map_err(unreadable)
+}
+
+fn check_group(extents: &mut Extents<'_>, tables: &Tables, number: u64) -> Result<()> {
+    let mut at = tables.group(extents.file, number)?;
+    let size = usize::from(tables.inode_size);
+    let mut left = usize::try_from(tables.inodes).unwrap_or(usize::MAX).saturating_mul(size);
+    let mut piece = vec![0; (64 << 10) / size * size];
+    while left > 0 {
+        let count = left.min(piece.len());
+        let inodes = piece.get_mut(..count).unwrap_or_default();
+        read(extents.file, at, inodes)?;
+        for inode in inodes.chunks(size) {
+            check_inode(extents, tables, inode)?;
+        }
+        at = at.saturating_add(count.try_into().unwrap_or(u64::MAX));
+        left -= count;
+    }
+    Ok(())
+}
+
+fn check_inode(extents: &mut Extents<'_>, tables: &Tables, inode: &[u8]) -> Result<()> {
+    let size = size(inode);
+    match kind(inode) {
+        // Reading them takes as long as they claim to be.
+        DIRECTORY if size > tables.length => return Err(wrong("a directory is larger than it")),
+        LINK if size > MAX_LINK => return Err(wrong("a symbolic link is too long")),
+        DIRECTORY | FILE | LINK if has_extents(inode) => {}
+        _ => return Ok(()),
+    }
+    extents.each(inode, &mut |extent| match extent.length {
+        0 => Err(wrong("an extent is empty")),
+        // Beyond the end of the file nothing is read.
+        1..=MAX_WRITTEN => Ok(()),
+        _ if extent.start.saturating_mul(tables.block_size) >= size => Ok(()),
+        _ => Err(wrong("a file has preallocated blocks")),
+    })
+}
+
+/// The length of an inode's file in bytes.
+pub(super) fn size(inode: &[u8]) -> u64 {
+    u64::from(field32(inode, 0x6C)) << 32 | u64::from(field32(inode, 0x4))
+}
+
+fn kind(inode: &[u8]) -> u16 {
+    field16(inode, 0x0) & KIND
+}
+
+fn has_extents(inode: &[u8]) -> bool {
+    field32(inode, 0x20) & EXTENTS != 0
+}
+
+/// Whether an inode is a directory whose blocks are found through a tree of extents.
+pub(super) fn is_directory(inode: &[u8]) -> bool {
+    kind(inode) == DIRECTORY && has_extents(inode)
+}
+
+/// A run of blocks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Extent {
+    /// The first one's number in the file.
+    pub(super) start: u64,
+    /// How many there are; more than [`MAX_WRITTEN`] if they are preallocated.
+    pub(super) length: u16,
+    /// The first one's number in the image.
+    pub(super) block: u64,
+}
+
+/// Walks through trees of extents, and ends: no more nodes are read than there are blocks.
+pub(super) struct Extents<'f> {
     file: &'f File,
-    length: u64,
+    blocks: u64,
     block_size: u64,
     nodes: u64,
 }
 
-impl Look<'_> {
-    fn read(&self, at: u64, bytes: &mut [u8]) -> Result<()> {
-        // A file offset is signed.
-        if i64::try_from(at).is_err() {
-            return Err(wrong("something lies outside of it"));
-        }
-        self.file.read_exact_at(bytes, at).map_err(unreadable)
+impl<'f> Extents<'f> {
+    pub(super) fn new(file: &'f File, tables: &Tables) -> Self {
+        let blocks = tables.length / tables.block_size;
+        Self { file, blocks, block_size: tables.block_size, nodes: 0 }
     }
 
-    fn group(&mut self, tables: &Tables, number: u64) -> Result<()> {
-        let mut descriptor = [0; 64];
-        let size = usize::from(tables.descriptor_size).min(descriptor.len());
-        let at = tables.descriptors.saturating_add(number.saturating_mul(tables.descriptor_size.into()));
-        self.read(at, descriptor.get_mut(..size).unwrap_or_default())?;
-        let table = u64::from(field32(&descriptor, 0x28)) << 32 | u64::from(field32(&descriptor, 0x8));
-        let mut at = table.saturating_mul(self.block_size);
-        let size = usize::from(tables.inode_size);
-        let mut left = usize::try_from(tables.inodes).unwrap_or(usize::MAX).saturating_mul(size);
-        let mut piece = vec![0; (64 << 10) / size * size];
-        while left > 0 {
-            let count = left.min(piece.len());
-            let inodes = piece.get_mut(..count).unwrap_or_default();
-            self.read(at, inodes)?;
-            for inode in inodes.chunks(size) {
-                self.inode(inode)?;
-            }
-            at = at.saturating_add(count.try_into().unwrap_or(u64::MAX));
-            left -= count;
-        }
-        Ok(())
-    }
-
-    fn inode(&mut self, inode: &[u8]) -> Result<()> {
-        let kind = field16(inode, 0x0) & KIND;
-        let size = u64::from(field32(inode, 0x6C)) << 32 | u64::from(field32(inode, 0x4));
-        match kind {
-            // Reading them takes as long as they claim to be.
-            DIRECTORY if size > self.length => return Err(wrong("a directory is larger than it")),
-            LINK if size > MAX_LINK => return Err(wrong("a symbolic link is too long")),
-            DIRECTORY | FILE | LINK if field32(inode, 0x20) & EXTENTS != 0 => {}
-            _ => return Ok(()),
-        }
+    /// Calls `each` with every extent of an inode.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] when the tree is damaged, and those of `each`.
+    pub(super) fn each(&mut self, inode: &[u8], each: &mut dyn FnMut(Extent) -> Result<()>) -> Result<()> {
         let root = inode.get(0x28..0x28 + ROOT).unwrap_or_default();
-        self.node(root, MAX_DEPTH.saturating_add(1), size)
+        self.node(root, MAX_DEPTH.saturating_add(1), each)
     }
 
-    /// A node of a tree of extents, whose depth is below `limit`, for a file of `size` bytes.
-    fn node(&mut self, node: &[u8], limit: u16, size: u64) -> Result<()> {
+    /// A node whose depth is below `limit`.
+    fn node(&mut self, node: &[u8], limit: u16, each: &mut dyn FnMut(Extent) -> Result<()>) -> Result<()> {
         let (count, depth) = (field16(node, 2), field16(node, 6));
         let entries = node.chunks_exact(ENTRY).skip(1).take(count.into());
         if field16(node, 0) != EXTENT_MAGIC || depth >= limit || entries.len() < usize::from(count) {
@@ -156,29 +238,26 @@ impl Look<'_> {
         for entry in entries {
             if depth > 0 {
                 let block = u64::from(field16(entry, 8)) << 32 | u64::from(field32(entry, 4));
-                self.child(block, depth, size)?;
+                self.child(block, depth, each)?;
                 continue;
             }
-            let start = u64::from(field32(entry, 0)).saturating_mul(self.block_size);
-            match field16(entry, 4) {
-                0 => return Err(wrong("an extent is empty")),
-                // Beyond the end of the file nothing is read.
-                1..=MAX_WRITTEN => {}
-                _ if start >= size => {}
-                _ => return Err(wrong("a file has preallocated blocks")),
-            }
+            each(Extent {
+                start: field32(entry, 0).into(),
+                length: field16(entry, 4),
+                block: u64::from(field16(entry, 6)) << 32 | u64::from(field32(entry, 8)),
+            })?;
         }
         Ok(())
     }
 
-    fn child(&mut self, block: u64, depth: u16, size: u64) -> Result<()> {
+    fn child(&mut self, block: u64, depth: u16, each: &mut dyn FnMut(Extent) -> Result<()>) -> Result<()> {
         self.nodes += 1;
-        if self.nodes > self.length / self.block_size {
+        if self.nodes > self.blocks {
             return Err(wrong("its trees of extents do not end"));
         }
         let mut node = vec![0; usize::try_from(self.block_size).unwrap_or_default()];
-        self.read(block.saturating_mul(self.block_size), &mut node)?;
-        self.node(&node, depth, size)
+        read(self.file, block.saturating_mul(self.block_size), &mut node)?;
+        self.node(&node, depth, each)
     }
 }
 
@@ -206,7 +285,7 @@ mod tests {
     }
 
     /// The verdict on a file system of ours, with other bytes in its superblock or in the inode of its root directory.
-    fn checked(is_root: bool, pieces: &[(u64, Vec<u8>)]) -> Result<()> {
+    fn checked(is_root: bool, pieces: &[(u64, Vec<u8>)]) -> Result<Tables> {
         let file = image();
         let base = if is_root { inodes(&file) + 256 } else { OFFSET };
         for (at, bytes) in pieces {

@@ -2,6 +2,7 @@
 
 pub mod aside;
 pub mod create;
+mod directory;
 pub mod files;
 pub mod identity;
 pub mod kernel;
@@ -16,3 +17,4 @@ pub mod reader;
 pub mod repair;
 pub mod superblock;
 mod template;
+mod walk;

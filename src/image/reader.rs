@@ -3,16 +3,22 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use ext4_view::{DirEntry, Ext4, Ext4Error, Ext4Read, FileType};
+use ext4_view::{Ext4, Ext4Error, Ext4Read, FileType, PathBuf};
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::image::files::{Candidate, DIRS, ImageFiles, Kind, Listing, MAX_ENTRIES, is_dump_name, pump};
-use crate::image::layout;
+use crate::deadline::Deadline;
+use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::image::directory::{Entries, ROOT_INODE};
+use crate::image::files::{ImageFiles, Kind, Listing, Place, Time, pump};
+use crate::image::layout::{self, Tables};
+use crate::image::walk::{Dir, Limits, Tree, walk};
 use crate::process;
 
 /// An image read by `ext4-view`. Never for an image with a journal to replay: stale data would come out, silently.
 pub struct UserSpace {
     fs: Ext4,
+    image: File,
+    tables: Tables,
+    has_panicked: bool,
 }
 
 impl std::fmt::Debug for UserSpace {
@@ -44,82 +50,87 @@ impl UserSpace {
     }
 
     fn try_open(file: &File) -> Result<Self> {
-        layout::check(file)?;
-        let file = file
-            .try_clone()
-            .map_err(|e| Error::new(ErrorKind::System, "cannot copy a descriptor").caused_by(e))?;
-        let fs = Ext4::load(Box::new(Positioned(file))).map_err(|e| corrupt("the file system", e))?;
-        Ok(Self { fs })
+        let tables = layout::check(file)?;
+        let copy = || file.try_clone().tried(|| "cannot copy a descriptor");
+        let image = copy()?;
+        let fs = Ext4::load(Box::new(Positioned(copy()?))).map_err(|e| corrupt("the file system", e))?;
+        Ok(Self { fs, image, tables, has_panicked: false })
     }
 
-    fn list_dir(&self, dir: &'static str, listing: &mut Listing) -> Result<()> {
-        let path = format!("/{dir}");
-        match self.fs.symlink_metadata(path.as_str()) {
-            Ok(metadata) if metadata.is_dir() => {}
-            Ok(_) | Err(Ext4Error::NotFound) => return Ok(()),
-            Err(error) => return Err(corrupt(&path, error)),
+    /// Calls `ext4-view`; never again once it has panicked.
+    fn guarded<T>(&mut self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        if self.has_panicked {
+            return Err(unbearable());
         }
-        let entries = self.fs.read_dir(path.as_str()).map_err(|e| corrupt(&path, e))?;
-        for (n, entry) in entries.enumerate() {
-            if n == MAX_ENTRIES {
-                listing.cut = true;
-                break;
-            }
-            let entry = entry.map_err(|e| corrupt(&path, e))?;
-            let name = entry.file_name();
-            if is_dump_name(name.as_ref()) {
-                listing.candidates.push(candidate(dir, &entry)?);
+        let outcome = process::caught(|| work(self));
+        self.has_panicked = outcome.is_none();
+        outcome.unwrap_or_else(|| Err(unbearable()))
+    }
+
+    fn open_file(&self, place: &Place) -> Result<ext4_view::File> {
+        self.fs.open(&path(&place.path())?).map_err(|e| corrupt("a dump", e))
+    }
+}
+
+/// The path as the library wants it.
+fn path(below_root: &[u8]) -> Result<PathBuf> {
+    PathBuf::try_from([b"/", below_root].concat())
+        .map_err(|e| Error::new(ErrorKind::Corrupt, "a name in the image is malformed").caused_by(e))
+}
+
+/// Calls `ext4-view`, which slices and unwraps what a damaged image says.
+fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    process::caught(work).unwrap_or_else(|| Err(unbearable()))
+}
+
+fn unbearable() -> Error {
+    Error::new(ErrorKind::Corrupt, "the image is damaged in a way that the user-space reader cannot bear")
+}
+
+impl Tree for UserSpace {
+    /// The library gives the names and checks the checksums; the same bytes read a second time give the numbers of the
+    /// inodes.
+    fn entries(&self, dir: &Dir, each: &mut dyn FnMut(&[u8], u64) -> Result<()>) -> Result<()> {
+        let mut numbers = Entries::new(&self.image, &self.tables, dir.inode)?;
+        for entry in self.fs.read_dir(&path(&dir.path)?).map_err(|e| corrupt("a directory", e))? {
+            let entry = entry.map_err(|e| corrupt("a directory", e))?;
+            match numbers.next()? {
+                Some((inode, name)) if entry.file_name() == name => each(&name, inode)?,
+                _ => return Err(layout::wrong("a directory is read in two ways")),
             }
         }
         Ok(())
     }
 
-    fn open_file(&self, candidate: &Candidate) -> Result<ext4_view::File> {
-        let mut path = format!("/{}/", candidate.dir).into_bytes();
-        path.extend_from_slice(&candidate.name);
-        let path = ext4_view::PathBuf::try_from(path)
-            .map_err(|e| Error::new(ErrorKind::Corrupt, "a name in the image is malformed").caused_by(e))?;
-        self.fs.open(&path).map_err(|e| corrupt("a dump", e))
+    fn kind(&self, place: &Place) -> Result<Option<Kind>> {
+        let metadata = self.fs.symlink_metadata(&path(&place.path())?);
+        let metadata = metadata.map_err(|e| corrupt("a directory entry", e))?;
+        Ok(Some(match metadata.file_type() {
+            FileType::Regular => Kind::Regular {
+                size: metadata.len(),
+                modified: Time {
+                    seconds: metadata.modified().seconds(),
+                    nanoseconds: metadata.modified().nanoseconds(),
+                },
+            },
+            FileType::BlockDevice | FileType::CharacterDevice => Kind::Other("a device"),
+            FileType::Directory => Kind::Directory,
+            FileType::Fifo => Kind::Other("a FIFO"),
+            FileType::Socket => Kind::Other("a socket"),
+            FileType::Symlink => Kind::Other("a symbolic link"),
+        }))
     }
-}
-
-/// Calls `ext4-view`, which slices and unwraps what a damaged image says.
-fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    process::caught(work).unwrap_or_else(|| {
-        Err(Error::new(
-            ErrorKind::Corrupt,
-            "the image is damaged in a way that the user-space reader cannot bear",
-        ))
-    })
-}
-
-fn candidate(dir: &'static str, entry: &DirEntry) -> Result<Candidate> {
-    let metadata = entry.metadata().map_err(|e| corrupt("a directory entry", e))?;
-    let kind = match metadata.file_type() {
-        FileType::Regular => Kind::Regular { size: metadata.len(), modified: metadata.modified().seconds() },
-        FileType::BlockDevice | FileType::CharacterDevice => Kind::Other("a device"),
-        FileType::Directory => Kind::Other("a directory"),
-        FileType::Fifo => Kind::Other("a FIFO"),
-        FileType::Socket => Kind::Other("a socket"),
-        FileType::Symlink => Kind::Other("a symbolic link"),
-    };
-    Ok(Candidate { dir, name: entry.file_name().as_ref().to_vec(), kind })
 }
 
 impl ImageFiles for UserSpace {
-    fn list(&mut self) -> Result<Listing> {
-        guarded(|| {
-            let mut listing = Listing::default();
-            for dir in DIRS {
-                self.list_dir(dir, &mut listing)?;
-            }
-            Ok(listing)
-        })
+    fn list(&mut self, deadline: Deadline) -> Result<Listing> {
+        let limits = Limits::new(self.tables.length, self.tables.count(), deadline);
+        self.guarded(|image| walk(image, ROOT_INODE, limits))
     }
 
-    fn head(&mut self, candidate: &Candidate) -> Result<Vec<u8>> {
-        guarded(|| {
-            let mut file = self.open_file(candidate)?;
+    fn head(&mut self, place: &Place) -> Result<Vec<u8>> {
+        self.guarded(|image| {
+            let mut file = image.open_file(place)?;
             let mut head = vec![0; 4];
             let count = file.read_bytes(&mut head).map_err(|e| corrupt("a dump", e))?;
             head.truncate(count);
@@ -127,10 +138,10 @@ impl ImageFiles for UserSpace {
         })
     }
 
-    fn copy(&mut self, candidate: &Candidate, limit: u64, target: &File) -> Result<u64> {
-        guarded(|| {
-            let mut file = self.open_file(candidate)?;
-            pump(target, limit, |chunk| file.read_bytes(chunk).map_err(|e| corrupt("a dump", e)))
+    fn copy(&mut self, place: &Place, limit: u64, target: &File, deadline: Deadline) -> Result<u64> {
+        self.guarded(|image| {
+            let mut file = image.open_file(place)?;
+            pump(target, limit, deadline, |chunk| file.read_bytes(chunk).map_err(|e| corrupt("a dump", e)))
         })
     }
 }

@@ -39,7 +39,7 @@ pub struct Repaired {
 /// [`ErrorKind::Corrupt`] when it gave up. The image is as it was in any case.
 pub fn repair(image: &LockedImage, deadline: Deadline) -> Result<Repaired> {
     let path = image.path().display();
-    let file = copy(image).map_err(|e| {
+    let file = copy(image, deadline).map_err(|e| {
         Error::new(e.kind(), format!("cannot copy the image {path} to repair it"))
             .caused_by(e)
             .advise("make room, or remove the image if it is of no use")
@@ -62,10 +62,10 @@ fn is_repaired(outcome: &tool::Outcome) -> bool {
 }
 
 /// Copies an image into a file without a name beside it, holes as holes.
-fn copy(image: &LockedImage) -> Result<File> {
+fn copy(image: &LockedImage, deadline: Deadline) -> Result<File> {
     let file = unnamed(image.path()).tried(|| "cannot make a file beside it")?;
     let mut at = 0_u64;
-    pump(&file, image.size()?, |chunk| {
+    pump(&file, image.size()?, deadline, |chunk| {
         let count = image.file().read_at(chunk, at).unreadable(|| "cannot read it")?;
         at += u64::try_from(count).unwrap_or(u64::MAX);
         Ok(count)

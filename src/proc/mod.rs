@@ -7,3 +7,4 @@ pub mod mountinfo;
 pub mod pidfd;
 pub mod selinux;
 pub mod stat;
+pub mod status;

@@ -15,18 +15,18 @@ const MAX_SUBSCRIPTIONS: usize = 64;
 /// The subscriptions of one connection, in the order of their registration. They die with it.
 #[derive(Debug, Default)]
 pub struct Subscriptions {
-    entries: Vec<Subscription>,
+    entries: Vec<Registration>,
 }
 
 /// One subscription; all three parts are its key.
 #[derive(Debug, PartialEq, Eq)]
-struct Subscription {
+struct Registration {
     source: Target,
     event: String,
     prefix: String,
 }
 
-impl Subscription {
+impl Registration {
     /// Reads the parameters of `register` and `unregister`: `event`, and in `id` the prefix of the notifications.
     fn read(source: Target, params: &Params) -> Self {
         let text = |name| match params.get(name) {
@@ -44,7 +44,7 @@ impl Subscriptions {
     /// # Errors
     /// It is there already, or the connection has too many.
     pub fn register(&mut self, source: Target, params: &Params) -> Result<Value, Fault> {
-        let wanted = Subscription::read(source, params);
+        let wanted = Registration::read(source, params);
         if self.entries.contains(&wanted) {
             return Err(Fault::registered_already());
         }
@@ -61,7 +61,7 @@ impl Subscriptions {
     /// # Errors
     /// There is none of that event and prefix.
     pub fn unregister(&mut self, source: Target, params: &Params) -> Result<Value, Fault> {
-        let unwanted = Subscription::read(source, params);
+        let unwanted = Registration::read(source, params);
         let index = self.entries.iter().position(|entry| *entry == unwanted);
         self.entries.remove(index.ok_or_else(Fault::not_registered)?);
         Ok(0.into())

@@ -85,8 +85,8 @@ impl Default for Annotations {
     }
 }
 
-/// What is kept in a destination; 0 means no limit. Only dumps that were harvested by us are ever removed, the oldest
-/// first, and never the newest.
+/// What is kept in a destination; 0 means no limit. Only dumps that were harvested by us are ever removed: the oldest
+/// crash of the container that has the most dumps or bytes, and never the newest of all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retention {

@@ -78,7 +78,7 @@ async fn bad_bundles() {
         (
             inside("fileroot", &config(r#"{"root":{"path":"config.json"}}"#)),
             ErrorKind::Config,
-            "no directory",
+            "not a directory",
         ),
         (
             inside("huge", &|b| {
@@ -151,8 +151,8 @@ async fn bad_wishes() {
         command("echo 'open", "a quote is open"),
         socket("real".into(), ErrorKind::Config, "not absolute"),
         socket(at("none"), ErrorKind::System, "No such file"),
-        socket(at("link"), ErrorKind::Config, "no socket"),
-        socket(at("file"), ErrorKind::Config, "no socket"),
+        socket(at("link"), ErrorKind::Config, "not a socket"),
+        socket(at("file"), ErrorKind::Config, "not a socket"),
         socket(at("foreign"), ErrorKind::Config, "belongs to user 1234"),
     ];
     refuse(&world, cases).await;

@@ -6,13 +6,12 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
 use serde_json::{Value, json};
 
 use crate::daemon::{end, left, pid, world};
 use crate::plugins::{WAYS, Way, bundle, gone, required, says};
 use crate::specs::with;
-use crate::world::{PROGRAM, World};
+use crate::world::{PROGRAM, World, leave_the_hosts_mounts};
 
 fn network(kind: &str) -> Value {
     required("networking", &json!({"type": kind, "ipv4": true}))
@@ -21,13 +20,6 @@ fn network(kind: &str) -> Value {
 /// The network namespace of a process.
 fn namespace(pid: &str) -> std::path::PathBuf {
     fs::read_link(format!("/proc/{pid}/ns/net")).unwrap()
-}
-
-/// Gives this thread, and what it starts, mounts of its own.
-pub(crate) fn leave_the_hosts_mounts() {
-    unshare(CloneFlags::CLONE_NEWNS).unwrap();
-    let flags = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-    mount(None::<&str>, "/", None::<&str>, flags, None::<&str>).unwrap();
 }
 
 pub(crate) fn tmpfs(place: &str) {

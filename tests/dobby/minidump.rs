@@ -8,13 +8,13 @@ use minidump::{Minidump, MinidumpException};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::bundles::{leave_the_hosts_mounts, tmpfs};
+use crate::bundles::tmpfs;
 use crate::daemon::{left, start, world};
 use crate::plugins::{WAYS, Way, bundle, gone, required, said, says};
 use crate::programs::crasher;
 use crate::specs::with;
 use crate::wire::Ws;
-use crate::world::{PLUGIN, World};
+use crate::world::{PLUGIN, World, leave_the_hosts_mounts};
 
 /// The plugin in the form with a descriptor.
 fn by_descriptor(world: &World) -> Value {
@@ -95,8 +95,8 @@ fn only_dumps_leave_the_container() {
     let world = world();
     for (way, script, said_of_it) in [
         (Way::Spec, "echo $BREAKPAD_FD", ""),
-        (Way::Bundle, "echo MDM >&3; echo $BREAKPAD_FD", "is no minidump"),
-        (Way::Spec, "echo secret >&3; echo $BREAKPAD_FD", "is no minidump"),
+        (Way::Bundle, "echo MDM >&3; echo $BREAKPAD_FD", "is not a minidump"),
+        (Way::Spec, "echo secret >&3; echo $BREAKPAD_FD", "is not a minidump"),
     ] {
         let id = world.id(&format!("none-{way:?}"));
         let before = world.log().len();

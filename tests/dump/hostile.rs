@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::io;
 
-use minidump::{Minidump, MinidumpException, MinidumpSystemInfo};
+use minidump::{Minidump, MinidumpException, MinidumpModuleList, MinidumpSystemInfo, Module};
 use oci_minidump::dump::{Completeness, Report, Source, completeness};
 use oci_minidump::error::ErrorKind;
 
@@ -120,11 +120,46 @@ fn environment_and_arguments_are_never_shown() {
 
 #[test]
 fn what_is_no_minidump_is_refused() {
-    for bytes in [b"".as_slice(), b"MDM", b"\x7fELF and more", b"PMDM\x93\xa7", &[0; 4096]] {
+    for bytes in [b"".as_slice(), b"MDM", b"\x7fELF and more", b"PMD", b"DMPM\x93\xa7", &[0; 4096]] {
         for error in [completeness(bytes).unwrap_err(), Report::read(bytes).unwrap_err()] {
             assert_eq!(error.kind(), ErrorKind::Input);
-            assert_eq!(error.report(), "not a minidump: it does not begin with MDMP");
+            assert_eq!(error.report(), "not a minidump: it does not begin with MDMP or PMDM");
         }
+    }
+}
+
+/// What a writer says on a machine of either order is the same but for the order. Of the registers only the CPUs that
+/// are known here have a place for the instruction pointer, and none of them is big-endian.
+#[test]
+fn dumps_of_big_endian_machines_are_read() {
+    let dump = |mut dump: Dump| {
+        let elf = dump.elf(&(1..=20).collect::<Vec<u8>>());
+        dump.system(1, LINUX).exception(11, 1, 0x1234, &[0; 64]).module("/bin/\u{e9}app", &elf);
+        dump.thread_name("worker");
+        dump
+    };
+    let (little, big) = (dump(Dump::new()), dump(Dump::big_endian()));
+    let (expected, bytes) = (report(&little), big.bytes());
+    assert_eq!(expected.truncated, None);
+    assert!(!expected.big_endian && bytes.starts_with(b"PMDM"));
+    let found = report(&big);
+    let debug_id = found.program.as_ref().unwrap().debug_id.clone();
+    assert_eq!(debug_id.as_deref(), Some("0102030405060708090A0B0C0D0E0F100"));
+    let mut same = found.clone();
+    same.big_endian = false;
+    same.program.as_mut().unwrap().debug_id = expected.program.as_ref().unwrap().debug_id.clone();
+    assert_eq!(same, expected);
+    assert!(found.details().to_string().contains("bytes:      big-endian\n"), "{}", found.details());
+    let oracle = Minidump::read(bytes.as_slice()).unwrap();
+    let modules = oracle.get_stream::<MinidumpModuleList>().unwrap();
+    let theirs = modules.main_module().unwrap();
+    assert_eq!(theirs.code_file(), found.program.as_ref().unwrap().path);
+    assert_eq!(theirs.debug_identifier().map(|id| id.breakpad().to_string()), debug_id);
+    let exception = oracle.get_stream::<MinidumpException<'_>>().unwrap();
+    assert_eq!(exception.raw.exception_record.exception_code, 11);
+    for end in 4..bytes.len() {
+        let cut = Report::read(&bytes[..end]).unwrap();
+        assert!(cut.truncated.is_some() && cut.big_endian, "the first {end} bytes");
     }
 }
 

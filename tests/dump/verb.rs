@@ -123,6 +123,6 @@ fn the_binary_tells_of_a_bad_file_on_stderr_and_goes_on() {
     let output = hook.args(["info", "/etc/passwd"]).arg(&good).output().unwrap();
     assert_eq!(output.status.code(), Some(i32::from(ExitCode::BadInput as u8)), "{output:?}");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert_eq!(err, "error: /etc/passwd: not a minidump: it does not begin with MDMP\n");
+    assert_eq!(err, "error: /etc/passwd: not a minidump: it does not begin with MDMP or PMDM\n");
     assert!(out.starts_with(&format!("file:       {}\n", good.display())), "{out}");
 }

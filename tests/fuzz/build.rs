@@ -56,7 +56,7 @@ fn main() {
 /// Everything that the harvest looks at: dumps at the top and in Crashpad's folders, files that are none, holes, links
 /// that lead away, a directory large enough to be indexed.
 fn fill(content: &Path) {
-    for dir in ["new", "pending", "completed", "other"] {
+    for dir in ["new", "pending", "completed", "other/one/two/three"] {
         fs::create_dir_all(content.join(dir)).expect("cannot make a directory");
     }
     let dump: Vec<u8> =
@@ -69,6 +69,10 @@ fn fill(content: &Path) {
     write("a.dmp", &dump);
     write("new/b.dmp", &dump[..700]);
     write("other/c.dmp", &dump);
+    write("other/one/two/e.dmp", &dump);
+    write("other/one/two/three/too-deep.dmp", &dump);
+    write("a.meta", b"metadata");
+    write("new/b.meta", &[b'x'; 70_000]);
     write("text.dmp", b"no minidump");
     write("notes.txt", b"MDMP");
     // Many pieces, so that the extents need a tree.

@@ -69,20 +69,6 @@ fn images_of_every_size_work() {
 }
 
 #[test]
-fn crashpads_folders_are_searched_too() {
-    let world = World::new("crun");
-    let image = image(&world, DEFAULT_IMGSIZE, |dir| {
-        for part in ["new", "pending", "completed", "attachments"] {
-            fs::create_dir(dir.join(part)).unwrap();
-            fs::write(dir.join(part).join(format!("{part}.dmp")), dump_bytes(100)).unwrap();
-        }
-    });
-    world.hook(&["harvest", image.to_str().unwrap(), "--to", world.dumps_dir().to_str().unwrap()]).expect(0);
-    let names: Vec<_> = world.dumps().iter().map(|path| path.file_name().unwrap().to_owned()).collect();
-    assert_eq!(names, ["completed.dmp", "new.dmp", "pending.dmp"]);
-}
-
-#[test]
 fn the_template_is_a_sound_file_system_with_the_features_of_every_other_image() {
     let describe = |size: u64| {
         let world = World::new("crun");

@@ -2,14 +2,15 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use oci_minidump::settings::DEFAULT_IMGSIZE;
 use serde_json::json;
 
 use crate::chosen::runtimes;
-use crate::images::{dump_bytes, image};
-use crate::world::{World, command, wait_until};
+use crate::images::{dump_bytes, image, whole_dump};
+use crate::world::{Bundle, SOURCE, World, command, wait_until};
 
 /// Copies an image while it is mounted and synced: what a power cut leaves.
 fn cut_power(world: &World, size: u64) -> std::path::PathBuf {
@@ -167,31 +168,70 @@ fn a_damaged_image_is_kept_aside_and_the_container_starts() {
 fn an_image_still_mounted_is_read_through_its_own_device() {
     for runtime in runtimes() {
         let world = World::new(runtime);
-        let bundle = world.bundle("app", &["write", "a.dmp", "50000", "sleep", "100"]);
-        world.create(&bundle, "c").expect(0);
-        world.control(&["start"], "c", &[]).expect(0);
-        wait_until(|| !world.leaks().is_empty());
-        let pid: i64 =
-            serde_json::from_str::<serde_json::Value>(&world.control(&["state"], "c", &[]).stdout()).unwrap()
-                ["pid"]
-                .as_i64()
-                .unwrap();
-        let mut pin = enter(pid);
-        wait_for_file(pid, "a.dmp", 50_000);
+        let bundle = world.bundle("app", &["sleep", "100"]);
+        let (mut pin, ()) = run_pinned(&world, &bundle, |dir| {
+            fs::write(dir.join("a.dmp"), whole_dump(50_000)).unwrap();
+        });
         world.control(&["delete", "--force"], "c", &[]).expect(0);
         assert!(world.log().contains("is still mounted through /dev/loop"), "{}", world.log());
-        assert!(fs::read(world.dump()).unwrap() == dump_bytes(50_000), "{}", world.log());
+        assert!(fs::read(world.dump()).unwrap() == whole_dump(50_000), "{}", world.log());
         pin.kill().unwrap();
         pin.wait().unwrap();
         wait_until(|| world.leaks().is_empty());
-        // The dump is no real one, so it looked unfinished and the image was kept. Harvested again, nothing is doubled.
-        let image = world.image("app");
-        world
-            .hook(&["harvest", image.to_str().unwrap(), "--to", world.dumps_dir().to_str().unwrap()])
-            .expect(0);
-        assert_eq!(world.dumps().len(), 1, "{}", world.log());
-        assert!(!image.exists());
     }
+}
+
+/// A container without its own mount may still have processes that write: a dump that they have not finished is no
+/// truncated one.
+#[test]
+fn an_unfinished_dump_stays_in_an_image_that_is_still_mounted() {
+    let world = World::new("crun");
+    let bundle = world.bundle("app", &["sleep", "100"]);
+    let dump = whole_dump(50_000);
+    let (mut pin, late) = run_pinned(&world, &bundle, |dir| {
+        fs::write(dir.join("whole.dmp"), whole_dump(3000)).unwrap();
+        fs::write(dir.join("half.dmp"), &dump[..70]).unwrap();
+        // Breakpad writes the header last.
+        fs::write(dir.join("headless.dmp"), vec![0; 5000]).unwrap();
+        File::options().write(true).open(dir.join("half.dmp")).unwrap()
+    });
+    world.control(&["delete", "--force"], "c", &[]).expect(0);
+    assert!(fs::read(world.dump()).unwrap() == whole_dump(3000), "{}", world.log());
+    let image = world.image("app");
+    assert!(image.exists(), "{}", world.log());
+    for name in ["half.dmp", "headless.dmp"] {
+        let line = format!("left {name} in the image, which is still mounted");
+        assert!(world.log().contains(&line), "{}", world.log());
+    }
+    late.write_all_at(&dump, 0).unwrap();
+    drop(late);
+    pin.kill().unwrap();
+    pin.wait().unwrap();
+    wait_until(|| world.leaks().is_empty());
+    let run = world
+        .hook(&["harvest", image.to_str().unwrap(), "--to", world.dumps_dir().to_str().unwrap()])
+        .expect(0);
+    assert!(fs::read(world.dumps_dir().join("half.dmp")).unwrap() == dump, "{}", run.story());
+    assert!(run.stdout().contains("skipped headless.dmp: it has 5000 bytes and is not a minidump"));
+    assert_eq!(world.dumps().len(), 2, "{}", run.story());
+}
+
+/// Starts a container, lets `fill` put things into its minidump directory, and gives a process that keeps its mount
+/// namespace alive.
+fn run_pinned<T>(world: &World, bundle: &Bundle, fill: impl FnOnce(&Path) -> T) -> (Child, T) {
+    world.create(bundle, "c").expect(0);
+    world.control(&["start"], "c", &[]).expect(0);
+    wait_until(|| !world.leaks().is_empty());
+    let state: serde_json::Value =
+        serde_json::from_str(&world.control(&["state"], "c", &[]).stdout()).unwrap();
+    let pid = state["pid"].as_i64().unwrap();
+    // Before pivot_root(2) the container's program has another root.
+    wait_until(|| Path::new(&format!("/proc/{pid}/root/crasher")).exists());
+    let filled = fill(Path::new(&format!("/proc/{pid}/root{SOURCE}")));
+    let namespace = |pid: i64| fs::read_link(format!("/proc/{pid}/ns/mnt")).unwrap();
+    let pin = enter(pid);
+    wait_until(|| namespace(pin.id().into()) == namespace(pid));
+    (pin, filled)
 }
 
 /// A process that keeps the mount namespace of a container alive.
@@ -200,11 +240,6 @@ fn enter(pid: i64) -> Child {
     command.args(["--mount", "--target", &pid.to_string(), "/crasher", "/tmp", "sleep", "100"]);
     // Before pivot_root there is another root; afterwards the program is the container's own.
     command.arg("none").stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap()
-}
-
-fn wait_for_file(pid: i64, name: &str, size: u64) {
-    let path = format!("/proc/{pid}/root/opt/minidumps/{name}");
-    wait_until(|| fs::metadata(&path).is_ok_and(|metadata| metadata.len() == size));
 }
 
 #[test]

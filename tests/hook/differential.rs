@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, symlink};
 use std::path::{Path, PathBuf};
 
+use oci_minidump::deadline::Deadline;
 use oci_minidump::error::{ErrorKind, Result};
 use oci_minidump::image::files::{Candidate, ImageFiles, Kind};
 use oci_minidump::image::kernel::Mounted;
@@ -125,19 +126,19 @@ type Found = (Candidate, Vec<u8>, Vec<u8>);
 /// All that a reader sees.
 fn read(world: &World, files: &mut impl ImageFiles) -> Result<Vec<Found>> {
     let mut found = Vec::new();
-    for candidate in files.list()?.candidates {
+    for candidate in files.list(Deadline::NONE)?.candidates {
         let mut bytes = (Vec::new(), Vec::new());
         if let Kind::Regular { size, .. } = candidate.kind {
             let target = world.path("copy");
             let file =
                 File::options().create(true).truncate(true).read(true).write(true).open(&target).unwrap();
-            let head = files.head(&candidate)?;
-            assert_eq!(files.copy(&candidate, size, &file)?, size, "{candidate:?}");
+            let head = files.head(&candidate.place)?;
+            assert_eq!(files.copy(&candidate.place, size, &file, Deadline::NONE)?, size, "{candidate:?}");
             bytes = (head, fs::read(target).unwrap());
         }
         found.push((candidate, bytes.0, bytes.1));
     }
-    found.sort_by(|a, b| (a.0.dir, &a.0.name).cmp(&(b.0.dir, &b.0.name)));
+    found.sort_by(|a, b| a.0.place.cmp(&b.0.place));
     Ok(found)
 }
 

@@ -1,7 +1,7 @@
 //! Each system call of the hook fails once: no space, a broken disk, too many files, no memory. The hook says so in one
 //! line, gives up or goes on, and never loses a dump.
 
-use crate::faulty::{Case, Held, OPTIONAL, POSTSTOP, PRESTART, Stage};
+use crate::faulty::{Case, Held, OPTIONAL, POSTSTOP, PRESTART, SWEEP, Stage};
 use crate::world::Run;
 
 /// How many worlds share the calls of a case: most of the time a life waits for the kernel.
@@ -147,6 +147,18 @@ fn a_poststop_with_any_call_failing_loses_nothing() {
         count += fail_everywhere(&POSTSTOP[0], "changes", &[errno], poststop);
     }
     assert!(count > 200, "{count}");
+}
+
+/// A sweep that fails says so, and goes on with the others.
+fn sweep(stage: &Stage<'_>, held: Held, _run: &Run, story: Story<'_>) {
+    drop(held);
+    stage.end(false, story);
+}
+
+#[test]
+fn a_sweep_with_any_call_failing_loses_nothing() {
+    let count = fail_everywhere(&SWEEP[0], "changes,opens", &[EIO, EMFILE, ENOSPC, ENOMEM], sweep);
+    assert!(count > 50, "{count}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::images::dump_bytes;
+use crate::neighbour::Neighbour;
 use crate::programs::{faulty, without};
 use crate::test_dir::test_dir;
 use crate::world::{Bundle, PREFIX, Run, SOURCE, World, away_from_the_host, files_in, hook_program};
@@ -133,6 +134,12 @@ pub(crate) const POSTSTOP: [Case; 3] = [
     Case { missing: "O_TMPFILE", ..case("the end without unnamed files", "poststop", Image::Left) },
 ];
 
+/// What `sweep` may find.
+pub(crate) const SWEEP: [Case; 2] = [
+    case("a sweep after a poststop that never came", "sweep", Image::Left),
+    case("a sweep after a power cut", "sweep", Image::Dirty),
+];
+
 /// By how many calls of a kind the hook has certainly read its settings: alone, and behind `without`.
 const UNTIL_SETTINGS: (usize, usize) = (120, 250);
 
@@ -147,6 +154,15 @@ pub(crate) struct Stage<'a> {
     pub(crate) bundle: Bundle,
     /// A copy of what lies where the image goes.
     left: PathBuf,
+    neighbour: Neighbour,
+}
+
+impl Drop for Stage<'_> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.neighbour.finish(&self.world);
+        }
+    }
 }
 
 impl<'a> Stage<'a> {
@@ -158,7 +174,8 @@ impl<'a> Stage<'a> {
             config["rdkPlugins"]["minidump"]["data"]["paths"][0]["imgsize"] = case.imgsize.into()
         });
         let left = world.path("left.img");
-        let stage = Self { case, world, bundle, left };
+        let neighbour = Neighbour::start(&world);
+        let stage = Self { case, world, bundle, left, neighbour };
         if case.image != Image::Absent {
             stage.leave();
         }
@@ -186,7 +203,9 @@ impl<'a> Stage<'a> {
         self.world.settle();
         fs::remove_file(image).unwrap();
         for record in self.records() {
-            fs::rename(&record, self.left_record()).unwrap();
+            if record.to_str().unwrap().contains(&self.world.id("c")) {
+                fs::rename(&record, self.left_record()).unwrap();
+            }
         }
     }
 
@@ -195,7 +214,7 @@ impl<'a> Stage<'a> {
         if self.case.image != Image::Absent {
             fs::copy(&self.left, self.world.image("app")).unwrap();
         }
-        if self.case.stage == "poststop" {
+        if self.case.stage != "prestart" {
             let name = format!("{}.0123456789abcdef.{:032x}.json", self.world.id("c"), 1);
             fs::copy(self.left_record(), self.world.path("records").join(name)).unwrap();
         }
@@ -233,6 +252,7 @@ impl<'a> Stage<'a> {
             command = away_from_the_host(&command);
         }
         let run = self.world.feed(command, &self.state(held).to_string());
+        self.neighbour.write();
         let calls = fs::read_to_string(report).unwrap_or_else(|_| panic!("no report: {}", run.story()));
         (run, calls.lines().map(str::to_owned).collect())
     }

@@ -6,8 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::path::Path;
 
+use oci_minidump::deadline::Deadline;
 use oci_minidump::error::ErrorKind;
-use oci_minidump::image::files::{ImageFiles, MAX_ENTRIES};
+use oci_minidump::image::files::ImageFiles;
 use oci_minidump::image::reader::UserSpace;
 use oci_minidump::settings::DEFAULT_IMGSIZE;
 
@@ -41,12 +42,16 @@ const TRAPS: [Trap; 10] = [
         |dir| sparse(&dir.join("x.dmp"), 1 << 40),
         "it claims 1099511627776 bytes, more than the image can hold",
     ),
-    ("empty file", |dir| drop(File::create(dir.join("x.dmp")).unwrap()), "it has 0 bytes and is no minidump"),
-    ("zeros", |dir| sparse(&dir.join("x.dmp"), 1 << 20), "it has 1048576 bytes and is no minidump"),
+    (
+        "empty file",
+        |dir| drop(File::create(dir.join("x.dmp")).unwrap()),
+        "it has 0 bytes and is not a minidump",
+    ),
+    ("zeros", |dir| sparse(&dir.join("x.dmp"), 1 << 20), "it has 1048576 bytes and is not a minidump"),
     (
         "text",
         |dir| fs::write(dir.join("x.dmp"), "root:x:0:0:").unwrap(),
-        "it has 11 bytes and is no minidump",
+        "it has 11 bytes and is not a minidump",
     ),
 ];
 
@@ -66,7 +71,7 @@ fn only_dumps_are_taken_and_traps_are_named() {
             .hook(&["harvest", image.to_str().unwrap(), "--to", world.dumps_dir().to_str().unwrap()])
             .expect(0);
         assert!(fs::read(world.dump()).unwrap() == dump_bytes(5000), "{name}: {}", run.story());
-        assert!(run.stdout().contains(&format!("left out x.dmp: {reason}")), "{name}: {}", run.story());
+        assert!(run.stdout().contains(&format!("skipped x.dmp: {reason}")), "{name}: {}", run.story());
         assert!(!image.exists(), "{name}: {}", run.story());
     }
 }
@@ -75,9 +80,9 @@ fn only_dumps_are_taken_and_traps_are_named() {
 fn linked_folders_are_not_followed() {
     let world = World::new("crun");
     let image = image(&world, DEFAULT_IMGSIZE, |dir| {
-        fs::create_dir(dir.join("elsewhere")).unwrap();
-        fs::write(dir.join("elsewhere/a.dmp"), dump_bytes(100)).unwrap();
-        symlink("elsewhere", dir.join("new")).unwrap();
+        fs::create_dir_all(dir.join("1/2/3/too-deep")).unwrap();
+        fs::write(dir.join("1/2/3/too-deep/a.dmp"), dump_bytes(100)).unwrap();
+        symlink("1/2/3/too-deep", dir.join("new")).unwrap();
         symlink("/", dir.join("pending")).unwrap();
     });
     let run = world
@@ -132,24 +137,6 @@ fn hostile_names_are_made_harmless() {
         assert!(name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_-. []".contains(byte)), "{path:?}");
         assert!(!name.starts_with(b"-") && !name.starts_with(b"."), "{path:?}");
     }
-}
-
-#[test]
-fn a_thousand_hard_links_do_not_fill_the_host() {
-    let world = World::new("crun");
-    let image = image(&world, DEFAULT_IMGSIZE, |dir| {
-        fs::write(dir.join("0.dmp"), dump_bytes(1_000_000)).unwrap();
-        for n in 1..1000 {
-            fs::hard_link(dir.join("0.dmp"), dir.join(format!("{n}.dmp"))).unwrap();
-        }
-    });
-    let run = world
-        .hook(&["harvest", image.to_str().unwrap(), "--to", world.dumps_dir().to_str().unwrap()])
-        .expect(0);
-    assert_eq!(world.dumps().len(), 16, "{}", run.story());
-    // Nor the log.
-    assert_eq!(run.stdout().matches("left out").count(), 100, "{}", run.story());
-    assert!(run.stderr().contains("left 884 more entries in the image"), "{}", run.story());
 }
 
 #[test]
@@ -248,9 +235,9 @@ fn damage_anywhere_in_an_image_is_survived() {
             bytes[at] = u8::try_from(dice(256)).unwrap();
         }
         copy.write_all_at(&bytes, 0).unwrap();
-        match UserSpace::open(&copy).and_then(|mut files| files.list()) {
+        match UserSpace::open(&copy).and_then(|mut files| files.list(Deadline::NONE)) {
             Ok(listing) => {
-                assert!(listing.candidates.len() <= MAX_ENTRIES);
+                assert!(listing.candidates.len() <= 64, "there are only so many inodes");
                 read += 1;
             }
             Err(error) => {

@@ -9,18 +9,8 @@ use serde_json::{Value, json};
 
 use crate::chosen::runtimes;
 use crate::cycle::wait_until_stopped;
-use crate::images::dump_bytes;
+use crate::images::{dump_bytes, whole_dump};
 use crate::world::{Bundle, SOURCE, World, command, files_in, hook_program, wait_until};
-
-/// The smallest minidump that is complete: header, directory, system information, and bytes that nothing points at.
-pub(crate) fn complete_dump(size: usize) -> Vec<u8> {
-    let mut bytes = dump_bytes(size);
-    let header_and_directory = [0xa793_u32, 1, 32, 0, 0, 0, 0, 7, 56, 44].map(u32::to_le_bytes).concat();
-    let system = [9_u32, 0, 0, 0, 0, 0x8201, 0, 0, 0, 0, 0, 0, 0, 0].map(u32::to_le_bytes).concat();
-    bytes[4..44].copy_from_slice(&header_and_directory);
-    bytes[44..100].copy_from_slice(&system);
-    bytes
-}
 
 /// What the program of a bundle does.
 fn set_actions(bundle: &Bundle, actions: &[&str]) {
@@ -285,7 +275,7 @@ fn a_mount_that_is_held_neither_keeps_the_app_from_starting_nor_loses_a_dump() {
         start(&world, &bundle, "one");
         let pin = Pin::new(pid(&world, "one"), &["sleep", "100"]);
         wait_until(|| pin.directory().exists());
-        fs::write(pin.directory().join("early.dmp"), complete_dump(3000)).unwrap();
+        fs::write(pin.directory().join("early.dmp"), whole_dump(3000)).unwrap();
         fs::write(pin.directory().join("half.dmp"), dump_bytes(4000)).unwrap();
         if finisher == "the late poststop" {
             world.control(&["kill"], "one", &["KILL"]).expect(0);
@@ -293,7 +283,7 @@ fn a_mount_that_is_held_neither_keeps_the_app_from_starting_nor_loses_a_dump() {
         } else {
             world.control(&["delete", "--force"], "one", &[]).expect(0);
             // What is complete need not wait.
-            assert_dump(&world, "early.dmp", &complete_dump(3000), "one");
+            assert_dump(&world, "early.dmp", &whole_dump(3000), "one");
         }
         let next = if finisher == "the late poststop" { "two" } else { "one" };
         start(&world, &bundle, next);

@@ -5,7 +5,7 @@
 //! call that changes something (see `CHANGES` in `examples/faulty.rs`). Neither is one that only gives something up,
 //! such as close(2), because death does the same.
 
-use crate::faulty::{Case, Held, POSTSTOP, PRESTART, Stage};
+use crate::faulty::{Case, Held, POSTSTOP, PRESTART, SWEEP, Stage};
 
 /// How many worlds share the steps of a case: most of the time a life waits for the kernel.
 const WORKERS: usize = 4;
@@ -51,4 +51,9 @@ fn prestart_killed_at_every_step_loses_and_leaves_nothing() {
 #[test]
 fn poststop_killed_at_every_step_loses_and_leaves_nothing() {
     assert!(POSTSTOP.iter().map(kill_everywhere).sum::<usize>() > 50);
+}
+
+#[test]
+fn sweep_killed_at_every_step_loses_and_leaves_nothing() {
+    assert!(SWEEP.iter().map(kill_everywhere).sum::<usize>() > 30);
 }

@@ -16,14 +16,20 @@ mod damaged;
 mod destination;
 mod differential;
 mod disk_full;
+mod extremes;
 mod faults;
 mod faulty;
+mod folders;
+mod foreign;
 mod hostile;
 #[path = "../support/hugetlb.rs"]
 mod hugetlb;
 mod identity;
 mod images;
 mod killed;
+mod links;
+mod naming;
+mod neighbour;
 mod old_kernels;
 mod podman;
 #[path = "../support/programs.rs"]
@@ -31,6 +37,7 @@ mod programs;
 mod propagation;
 mod races;
 mod repeated;
+mod retention;
 mod rootfs;
 mod stdin;
 mod surroundings;

@@ -200,9 +200,9 @@ fn running_out_of_descriptors_is_survived_quietly() {
     let limit = rustix::process::Rlimit { current: Some(open + 3), maximum: Some(open + 3) };
     rustix::process::prlimit(pid, rustix::process::Resource::Nofile, limit).unwrap();
     let kept: Vec<Http> = (0..20).map(|_| world.unix()).collect();
-    world.until("there is trouble", || world.log().contains("cannot take a connection"));
+    world.until("there is trouble", || world.log().contains("cannot accept a connection"));
     std::thread::sleep(Duration::from_secs(1));
-    let complaints = world.log().matches("cannot take a connection").count();
+    let complaints = world.log().matches("cannot accept a connection").count();
     assert_eq!(complaints, 1, "{}", world.log());
     drop(kept);
     assert_eq!(world.unix().request("POST", "/jsonrpc", &[], LIST).status, 200);

@@ -8,6 +8,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -20,6 +22,13 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_ocicontainer");
 pub const PLUGIN: &str = "org.rdk.OCIContainer.1";
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// Gives this thread, and what it starts, mounts of its own.
+pub fn leave_the_hosts_mounts() {
+    unshare(CloneFlags::CLONE_NEWNS).unwrap();
+    let flags = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    mount(None::<&str>, "/", None::<&str>, flags, None::<&str>).unwrap();
+}
 
 /// A daemon with everything around it. Dropping it ends the daemon and deletes its containers.
 pub struct World {

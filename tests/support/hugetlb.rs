@@ -9,7 +9,8 @@ pub(crate) fn mount_what_crun_wants() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let dir = "/sys/fs/cgroup/hugetlb";
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let mounts = fs::read("/proc/self/mountinfo").unwrap();
+        let mounts = String::from_utf8_lossy(&mounts);
         let groups = fs::read_to_string("/proc/cgroups").unwrap_or_default();
         let wanted = groups.contains("hugetlb") && !Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
         if wanted && !mounts.contains(dir) {

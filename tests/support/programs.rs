@@ -21,7 +21,7 @@ pub(crate) fn without() -> &'static Path {
     PATH.get_or_init(|| build("without", &["build", "--example", "without"], &[]))
 }
 
-/// `examples/faulty.rs`, which kills a program at one exact system call, or lets that call fail.
+/// `examples/faulty.rs`, which kills a program at one exact system call, holds it up there, or lets that call fail.
 #[allow(dead_code, reason = "not every test binary needs it")]
 pub(crate) fn faulty() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();

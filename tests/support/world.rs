@@ -44,6 +44,8 @@ pub(crate) struct World {
     containers: std::sync::Mutex<Vec<String>>,
     /// What stands in front of the hook's command line.
     launcher: String,
+    /// What a container that runs has on the host.
+    expected: std::sync::Mutex<Vec<String>>,
 }
 
 /// A bundle of a world.
@@ -61,7 +63,14 @@ impl World {
         for part in ["runtime", "records", "images"] {
             fs::create_dir_all(dir.join(part)).unwrap();
         }
-        let world = Self { dir, runtime, name, containers: Vec::default().into(), launcher: String::new() };
+        let world = Self {
+            dir,
+            runtime,
+            name,
+            containers: Vec::default().into(),
+            launcher: String::new(),
+            expected: Vec::default().into(),
+        };
         world.settings("");
         world
     }
@@ -264,20 +273,37 @@ impl World {
     /// Mounts an image while `work` runs, where only its thread sees it: a container that is created at the same moment
     /// would take a copy of a mount of the host's with it, and keep the image mounted.
     pub(crate) fn with_mounted(&self, image: &Path, work: impl FnOnce(&Path) + Send) {
-        use nix::sched::{CloneFlags, unshare};
-
         let point = self.path("mounted");
         fs::create_dir_all(&point).unwrap();
-        let isolated = || {
-            unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS).unwrap();
-            command("mount", &["--make-rprivate".as_ref(), "/".as_ref()]);
+        self.in_own_namespace(|| {
             command("mount", &["-o".as_ref(), "loop".as_ref(), image.as_ref(), point.as_ref()]);
             work(&point);
             // A program that another test is just starting has a copy of our open files for a moment.
             wait_until(|| Command::new("umount").arg(&point).output().unwrap().status.success());
-        };
-        std::thread::scope(|scope| scope.spawn(isolated).join()).unwrap();
+        });
         wait_until(|| self.leaks().is_empty());
+    }
+
+    /// Does `work` in a mount namespace of its own, which holds on to nothing that other tests have mounted.
+    pub(crate) fn in_own_namespace<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        use nix::sched::{CloneFlags, unshare};
+
+        let isolated = || {
+            unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS).unwrap();
+            command("mount", &["--make-rprivate".as_ref(), "/".as_ref()]);
+            let mounts = fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
+            let points = mounts.lines().filter_map(|line| line.split(' ').nth(4)).map(Path::new);
+            let worlds = test_dir().join(PREFIX).display().to_string();
+            let is_of_another = |point: &&Path| {
+                point.to_str().is_some_and(|text| text.starts_with(&worlds)) && !point.starts_with(&self.dir)
+            };
+            for point in points.filter(is_of_another) {
+                // It may be gone with the one that it was in.
+                let _gone = Command::new("umount").arg("--lazy").arg(point).output();
+            }
+            work()
+        };
+        std::thread::scope(|scope| scope.spawn(isolated).join()).unwrap()
     }
 
     /// What must not be left: mounts and loop devices of this world.
@@ -288,10 +314,12 @@ impl World {
             .collect::<Vec<_>>();
         for entry in fs::read_dir("/sys/block").unwrap().flatten() {
             let backing = fs::read_to_string(entry.path().join("loop/backing_file")).unwrap_or_default();
-            if backing.starts_with(self.dir.to_str().unwrap()) {
+            if Path::new(backing.trim()).starts_with(&self.dir) {
                 leaks.push(format!("loop device {:?} of {}", entry.file_name(), backing.trim()));
             }
         }
+        let expected = self.expected.lock().unwrap();
+        leaks.retain(|what| !expected.contains(what));
         leaks
     }
 
@@ -306,6 +334,17 @@ impl World {
         self.remains()
     }
 
+    /// What there is now belongs to a container that goes on running.
+    pub(crate) fn expect_remains(&self) {
+        let remains = self.remains();
+        self.expected.lock().unwrap().extend(remains);
+    }
+
+    /// That container is about to end.
+    pub(crate) fn expect_nothing(&self) {
+        self.expected.lock().unwrap().clear();
+    }
+
     /// Everything that a world must be rid of at its end.
     fn remains(&self) -> Vec<String> {
         let mut remains = self.leaks();
@@ -315,6 +354,8 @@ impl World {
         let hidden = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with('.');
         remains
             .extend(self.dumps().iter().filter(|path| hidden(path)).map(|path| path.display().to_string()));
+        let expected = self.expected.lock().unwrap();
+        remains.retain(|what| !expected.contains(what));
         remains
     }
 }

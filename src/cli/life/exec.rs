@@ -13,7 +13,7 @@ const NOT_RUN: u8 = 125;
 
 /// Run a command in a running container, print its output and exit with its exit code
 #[derive(Debug, Args)]
-pub(crate) struct Exec {
+pub(crate) struct ExecVerb {
     /// Id or descriptor
     id: String,
     /// Option of the runtime's exec, such as --option --cwd=/tmp; may be repeated
@@ -35,7 +35,7 @@ pub(crate) struct Exec {
     common: Common,
 }
 
-impl Exec {
+impl ExecVerb {
     pub(crate) fn run(&self) -> Result<u8> {
         let outcome = if self.detach { self.launch() } else { self.attached() };
         outcome.or_else(|error| {

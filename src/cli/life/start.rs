@@ -11,7 +11,7 @@ use crate::error::{Result, Tried};
 
 /// Start a container from an OCI bundle
 #[derive(Debug, Args)]
-pub(crate) struct Start {
+pub(crate) struct StartVerb {
     /// Id of the new container
     id: String,
     /// Directory with config.json and the root file system
@@ -29,7 +29,7 @@ pub(crate) struct Start {
     common: Common,
 }
 
-impl Start {
+impl StartVerb {
     pub(crate) fn run(&self) -> Result<()> {
         // The daemon has another working directory.
         let bundle = std::path::absolute(&self.bundle)

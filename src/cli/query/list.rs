@@ -9,12 +9,12 @@ use crate::error::Result;
 
 /// List all containers
 #[derive(Debug, Args)]
-pub(crate) struct List {
+pub(crate) struct ListVerb {
     #[command(flatten)]
     common: Common,
 }
 
-impl List {
+impl ListVerb {
     pub(crate) fn run(&self) -> Result<()> {
         let mut client = self.common.connect()?;
         let result = client.call("listContainers", json!({}))?;

@@ -8,14 +8,14 @@ use crate::error::Result;
 
 /// Print the state of a container
 #[derive(Debug, Args)]
-pub(crate) struct State {
+pub(crate) struct StateVerb {
     /// Id or descriptor
     id: String,
     #[command(flatten)]
     common: Common,
 }
 
-impl State {
+impl StateVerb {
     pub(crate) fn run(&self) -> Result<()> {
         let result = self.common.connect()?.about("getContainerState", &self.id)?;
         if self.common.json {

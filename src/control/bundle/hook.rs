@@ -6,8 +6,10 @@ use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::host;
-use crate::oci::hooks::{self, PROGRAM};
-use crate::settings::admin::{self, Admin};
+use crate::oci::hooks;
+use crate::oci::hooks::PROGRAM;
+use crate::settings::admin;
+use crate::settings::admin::Admin;
 use crate::settings::{Plans, Sources};
 
 /// Where the hook is looked for first when it is not beside our own executable.

@@ -18,7 +18,7 @@ use tokio::sync::OwnedMutexGuard;
 use crate::control::model::event::Event;
 use crate::control::model::id::ContainerId;
 use crate::dump::{Completeness, completeness};
-use crate::harvest::destination::CONTAINER_ATTRIBUTE;
+use crate::harvest::marks::CONTAINER_ATTRIBUTE;
 
 /// How many entries of a directory are looked at.
 const MAX_ENTRIES: usize = 100_000;

@@ -15,7 +15,7 @@ const PREFIX: &str = "+ended.";
 
 /// What is in an entry.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Entry {
+pub(crate) struct OutboxEntry {
     /// Whether the container was to be restarted.
     #[serde(rename = "again")]
     pub(crate) restart: bool,
@@ -57,7 +57,7 @@ impl EntryName {
     }
 }
 
-impl Entry {
+impl OutboxEntry {
     /// Writes a new entry. It is not synced: after a power cut there is no client either.
     ///
     /// # Errors

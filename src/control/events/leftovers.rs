@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::control::clock::boottime;
-use crate::control::events::entry::{Entry, EntryName};
+use crate::control::events::entry::{EntryName, OutboxEntry};
 use crate::control::events::outbox::Outbox;
 use crate::control::events::replay::REPLAY_TIME;
 use crate::control::model::event::Event;
@@ -27,7 +27,7 @@ pub(crate) fn deliver(outbox: &Outbox, registry: &Registry, dir: &Path, mut name
     names.sort_by_key(|name| name.started);
     for name in names {
         let path = name.path(dir);
-        let Ok(entry) = Entry::read(&path) else {
+        let Ok(entry) = OutboxEntry::read(&path) else {
             // Its container is still there.
             discard(&path);
             continue;
@@ -52,7 +52,7 @@ pub(crate) fn deliver(outbox: &Outbox, registry: &Registry, dir: &Path, mut name
 }
 
 /// Compares an entry with the directory of its container. One that was to be removed loses its saved state.
-fn afterwards(name: &EntryName, entry: &Entry, state_dir: &Path) -> Afterwards {
+fn afterwards(name: &EntryName, entry: &OutboxEntry, state_dir: &Path) -> Afterwards {
     let dir = ContainerDir::new(state_dir, &name.id);
     match dir.load() {
         Ok(saved) if saved.started == name.started && entry.restart => Afterwards::SameEnd,

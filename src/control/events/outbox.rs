@@ -13,7 +13,7 @@ use crate::control::clock::boottime;
 use crate::control::container::Container;
 use crate::control::events::bus::EventBus;
 use crate::control::events::dumps::DumpTracker;
-use crate::control::events::entry::{Entry, EntryName};
+use crate::control::events::entry::{EntryName, OutboxEntry};
 use crate::control::events::replay::REPLAY_TIME;
 use crate::control::model::event::{Event, Origin};
 use crate::control::model::id::ContainerId;
@@ -69,18 +69,18 @@ impl Outbox {
     /// is about to be restarted.
     pub(crate) fn write_end(&self, container: &Container, events: Vec<Event>, restart: bool) -> Posted {
         let name = EntryName::new(container.id.clone(), container.started);
-        self.write(&name, container.origin, Entry { restart, events })
+        self.write(&name, container.origin, OutboxEntry { restart, events })
     }
 
     /// Writes down dumps of a container that came to light apart from its end.
     pub(crate) fn write_dumps(&self, id: &ContainerId, origin: Origin, dumps: Vec<Event>) -> Posted {
-        let entry = Entry { restart: false, events: dumps };
+        let entry = OutboxEntry { restart: false, events: dumps };
         self.write(&EntryName::new(id.clone(), boottime()), origin, entry)
     }
 
-    fn write(&self, name: &EntryName, origin: Origin, entry: Entry) -> Posted {
+    fn write(&self, name: &EntryName, origin: Origin, entry: OutboxEntry) -> Posted {
         let path = name.path(&self.dir);
-        let entry = Entry { events: self.unreported(entry.events), ..entry };
+        let entry = OutboxEntry { events: self.unreported(entry.events), ..entry };
         if entry.events.is_empty() {
             return Posted { keeper: Keeper::Nothing, origin, events: entry.events };
         }

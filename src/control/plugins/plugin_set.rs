@@ -15,11 +15,11 @@ use crate::log::shown;
 
 /// The plugins of one container, those that others depend on first.
 pub(crate) struct PluginSet {
-    entries: Vec<Entry>,
+    entries: Vec<RequestedPlugin>,
 }
 
 /// A plugin that a container asks for.
-struct Entry {
+struct RequestedPlugin {
     plugin: &'static dyn Plugin,
     data: Value,
     required: bool,
@@ -46,7 +46,7 @@ impl PluginSet {
         for (name, section) in in_order(runtime)? {
             if let Some(plugin) = catalogue::find(name) {
                 let required = section.required || plugin.is_vital();
-                entries.push(Entry { plugin, data: section.data.clone(), required });
+                entries.push(RequestedPlugin { plugin, data: section.data.clone(), required });
             }
         }
         Ok((Self { entries }, warnings))
@@ -119,7 +119,7 @@ impl PluginSet {
     }
 }
 
-impl Entry {
+impl RequestedPlugin {
     fn call<'a>(&'a self, container: ContainerRef<'a>) -> Invocation<'a> {
         Invocation { container, data: &self.data }
     }

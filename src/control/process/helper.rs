@@ -107,7 +107,7 @@ impl Helper {
             };
             Error::new(kind, format!("cannot run {name}")).caused_by(error)
         })?;
-        let guard = Guard { pid, armed: attached };
+        let guard = KillGuard { pid, armed: attached };
         let stdout = receiver(child.stdout.take().map(OwnedFd::from), &name)?;
         let stderr = receiver(child.stderr.take().map(OwnedFd::from), &name)?;
         let reaping = Box::pin(reaper::serve()?);
@@ -148,12 +148,12 @@ fn receiver(fd: Option<OwnedFd>, name: &str) -> Result<Option<pipe::Receiver>> {
 
 /// Kills the helper when it is dropped while armed.
 #[derive(Debug)]
-struct Guard {
+struct KillGuard {
     pid: Pid,
     armed: bool,
 }
 
-impl Guard {
+impl KillGuard {
     fn kill(&self) -> Vec<Cgroups> {
         let groups = reaper::unreaped(self.pid, || tree::kill(self.pid.as_raw_pid()));
         // It has ended meanwhile.
@@ -161,7 +161,7 @@ impl Guard {
     }
 }
 
-impl Drop for Guard {
+impl Drop for KillGuard {
     fn drop(&mut self) {
         if self.armed {
             self.kill();
@@ -173,7 +173,7 @@ impl Drop for Guard {
 pub struct Running {
     /// Helpers also run where no manager reaps.
     reaping: Pin<Box<dyn Future<Output = ()> + Send>>,
-    guard: Guard,
+    guard: KillGuard,
     status: oneshot::Receiver<ExitStatus>,
     stdout: Option<pipe::Receiver>,
     stderr: Option<pipe::Receiver>,

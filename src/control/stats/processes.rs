@@ -5,6 +5,8 @@ use std::io::Read;
 
 use serde_json::{Value, json};
 
+use crate::proc::status::innermost_pid;
+
 /// The longest command line that is shown, in bytes.
 const MAX_COMMAND_LINE: u64 = 4096;
 
@@ -21,40 +23,17 @@ fn process(pid: i32) -> Value {
     if let Ok(file) = File::open(format!("/proc/{pid}/cmdline")) {
         let _gone = file.take(MAX_COMMAND_LINE).read_to_end(&mut arguments);
     }
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     json!({
         "cmdline": String::from_utf8_lossy(&arguments).replace('\0', " "),
         "executable": link.to_string_lossy(),
-        "nsPid": own_number(&status).unwrap_or(-1),
+        "nsPid": innermost_pid(pid).unwrap_or(-1),
         "pid": pid,
     })
-}
-
-/// The id that the process has in the innermost pid namespace: proc(5), `NStgid`.
-fn own_number(status: &str) -> Option<i32> {
-    let line = status.lines().find_map(|line| line.strip_prefix("NStgid:"))?;
-    let mut numbers = line.split_ascii_whitespace();
-    // The first is the host's; in a namespace there is another.
-    let host = numbers.next()?;
-    numbers.next_back().unwrap_or(host).parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_number_inside_is_the_innermost_one() {
-        let cases = [
-            ("Name:\ta\nNStgid:\t100\t1\n", Some(1)),
-            ("NStgid:\t100\t7\t1\n", Some(1)),
-            ("NStgid:\t100\n", Some(100)),
-            ("Name:\tb\n", None),
-        ];
-        for (status, expected) in cases {
-            assert_eq!(own_number(status), expected, "{status:?}");
-        }
-    }
 
     #[test]
     fn a_process_that_is_gone_has_empty_fields() {

@@ -11,9 +11,10 @@ use fuzz::image::Recipe;
 use fuzz::rules::{check_error, check_name};
 use fuzz::scratch;
 use libfuzzer_sys::{arbitrary, arbitrary::Arbitrary, fuzz_target};
-use oci_minidump::harvest::take::{Taken, take};
-use oci_minidump::harvest::{IfMounted, Job};
-use oci_minidump::image::create::MAX_INODES;
+use oci_minidump::dump::is_minidump;
+use oci_minidump::deadline::Deadline;
+use oci_minidump::harvest::take::{Bounds, Taken, take};
+use oci_minidump::harvest::{IfAttached, Job};
 use oci_minidump::image::reader::UserSpace;
 use oci_minidump::image::superblock::inspect;
 use oci_minidump::oci::owner::Owner;
@@ -59,18 +60,30 @@ fn check(scratch: &Scratch, admin: &Admin) {
         destination: &scratch.destination,
         owner: Owner { container: Some("app"), app_state: None },
         admin,
-        if_mounted: IfMounted::Leave,
+        if_attached: IfAttached::Refuse,
+        detach_wait: std::time::Duration::ZERO,
+        deadline: Deadline::NONE,
     };
     let budget = scratch.image.metadata().expect("it is open").len() * 2;
-    let result = UserSpace::open(&scratch.image).and_then(|mut files| take(&mut files, job, budget));
-    let found = arrived(&scratch.destination);
+    let bounds = Bounds { budget, deadline: Deadline::NONE, is_mounted: false };
+    let result = UserSpace::open(&scratch.image).and_then(|mut files| take(&mut files, job, bounds));
+    let (metas, found): (Vec<_>, Vec<_>) =
+        arrived(&scratch.destination).into_iter().partition(|(path, _)| is_meta(path));
+    for (meta, _) in metas {
+        let dump = meta.with_extension("dmp");
+        assert!(found.iter().any(|(path, _)| *path == dump), "{meta:?} has no dump");
+    }
     let bytes: u64 = found.iter().map(|(_, size)| size).sum();
     assert!(bytes <= budget, "{bytes} bytes of {budget}: {found:?}");
-    assert!(u64::try_from(found.len()).expect("a number") <= MAX_INODES, "{} files", found.len());
     match result {
         Err(error) => check_error(&error),
         Ok(taken) => check_taken(&taken, &found),
     }
+}
+
+/// Whether a file is the metadata of a dump.
+fn is_meta(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "meta")
 }
 
 /// The files in the destination, each checked on its own.
@@ -79,10 +92,11 @@ fn arrived(destination: &Path) -> Vec<(PathBuf, u64)> {
     let files = entries.map(|entry| {
         let path = entry.expect("it can be listed").path();
         let metadata = fs::symlink_metadata(&path).expect("it can be inspected");
-        check_name(path.file_name().and_then(|name| name.to_str()).expect("it has a name"));
+        let dump = path.with_extension("dmp");
+        check_name(dump.file_name().and_then(|name| name.to_str()).expect("it has a name"));
         assert!(metadata.is_file(), "{path:?}");
         let bytes = fs::read(&path).expect("it can be read");
-        assert!(bytes.starts_with(b"MDMP"), "{path:?}");
+        assert!(is_meta(&path) || is_minidump(&bytes), "{path:?}");
         (path, metadata.len())
     });
     files.collect()
@@ -90,6 +104,7 @@ fn arrived(destination: &Path) -> Vec<(PathBuf, u64)> {
 
 /// What the harvest tells is what is there.
 fn check_taken(taken: &Taken, found: &[(PathBuf, u64)]) {
+    assert!(taken.failures.is_empty() && taken.unfinished == 0, "{taken:?}");
     for dump in &taken.dumps {
         assert!(found.contains(&(dump.path.clone(), dump.size)), "{dump:?}");
     }

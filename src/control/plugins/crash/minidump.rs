@@ -24,9 +24,10 @@ use crate::control::plugins::plugin::{
 use crate::control::state::container_dir::{ContainerDir, DUMPS};
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::harvest;
 use crate::harvest::take::{Bounds, take};
-use crate::harvest::{self, IfAttached, Owner};
-use crate::image::files::{Candidate, ImageFiles, Kind, Listing, pump};
+use crate::harvest::{IfAttached, Owner};
+use crate::image::files::{Candidate, ImageFiles, Kind, Listing, Place, Time, pump};
 use crate::settings::admin;
 use crate::settings::admin::{Admin, Naming};
 
@@ -181,23 +182,26 @@ fn publish_dump(path: &Path, id: &str, note: &DumpNote, container_dir: &Containe
 struct OneFile<'a>(&'a File);
 
 impl ImageFiles for OneFile<'_> {
-    fn list(&mut self) -> Result<Listing> {
+    fn list(&mut self, _deadline: Deadline) -> Result<Listing> {
         let metadata = self.0.metadata().tried(|| "cannot inspect the dump")?;
-        let kind = Kind::Regular { size: metadata.len(), modified: metadata.mtime() };
-        let candidates = vec![Candidate { dir: "", name: b"BREAKPAD_FD.dmp".to_vec(), kind }];
-        Ok(Listing { candidates, cut: false })
+        let nanoseconds = metadata.mtime_nsec().try_into().unwrap_or_default();
+        let modified = Time { seconds: metadata.mtime(), nanoseconds };
+        let kind = Kind::Regular { size: metadata.len(), modified };
+        let place = Place { dir: Vec::new(), name: b"BREAKPAD_FD.dmp".to_vec() };
+        let candidates = vec![Candidate { place, inode: metadata.ino(), kind, meta: None }];
+        Ok(Listing { candidates, ..Listing::default() })
     }
 
-    fn head(&mut self, _dump: &Candidate) -> Result<Vec<u8>> {
+    fn head(&mut self, _dump: &Place) -> Result<Vec<u8>> {
         let mut head = vec![0; 4];
         let count = self.0.read_at(&mut head, 0).tried(|| "cannot read the dump")?;
         head.truncate(count);
         Ok(head)
     }
 
-    fn copy(&mut self, _dump: &Candidate, limit: u64, target: &File) -> Result<u64> {
+    fn copy(&mut self, _dump: &Place, limit: u64, target: &File, deadline: Deadline) -> Result<u64> {
         let mut at = 0;
-        pump(target, limit, |chunk| {
+        pump(target, limit, deadline, |chunk| {
             let count = self.0.read_at(chunk, at).tried(|| "cannot read the dump")?;
             at += u64::try_from(count).unwrap_or(u64::MAX);
             Ok(count)

@@ -1,5 +1,7 @@
 //! Vendor controllers of cgroup version 1 (gpu, ion), which OCI runtimes do not set up.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use crate::control::plugins::plugin::{ContainerRef, Invocation};
@@ -25,8 +27,7 @@ pub(crate) fn enter(call: &Invocation<'_>, controller: &str, pid: i32) -> Result
 
 fn make(container: &ContainerRef<'_>, controller: &str, top: &Path, pid: i32) -> Result<PathBuf> {
     let (dir, note) = (top.join(container.id.as_str()), note(container, controller));
-    write_new(&note, dir.to_string_lossy().as_bytes())
-        .tried(|| format!("cannot write {}", note.display()))?;
+    write_new(&note, dir.as_os_str().as_bytes()).tried(|| format!("cannot write {}", note.display()))?;
     match std::fs::create_dir(&dir) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
         other => other.tried(|| format!("cannot make the cgroup {}", dir.display()))?,
@@ -49,10 +50,11 @@ pub(crate) fn set(file: &Path, value: &str) -> Result<()> {
 /// The kernel's.
 pub(crate) fn leave(container: &ContainerRef<'_>, controller: &str) -> Result<()> {
     let note = note(container, controller);
-    let Ok(dir) = std::fs::read_to_string(&note) else { return Ok(()) };
+    let Ok(dir) = std::fs::read(&note) else { return Ok(()) };
+    let dir = PathBuf::from(OsString::from_vec(dir));
     match std::fs::remove_dir(&dir) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        other => other.tried(|| format!("cannot remove the cgroup {dir}"))?,
+        other => other.tried(|| format!("cannot remove the cgroup {}", dir.display()))?,
     }
     std::fs::remove_file(&note).tried(|| format!("cannot remove {}", note.display()))
 }

@@ -1,0 +1,60 @@
+//! What a harvested file says about itself, in extended attributes (xattr(7)): whose it is, and when it was written in
+//! the container. Retention and the daemon read it.
+
+use std::fs::File;
+use std::path::Path;
+
+use rustix::fs::XattrFlags;
+
+use crate::image::files::Time;
+
+/// The attribute that marks a file as harvested by us and names its container.
+pub const CONTAINER_ATTRIBUTE: &str = "user.oci-minidump.container";
+/// The attribute with the time of the crash: `seconds.nanoseconds` since 1970.
+const TIME_ATTRIBUTE: &str = "user.oci-minidump.time";
+/// The longest value that is read, in bytes: an id.
+const MAX_VALUE: usize = 1024;
+
+/// The marks of a file.
+#[derive(Debug, Clone, Copy)]
+pub struct Marks<'a> {
+    /// The container's id; an image that was harvested by hand may not say it.
+    pub container: Option<&'a str>,
+    /// When the file was written last, as the container says.
+    pub time: Time,
+}
+
+impl Marks<'_> {
+    /// Writes the marks.
+    ///
+    /// # Errors
+    /// The kernel's. Not every file system has extended attributes.
+    pub fn write(&self, file: &File) -> rustix::io::Result<()> {
+        let Time { seconds, nanoseconds } = self.time;
+        let time = format!("{seconds}.{nanoseconds:09}");
+        rustix::fs::fsetxattr(file, TIME_ATTRIBUTE, time.as_bytes(), XattrFlags::empty())?;
+        let container = self.container.unwrap_or_default();
+        rustix::fs::fsetxattr(file, CONTAINER_ATTRIBUTE, container.as_bytes(), XattrFlags::empty())
+    }
+}
+
+/// The id of the container of a harvested file; `None` when the file was not harvested by us.
+#[must_use]
+pub fn container(path: &Path) -> Option<Vec<u8>> {
+    value(path, CONTAINER_ATTRIBUTE)
+}
+
+/// The time of the crash; versions before 0.2 did not note it.
+#[must_use]
+pub fn time(path: &Path) -> Option<Time> {
+    let value = String::from_utf8(value(path, TIME_ATTRIBUTE)?).ok()?;
+    let (seconds, nanoseconds) = value.split_once('.')?;
+    Some(Time { seconds: seconds.parse().ok()?, nanoseconds: nanoseconds.parse().ok()? })
+}
+
+fn value(path: &Path, attribute: &str) -> Option<Vec<u8>> {
+    let mut value = vec![0; MAX_VALUE];
+    let length = rustix::fs::lgetxattr(path, attribute, &mut value).ok()?;
+    value.truncate(length);
+    Some(value)
+}

@@ -1,0 +1,80 @@
+//! What a harvest may take, and what it took.
+
+use std::path::Path;
+
+use crate::deadline::Deadline;
+use crate::error::Error;
+use crate::harvest::{Harvested, Skipped};
+use crate::image::files::{Place, Rest};
+use crate::log::escape;
+
+/// The most lines of a kind about single files: a container can make any number of them.
+const MAX_LINES: usize = 100;
+
+/// How far a harvest may go.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// How many bytes may be published. An honest image cannot hold more than its size, but sparse files can claim any
+    /// amount.
+    pub budget: u64,
+    /// When to give up; never, when there is none.
+    pub deadline: Deadline,
+    /// Whether something may still be writing to the image. A dump that is not complete is left in it then.
+    pub is_mounted: bool,
+}
+
+/// What was taken.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// The dumps that are safe now.
+    pub dumps: Vec<Harvested>,
+    /// What has the name of a dump and is not one; of many, the first 100.
+    pub skipped: Vec<Skipped>,
+    /// How many more there were.
+    pub more_skipped: usize,
+    /// How many dumps were left because something may still be writing them.
+    pub unfinished: usize,
+    /// Why dumps could not be published, one error for each of them. All others were.
+    pub failures: Vec<Error>,
+    /// What lies in the image beside the dumps.
+    pub rest: Rest,
+}
+
+impl Taken {
+    /// Says in one line what is lost when the image is removed.
+    pub fn log_rest(&self, image: &Path) {
+        if self.rest.count > 0 {
+            let verb = if self.rest.count == 1 { "goes" } else { "go" };
+            log::warn!("{} {verb} with the image {}", self.rest, image.display());
+        }
+    }
+
+    /// Notes that a file is not a dump.
+    pub(super) fn skip(&mut self, place: &Place, reason: String) {
+        if self.skipped.len() == MAX_LINES {
+            self.more_skipped += 1;
+            return;
+        }
+        let name = place.text();
+        log::warn!("skipped {}: {reason}", escape(&name));
+        self.skipped.push(Skipped { name, reason });
+    }
+
+    /// Notes that a file may become a dump yet.
+    pub(super) fn leave(&mut self, place: &Place, reason: &str) {
+        self.unfinished += 1;
+        if self.unfinished <= MAX_LINES {
+            log::warn!("left {} in the image, which is still mounted: {reason}", escape(&place.text()));
+        }
+    }
+
+    /// Notes that a dump could not be published.
+    pub(super) fn fail(&mut self, place: &Place, error: Error) {
+        let error = error.within(format!("cannot publish {}", escape(&place.text())));
+        // The caller tells of the first one.
+        if (1..MAX_LINES).contains(&self.failures.len()) {
+            log::error!("{}", error.report());
+        }
+        self.failures.push(error);
+    }
+}
