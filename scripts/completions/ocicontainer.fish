@@ -124,7 +124,7 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand events" -l jso
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand events" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and not __fish_seen_subcommand_from list info" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and not __fish_seen_subcommand_from list info" -f -a "list" -d 'List the dumps in a folder, newest first'
-complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and not __fish_seen_subcommand_from list info" -f -a "info" -d 'Summarize crashes from their minidumps'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and not __fish_seen_subcommand_from list info" -f -a "info" -d 'Summarise crashes from their minidumps'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and __fish_seen_subcommand_from list" -l json -d 'Print a JSON array'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and __fish_seen_subcommand_from info" -l json -d 'Print a JSON array'

@@ -51,7 +51,7 @@ enum Verb {
     Dumps(local::dumps::Dumps),
 }
 
-/// The whole command line, for the man page.
+/// The whole command line, for the manual page and the shell completions.
 #[must_use]
 pub fn command() -> clap::Command {
     Cli::command()

@@ -12,7 +12,7 @@ const MANY: usize = 8;
 pub(crate) fn table_of(program: &Program) -> String {
     let rows = leaves(&program.command).into_iter().map(|(above, command)| {
         let usage = format!("{above}{}", usage_without(&command, program.common));
-        [code(&usage), command.get_about().unwrap().to_string()]
+        [code(&usage), sentence(&command.get_about().unwrap().to_string())]
     });
     table(["command", "what it does"], rows)
 }

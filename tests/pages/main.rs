@@ -6,7 +6,12 @@
 //! - A manual page `docs/man/NAME.SECTION` is made from the Markdown file beside it.
 //! - `scripts/completions` has a file for each program and shell.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
 
 mod api;
 mod checked_in;
@@ -43,6 +48,14 @@ fn lists_in_documents_are_up_to_date() {
             places::fill(&read(&path), &lists).unwrap_or_else(|wrong| panic!("{}: {wrong}", path.display()));
         (path, filled)
     }));
+}
+
+#[test]
+fn every_list_is_in_a_document() {
+    let texts: String = documents().iter().map(|path| read(path)).collect();
+    for (name, _) in lists::all() {
+        assert!(texts.contains(&places::mark(name)), "no document has a place for the list '{name}'");
+    }
 }
 
 #[test]

@@ -4,6 +4,11 @@ use crate::lists::Lists;
 
 const END: &str = "<!-- end -->";
 
+/// The line in front of a list.
+pub(crate) fn mark(name: &str) -> String {
+    format!("<!-- generated: {name} -->")
+}
+
 /// The document with every list as it must be, or what is wrong with it.
 pub(crate) fn fill(text: &str, lists: &Lists) -> Result<String, String> {
     let mut filled = String::new();

@@ -1,10 +1,13 @@
 //! From Markdown to a manual page: headings, paragraphs, lists, tables, code. A table becomes a list of its first column;
-//! the second column is the text, and any other is a sentence after it that begins with its head.
+//! the column that explains it is the text, and any other is a sentence after it that begins with its head.
 
 use crate::table::sentence;
 
 /// The width of a line of the manual page's source.
 const WIDTH: usize = 79;
+
+/// The heads of columns that explain the first one.
+const EXPLAINING: [&str; 4] = ["what it does", "what it is", "meaning", "when"];
 
 /// The manual page that a Markdown text describes. Its first line is the title: `# name(section)`.
 pub(crate) fn page(text: &str) -> String {
@@ -79,12 +82,14 @@ impl Block<'_> {
 fn table(rows: &[&str]) -> String {
     let rows: Vec<Vec<String>> = rows.iter().map(|row| cells(row)).collect();
     let (head, rows) = rows.split_first().unwrap();
+    let explaining = head.iter().position(|name| EXPLAINING.contains(&name.as_str())).unwrap_or(1);
     let mut text = String::new();
     for row in rows.iter().skip(1) {
-        let (term, about) = (row.first().unwrap(), row.get(1).unwrap());
-        let mut about = about.clone();
-        for (name, cell) in head.iter().zip(row).skip(2).filter(|(_, cell)| !cell.is_empty()) {
-            about = format!("{} {}", sentence(&about), sentence(&format!("{name}: {cell}")));
+        let (term, mut about) = (row.first().unwrap(), row[explaining].clone());
+        for (n, cell) in row.iter().enumerate().skip(1) {
+            if n != explaining && !cell.is_empty() {
+                about = format!("{} {}", sentence(&about), sentence(&format!("{}: {cell}", head[n])));
+            }
         }
         text.push_str(&format!(".TP\n{}\n{}", inline(term), filled(&about)));
     }

@@ -82,6 +82,19 @@ fn settings() -> Vec<Setting> {
     settings
 }
 
+/// A value for a setting without a default of its own.
+fn example(name: &str) -> &'static str {
+    match name {
+        "group" => "1000",
+        "image_dirs" => "[\"/var/lib/oci-minidump/images\", \"/data/images\"]",
+        "host_destinations" => "[\"/var/lib/oci-minidump/dumps\"]",
+        _ => panic!("{name} has neither a default nor an example"),
+    }
+}
+
+/// What stands above such a value.
+const EXAMPLE: &str = "For example:";
+
 /// The hook's settings file with every default, and comments.
 pub(crate) fn hook_file() -> String {
     let (mut text, mut last) = ("```toml\n".to_owned(), "");
@@ -90,11 +103,18 @@ pub(crate) fn hook_file() -> String {
             text.push_str(&format!("\n[{section}]\n"));
             last = section;
         }
-        text.push_str(&comment(&about.replace('`', "")));
-        text.push_str(&match default {
-            Some(default) => format!("{name} = {default}\n"),
-            None => format!("# {name} =\n"),
-        });
+        let about = about.replace('`', "");
+        let value = match default {
+            Some(default) => {
+                text.push_str(&comment(&about));
+                default
+            }
+            None => {
+                text.push_str(&comment(&format!("{about} {EXAMPLE}")));
+                example(&name).to_owned()
+            }
+        };
+        text.push_str(&format!("{name} = {value}\n"));
     }
     text + "```\n"
 }
@@ -135,14 +155,18 @@ pub(crate) fn daemon_table() -> String {
         let is_list = matches!(option.get_action(), ArgAction::Append);
         let about = if is_list { about.replace("; may be repeated", "; a list") } else { about };
         let flag = format!("--{}", option.get_long().unwrap());
-        [code(option.get_id().as_str()), sentence(&about), default, code(&flag)]
+        [code(option.get_id().as_str()), code(&flag), sentence(&about), default]
     });
-    table(["setting", "meaning", "default", "flag"], rows)
+    table(["setting", "flag", "meaning", "default"], rows)
 }
 
 #[test]
 fn the_file_with_every_default_is_what_no_file_gives() {
     let text = hook_file().replace("```toml\n", "").replace("```", "");
+    let lines: Vec<&str> = text.lines().collect();
+    let is_example = |n: usize| n > 0 && lines[n - 1].ends_with(EXAMPLE);
+    let text: String =
+        (0..lines.len()).filter(|n| !is_example(*n)).map(|n| format!("{}\n", lines[n])).collect();
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("settings.toml");
     std::fs::write(&path, text).unwrap();
