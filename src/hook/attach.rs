@@ -171,7 +171,7 @@ fn cannot_find(path: &Path, error: pathrs::error::Error) -> Error {
 
 fn trap(path: &Path, what: &str) -> Error {
     Error::new(ErrorKind::Attack, format!("{} in the container {what}", path.display()))
-        .advise("mend the root file system or choose another containerSource")
+        .advise("fix the root file system or choose another containerSource")
 }
 
 fn kind_name(kind: rustix::fs::FileType) -> &'static str {
