@@ -157,7 +157,7 @@ fn byte(at: u64) -> u8 {
 }
 
 fn write(path: &Path, size: u64) -> std::io::Result<()> {
-    // Made at once, since benchmarks must not measure how this program, not optimized, makes bytes one by one.
+    // Made at once, since benchmarks must not measure how this program, not optimised, makes bytes one by one.
     let mut block = (0..251).collect::<Vec<u8>>().repeat(256);
     let head = block.iter().copied().take(4).collect::<Vec<u8>>();
     block[..4].copy_from_slice(b"MDMP");

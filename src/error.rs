@@ -65,6 +65,24 @@ pub enum ExitCode {
     Timeout = 11,
 }
 
+impl ExitCode {
+    /// Every exit code with its meaning, for help and manual pages.
+    pub const ALL: [(Self, &str); 12] = [
+        (Self::Ok, "done"),
+        (Self::Failure, "an operation failed"),
+        (Self::Usage, "wrong command line"),
+        (Self::BadInput, "malformed input"),
+        (Self::BadConfig, "wrong configuration"),
+        (Self::Attack, "attack: a link or a file that is not what it should be"),
+        (Self::Busy, "busy: something is in use, or a container is in the wrong state"),
+        (Self::NoSpace, "no space, or a read-only file system"),
+        (Self::Corrupt, "something is damaged"),
+        (Self::Unsupported, "the kernel or the host lacks something"),
+        (Self::NotFound, "no such container"),
+        (Self::Timeout, "timed out"),
+    ];
+}
+
 impl From<ErrorKind> for ExitCode {
     fn from(kind: ErrorKind) -> Self {
         match kind {

@@ -6,25 +6,25 @@ use log::LevelFilter;
 use crate::cli::{life, local, query};
 use crate::error::{ExitCode, Result};
 
-/// What `--help` and the man page say at their end.
-const AFTER: &str = "\
-Exit status:
-  0 done                   6 in use, or in the wrong state
-  1 an operation failed    7 no room
-  2 wrong usage            8 damaged
-  3 malformed data         9 not supported here
-  4 wrong configuration   10 no such container
-  5 a detected attack     11 timed out
-  exec ends with the command's own status, 128 + N when signal N ended it,
-  125 when it could not be run
-
-Files:
-  /etc/ocicontainer.toml   settings of the daemon: serve's options, with _ for -
-  /run/ocicontainer.sock   where the daemon answers";
+/// What `--help` says at its end.
+fn after_help() -> String {
+    let mut text = "Exit status:\n".to_owned();
+    for (code, meaning) in ExitCode::ALL {
+        text.push_str(&format!("  {:2} {meaning}\n", code as u8));
+    }
+    text.push_str(
+        "  exec ends with the command's own status, 128 + N when signal N ended it,\n  \
+         125 when it could not be run\n\n\
+         Files:\n  \
+         /etc/ocicontainer.toml   settings of the daemon: serve's options, with _ for -\n  \
+         /run/ocicontainer.sock   where the daemon answers",
+    );
+    text
+}
 
 /// Controls OCI containers: the API of Thunder's org.rdk.OCIContainer plugin, and its command line
 #[derive(Debug, Parser)]
-#[command(name = "ocicontainer", version, after_help = AFTER, after_long_help = AFTER)]
+#[command(name = "ocicontainer", version, after_help = after_help(), after_long_help = after_help())]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -51,7 +51,7 @@ enum Verb {
     Dumps(local::dumps::Dumps),
 }
 
-/// The whole command line, for the man page.
+/// The whole command line, for the manual page and the shell completions.
 #[must_use]
 pub fn command() -> clap::Command {
     Cli::command()

@@ -2,7 +2,6 @@
 //!
 //! - `client`: the daemon's client; `term`: what goes to the user; `common`: the options of a verb that talks to the
 //!   daemon.
-//! - `reference`: the methods and plugins for the man page.
 //! - `query`: verbs that ask the daemon.
 //! - `life`: verbs that start, stop and use containers.
 //! - `local`: verbs that need no daemon, and the daemon itself.
@@ -14,8 +13,6 @@ mod common;
 mod life;
 mod local;
 mod query;
-mod reference;
 mod term;
 
 pub use command_line::{command, run};
-pub use reference::{methods, plugins};

@@ -1,14 +1,18 @@
 //! The hook's command line.
 
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use lexopt::prelude::{Long, Short, Value, ValueExt};
 
 use crate::command::add::Add;
 use crate::command::help;
+use crate::command::verbs::{self, Opt, Verb};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hook::{Options, Stage};
+use crate::log::escape;
 use crate::settings::admin;
 
 /// What the command line asks for.
@@ -29,7 +33,7 @@ pub enum Request {
     /// `info FILE...`, as JSON or not.
     Info(Vec<PathBuf>, bool),
     /// A text to show.
-    Show(&'static str),
+    Show(String),
 }
 
 /// A parsed command line.
@@ -41,22 +45,36 @@ pub struct Args {
     pub settings: PathBuf,
 }
 
-/// Everything a command line can hold, before it is known what is needed.
+/// What a command line holds, before it is known what is needed.
 #[derive(Default)]
 struct Words {
     verb: Option<String>,
     operands: Vec<PathBuf>,
-    help: bool,
-    version: bool,
-    json: bool,
-    settings: Option<PathBuf>,
-    config: Option<PathBuf>,
-    to: Option<PathBuf>,
-    container_source: Option<PathBuf>,
-    host_destination: Option<PathBuf>,
-    image: Option<PathBuf>,
-    imgsize: Option<u64>,
-    required: Option<bool>,
+    /// Options with their values, in the order of the command line.
+    options: Vec<(&'static Opt, Option<OsString>)>,
+}
+
+impl Words {
+    fn has(&self, option: &Opt) -> bool {
+        self.options.iter().any(|(given, _)| *given == option)
+    }
+
+    /// The value of an option; the last one counts.
+    fn value(&self, option: &Opt) -> Option<&OsString> {
+        self.options.iter().rev().find(|(given, _)| *given == option).and_then(|(_, value)| value.as_ref())
+    }
+
+    fn path(&self, option: &Opt) -> Option<PathBuf> {
+        self.value(option).map(PathBuf::from)
+    }
+
+    fn parsed<T: FromStr<Err: Display>>(&self, option: &Opt) -> Result<Option<T>> {
+        let Some(value) = self.value(option) else { return Ok(None) };
+        let value = value.to_string_lossy();
+        value.parse().map(Some).map_err(|error| {
+            usage(format!("the value '{}' of --{} is invalid: {error}", escape(&value), option.long))
+        })
+    }
 }
 
 /// Parses a command line without the program's own name.
@@ -65,86 +83,104 @@ struct Words {
 /// [`ErrorKind::Usage`].
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args> {
     let words = read(lexopt::Parser::from_args(arguments)).map_err(|error| usage(error.to_string()))?;
-    let settings = words.settings.clone().unwrap_or_else(|| admin::FILE.into());
-    Ok(Args { request: request(words)?, settings })
+    let settings = words.path(&verbs::SETTINGS).unwrap_or_else(|| admin::FILE.into());
+    Ok(Args { request: request(&words)?, settings })
 }
 
 fn read(mut parser: lexopt::Parser) -> std::result::Result<Words, lexopt::Error> {
     let mut words = Words::default();
     while let Some(argument) = parser.next()? {
-        match argument {
-            Value(word) if words.verb.is_none() => words.verb = Some(word.string()?),
-            Value(operand) => words.operands.push(operand.into()),
-            Long("help") | Short('h') => words.help = true,
-            Long("version") | Short('V') => words.version = true,
-            Long("json") => words.json = true,
-            Long("settings") => words.settings = Some(parser.value()?.into()),
-            Long("config") => words.config = Some(parser.value()?.into()),
-            Long("to") => words.to = Some(parser.value()?.into()),
-            Long("container-source") => words.container_source = Some(parser.value()?.into()),
-            Long("host-destination") => words.host_destination = Some(parser.value()?.into()),
-            Long("image") => words.image = Some(parser.value()?.into()),
-            Long("imgsize") => words.imgsize = Some(parser.value()?.parse()?),
-            Long("required") => words.required = Some(parser.value()?.parse()?),
-            other => return Err(other.unexpected()),
+        let option = match &argument {
+            Long(name) => verbs::options().find(|option| option.long == *name),
+            Short(letter) => verbs::options().find(|option| option.short == Some(*letter)),
+            Value(_) => None,
+        };
+        match (option, argument) {
+            (Some(option), _) => {
+                let value = option.value.map(|_| parser.value()).transpose()?;
+                words.options.push((option, value));
+            }
+            (None, Value(word)) if words.verb.is_none() => words.verb = Some(word.string()?),
+            (None, Value(operand)) => words.operands.push(operand.into()),
+            (None, other) => return Err(other.unexpected()),
         }
     }
     Ok(words)
 }
 
-fn request(words: Words) -> Result<Request> {
-    if words.version {
-        return Ok(Request::Show(help::VERSION));
+fn request(words: &Words) -> Result<Request> {
+    if words.has(&verbs::VERSION) {
+        return Ok(Request::Show(help::VERSION.to_owned()));
     }
-    let verb = words.verb.as_deref().unwrap_or_default();
-    if words.help {
-        return Ok(Request::Show(help::of(verb)));
+    let name = words.verb.as_deref().unwrap_or_default();
+    if words.has(&verbs::HELP) {
+        return Ok(Request::Show(help::of(name)));
     }
-    if verb.is_empty() || Stage::from_word(verb).is_some() {
-        refuse_operands(&words, 0)?;
-        return Ok(Request::Hook(Options { stage: Stage::from_word(verb), config: words.config }));
+    if name.is_empty() || Stage::from_word(name).is_some() {
+        // A runtime's call is never refused for an option that is for people.
+        refuse_operands(words, 0)?;
+        return Ok(Request::Hook(Options {
+            stage: Stage::from_word(name),
+            config: words.path(&verbs::CONFIG),
+        }));
     }
-    match verb {
-        "help" => Ok(Request::Show(help::of(
-            words.operands.first().and_then(|word| word.to_str()).unwrap_or_default(),
-        ))),
+    if name == "help" {
+        let topic = words.operands.first().and_then(|word| word.to_str()).unwrap_or_default();
+        return Ok(Request::Show(help::of(topic)));
+    }
+    let verb = Verb::named(name).ok_or_else(|| usage(format!("there is no command '{}'", escape(name))))?;
+    refuse_foreign(words, verb)?;
+    command(words, verb)
+}
+
+fn command(words: &Words, verb: &Verb) -> Result<Request> {
+    let json = words.has(&verbs::JSON);
+    match verb.name {
         "add" => Ok(Request::Add(Add {
-            bundle: operand(&words, "BUNDLE")?,
-            container_source: need(words.container_source, "--container-source PATH")?,
-            host_destination: need(words.host_destination, "--host-destination DIR")?,
-            image: words.image,
-            imgsize: words.imgsize,
-            required: words.required,
+            bundle: operand(words, verb)?,
+            container_source: needed(words, &verbs::CONTAINER_SOURCE)?,
+            host_destination: needed(words, &verbs::HOST_DESTINATION)?,
+            image: words.path(&verbs::IMAGE),
+            imgsize: words.parsed(&verbs::IMGSIZE)?,
+            required: words.parsed(&verbs::REQUIRED)?,
         })),
-        "remove" => Ok(Request::Remove(operand(&words, "BUNDLE")?)),
-        "check" => Ok(Request::Check(operand(&words, "BUNDLE")?, words.json)),
-        "harvest" => Ok(Request::Harvest(operand(&words, "IMAGE")?, need(words.to, "--to DIR")?, words.json)),
+        "remove" => Ok(Request::Remove(operand(words, verb)?)),
+        "check" => Ok(Request::Check(operand(words, verb)?, json)),
+        "harvest" => Ok(Request::Harvest(operand(words, verb)?, needed(words, &verbs::TO)?, json)),
         "sweep" => {
-            refuse_operands(&words, 0)?;
-            Ok(Request::Sweep(words.json))
+            refuse_operands(words, 0)?;
+            Ok(Request::Sweep(json))
         }
         "info" if words.operands.is_empty() => Err(usage("info needs a FILE".into())),
-        "info" => Ok(Request::Info(words.operands, words.json)),
-        other => Err(usage(format!("there is no command '{}'", crate::log::escape(other)))),
+        "info" => Ok(Request::Info(words.operands.clone(), json)),
+        other => Err(usage(format!("there is no command '{other}'"))),
     }
 }
 
-fn operand(words: &Words, name: &str) -> Result<PathBuf> {
-    refuse_operands(words, 1)?;
-    need(words.operands.first().cloned(), name)
-}
-
-fn refuse_operands(words: &Words, count: usize) -> Result<()> {
-    match words.operands.get(count) {
-        Some(extra) => {
-            Err(usage(format!("unexpected argument '{}'", crate::log::escape(&extra.to_string_lossy()))))
-        }
+/// Refuses options that the command does not have: accepted, they would silently do nothing.
+fn refuse_foreign(words: &Words, verb: &Verb) -> Result<()> {
+    let known = |option: &Opt| [verbs::GLOBAL, verb.needed, verb.optional].concat().contains(option);
+    match words.options.iter().find(|(option, _)| !known(option)) {
+        Some((option, _)) => Err(usage(format!("{} does not take --{}", verb.name, option.long))),
         None => Ok(()),
     }
 }
 
-fn need<T>(value: Option<T>, name: &str) -> Result<T> {
-    value.ok_or_else(|| usage(format!("{name} is missing")))
+/// The one operand of a command.
+fn operand(words: &Words, verb: &Verb) -> Result<PathBuf> {
+    refuse_operands(words, 1)?;
+    words.operands.first().cloned().ok_or_else(|| usage(format!("{} is missing", verb.operand)))
+}
+
+fn needed(words: &Words, option: &Opt) -> Result<PathBuf> {
+    words.path(option).ok_or_else(|| usage(format!("{} is missing", option.shown())))
+}
+
+fn refuse_operands(words: &Words, count: usize) -> Result<()> {
+    match words.operands.get(count) {
+        Some(extra) => Err(usage(format!("unexpected argument '{}'", escape(&extra.to_string_lossy())))),
+        None => Ok(()),
+    }
 }
 
 fn usage(what: String) -> Error {
@@ -185,7 +221,8 @@ mod tests {
             ("harvest i", "--to DIR is missing"),
             ("info", "info needs a FILE"),
             ("check b --bogus", "invalid option '--bogus'"),
-            ("add b --imgsize 8M", "8M"),
+            ("add b --container-source /c --host-destination /d --imgsize 8M", "8M"),
+            ("check b --image i", "check does not take --image"),
         ];
         for (line, expected) in cases {
             let error = parse_line(line).unwrap_err();
@@ -195,10 +232,22 @@ mod tests {
     }
 
     #[test]
+    fn every_command_takes_what_its_usage_says() {
+        for verb in verbs::VERBS {
+            let mut line = verb.usage().replace(['[', ']'], "").replace("...", "");
+            for (name, value) in [("true|false", "true"), ("BYTES", "262144")] {
+                line = line.replace(name, value);
+            }
+            assert!(parse_line(&line).is_ok(), "{line}: {:?}", parse_line(&line));
+        }
+    }
+
+    #[test]
     fn every_command_has_a_help_text_of_its_own() {
-        for verb in ["add", "remove", "check", "harvest", "sweep", "info"] {
+        for Verb { name: verb, optional, .. } in verbs::VERBS {
             let Ok(Request::Show(text)) = parse_line(&format!("{verb} --help")) else { panic!("{verb}") };
             assert!(text.contains(&format!("oci-minidump-hook {verb}")), "{verb}: {text}");
+            assert!(optional.iter().all(|option| text.contains(&option.shown())), "{text}");
             let Ok(Request::Show(other)) = parse_line(&format!("help {verb}")) else { panic!("{verb}") };
             assert_eq!(text, other);
         }

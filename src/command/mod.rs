@@ -7,6 +7,7 @@ pub mod harvest;
 pub mod help;
 pub mod remove;
 pub mod sweep;
+pub mod verbs;
 
 use std::io::Write;
 

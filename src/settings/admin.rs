@@ -19,21 +19,22 @@ pub struct Admin {
     pub state_dir: PathBuf,
     /// The list of directories in which images were made; on a file system that survives a reboot.
     pub known_dirs: PathBuf,
-    /// Where images go that no configuration names.
+    /// Where images go that no configuration places elsewhere.
     pub image_dir: PathBuf,
     /// Where dumps go that no configuration gives a destination.
     pub host_destination: PathBuf,
-    /// What a harvested dump is called.
+    /// What a harvested dump is called: `app` keeps the name that the app gave it; `rdk` makes
+    /// `ID<#=#>[STATE<#=#>]TIME.dmp`, which RDK's crash uploader recognises as a container's.
     pub naming: Naming,
-    /// Permission bits of a harvested dump, as an octal text. Never more than 0666 without others' write.
+    /// Permission bits of a harvested dump, in octal: at most `0664`, and readable by its owner.
     pub mode: Mode,
-    /// The numeric group of a harvested dump; none leaves the group of the hook.
+    /// The numeric group of a harvested dump; the group of the hook when not given.
     pub group: Option<u32>,
     /// What is kept in a destination.
     pub retention: Retention,
     /// What annotations may ask for.
     pub annotations: Annotations,
-    /// The least grave message that goes to syslog.
+    /// The minimum level of messages for syslog: `off`, `error`, `warn`, `info`, `debug` or `trace`.
     pub log_level: LevelFilter,
 }
 
@@ -68,12 +69,13 @@ impl TryFrom<String> for Mode {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Annotations {
-    /// The largest image, in bytes.
+    /// The largest image, in bytes; at least 8388608, the size of an image whose annotations give none.
     pub max_imgsize: u64,
-    /// The directories below which `image` may lie; `image_dir` when not given, and no `image` at all when empty.
+    /// The directories below which the annotation `image` may name an image; `image_dir` when not given. An empty list
+    /// refuses the annotation.
     pub image_dirs: Option<Vec<PathBuf>>,
-    /// The directories that `hostDestination` may be or lie below; [`Admin::host_destination`] when not given, and no
-    /// `hostDestination` at all when empty.
+    /// The directories that the annotation `hostDestination` may name, and below which it may name others;
+    /// [`Admin::host_destination`] when not given. An empty list refuses the annotation.
     pub host_destinations: Option<Vec<PathBuf>>,
 }
 
@@ -88,11 +90,11 @@ impl Default for Annotations {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retention {
-    /// At most this many dumps.
+    /// The maximum number of dumps in a destination; 0 is no limit.
     pub max_count: u64,
-    /// At most this many bytes of dumps.
+    /// The maximum size of all dumps in a destination, in bytes; 0 is no limit.
     pub max_bytes: u64,
-    /// At least this many bytes free on the file system of the destination.
+    /// Bytes that dumps leave free on the file system of the destination; 0 is no limit.
     pub keep_free: u64,
 }
 

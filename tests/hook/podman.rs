@@ -1,5 +1,6 @@
 //! podman, which writes its own config.json: the hook comes by hooks.d, its configuration by annotation.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -91,7 +92,9 @@ fn hooks_dir(world: &World) -> PathBuf {
 
 fn install(world: &World, more: &[&str]) -> Output {
     let mut install = Command::new(Path::new(ROOT).join("scripts/install"));
-    install.env("OCI_MINIDUMP_HOOK", hook_program()).arg("--prefix").arg(prefix(world)).args(more);
+    // Any program will do as the daemon.
+    install.envs(["OCI_MINIDUMP_HOOK", "OCICONTAINER"].map(|name| (name, hook_program())));
+    install.arg("--prefix").arg(prefix(world)).args(more);
     install.output().unwrap()
 }
 
@@ -261,9 +264,60 @@ fn installing_and_removing_go_together() {
         assert_eq!(installed["hook"]["path"], program.to_str().unwrap());
         assert_eq!((&installed["hook"]["args"][1], &installed["stages"][0]), (&stage.into(), &stage.into()));
     }
+    assert_eq!(installed_files(&prefix(&world)), paths(HOOK_FILES));
+    assert!(install(&world, &["--daemon"]).status.success());
+    assert_eq!(installed_files(&prefix(&world)), paths(&[HOOK_FILES, DAEMON_FILES].concat()));
     assert!(install(&world, &["--remove"]).status.success());
-    assert!(!program.exists() && files_in(&hooks_dir(&world)).is_empty());
+    assert_eq!(installed_files(&prefix(&world)), paths(DAEMON_FILES));
+    assert!(install(&world, &["--daemon", "--remove"]).status.success());
+    assert_eq!(installed_files(&prefix(&world)), paths(&[]));
     assert_eq!(before.len() + 1, files_in(&world.dir).len());
+}
+
+/// What `scripts/install` puts below the prefix.
+const HOOK_FILES: &[&str] = &[
+    "libexec/oci/hooks.d/oci-minidump-hook",
+    "share/bash-completion/completions/oci-minidump-hook",
+    "share/containers/oci/hooks.d/oci-minidump-poststop.json",
+    "share/containers/oci/hooks.d/oci-minidump-prestart.json",
+    "share/fish/vendor_completions.d/oci-minidump-hook.fish",
+    "share/man/man1/oci-minidump-hook.1",
+    "share/man/man5/oci-minidump.toml.5",
+    "share/zsh/site-functions/_oci-minidump-hook",
+];
+
+/// And with `--daemon`.
+const DAEMON_FILES: &[&str] = &[
+    "bin/ocicontainer",
+    "lib/systemd/system/ocicontainer.service",
+    "lib/systemd/system/ocicontainer.socket",
+    "share/bash-completion/completions/ocicontainer",
+    "share/fish/vendor_completions.d/ocicontainer.fish",
+    "share/man/man1/ocicontainer.1",
+    "share/man/man5/ocicontainer.toml.5",
+    "share/man/man7/ocicontainer-api.7",
+    "share/zsh/site-functions/_ocicontainer",
+];
+
+fn paths(files: &[&str]) -> BTreeSet<PathBuf> {
+    files.iter().map(PathBuf::from).collect()
+}
+
+/// All files below the prefix.
+fn installed_files(prefix: &Path) -> BTreeSet<PathBuf> {
+    let mut files = BTreeSet::new();
+    let mut dirs = vec![prefix.to_owned()];
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                dirs.push(path);
+            } else {
+                files.insert(path.strip_prefix(prefix).unwrap().to_owned());
+            }
+        }
+    }
+    files
 }
 
 #[test]

@@ -246,23 +246,23 @@ fn everywhere(rounds: usize, work: impl Fn(World) + Sync) {
 fn of_two_starts_with_one_image_at_once_exactly_one_succeeds() {
     everywhere(12, |world| {
         let bundle = world.bundle("app", &["none"]);
-        let helds = [Held::new(), Held::new()];
+        let both = [Held::new(), Held::new()];
         let starts: Vec<Child> = ["one", "two"]
             .iter()
-            .zip(&helds)
+            .zip(&both)
             .map(|(name, held)| start(&world, &["prestart"], &created(&world, &bundle, name, held)))
             .collect();
         let ends: Vec<(Option<i32>, String)> = starts.into_iter().map(end).collect();
         let mut codes: Vec<i32> = ends.iter().filter_map(|(code, _)| *code).collect();
         codes.sort_unstable();
         assert_eq!(codes, [0, 6], "{ends:?}");
-        for (held, (code, _)) in helds.iter().zip(&ends) {
+        for (held, (code, _)) in both.iter().zip(&ends) {
             assert_eq!(held.has_directory(&bundle), *code == Some(0), "{ends:?}");
             if *code == Some(0) {
                 fs::write(held.directory(&bundle).join("a.dmp"), dump_bytes(5000)).unwrap();
             }
         }
-        drop(helds);
+        drop(both);
         // The one that was refused is deleted first; it must not take the image of the other one.
         let names = ["one", "two"];
         let (won, lost) = if ends[0].0 == Some(0) { (names[0], names[1]) } else { (names[1], names[0]) };

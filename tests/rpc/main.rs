@@ -17,7 +17,6 @@ mod http;
 #[path = "../support/hugetlb.rs"]
 mod hugetlb;
 mod limits;
-mod man;
 #[path = "../support/own_hook.rs"]
 mod own_hook;
 mod pids;

@@ -19,10 +19,10 @@ pub(crate) enum Dumps {
         #[arg(long)]
         json: bool,
     },
-    /// Summarize crashes from their minidumps
+    /// Summarise crashes from their minidumps
     Info {
         /// The files
-        #[arg(required = true)]
+        #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
         /// Print a JSON array
         #[arg(long)]

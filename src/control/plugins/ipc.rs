@@ -1,4 +1,4 @@
-//! `ipc`: sockets of D-Bus buses.
+//! `ipc`: mounts sockets of D-Bus buses, and sets the variables that name them.
 
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! `localtime`: the host's time zone.
+//! `localtime`: mounts the host's `/etc/localtime`, and sets `TZ` from the file `setTZ`.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};

@@ -1,4 +1,6 @@
-//! `logging`: where the output goes. The start opens that place itself, since it does so for every container.
+//! `logging`: sends the output to a file with a limit, to the journal (`journald`), or nowhere (`devnull`).
+//!
+//! The start opens that place itself, since it does so for every container.
 
 use crate::control::plugins::plugin::Plugin;
 

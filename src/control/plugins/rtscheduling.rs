@@ -1,4 +1,5 @@
-//! `rtscheduling`: real-time scheduling in turns (sched(7), `SCHED_RR`).
+//! `rtscheduling`: schedules the container with `SCHED_RR` and the priority `rtdefault`; the program may go up to
+//! `rtlimit`.
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::Value;

@@ -1,5 +1,8 @@
-//! `minidump` with `destinationPath`: the program gets an open file, finds its number in `BREAKPAD_FD`, and writes its
-//! dump there. The form with `paths` is the work of the hook, which the start registers.
+//! `minidump`: with `destinationPath`, the program writes its dump, of at most 64 MiB, to the descriptor
+//! `$BREAKPAD_FD`; when it ends, the dump is published there as `ID<#=#>[STATE<#=#>]TIME.dmp`, even if the daemon
+//! died in the meantime. With `paths`, oci-minidump-hook(1) does the work.
+//!
+//! The form with `paths` is the work of the hook, which the start registers.
 //!
 //! Dobby hands over a memfd and keeps a descriptor of it, so that a dump dies with the daemon. Here the file has a
 //! name in the container's own directory, where the next daemon finds it. It lies on a tmpfs of its own: in memory, and

@@ -1,4 +1,4 @@
-//! `oomcrash`: a file on the host says that a container ran out of memory.
+//! `oomcrash`: writes the file `oom_crashed_ID.txt` in `path` when the container ran out of memory.
 
 use std::path::{Path, PathBuf};
 

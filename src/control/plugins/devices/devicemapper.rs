@@ -1,4 +1,6 @@
-//! `devicemapper`: the numbers of device nodes, which may differ from boot to boot, are looked up at the start.
+//! `devicemapper`: sets the major and minor numbers of `linux.devices` as this host has them.
+//!
+//! They may differ from boot to boot, so they are looked up at the start.
 
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 

@@ -1,4 +1,4 @@
-//! `gamepad`: the host's input devices, for games.
+//! `gamepad`: gives the container `/dev/input`, its devices and its group.
 
 use std::path::Path;
 

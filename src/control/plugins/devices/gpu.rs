@@ -1,5 +1,7 @@
-//! `gpu`: the limit of graphics memory, on kernels that count it. Device nodes and mounts of the GPU come with the
-//! configuration, into which the conversion of a spec writes those of the host's settings.
+//! `gpu`: sets the limit of graphics memory, on kernels that have a cgroup for it.
+//!
+//! Device nodes and mounts of the GPU come with the configuration, into which the conversion of a spec writes those
+//! of the host's settings.
 
 use serde::Deserialize;
 

@@ -1,4 +1,5 @@
-//! `ionmemory`: limits of the heaps of ION, Android's memory allocator, on kernels that count them.
+//! `ionmemory`: sets limits of the heaps of ION, Android's memory allocator, on kernels that have a cgroup for
+//! them.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! `httpproxy`: the proxy of HTTP clients, and its certificate.
+//! `httpproxy`: sets `http_proxy` and `no_proxy`, and adds the proxy's certificate to those that the container
+//! trusts.
 
 use std::fs::{File, Permissions, set_permissions};
 use std::io::Read;

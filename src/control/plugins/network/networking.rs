@@ -1,4 +1,5 @@
-//! `networking`: the host's network, none, or one behind address translation.
+//! `networking`: sets up a network of `type` `nat`, `none` or `open`, and the ports of
+//! `portForwarding.hostToContainer`. It always counts as required.
 
 use std::path::Path;
 

@@ -1,4 +1,6 @@
-//! `storage`: images mounted in the container, mounts of what may not be there, owners of what is mounted.
+//! `storage`: `loopback` mounts images (ext2, ext3, ext4, xfs), made with mke2fs or mkfs.xfs if need be, shared by
+//! several containers, and removed at the end unless `persistent`. `dynamic` mounts what is there. `mountOwner`
+//! sets owners. Mounts of type `loop` in a specification are the same as `loopback`.
 //!
 //! An image is mounted in the container's own directory of the state directory, from which the runtime binds it into
 //! the container, whose root file system only the runtime looks into. As soon as it has done so, that mount goes: from

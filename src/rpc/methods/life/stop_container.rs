@@ -1,4 +1,4 @@
-//! `stopContainer`: SIGTERM, and SIGKILL after the stop timeout; SIGKILL at once with `force`.
+//! `stopContainer`: sends SIGTERM, and SIGKILL after the stop timeout; SIGKILL at once with `force`.
 //!
 //! Answers once the signal is sent; `onContainerStopped` is sent when the container is gone.
 

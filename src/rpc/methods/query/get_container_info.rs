@@ -1,4 +1,4 @@
-//! `getContainerInfo`: processes, memory and processor time of a container.
+//! `getContainerInfo`: gives processes, memory and processor time of a container.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! `getContainerLogs`: the end of a container's output; also of one that has ended.
+//! `getContainerLogs`: gives the end of a container's output; also of one that has ended.
 //!
 //! Beyond the seed. Parameters: `containerId`, `bytes` (at most, default 64 KiB, up to 256 KiB), `from` (the place to
 //! read from; the end when absent), `encoding` (`text` or `base64`). Result: `containerId` as sent, `log`, `next` (the

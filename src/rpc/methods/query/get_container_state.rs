@@ -1,4 +1,4 @@
-//! `getContainerState`: the state of a container in one word.
+//! `getContainerState`: gives the state of a container in one word.
 
 use serde_json::json;
 

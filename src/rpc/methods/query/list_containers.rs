@@ -1,4 +1,4 @@
-//! `listContainers`: all containers, by descriptor and id. No parameters.
+//! `listContainers`: lists all containers, by descriptor and id.
 
 use serde_json::json;
 

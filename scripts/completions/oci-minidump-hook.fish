@@ -1,0 +1,71 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_oci_minidump_hook_global_optspecs
+    string join \n config= settings= h/help V/version
+end
+
+function __fish_oci_minidump_hook_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_oci_minidump_hook_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_oci_minidump_hook_using_subcommand
+    set -l cmd (__fish_oci_minidump_hook_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -l config -d 'plans as a JSON object {"paths": [...]}, instead of annotations and config.json (as a hook)' -r -F
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -l settings -d 'the administrator\'s settings (default /etc/oci-minidump.toml)' -r -F
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -s h -l help -d 'print help, also for each command'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -s V -l version -d 'print the version'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "add" -d 'register the hook in a bundle, and add a minidump directory'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "remove" -d 'take the hook and its section out of a bundle'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "check" -d 'say what the hook would do for a bundle, or what is wrong and where'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "harvest" -d 'take the dumps out of an image by hand'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "sweep" -d 'harvest what poststop missed'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "info" -d 'summarise crashes from their minidumps'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand add" -l container-source -d 'the directory in the container into which the crash handler writes' -r
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand add" -l host-destination -d 'the directory on the host into which the dumps go' -r -f -a "(__fish_complete_directories)"
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand add" -l image -d 'the image that backs the directory (default: one in /var/lib/oci-minidump/images)' -r -F
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand add" -l imgsize -d 'its size (default 8388608, at least 131072)' -r
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand add" -l required -d 'whether the container may only start with it (default true)' -r -f -a "true\t''
+false\t''"
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand add" -l config -d 'plans as a JSON object {"paths": [...]}, instead of annotations and config.json (as a hook)' -r -F
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand add" -l settings -d 'the administrator\'s settings (default /etc/oci-minidump.toml)' -r -F
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand add" -s h -l help -d 'print help, also for each command'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand add" -s V -l version -d 'print the version'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand remove" -l config -d 'plans as a JSON object {"paths": [...]}, instead of annotations and config.json (as a hook)' -r -F
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand remove" -l settings -d 'the administrator\'s settings (default /etc/oci-minidump.toml)' -r -F
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand remove" -s h -l help -d 'print help, also for each command'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand remove" -s V -l version -d 'print the version'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand check" -l config -d 'plans as a JSON object {"paths": [...]}, instead of annotations and config.json (as a hook)' -r -F
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand check" -l settings -d 'the administrator\'s settings (default /etc/oci-minidump.toml)' -r -F
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand check" -l json -d 'print the result as JSON'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand check" -s h -l help -d 'print help, also for each command'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand check" -s V -l version -d 'print the version'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand harvest" -l to -d 'the directory into which the dumps go' -r -f -a "(__fish_complete_directories)"
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand harvest" -l config -d 'plans as a JSON object {"paths": [...]}, instead of annotations and config.json (as a hook)' -r -F
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand harvest" -l settings -d 'the administrator\'s settings (default /etc/oci-minidump.toml)' -r -F
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand harvest" -l json -d 'print the result as JSON'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand harvest" -s h -l help -d 'print help, also for each command'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand harvest" -s V -l version -d 'print the version'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand sweep" -l config -d 'plans as a JSON object {"paths": [...]}, instead of annotations and config.json (as a hook)' -r -F
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand sweep" -l settings -d 'the administrator\'s settings (default /etc/oci-minidump.toml)' -r -F
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand sweep" -l json -d 'print the result as JSON'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand sweep" -s h -l help -d 'print help, also for each command'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand sweep" -s V -l version -d 'print the version'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand info" -l config -d 'plans as a JSON object {"paths": [...]}, instead of annotations and config.json (as a hook)' -r -F
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand info" -l settings -d 'the administrator\'s settings (default /etc/oci-minidump.toml)' -r -F
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand info" -l json -d 'print the result as JSON'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand info" -s h -l help -d 'print help, also for each command'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand info" -s V -l version -d 'print the version'

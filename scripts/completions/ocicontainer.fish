@@ -1,0 +1,131 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_ocicontainer_global_optspecs
+    string join \n h/help V/version
+end
+
+function __fish_ocicontainer_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_ocicontainer_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_ocicontainer_using_subcommand
+    set -l cmd (__fish_ocicontainer_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -s V -l version -d 'Print version'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "serve" -d 'Serve the API until SIGTERM; containers keep running when it ends'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "list" -d 'List all containers'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "state" -d 'Print the state of a container'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "info" -d 'Print processes, memory and processor time of a container'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "start" -d 'Start a container from an OCI bundle'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "start-spec" -d 'Start a container from a legacy Dobby specification'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "convert-spec" -d 'Write a legacy Dobby specification as an OCI bundle, without the daemon'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "stop" -d 'Stop a container: SIGTERM, then SIGKILL after the stop timeout'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "pause" -d 'Freeze a running container'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "resume" -d 'Thaw a paused container'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "exec" -d 'Run a command in a running container, print its output and exit with its exit code'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "logs" -d 'Print the end of a container\'s output'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "wait" -d 'Wait until a container is gone and print its exit status'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "delete" -d 'Remove a container with all its state'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "events" -d 'Print events as they happen, until interrupted'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "dumps" -d 'List and summarize crash dumps; works without the daemon'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l config -d 'Settings file [default: /etc/ocicontainer.toml, if there is one]' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l log-level -d 'Minimum level to log: error, warn, info, debug' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l listen -d 'TCP address to answer on [default: 127.0.0.1:9998]' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l socket -d 'Unix socket to answer on [default: /run/ocicontainer.sock]' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l socket-group -d 'Numeric id of the group that may use the Unix socket [default: the daemon\'s own]' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l runtime -d 'OCI runtime: crun, runc, youki, or a path [default: crun]' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l runtime-root -d 'The runtime\'s --root [default: the runtime\'s own]' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l state-dir -d 'Directory for the daemon\'s own state, one subdirectory per container [default: /run/ocicontainer]' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l log-dir -d 'Directory for the output of containers [default: /var/log/ocicontainer]' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l log-limit -d 'Maximum output kept per container, in bytes [default: 1048576]' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l stop-timeout -d 'Time from SIGTERM to SIGKILL, in seconds [default: 10]' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l runtime-timeout -d 'Timeout of a runtime call in seconds, hooks included [default: 30]' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l bundle-root -d 'Directory that bundles must lie below; may be repeated [default: anywhere]' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l hook -d 'The oci-minidump-hook to register in bundles that ask for it [default: the installed one]' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l dobby-settings -d 'Dobby\'s settings, for containers started from a specification [default: /etc/dobby.json]' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l allow-origin -d 'Web origin whose pages may call the API, exactly as browsers send it, or * for any; may be repeated [default: none]' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l allow-host -d 'Additional host name that clients may use, with or without port; may be repeated' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l tcp-allow-uid -d 'User id allowed over loopback TCP, in addition to root and the daemon\'s own; may be repeated' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l token-file -d 'File with the bearer token that TCP clients must present' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l plugin-config -d 'Thunder plugin file (JSON): callsign, classname, locator, autostart' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l callsign -d 'The plugin\'s callsign [default: org.rdk.OCIContainer]' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l autostart -d 'Whether the plugin answers before Controller.1.activate [default: true]' -r -f -a "true\t''
+false\t''"
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l no-tcp -d 'Answer on the Unix socket only'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l tcp-read-only -d 'Allow only read-only methods over TCP'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand list" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand list" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand list" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand state" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand state" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand state" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand info" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand info" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand info" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start" -l env -d 'Environment variable for the container; may be repeated' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start" -l westeros -d 'Westeros display socket to mount into the container' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start-spec" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start-spec" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start-spec" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand convert-spec" -l to -d 'Directory to make: config.json and rootfs' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand convert-spec" -l dobby-settings -d 'Dobby\'s settings' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand convert-spec" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand stop" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand stop" -l force -d 'Send SIGKILL immediately'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand stop" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand stop" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand pause" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand pause" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand pause" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand resume" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand resume" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand resume" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -l option -d 'Option of the runtime\'s exec, such as --option --cwd=/tmp; may be repeated' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -l timeout -d 'Timeout of the command in seconds; it is killed then' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -l detach -d 'Launch the command and return at once; its output goes to the container\'s log'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -l raw -d 'Print control characters unchanged, even on a terminal'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -l bytes -d 'At most so many bytes, up to 262144' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -s f -l follow -d 'Go on printing until the container has ended'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -l raw -d 'Print control characters as they are, also on a terminal'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand wait" -l timeout -d 'Timeout in seconds' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand wait" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand wait" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand wait" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand delete" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand delete" -l force -d 'Stop it first if it runs'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand delete" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand delete" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand events" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand events" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand events" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and not __fish_seen_subcommand_from list info" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and not __fish_seen_subcommand_from list info" -f -a "list" -d 'List the dumps in a folder, newest first'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and not __fish_seen_subcommand_from list info" -f -a "info" -d 'Summarise crashes from their minidumps'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and __fish_seen_subcommand_from list" -l json -d 'Print a JSON array'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and __fish_seen_subcommand_from info" -l json -d 'Print a JSON array'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and __fish_seen_subcommand_from info" -s h -l help -d 'Print help'

@@ -1,0 +1,181 @@
+//! The hook's commands and options: the one list by which its command line is parsed, and from which its help, its
+//! manual page and its shell completions are made.
+
+/// An option of the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opt {
+    /// Its name, without the dashes.
+    pub long: &'static str,
+    /// Its other name of one letter.
+    pub short: Option<char>,
+    /// What its value is called; a flag has none.
+    pub value: Option<&'static str>,
+    /// What it does.
+    pub about: &'static str,
+}
+
+/// A command for people.
+#[derive(Debug, Clone, Copy)]
+pub struct Verb {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is given without a name: `BUNDLE`, `FILE...`, or nothing.
+    pub operand: &'static str,
+    /// What it does, in a few words.
+    pub about: &'static str,
+    /// The same at length, in lines for a terminal.
+    pub details: &'static str,
+    /// The options that must be given.
+    pub needed: &'static [Opt],
+    /// The options that may be given.
+    pub optional: &'static [Opt],
+}
+
+/// What the program does, in a line.
+pub const ABOUT: &str = "Gets minidumps (Breakpad, Crashpad) out of OCI containers.";
+
+/// How a runtime calls the program.
+pub const HOOK_USAGE: &str = "[prestart | createRuntime | poststop] [--config FILE]";
+
+const fn option(long: &'static str, value: &'static str, about: &'static str) -> Opt {
+    Opt { long, short: None, value: Some(value), about }
+}
+
+const fn flag(long: &'static str, short: Option<char>, about: &'static str) -> Opt {
+    Opt { long, short, value: None, about }
+}
+
+/// The directory in the container.
+pub(super) const CONTAINER_SOURCE: Opt =
+    option("container-source", "PATH", "the directory in the container into which the crash handler writes");
+/// The directory on the host.
+pub(super) const HOST_DESTINATION: Opt =
+    option("host-destination", "DIR", "the directory on the host into which the dumps go");
+/// The image.
+pub(super) const IMAGE: Opt = option(
+    "image",
+    "FILE",
+    "the image that backs the directory (default: one in /var/lib/oci-minidump/images)",
+);
+/// The size of the image.
+pub(super) const IMGSIZE: Opt = option("imgsize", "BYTES", "its size (default 8388608, at least 131072)");
+/// Whether the container needs it.
+pub(super) const REQUIRED: Opt =
+    option("required", "true|false", "whether the container may only start with it (default true)");
+/// Where dumps go.
+pub(super) const TO: Opt = option("to", "DIR", "the directory into which the dumps go");
+/// Results for programs.
+pub(super) const JSON: Opt = flag("json", None, "print the result as JSON");
+/// Plans from a file.
+pub(super) const CONFIG: Opt = option(
+    "config",
+    "FILE",
+    "plans as a JSON object {\"paths\": [...]}, instead of annotations and config.json (as a hook)",
+);
+/// The administrator's settings.
+pub(super) const SETTINGS: Opt =
+    option("settings", "FILE", "the administrator's settings (default /etc/oci-minidump.toml)");
+/// Help.
+pub(super) const HELP: Opt = flag("help", Some('h'), "print help, also for each command");
+/// The version.
+pub(super) const VERSION: Opt = flag("version", Some('V'), "print the version");
+
+/// The options that every command takes, and the hook.
+pub const GLOBAL: &[Opt] = &[CONFIG, SETTINGS, HELP, VERSION];
+
+/// Every command for people.
+pub const VERBS: &[Verb] = &[
+    Verb {
+        name: "add",
+        operand: "BUNDLE",
+        about: "register the hook in a bundle, and add a minidump directory",
+        details: "\
+Registers this program as prestart and poststop hook in BUNDLE/config.json and adds a minidump directory to
+rdkPlugins.minidump. Everything else in the file is kept. Running it twice changes nothing.",
+        needed: &[CONTAINER_SOURCE, HOST_DESTINATION],
+        optional: &[IMAGE, IMGSIZE, REQUIRED],
+    },
+    Verb {
+        name: "remove",
+        operand: "BUNDLE",
+        about: "take the hook and its section out of a bundle",
+        details: "Removes the hook and rdkPlugins.minidump from BUNDLE/config.json, and nothing else.",
+        needed: &[],
+        optional: &[],
+    },
+    Verb {
+        name: "check",
+        operand: "BUNDLE",
+        about: "say what the hook would do for a bundle, or what is wrong and where",
+        details: "\
+Reads BUNDLE as the hook would and says what would happen, or what is wrong and where. Changes nothing.
+Exits with 4 when something is wrong.",
+        needed: &[],
+        optional: &[JSON],
+    },
+    Verb {
+        name: "harvest",
+        operand: "IMAGE",
+        about: "take the dumps out of an image by hand",
+        details: "\
+Takes the minidumps out of IMAGE into DIR, and removes the image when everything in it is safe.
+An image that another program made is read, too, and kept.",
+        needed: &[TO],
+        optional: &[JSON],
+    },
+    Verb {
+        name: "sweep",
+        operand: "",
+        about: "harvest what poststop missed",
+        details: "\
+Harvests what poststop missed: images of containers that are gone, and images that a power cut left. Run it at boot.
+Exits with 1 when something could not be harvested; it is kept for the next time.",
+        needed: &[],
+        optional: &[JSON],
+    },
+    Verb {
+        name: "info",
+        operand: "FILE...",
+        about: "summarise crashes from their minidumps",
+        details: "\
+Summarises a crash from the minidump alone: signal, address, module and offset, thread, build id, time,
+and whether the file is whole.",
+        needed: &[],
+        optional: &[JSON],
+    },
+];
+
+impl Opt {
+    /// The option with its value, as in `--to DIR`.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        self.value.map_or(format!("--{}", self.long), |value| format!("--{} {value}", self.long))
+    }
+}
+
+impl Verb {
+    /// The command of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Self> {
+        VERBS.iter().find(|verb| verb.name == name)
+    }
+
+    /// The command line without the program, such as `harvest IMAGE --to DIR [--json]`.
+    #[must_use]
+    pub fn usage(&self) -> String {
+        let mut usage = self.name.to_owned();
+        let operand = Some(self.operand.to_owned()).filter(|operand| !operand.is_empty());
+        let needed = self.needed.iter().map(Opt::shown);
+        let optional = self.optional.iter().map(|option| format!("[{}]", option.shown()));
+        for part in operand.into_iter().chain(needed).chain(optional) {
+            usage.push(' ');
+            usage.push_str(&part);
+        }
+        usage
+    }
+}
+
+/// Every option that there is.
+pub(super) fn options() -> impl Iterator<Item = &'static Opt> {
+    GLOBAL.iter().chain(VERBS.iter().flat_map(|verb| verb.needed.iter().chain(verb.optional)))
+}

@@ -1,0 +1,74 @@
+//! The crates that are linked into the hook are those that `docs/dependencies-hook.txt` lists: none comes in unawares.
+//!
+//! `UPDATE=1 cargo test --test dependencies` writes the list anew.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+const LIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/dependencies-hook.txt");
+
+const HEAD: &str = "\
+# The crates that are linked into oci-minidump-hook, each with those that need it. tests/dependencies.rs compares the list
+# with cargo's; UPDATE=1 cargo test --test dependencies writes it anew. Why the first ones are there, Cargo.toml says.
+";
+
+/// Each crate with those that need it, as cargo's tree has them: without the daemon's features, and without what only
+/// runs when the program is compiled.
+fn linked() -> BTreeMap<String, BTreeSet<String>> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["tree", "--locked", "--no-default-features", "--features", "old-kernels", "--no-dedupe"]);
+    cargo.args(["--target", "x86_64-unknown-linux-musl"]);
+    cargo.args(["--edges", "normal,no-proc-macro", "--prefix", "depth", "--format", " {p}"]);
+    cargo.arg("--manifest-path").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+    let output = cargo.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut crates: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut above: Vec<String> = Vec::new();
+    for line in String::from_utf8(output.stdout).unwrap().lines().filter(|line| !line.is_empty()) {
+        let (depth, package) = line.split_once(' ').unwrap();
+        let name = package.split(' ').next().unwrap().to_owned();
+        above.truncate(depth.parse().unwrap());
+        if let Some(parent) = above.last() {
+            crates.entry(name.clone()).or_default().insert(parent.clone());
+        }
+        above.push(name);
+    }
+    crates
+}
+
+/// The list as it must be.
+fn list() -> String {
+    let lines = linked().into_iter().map(|(name, parents)| {
+        let parents: Vec<_> = parents.into_iter().collect();
+        format!("{name:16} {}\n", parents.join(", "))
+    });
+    HEAD.to_owned() + &lines.collect::<String>()
+}
+
+#[test]
+fn the_list_of_the_hooks_crates_is_up_to_date() {
+    let list = list();
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(LIST, &list).unwrap();
+    }
+    let present = std::fs::read_to_string(LIST).unwrap_or_default();
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
+    let (present_lines, lines) = (lines(&present), lines(&list));
+    assert!(
+        present == list,
+        "docs/dependencies-hook.txt is stale; UPDATE=1 cargo test --test dependencies writes it anew:\n\
+         new:  {:#?}\ngone: {:#?}",
+        lines.difference(&present_lines).collect::<Vec<_>>(),
+        present_lines.difference(&lines).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn the_hook_has_no_part_of_the_daemon() {
+    let linked = linked();
+    for name in ["clap", "hyper", "tokio", "tokio-tungstenite"] {
+        assert!(!linked.contains_key(name), "{name} is linked into the hook: {:?}", linked.get(name));
+    }
+}
