@@ -192,7 +192,7 @@ fn mount_point(plan: &Plan, bundle: &Bundle) -> Result<String> {
             if rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory {
                 return Ok("is there".into());
             }
-            Err(Error::new(ErrorKind::Config, "is not a directory").advise("mend the root file system"))
+            Err(Error::new(ErrorKind::Config, "is not a directory").advise("fix the root file system"))
         }
         Err(error) if matches!(error.kind(), pathrs::error::ErrorKind::OsError(Some(nix::libc::ENOENT))) => {
             Ok("will be made".into())

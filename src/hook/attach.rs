@@ -19,7 +19,8 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::hook::container::Container;
 use crate::hook::propagation::isolate;
 use crate::image::loopback::LoopDevice;
-use crate::image::mount::{Detached, Writable};
+use crate::image::mount::detached::Detached;
+use crate::image::mount::options::Writable;
 use crate::process::{apart, caught};
 
 /// A file system that is ready to be put into a container.
@@ -170,7 +171,7 @@ fn cannot_find(path: &Path, error: pathrs::error::Error) -> Error {
 
 fn trap(path: &Path, what: &str) -> Error {
     Error::new(ErrorKind::Attack, format!("{} in the container {what}", path.display()))
-        .advise("mend the root file system or choose another containerSource")
+        .advise("fix the root file system or choose another containerSource")
 }
 
 fn kind_name(kind: rustix::fs::FileType) -> &'static str {

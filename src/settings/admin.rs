@@ -64,8 +64,7 @@ impl TryFrom<String> for Mode {
     }
 }
 
-/// What annotations may ask for. Some engines take them from whoever made the container's image, so they are not trusted
-/// like `config.json` (SECURITY.md).
+/// What annotations may ask for. Some engines take them from the container's image, so they are not trusted like `config.json` (SECURITY.md).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Annotations {
@@ -90,11 +89,11 @@ impl Default for Annotations {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retention {
-    /// The maximum number of dumps in a destination; 0 is no limit.
+    /// The maximum number of dumps in a destination; 0 means no limit.
     pub max_count: u64,
-    /// The maximum size of all dumps in a destination, in bytes; 0 is no limit.
+    /// The maximum size of all dumps in a destination, in bytes; 0 means no limit.
     pub max_bytes: u64,
-    /// Bytes that dumps leave free on the file system of the destination; 0 is no limit.
+    /// Bytes that dumps leave free on the file system of the destination; 0 means no limit.
     pub keep_free: u64,
 }
 
