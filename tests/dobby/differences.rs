@@ -91,7 +91,7 @@ pub(crate) const DIFFERENCES: [Difference; 40] = [
             "`network`: null",
             "gives the container the host's network",
             "is the same as no `network`: a network namespace of its own",
-            "nobody gets the host's network without asking for it by `open`",
+            "a container gets the host's network only if it asks for it by `open`",
         ),
     ),
     told(
@@ -119,37 +119,37 @@ pub(crate) const DIFFERENCES: [Difference; 40] = [
     ),
     told(
         "refusals",
-        "stops at the first mistake and tells the caller nothing",
+        "stops at the first mistake and reports nothing to the caller",
         "names every mistake with field, value and rule",
-        "a spec is mended in one go",
+        "all mistakes can be corrected in one go",
     ),
     told(
         "`rtPriority`",
         "hangs the daemon",
-        "does what it was meant to do: real-time scheduling with that priority and limit",
-        "the hang is a mistake of Dobby's",
+        "does what is intended: real-time scheduling with that priority and limit",
+        "the hang is a bug in Dobby",
     ),
     told(
-        "`cpu.cores`: no number",
-        "takes `\"a\"` for the processors 1,3,5,6,7",
+        "`cpu.cores`: not a number",
+        "reads `\"a\"` as the processors 1,3,5,6,7",
         "refuses it",
-        "it is an error number taken for a set of processors",
+        "the error number of the failed conversion is taken for a set of processors",
     ),
     told(
         "`cpu.cores`: an empty part, or processors the host does not have",
-        "takes an empty part for processor 0, and runs on all processors when none of the named ones is there",
+        "reads an empty part as processor 0, and runs on all processors if none of the named ones exists",
         "does the same with a warning",
-        "it can hardly be meant",
+        "it is unlikely to be intended",
     ),
     told(
-        "`mounts[].options` that are no list",
+        "`mounts[].options` that are not a list",
         "ignores them, so that a mount meant to be read-only is writable",
-        "refuses them; null stands for none",
-        "protection must not get lost silently",
+        "refuses them; null means none",
+        "protection must not be lost silently",
     ),
     told(
         "`mounts[].destination`",
-        "takes any text; `..` in it fails later, at the start",
+        "accepts any text; `..` in it fails later, at the start",
         "refuses an empty path, one with `..`, one of more than 4095 bytes, and one below a file",
         "such a container cannot start",
     ),
@@ -163,7 +163,7 @@ pub(crate) const DIFFERENCES: [Difference; 40] = [
         "`seccomp.syscalls.names`",
         "does not check the type of the last name",
         "every name must be a string",
-        "a filter with a hole is none",
+        "a filter with a hole does not protect",
     ),
     told(
         "`gpu`: environment",
@@ -180,33 +180,33 @@ pub(crate) const DIFFERENCES: [Difference; 40] = [
     told(
         "`gpu`, `vpu`: groups",
         "maps each group of the settings to itself, even if that id is mapped already",
-        "maps it to a free id then; several device nodes of one group share the mapping",
+        "maps it to a free id in that case; several device nodes of one group share the mapping",
         "the kernel refuses to map an id twice",
     ),
     told("`dbus.debug`", "exists in debug builds only", "always exists", "a spec means the same everywhere"),
     told(
-        "`rdkPlugins`: names nobody knows",
+        "`rdkPlugins`: unknown names",
         "drops them",
-        "keeps them, for the start to refuse if they are required and to warn of otherwise",
+        "keeps them; the start is refused if they are required, and warns of them otherwise",
         "a required plugin must not vanish",
     ),
     told(
         "`rdkPlugins`: wrong values",
-        "drops optional members of a wrong type, takes any number for `required`, any text for `networking.type` and \
+        "drops optional members of a wrong type, accepts any number for `required`, any text for `networking.type` and \
          `logging.sink`, and a file sink without a file",
         "refuses them",
-        "a setting must not get lost silently",
+        "a setting must not be lost silently",
     ),
     told(
         "`rdkPlugins.minidump`",
-        "takes `destinationPath` only",
-        "takes `destinationPath` and also `paths`",
+        "accepts `destinationPath` only",
+        "accepts `destinationPath` and also `paths`",
         "`paths` is the older form, which this project exists for",
     ),
     told(
         "`rdkPlugins`: hooks",
         "adds hooks that call its plugin launcher when it starts the container",
-        "adds none; whoever starts the container does the work of the plugins",
+        "adds none; the daemon that starts the container does the work of the plugins",
         "the launcher loads Dobby's libraries",
     ),
     told(
@@ -214,7 +214,7 @@ pub(crate) const DIFFERENCES: [Difference; 40] = [
         "fails every plugin when one is missing that another depends on, or when there are no plugin libraries at all",
         "fails the start when it is required, or is `networking`; else the container starts as if it had not asked for \
          it, with a warning",
-        "what is optional stays so, and nobody gets the host's network by a mistake",
+        "what is optional stays optional, and no container gets the host's network by mistake",
     ),
     told(
         "`rdkPlugins.networking`",
@@ -232,18 +232,18 @@ pub(crate) const DIFFERENCES: [Difference; 40] = [
     ),
     told(
         "`rdkPlugins.storage.loopback`",
-        "makes an image anew that is damaged, was copied, or belongs to another user; deletes what is in `lost+found`; \
-         unlinks an image that is not persistent while another container uses it",
+        "replaces an image that is damaged, was copied, or belongs to another user; deletes what is in `lost+found`; \
+         removes an image that is not persistent while another container uses it",
         "checks an image that was in use when the power went, and refuses one that is damaged; the last container \
          removes the image; always mounts with nosuid and nodev",
-        "data of an app are not to be thrown away, and an image is the container's to write",
+        "an app's data must not be thrown away, and a container can write anything into its image",
     ),
     told(
         "`rdkPlugins.storage.mountOwner`",
         "follows links, and makes root the owner when it does not know the user",
-        "follows none, leaves files alone that have other names, and refuses users it does not know; without a user, \
+        "follows none, leaves files with several names alone, and refuses users it does not know; without a user, \
          the container's is meant",
-        "what lies there may be of the container's making",
+        "the container may have made what lies there",
     ),
     told(
         "`rdkPlugins.localtime`",
@@ -259,8 +259,8 @@ pub(crate) const DIFFERENCES: [Difference; 40] = [
     ),
     told(
         "`rdkPlugins.ipc`",
-        "mounts a socket whether it is there or not",
-        "takes a socket that is not there for a failure of the plugin",
+        "mounts a socket whether or not it exists",
+        "treats a missing socket as a failure of the plugin",
         "an optional plugin must not keep a container from starting",
     ),
     told(
@@ -273,13 +273,13 @@ pub(crate) const DIFFERENCES: [Difference; 40] = [
         "settings: `extraEnvVariables`",
         "one malformed entry discards all",
         "it discards itself, with a warning",
-        "the others are not to blame",
+        "the other entries are valid",
     ),
     told(
         "real-time groups",
         "writes null for `realtimeRuntime` and `realtimePeriod` where the host has no such groups",
         "leaves them out",
-        "null is no number, which some runtimes mind",
+        "null is not a number, and some runtimes refuse it",
     ),
     told(
         "`console.limit`",
@@ -288,16 +288,16 @@ pub(crate) const DIFFERENCES: [Difference; 40] = [
         "the end says what went wrong",
     ),
     told(
-        "`console` with a path that is a link or no regular file",
+        "`console` with a path that is a link or not a regular file",
         "writes to wherever it leads",
         "starts the container without keeping its output, with a warning",
-        "whoever may write to the directory must not make root write elsewhere",
+        "a user who can write to the directory must not make root write elsewhere",
     ),
     told(
         "`network`: nat",
         "sets up bridge and rules itself, with dnsmasq of its own for names, and IPv6",
         "lets netavark do it, with Dobby's bridge and IPv4 addresses and the host's `/etc/resolv.conf`; a start fails without netavark",
-        "a well-kept engine beats code of our own",
+        "a maintained engine beats code of our own",
     ),
     told(
         "`network`: open",
@@ -309,7 +309,7 @@ pub(crate) const DIFFERENCES: [Difference; 40] = [
         "ids of more than 64 characters",
         "makes them the host name, which the kernel refuses",
         "cuts the host name after 64 characters",
-        "the id is legal, and nobody looks a container up by its host name",
+        "the id is legal, and containers are not looked up by their host name",
     ),
     told(
         "the bundle directory",

@@ -48,3 +48,45 @@ fn the_words_of_the_api_are_those_of_the_code() {
         assert!(source.contains(&format!("\"{name}\"")), "there is no plugin {name}");
     }
 }
+
+/// The rows of a table in the documentation of a module.
+fn rows_of(module: &str) -> Vec<Vec<String>> {
+    let text: Vec<String> = text(&root().join(module))
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("//!")?.trim().to_owned()))
+        .collect();
+    Document { path: module.into(), text: format!("# x\n{}", text.join("\n")) }.rows("x")
+}
+
+#[test]
+fn the_life_of_a_container_is_that_of_the_code() {
+    let page = Document::open(&root().join("docs/developers/container.md"));
+    assert_eq!(page.rows("The state directory"), rows_of("src/control/state/mod.rs"));
+    let picture = text(&root().join("docs/pictures/container.txt"));
+    let phases = text(&root().join("src/control/phase.rs"));
+    let (_, phases) = phases.split_once("enum Phase {").unwrap();
+    let (phases, _) = phases.split_once("\n}").unwrap();
+    let phases = phases.lines().filter_map(|line| line.trim().split(['(', ',']).next());
+    let phases: Vec<&str> = phases.filter(|phase| phase.starts_with(char::is_uppercase)).collect();
+    assert!(phases.len() > 4 && phases.iter().all(|phase| picture.contains(phase)), "{phases:?}");
+}
+
+/// The places in the code that the tour names, as modules: `hook/prepare`, `control/lifecycle/exit`.
+#[test]
+fn the_tour_leads_to_modules_that_exist() {
+    let folders =
+        ["hook", "image", "harvest", "settings", "control", "rpc", "server", "cli", "dobby", "lifecycle"];
+    for page in ["architecture", "image", "container", "adding", "decisions"] {
+        let document = Document::open(&root().join(format!("docs/developers/{page}.md")));
+        for code in document.inline_code() {
+            let is_path =
+                code.chars().all(|c| c.is_ascii_lowercase() || "/_".contains(c)) && code.contains('/');
+            if !is_path || !folders.iter().any(|folder| code.starts_with(&format!("{folder}/"))) {
+                continue;
+            }
+            let places = ["src", "src/control"].map(|base| root().join(base).join(&code));
+            let exists = places.iter().any(|place| place.is_dir() || place.with_extension("rs").is_file());
+            assert!(exists, "{}: there is no module {code}", document.shown());
+        }
+    }
+}

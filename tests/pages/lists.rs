@@ -4,7 +4,7 @@ use oci_minidump::error::ExitCode;
 
 use crate::programs::Program;
 use crate::table::table;
-use crate::{api, commands, programs, settings, source};
+use crate::{api, commands, programs, settings};
 
 /// Names and texts of the lists.
 pub(crate) type Lists = Vec<(&'static str, String)>;
@@ -31,7 +31,6 @@ pub(crate) fn all() -> Lists {
         ("methods in full", api::methods_in_full()),
         ("events", api::events()),
         ("plugins", api::plugins()),
-        ("state directory", source::table("src/control/state/mod.rs")),
     ]
 }
 
