@@ -41,7 +41,7 @@ complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "logs" -d 
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "wait" -d 'Wait until a container is gone and print its exit status'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "delete" -d 'Remove a container with all its state'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "events" -d 'Print events as they happen, until interrupted'
-complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "dumps" -d 'List and summarize crash dumps; works without the daemon'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "dumps" -d 'List and summarise crash dumps; works without the daemon'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l config -d 'Settings file [default: /etc/ocicontainer.toml, if there is one]' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l log-level -d 'Minimum level to log: error, warn, info, debug' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l listen -d 'TCP address to answer on [default: 127.0.0.1:9998]' -r

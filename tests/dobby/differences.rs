@@ -175,7 +175,7 @@ pub(crate) const DIFFERENCES: [Difference; 40] = [
         "`gpu`, `vpu`: no settings",
         "crashes without a settings file",
         "warns that the host has no device nodes for it",
-        "a missing file is no reason to crash",
+        "a missing file does not justify a crash",
     ),
     told(
         "`gpu`, `vpu`: groups",
