@@ -41,7 +41,7 @@ fn run() -> Result<ExitCode> {
         Request::Info(files, json) => {
             // It needs no settings, but tells of bad files by the log.
             oci_minidump::log::start(PROGRAM, LevelFilter::Warn, LevelFilter::Off);
-            dump::info::info(&files, json, &mut out)
+            dump::show::info::info(&files, json, &mut out)
         }
         Request::Add(request) => add::add(&request, &for_people(&settings)?, &mut out).map(done),
         Request::Remove(bundle) => remove::remove(&bundle, &mut out).map(done),

@@ -9,26 +9,21 @@
 //! - [`build`]: what identifies the build of a program or library.
 //! - [`mod@completeness`]: whether everything that a dump points at is there.
 //! - [`signal`]: the names of Linux signals and their codes.
-//! - [`report`]: what a person wants to know of a crash.
-//! - [`text`]: a report in words, on one line or on several.
-//! - [`info`], [`list`]: the verbs `info` and `list`.
+//! - [`show`]: what a person wants to know of a crash, in words, and the verbs `info` and `list`.
 
 pub mod build;
 pub mod completeness;
 pub mod contents;
 mod fields;
-pub mod info;
-pub mod list;
 pub mod minidump;
 pub mod records;
-pub mod report;
+pub mod show;
 pub mod signal;
 pub mod source;
 pub mod streams;
-pub mod text;
 
 pub use completeness::{Completeness, completeness};
 pub use fields::Order;
 pub use minidump::is_minidump;
-pub use report::Report;
+pub use show::report::Report;
 pub use source::Source;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::fs::XattrFlags;
 
-use crate::image::files::Time;
+use crate::image::read::files::Time;
 
 /// The attribute that marks a file as harvested by us and names its container.
 pub const CONTAINER_ATTRIBUTE: &str = "user.oci-minidump.container";

@@ -2,6 +2,7 @@
 //! runtime may call never, once, twice or in parallel.
 
 pub mod destination;
+pub mod job;
 pub mod marks;
 pub mod name;
 pub mod publish;
@@ -10,77 +11,27 @@ pub mod take;
 mod taken;
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::harvest::take::{Bounds, Taken};
 use crate::image::aside;
-use crate::image::kernel::Mounted;
-use crate::image::label::MountLabel;
 use crate::image::lock::LockedImage;
 use crate::image::loopback::LoopDevice;
-use crate::image::reader::UserSpace;
+use crate::image::mount::label::MountLabel;
+use crate::image::read::kernel::Mounted;
+use crate::image::read::user_space::UserSpace;
 use crate::image::repair::{Repaired, repair};
 use crate::image::superblock::Condition;
-use crate::settings::admin::Admin;
 
-pub use crate::oci::owner::Owner;
+pub use job::{IfAttached, Job, Owner};
+pub use taken::{Harvested, Skipped};
 
 /// How long the lock of an image is waited for.
 pub const LOCK_PATIENCE: Duration = Duration::from_secs(10);
-/// What to harvest, whose it is and where it goes.
-#[derive(Debug, Clone, Copy)]
-pub struct Job<'a> {
-    /// The directory on the host for the dumps.
-    pub destination: &'a Path,
-    /// Whose dumps they are.
-    pub owner: Owner<'a>,
-    /// The administrator's settings.
-    pub admin: &'a Admin,
-    /// What to do with an image that is attached to a loop device.
-    pub if_attached: IfAttached,
-    /// How long a loop device may take to go after its container.
-    pub detach_wait: Duration,
-    /// When reading must have ended.
-    pub deadline: Deadline,
-}
-
-/// What to do with an image that is attached to a loop device, so that somebody may still write to it. It is kept in any
-/// case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IfAttached {
-    /// Refuse: a container may be using it.
-    Refuse,
-    /// Publish the dumps that are complete.
-    Publish,
-}
-
-/// A dump that is safe on the host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Harvested {
-    /// Where it lies.
-    pub path: PathBuf,
-    /// Its length in bytes.
-    pub size: u64,
-    /// What is missing, when the app could not write all of it.
-    pub truncated: Option<String>,
-    /// Whether an earlier harvest had put it there already.
-    pub already: bool,
-}
-
-/// An entry that looked like a dump and is none.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Skipped {
-    /// The name that the container gave it, with bytes that are no UTF-8 replaced.
-    pub name: String,
-    /// Why it was left.
-    pub reason: String,
-}
-
 /// What became of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -1,6 +1,6 @@
 //! What a harvested dump is called on the host. The name is an interface: RDK's uploader reads it.
 
-use crate::oci::owner::Owner;
+use crate::harvest::job::Owner;
 use crate::settings::admin::Naming;
 
 /// The longest name, in bytes: eCryptfs on set-top boxes takes 143, and a number may have to fit in.

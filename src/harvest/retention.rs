@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::{Result, Tried};
-use crate::harvest::{Harvested, marks};
+use crate::harvest::marks;
+use crate::harvest::taken::Harvested;
 use crate::host;
-use crate::image::files::Time;
+use crate::image::read::files::Time;
 use crate::settings::admin::Retention;
 
 /// A dump in a destination.
@@ -45,28 +46,28 @@ pub fn apply(dir: &Path, limits: Retention, fresh: &[Harvested]) -> Result<Vec<P
         return Ok(Vec::new());
     }
     let free = host::free_bytes(dir)?.unwrap_or(u64::MAX);
+    let Ours { dumps, metas } = ours(dir, fresh)?;
     let mut removed = Vec::new();
-    for dump in excess(ours(dir, fresh)?, limits, free) {
+    for dump in excess(dumps, limits, free) {
         match std::fs::remove_file(&dump.path) {
-            Ok(()) => {
-                remove_meta(&dump.path);
-                removed.push(dump.path);
-            }
+            Ok(()) => removed.push(dump.path),
             // The uploader was faster, or another harvest.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => log::warn!("cannot remove the old dump {}: {error}", dump.path.display()),
         }
     }
+    remove_left_alone(&metas);
     Ok(removed)
 }
 
-/// Removes the metadata that was harvested with a dump.
-fn remove_meta(dump: &Path) {
-    let meta = dump.with_extension("meta");
-    if marks::container(&meta).is_some()
-        && let Err(error) = std::fs::remove_file(&meta)
-    {
-        log::warn!("cannot remove {}: {error}", meta.display());
+/// Removes metadata whose dump is gone: we have removed it, or an uploader has.
+fn remove_left_alone(metas: &[PathBuf]) {
+    for meta in metas {
+        let is_alone = std::fs::symlink_metadata(meta.with_extension("dmp"))
+            .is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+        if is_alone && let Err(error) = std::fs::remove_file(meta) {
+            log::warn!("cannot remove {}: {error}", meta.display());
+        }
     }
 }
 
@@ -77,18 +78,30 @@ fn is_surely_within(dir: &Path, limits: Retention) -> bool {
     is_only_limit && fs_extra::dir::get_size(dir).is_ok_and(|size| size <= limits.max_bytes)
 }
 
-/// The dumps in `dir` that carry our mark.
-fn ours(dir: &Path, fresh: &[Harvested]) -> Result<Vec<Dump>> {
+/// What carries our mark.
+#[derive(Debug, Default)]
+struct Ours {
+    dumps: Vec<Dump>,
+    metas: Vec<PathBuf>,
+}
+
+/// Finds in `dir` what we have harvested.
+fn ours(dir: &Path, fresh: &[Harvested]) -> Result<Ours> {
     let what = || format!("cannot list {}", dir.display());
     let fresh: HashSet<&Path> = fresh.iter().map(|dump| dump.path.as_path()).collect();
     let now = now();
-    let mut dumps = Vec::new();
+    let mut ours = Ours::default();
     for entry in std::fs::read_dir(dir).tried(what)? {
         let path = entry.tried(what)?.path();
-        let is_dump = path.extension().is_some_and(|extension| extension == "dmp");
-        let Some(container) = Some(&path).filter(|_| is_dump).and_then(|path| marks::container(path)) else {
+        let ending = path.extension().unwrap_or_default().to_owned();
+        if ending != "dmp" && ending != "meta" {
             continue;
-        };
+        }
+        let Some(container) = marks::container(&path) else { continue };
+        if ending == "meta" {
+            ours.metas.push(path);
+            continue;
+        }
         // The uploader may have taken it meanwhile.
         let Ok(metadata) = std::fs::symlink_metadata(&path) else { continue };
         if metadata.is_file() {
@@ -98,10 +111,10 @@ fn ours(dir: &Path, fresh: &[Harvested]) -> Result<Vec<Dump>> {
             });
             let age = Age { is_fresh: fresh.contains(path.as_path()), is_credible: time <= now, time };
             let (size, allocated) = (metadata.len(), metadata.blocks().saturating_mul(512));
-            dumps.push(Dump { age, path, container, size, allocated });
+            ours.dumps.push(Dump { age, path, container, size, allocated });
         }
     }
-    Ok(dumps)
+    Ok(ours)
 }
 
 fn now() -> Time {

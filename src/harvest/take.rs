@@ -7,11 +7,13 @@ use crate::dump::completeness::completeness;
 use crate::dump::minidump::is_minidump;
 use crate::error::{Error, ErrorKind, Result};
 use crate::harvest::destination::{Destination, Draft};
+use crate::harvest::job::Job;
 use crate::harvest::marks::Marks;
 use crate::harvest::name::name;
 use crate::harvest::publish::Parcel;
-use crate::harvest::{Harvested, Job, retention};
-use crate::image::files::{Candidate, ImageFiles, Kind, Listing, Place, Time};
+use crate::harvest::retention;
+use crate::harvest::taken::Harvested;
+use crate::image::read::files::{Candidate, ImageFiles, Kind, Listing, Place, Time};
 use crate::settings::admin::Retention;
 
 pub use crate::harvest::taken::{Bounds, Taken};

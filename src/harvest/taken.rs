@@ -1,15 +1,38 @@
 //! What a harvest may take, and what it took.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
 
 use crate::deadline::Deadline;
 use crate::error::Error;
-use crate::harvest::{Harvested, Skipped};
-use crate::image::files::{Place, Rest};
+use crate::image::read::files::{Place, Rest};
 use crate::log::escape;
 
 /// The most lines of a kind about single files: a container can make any number of them.
 const MAX_LINES: usize = 100;
+
+/// A dump that is safe on the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Harvested {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Its length in bytes.
+    pub size: u64,
+    /// What is missing, when the app could not write all of it.
+    pub truncated: Option<String>,
+    /// Whether an earlier harvest had put it there already.
+    pub already: bool,
+}
+
+/// An entry that looked like a dump and is none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// The name that the container gave it, with bytes that are no UTF-8 replaced.
+    pub name: String,
+    /// Why it was left.
+    pub reason: String,
+}
 
 /// How far a harvest may go.
 #[derive(Debug, Clone, Copy)]

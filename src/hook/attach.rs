@@ -19,7 +19,8 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::hook::container::Container;
 use crate::hook::propagation::isolate;
 use crate::image::loopback::LoopDevice;
-use crate::image::mount::{Detached, Writable};
+use crate::image::mount::detached::Detached;
+use crate::image::mount::options::Writable;
 use crate::process::{apart, caught};
 
 /// A file system that is ready to be put into a container.

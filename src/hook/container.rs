@@ -2,14 +2,11 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
-
 use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::proc::pidfd::PidFd;
 
 /// The user and group that write the dumps, once as the container and once as the host knows them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +36,8 @@ impl Container {
     /// # Errors
     /// The kernel's when there is no such process, [`ErrorKind::Config`] when `user` is not mapped.
     pub fn open(pid: i32, rootfs: &Path, user: (u32, u32)) -> Result<Self> {
-        let alive = Alive::hold(pid)?;
+        let what = || format!("cannot find the container's process {pid}");
+        let init = PidFd::open(pid).tried(what)?;
         let mount_namespace = foreign_namespace(pid, "mnt")?;
         let user_namespace = foreign_namespace(pid, "user")?;
         let outside = match user_namespace {
@@ -48,36 +46,10 @@ impl Container {
         };
         let rootfs = if has_pivoted(pid, rootfs)? { PathBuf::from("/") } else { rootfs.to_owned() };
         // All of that was read by pid: only if the process still lives was it this container's.
-        alive.check(pid)?;
-        Ok(Self { mount_namespace, user_namespace, rootfs, owner: Owner { inside: user, outside } })
-    }
-}
-
-/// Holds on to a process, so that a recycled pid is noticed.
-struct Alive(Option<OwnedFd>);
-
-impl Alive {
-    fn hold(pid: i32) -> Result<Self> {
-        let what = || format!("cannot find the container's process {pid}");
-        let raw = Pid::from_raw(pid).ok_or_else(|| Error::new(ErrorKind::Input, what()))?;
-        match pidfd_open(raw, PidfdFlags::empty()) {
-            Ok(fd) => Ok(Self(Some(fd))),
-            // Before Linux 5.3. The runtime waits for us with the process, so the pid is good all the same.
-            Err(rustix::io::Errno::NOSYS) if Path::new(&format!("/proc/{pid}")).exists() => Ok(Self(None)),
-            Err(rustix::io::Errno::NOSYS) => Err(rustix::io::Errno::SRCH).tried(what),
-            Err(error) => Err(error).tried(what),
-        }
-    }
-
-    fn check(&self, pid: i32) -> Result<()> {
-        let Some(fd) = &self.0 else { return Ok(()) };
-        let mut fds = [PollFd::new(fd, PollFlags::IN)];
-        let ended =
-            poll(&mut fds, Some(&Timespec::default())).tried(|| "cannot watch the container's process")?;
-        if ended > 0 {
+        if init.has_ended().tried(what)? {
             return Err(Error::new(ErrorKind::System, format!("the container's process {pid} has ended")));
         }
-        Ok(())
+        Ok(Self { mount_namespace, user_namespace, rootfs, owner: Owner { inside: user, outside } })
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod attach;
 pub mod container;
 pub mod leftover;
+pub mod options;
 pub mod poststop;
 pub mod prepare;
 pub mod previous;
@@ -12,24 +13,16 @@ pub mod settle;
 pub mod stage;
 pub mod sweep;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::error::Result;
-use crate::oci::bundle::{self, Bundle};
+use crate::hook::options::{is_required, plans};
+use crate::oci::bundle::Bundle;
 use crate::oci::state::State;
 use crate::settings::admin::Admin;
-use crate::settings::{Plans, Sources};
 
+pub use options::Options;
 pub use stage::Stage;
-
-/// What the hook is told on its command line.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// The stage, when the command line names it.
-    pub stage: Option<Stage>,
-    /// A file with plans, in the form of `rdkPlugins.minidump.data`.
-    pub config: Option<PathBuf>,
-}
 
 /// Runs the hook for the container that `state` describes. `cwd` stands for the bundle when the state names none.
 ///
@@ -62,20 +55,4 @@ fn prestart(options: &Options, state: &State, dir: &Path, admin: &Admin) -> Resu
             Ok(())
         }
     }
-}
-
-/// The plans for a container from the hook's own file, the annotations or the configuration, in this order.
-fn plans(options: &Options, state: &State, bundle: Option<&Bundle>, admin: &Admin) -> Result<Option<Plans>> {
-    let file = options.config.as_deref().map(bundle::read_json).transpose()?;
-    let sources = Sources {
-        file: file.as_ref(),
-        annotations: Some((&state.annotations, &state.id)),
-        config: bundle.map(Bundle::config),
-    };
-    Plans::find(sources, admin)
-}
-
-/// Whether a mistake in the plans must keep the container from starting.
-fn is_required(options: &Options, state: &State, bundle: &Bundle) -> bool {
-    options.config.is_some() || Plans::required_by(&state.annotations) || Plans::required_in(bundle.config())
 }

@@ -7,9 +7,9 @@ use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::harvest::LOCK_PATIENCE;
 use crate::hook::leftover::{Terms, harvest_at};
+use crate::hook::options::{Options, plans};
 use crate::hook::record::Record;
 use crate::hook::settle::{Settled, settle};
-use crate::hook::{Options, plans};
 use crate::image::mark::Mark;
 use crate::oci::bundle::Bundle;
 use crate::oci::state::State;
@@ -24,8 +24,8 @@ const DETACH_WAIT: Duration = Duration::from_secs(2);
 /// reboot, another tool), the configuration says.
 ///
 /// # Errors
-/// None of a wrong configuration, by which nothing was prepared; whoever chose the annotations would else decide that the
-/// container cannot be deleted (youki). A harvest that fails is logged; the image stays, and the next start or `sweep`
+/// None of a wrong configuration, by which nothing was prepared; otherwise the author of the annotations would decide that
+/// the container cannot be deleted (youki). A harvest that fails is logged; the image stays, and the next start or `sweep`
 /// tries again.
 pub fn poststop(options: &Options, state: &State, dir: &Path, admin: &Admin) -> Result<()> {
     let deadline = Deadline::after(DEADLINE);

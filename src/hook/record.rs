@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::harvest::name::fnv1a;
 use crate::host;
-use crate::image::identity::{Identity, Token};
+use crate::image::identity::Identity;
+use crate::image::token::Token;
 use crate::proc;
 use crate::settings::Plan;
 

@@ -9,11 +9,11 @@ use rustix::io::Errno;
 
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::host;
-use crate::image::identity::Token;
 use crate::image::lock::LockedImage;
 use crate::image::loopback::LoopDevice;
 use crate::image::superblock::LABEL;
 use crate::image::template;
+use crate::image::token::Token;
 use crate::settings::{DEFAULT_IMGSIZE, Plan};
 use crate::tool;
 

@@ -2,19 +2,14 @@
 
 pub mod aside;
 pub mod create;
-mod directory;
-pub mod files;
 pub mod identity;
-pub mod kernel;
 pub mod known;
-pub mod label;
-mod layout;
 pub mod lock;
 pub mod loopback;
 pub mod mark;
 pub mod mount;
-pub mod reader;
+pub mod read;
 pub mod repair;
 pub mod superblock;
 mod template;
-mod walk;
+pub mod token;

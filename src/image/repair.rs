@@ -13,8 +13,8 @@ use rustix::io::Errno;
 
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result, Tried, Unreadable};
-use crate::image::files::pump;
 use crate::image::lock::LockedImage;
+use crate::image::read::files::pump;
 use crate::tool;
 
 /// How long `e2fsck` may take.

@@ -5,15 +5,11 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use crate::image::identity::{SEED, Token};
+use crate::image::token::{OFFSET, SEED, Token};
 
 /// The volume label by which an image is known to be ours.
 pub const LABEL: &str = "oci-minidump";
 
-/// Where the superblock begins, in bytes.
-pub(super) const OFFSET: u64 = 1024;
-/// The bytes of a superblock.
-pub(super) const SIZE: usize = 1024;
 const MAGIC: u16 = 0xEF53;
 /// `s_state`: cleanly unmounted, no errors seen.
 const STATE_CLEAN: u16 = 1;

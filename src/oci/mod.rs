@@ -3,5 +3,4 @@
 pub mod bundle;
 pub mod hooks;
 pub mod id;
-pub mod owner;
 pub mod state;

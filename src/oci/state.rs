@@ -12,7 +12,6 @@ use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::oci::id;
-use crate::oci::owner::Owner;
 
 /// The most bytes of state that are read; runtimes write some hundred.
 const MAX_STATE: usize = 1 << 20;
@@ -79,12 +78,6 @@ impl State {
     #[must_use]
     pub fn app_state(&self) -> Option<&str> {
         self.annotations.get("fireboltState").map(String::as_str)
-    }
-
-    /// The container as the owner of its dumps.
-    #[must_use]
-    pub fn owner(&self) -> Owner<'_> {
-        Owner { container: Some(&self.id), app_state: self.app_state() }
     }
 }
 

@@ -55,7 +55,7 @@ impl PidFd {
     /// Whether the process has ended; a zombie has.
     ///
     /// # Errors
-    /// The kernel's, and those of [`stat`](super::stat::stat): it is unknown then.
+    /// The kernel's, and those of [`stat()`]: it is unknown then.
     pub fn has_ended(&self) -> io::Result<bool> {
         match &self.fd {
             Some(fd) => {

@@ -34,7 +34,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_number_is_there_and_of_nobody_none() {
+    fn our_own_number_is_found_and_a_missing_process_has_none() {
         assert!(innermost_pid(std::process::id().cast_signed()).is_some_and(|pid| pid > 0));
         assert_eq!(innermost_pid(i32::MAX), None);
     }

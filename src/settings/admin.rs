@@ -64,8 +64,7 @@ impl TryFrom<String> for Mode {
     }
 }
 
-/// What annotations may ask for. Some engines take them from whoever made the container's image, so they are not trusted
-/// like `config.json` (SECURITY.md).
+/// What annotations may ask for. Some engines take them from the container's image, so they are not trusted like `config.json` (SECURITY.md).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Annotations {

@@ -11,7 +11,7 @@ use crate::host;
 use crate::log::{cut, escape};
 use crate::settings::admin::{self, Admin};
 use crate::settings::entry::{DEFAULT_IMGSIZE, check_container_path, check_host_path, check_imgsize, wrong};
-use crate::settings::{Plan, Plans};
+use crate::settings::plan::{Plan, Plans};
 
 /// The annotation whose presence enables the hook; its value is the containerSource.
 pub const KEY: &str = "org.rdk.minidump";

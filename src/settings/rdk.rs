@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::error::Result;
 use crate::log::shown;
 use crate::settings::entry::{check_container_path, host_path, imgsize, wrong};
-use crate::settings::{PLUGIN, Plan, Plans};
+use crate::settings::plan::{PLUGIN, Plan, Plans};
 
 /// The plans in the `rdkPlugins` section of a configuration.
 pub(super) fn from_config(config: &Value) -> Result<Option<Plans>> {
@@ -65,7 +65,8 @@ fn plan(entry: &Value, at: String) -> Result<Plan> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Sources, admin::Admin};
+    use crate::settings::admin::Admin;
+    use crate::settings::plan::Sources;
     use serde_json::json;
 
     fn find(minidump: &Value) -> Result<Option<Plans>> {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use oci_minidump::dump::info::info;
+use oci_minidump::dump::show::info::info;
 use oci_minidump::error::ExitCode;
 use serde_json::Value;
 

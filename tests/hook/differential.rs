@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use oci_minidump::deadline::Deadline;
 use oci_minidump::error::{ErrorKind, Result};
-use oci_minidump::image::files::{Candidate, ImageFiles, Kind};
-use oci_minidump::image::kernel::Mounted;
-use oci_minidump::image::reader::UserSpace;
+use oci_minidump::image::read::files::{Candidate, ImageFiles, Kind};
+use oci_minidump::image::read::kernel::Mounted;
+use oci_minidump::image::read::user_space::UserSpace;
 use rustix::fs::{FallocateFlags, fallocate};
 
 use crate::images::{dump_bytes, image};

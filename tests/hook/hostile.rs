@@ -8,8 +8,8 @@ use std::path::Path;
 
 use oci_minidump::deadline::Deadline;
 use oci_minidump::error::ErrorKind;
-use oci_minidump::image::files::ImageFiles;
-use oci_minidump::image::reader::UserSpace;
+use oci_minidump::image::read::files::ImageFiles;
+use oci_minidump::image::read::user_space::UserSpace;
 use oci_minidump::settings::DEFAULT_IMGSIZE;
 
 use crate::images::{dump_bytes, image};

@@ -10,9 +10,9 @@ use oci_minidump::deadline::Deadline;
 use oci_minidump::error::{ErrorKind, Result};
 use oci_minidump::harvest::take::{Bounds, Taken, take};
 use oci_minidump::harvest::{IfAttached, Job, Owner};
-use oci_minidump::image::files::{ImageFiles, Listing, Place, pump};
-use oci_minidump::image::kernel::Mounted;
-use oci_minidump::image::reader::UserSpace;
+use oci_minidump::image::read::files::{ImageFiles, Listing, Place, pump};
+use oci_minidump::image::read::kernel::Mounted;
+use oci_minidump::image::read::user_space::UserSpace;
 use oci_minidump::settings::DEFAULT_IMGSIZE;
 use oci_minidump::settings::admin::Admin;
 

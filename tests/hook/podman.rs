@@ -151,13 +151,13 @@ fn podman_harvests_with_crun_and_runc() {
 }
 
 /// A container image whose author asks for minidumps in its manifest, and for more than that.
-struct Evil<'w> {
+struct Hostile<'w> {
     podman: Podman<'w>,
     /// What the hooks have said so far.
     said: usize,
 }
 
-impl<'w> Evil<'w> {
+impl<'w> Hostile<'w> {
     fn new(world: &'w World, runtime: &'static str) -> Self {
         log_in(world);
         Self { podman: Podman { world, runtime }, said: 0 }
@@ -168,8 +168,8 @@ impl<'w> Evil<'w> {
         let more: Vec<(String, &str)> =
             more.iter().map(|(name, value)| (format!("org.rdk.minidump.{name}"), *value)).collect();
         let more: Vec<(&str, &str)> = more.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-        self.podman.build("evil:1", Path::new("/bin/busybox"), &[&[ON], &more[..]].concat());
-        let run = self.podman.run(&["evil:1", "/busybox", "sh", "-c", script]);
+        self.podman.build("hostile:1", Path::new("/bin/busybox"), &[&[ON], &more[..]].concat());
+        let run = self.podman.run(&["hostile:1", "/busybox", "sh", "-c", script]);
         let log = run.log[self.said..].to_owned();
         self.said = run.log.len();
         (run, log)
@@ -190,10 +190,10 @@ impl<'w> Evil<'w> {
 fn an_author_of_an_image_gets_minidumps_and_nothing_else_by_its_manifest() {
     for runtime in runtimes() {
         let world = World::new(runtime);
-        let mut evil = Evil::new(&world, runtime);
-        let (run, _) = evil.run(&[("imgsize", "262144")], "echo MDMP > /opt/minidumps/a.dmp");
+        let mut hostile = Hostile::new(&world, runtime);
+        let (run, _) = hostile.run(&[("imgsize", "262144")], "echo MDMP > /opt/minidumps/a.dmp");
         assert_eq!(world.dumps(), [world.dumps_dir().join("a.dmp")], "{}", run.story());
-        evil.is_refused(&[("imgsize", "67108865")], "raise max_imgsize");
+        hostile.is_refused(&[("imgsize", "67108865")], "raise max_imgsize");
     }
 }
 
@@ -201,13 +201,13 @@ fn an_author_of_an_image_gets_minidumps_and_nothing_else_by_its_manifest() {
 fn an_author_of_an_image_does_not_get_the_dumps_of_another_container() {
     for runtime in runtimes() {
         let world = World::new(runtime);
-        let mut evil = Evil::new(&world, runtime);
+        let mut hostile = Hostile::new(&world, runtime);
         let victim =
             image(&world, 8 << 20, |dir| fs::write(dir.join("victim.dmp"), dump_bytes(777)).unwrap());
         let more = [("image", victim.to_str().unwrap()), ("hostDestination", "/proc/nowhere")];
-        let (run, _) = evil.run(&more, "/busybox rm /opt/minidumps/*");
+        let (run, _) = hostile.run(&more, "/busybox rm /opt/minidumps/*");
         assert!(victim.exists(), "{}", run.story());
-        evil.is_refused(&more, "list its directory in host_destinations");
+        hostile.is_refused(&more, "list its directory in host_destinations");
         world
             .hook(&["harvest", victim.to_str().unwrap(), "--to", world.dumps_dir().to_str().unwrap()])
             .expect(0);
@@ -220,30 +220,52 @@ fn an_author_of_an_image_does_not_get_the_dumps_of_another_container() {
 }
 
 #[test]
+fn an_author_of_an_image_who_names_the_image_of_a_container_that_is_gone_gets_a_new_one() {
+    for runtime in runtimes() {
+        let world = World::new(runtime);
+        let mut hostile = Hostile::new(&world, runtime);
+        let victim = world.bundle("victim", &["write", "victim.dmp", "777", "none"]);
+        victim.edit(|config| config["hooks"]["poststop"] = json!([]));
+        world.run(&victim, "victim").expect(0);
+        let image = world.image("victim");
+        let own = world.dumps_dir().join("own");
+        let more = [("image", image.to_str().unwrap()), ("hostDestination", own.to_str().unwrap())];
+        let script = "for file in /opt/minidumps/*.dmp; do test ! -e $file || exit 3; done";
+        let (run, _) = hostile.run(&more, script);
+        let run = run.expect(0);
+        let dump = fs::read(world.dumps_dir().join("victim.dmp")).unwrap_or_default();
+        assert!(dump == dump_bytes(777), "{}", run.story());
+        assert_eq!(files_in(&own), [] as [PathBuf; 0], "{}", run.story());
+        // Its record goes with the next sweep.
+        world.hook(&["sweep"]).expect(0);
+    }
+}
+
+#[test]
 fn an_author_of_an_image_makes_nothing_on_the_host() {
     for runtime in runtimes() {
         let world = World::new(runtime);
-        let mut evil = Evil::new(&world, runtime);
+        let mut hostile = Hostile::new(&world, runtime);
         let elsewhere = world.path("elsewhere");
         fs::create_dir(&elsewhere).unwrap();
         fs::create_dir(world.dumps_dir()).unwrap();
         std::os::unix::fs::symlink(&elsewhere, world.dumps_dir().join("link")).unwrap();
         let file = elsewhere.join("nologin");
         let file = file.to_str().unwrap();
-        evil.is_refused(&[("image", file)], "list its directory in image_dirs");
+        hostile.is_refused(&[("image", file)], "list its directory in image_dirs");
         // This one would have stayed for ever.
         let more = [("image", file), ("hostDestination", "/proc/nowhere")];
-        evil.is_refused(&more, "list its directory in image_dirs");
+        hostile.is_refused(&more, "list its directory in image_dirs");
         let climbing = format!("{}/../elsewhere/nologin", world.path("images").display());
-        let (run, log) = evil.run(&[("image", &climbing)], "exit 0");
+        let (run, log) = hostile.run(&[("image", &climbing)], "exit 0");
         assert!(log.contains("contains '..'"), "{}", run.story());
         let crash = "echo MDMP > /opt/minidumps/a.dmp";
         for dir in [elsewhere.join("dumps"), world.path("dumpsters")] {
-            let (run, log) = evil.run(&[("hostDestination", dir.to_str().unwrap())], crash);
+            let (run, log) = hostile.run(&[("hostDestination", dir.to_str().unwrap())], crash);
             assert!(log.contains("list its directory in host_destinations"), "{}", run.story());
         }
         let linked = world.dumps_dir().join("link/dumps");
-        let (run, log) = evil.run(&[("hostDestination", linked.to_str().unwrap())], crash);
+        let (run, log) = hostile.run(&[("hostDestination", linked.to_str().unwrap())], crash);
         assert!(log.contains("link is a symbolic link"), "{}", run.story());
         assert_eq!(files_in(&elsewhere), [] as [PathBuf; 0], "{}", world.log());
         assert!(!world.path("dumpsters").exists());
@@ -272,6 +294,9 @@ fn installing_and_removing_go_together() {
     assert!(install(&world, &["--daemon", "--remove"]).status.success());
     assert_eq!(installed_files(&prefix(&world)), paths(&[]));
     assert_eq!(before.len() + 1, files_in(&world.dir).len());
+    for bad in ["relative", "/a&b", "/a#b", "/a\"b"] {
+        assert_eq!(install(&world, &["--prefix", bad]).status.code(), Some(2), "{bad}");
+    }
 }
 
 /// What `scripts/install` puts below the prefix.

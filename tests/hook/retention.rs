@@ -80,6 +80,10 @@ fn dumps_of_an_earlier_version_and_files_of_others_have_their_places() {
     let run = harvest_dumps(&world, &[("newer", 3_000_000)]);
     assert_eq!(stems(&world, ".dmp"), ["foreign", "new", "newer"], "{}", run.story());
     assert_eq!(stems(&world, ".meta"), ["foreign", "new", "newer"], "{}", run.story());
+    // The uploader takes a dump and leaves its metadata.
+    fs::remove_file(dir.join("newer.dmp")).unwrap();
+    let run = harvest_dumps(&world, &[("newest", 4_000_000)]);
+    assert_eq!(stems(&world, ".meta"), ["foreign", "new", "newest"], "{}", run.story());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use oci_minidump::image::label::MountLabel;
+use oci_minidump::image::mount::label::MountLabel;
 use oci_minidump::proc::selinux;
 use serde_json::{Value, json};
 

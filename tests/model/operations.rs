@@ -112,19 +112,19 @@ impl Operation {
         let bundle = random.one_of(&[0, 1]);
         let destination = random.one_of(&[0, 1]);
         match random.between(0, 100) {
-            0..18 => Self::Act(Action::Start { container, bundle }),
-            18..38 => Self::Write { which, size: size(random) },
-            38..48 => Self::End { container },
-            48..58 => Self::Act(Action::Delete { container }),
-            58..61 => Self::Act(Action::Poststop { container, bundle }),
-            61..64 => Self::Act(sweep(random)),
-            64..67 => Self::Begin { which, size: size(random) },
-            67..70 => Self::Complete { which },
-            70 => Self::Abandon { which },
-            71..74 => Self::Pin { container },
-            74..79 => Self::Unpin { which },
-            79..85 => Self::Killed(action(random), random.between(1, LAST_KILL)),
-            85..92 => meeting(random),
+            0..18 => Self::Act(start(random)),
+            18..34 => Self::Write { which, size: size(random) },
+            34..44 => Self::End { container },
+            44..54 => Self::Act(Action::Delete { container }),
+            54..56 => Self::Act(poststop(random)),
+            56..60 => Self::Act(sweep(random)),
+            60..63 => Self::Begin { which, size: size(random) },
+            63..66 => Self::Complete { which },
+            66 => Self::Abandon { which },
+            67..70 => Self::Pin { container },
+            70..75 => Self::Unpin { which },
+            75..82 => Self::Killed(action(random), random.between(1, LAST_KILL)),
+            82..92 => meeting(random),
             92..96 => Self::Configure { bundle, wish: wish(random) },
             96 => Self::Obstruct { destination },
             97..99 => Self::Clear { destination },
@@ -134,30 +134,41 @@ impl Operation {
 }
 
 fn action(random: &mut Random) -> Action {
-    let container = random.one_of(&[0, 1, 2]);
-    let bundle = random.one_of(&[0, 1]);
     match random.between(0, 10) {
-        0..4 => Action::Start { container, bundle },
-        4..7 => Action::Delete { container },
-        7 => Action::Poststop { container, bundle },
+        0..4 => start(random),
+        4..7 => Action::Delete { container: random.one_of(&[0, 1, 2]) },
+        7 => poststop(random),
         _ => sweep(random),
     }
 }
 
-fn sweep(random: &mut Random) -> Action {
-    Action::Sweep { elsewhere: random.between(0, 5) == 0 }
+fn start(random: &mut Random) -> Action {
+    Action::Start { container: random.one_of(&[0, 1, 2]), bundle: random.one_of(&[0, 1]) }
 }
 
+fn poststop(random: &mut Random) -> Action {
+    Action::Poststop { container: random.one_of(&[0, 1, 2]), bundle: random.one_of(&[0, 1]) }
+}
+
+fn sweep(random: &mut Random) -> Action {
+    Action::Sweep { elsewhere: random.between(0, 10) == 0 }
+}
+
+/// Mostly it is a start that meets something that would harvest what an earlier run has left.
 fn meeting(random: &mut Random) -> Operation {
-    let first = action(random);
+    let first = match random.between(0, 10) {
+        0..3 => sweep(random),
+        3 => poststop(random),
+        _ => action(random),
+    };
     let held = if random.between(0, 4) == 0 { 0 } else { random.between(1, LAST_HOLD) };
     let which = random.between(0, 1000).try_into().unwrap();
-    let container = random.one_of(&[0, 1, 2]);
     let meanwhile = match random.between(0, 10) {
         0 => Operation::Write { which, size: size(random) },
         1 => Operation::Complete { which },
-        2 => Operation::End { container },
+        2 => Operation::End { container: random.one_of(&[0, 1, 2]) },
         3 => Operation::Unpin { which },
+        4..7 => Operation::Act(start(random)),
         _ => Operation::Act(action(random)),
     };
     Operation::Meeting { first, held, meanwhile: Box::new(meanwhile) }

@@ -10,7 +10,7 @@ use crate::sight::{self, Device, Harvested};
 
 /// How often a device is looked at whose file has no name: when the hook was killed before it named a new image, the
 /// kernel detaches the device a moment later.
-const LOOKS: u32 = 5;
+const LOOKS: u32 = 5000;
 
 /// Every acknowledged dump is on the host, once, whole, where it belongs, and under its container's name; or it lies in an
 /// image that has a name in a directory of images, so that `sweep` or the next start will harvest it. Gives what is not

@@ -1,5 +1,5 @@
 //! What the kernel says of mounts and processes need not be text: a USB stick with a Latin-1 label, a process name that
-//! was cut in the middle of a letter. Nobody may be blinded by it.
+//! was cut in the middle of a letter. The daemon must work all the same.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -12,18 +12,18 @@ use serde_json::{Value, json};
 use crate::world::{World, leave_the_hosts_mounts};
 
 /// A mount whose path is not UTF-8, among the mounts of this thread.
-struct Stick(PathBuf);
+struct OddMount(PathBuf);
 
-impl Stick {
-    fn plug_in(world: &World) -> Self {
+impl OddMount {
+    fn new(world: &World) -> Self {
         let point = world.dir.path().join(OsStr::from_bytes(b"M\xfcller"));
         fs::create_dir(&point).unwrap();
-        mount(Some("stick"), &point, Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
+        mount(Some("tmpfs"), &point, Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
         Self(point)
     }
 }
 
-impl Drop for Stick {
+impl Drop for OddMount {
     fn drop(&mut self) {
         umount2(&self.0, MntFlags::MNT_DETACH).unwrap();
     }
@@ -34,10 +34,10 @@ fn state(world: &World, about: &Value) -> Value {
 }
 
 #[test]
-fn a_mount_whose_path_is_not_text_blinds_nobody() {
+fn a_mount_whose_path_is_not_text_does_not_blind_the_daemon() {
     leave_the_hosts_mounts();
     let world = World::new();
-    let _stick = Stick::plug_in(&world);
+    let _mounted = OddMount::new(&world);
     let seen = fs::read(format!("/proc/{}/mountinfo", world.pid())).unwrap();
     assert!(String::from_utf8(seen).is_err(), "the daemon does not see the mount");
     let id = world.id("a");

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use crate::dump::{info, list};
+use crate::dump::show::{info, list};
 use crate::error::{ExitCode, Result};
 
 /// List and summarise crash dumps; works without the daemon

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use fuzz::rules::{check_error, check_shown};
 use fuzz::scratch;
 use libfuzzer_sys::fuzz_target;
-use oci_minidump::dump::info::info;
+use oci_minidump::dump::show::info::info;
 use oci_minidump::dump::{Report, Source, completeness, is_minidump};
 
 /// Far more reads than the reader's own bounds allow.

@@ -30,7 +30,7 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::harvest;
 use crate::harvest::take::{Bounds, take};
 use crate::harvest::{IfAttached, Owner};
-use crate::image::files::{Candidate, ImageFiles, Kind, Listing, Place, Time, pump};
+use crate::image::read::files::{Candidate, ImageFiles, Kind, Listing, Place, Time, pump};
 use crate::settings::admin;
 use crate::settings::admin::{Admin, Naming};
 

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
-use crate::image::files::{Candidate, Kind, Listing, Place, is_dump_name};
+use crate::image::read::files::{Candidate, Kind, Listing, Place, is_dump_name};
 
 /// How many directories deep dumps are looked for: `a/b/c/x.dmp`. Crashpad keeps its database in `new`, `pending` and
 /// `completed`, and apps with several processes have a database for each.

@@ -11,12 +11,12 @@ use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::fields::Order;
-use super::minidump::Minidump;
-use super::records::{self, Cpu, Exception, SystemInfo};
-use super::source::Source;
-use super::streams::List;
-use super::{completeness, signal};
+use crate::dump::fields::Order;
+use crate::dump::minidump::Minidump;
+use crate::dump::records::{self, Cpu, Exception, SystemInfo};
+use crate::dump::source::Source;
+use crate::dump::streams::List;
+use crate::dump::{completeness, signal};
 use crate::error::Result;
 
 /// Bytes of /proc/PID/status that are read; all that is wanted stands at its beginning.

@@ -8,7 +8,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::image::superblock::{OFFSET, field16, field32};
+use crate::image::superblock::{field16, field32};
+use crate::image::token::OFFSET;
 
 /// `s_feature_incompat`: descriptors have `s_desc_size` bytes.
 const INCOMPAT_64BIT: u32 = 0x80;

@@ -10,12 +10,14 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::deadline::Deadline;
-use crate::error::{Error, ErrorKind, Result, Tried, Unreadable};
-use crate::image::files::{ImageFiles, Kind, Listing, Place, Time, pump};
-use crate::image::label::MountLabel;
+use crate::error::{Error, ErrorKind, Result, Unreadable};
 use crate::image::loopback::LoopDevice;
-use crate::image::mount::{Access, Detached, is_too_old};
-use crate::image::walk::{Dir, Limits, Tree, walk};
+use crate::image::mount::detached::{Detached, is_too_old};
+use crate::image::mount::label::MountLabel;
+use crate::image::mount::options::Access;
+use crate::image::mount::private_namespace::mount_in_private_namespace;
+use crate::image::read::files::{ImageFiles, Kind, Listing, Place, Time, pump};
+use crate::image::read::walk::{Dir, Limits, Tree, walk};
 
 /// A directory of an image is opened and listed like this; nothing in it is trusted.
 const DIR_FLAGS: OFlags =
@@ -161,46 +163,4 @@ impl ImageFiles for Mounted {
             Ok(count)
         })
     }
-}
-
-/// Mounts the device where only a helper thread sees it, and gives the root directory out; the mount lives as long as
-/// that descriptor. For kernels before 5.2.
-///
-/// # Errors
-/// The kernel's.
-pub fn mount_in_private_namespace(device: &LoopDevice, access: Access<'_>) -> Result<File> {
-    use nix::sched::{CloneFlags, unshare};
-    use sys_mount::{Mount, MountFlags};
-
-    // Any directory will do: nobody else sees what is mounted on it.
-    let target = "/dev";
-    crate::process::apart(|| {
-        unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS).tried(|| "cannot make a mount namespace")?;
-        rustix::mount::mount_change(
-            "/",
-            rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC,
-        )
-        .tried(|| "cannot make the mount namespace private")?;
-        let nosymfollow = MountFlags::from_bits_retain(256);
-        let mut flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | nosymfollow;
-        let data = match access {
-            // A superblock that is mounted read-write cannot be mounted read-only a second time.
-            Access::HarvestPinned(label) => label.map(MountLabel::option).unwrap_or_default(),
-            Access::Container(writable) => {
-                flags.set(MountFlags::SYNCHRONOUS, writable.sync);
-                writable.data()
-            }
-            Access::Harvest => {
-                flags |= MountFlags::RDONLY;
-                "errors=continue".to_owned()
-            }
-        };
-        let mount = Mount::builder().fstype("ext4").flags(flags).data(&data).mount(device.path(), target);
-        let what = || format!("cannot mount {}", device.path().display());
-        match access {
-            Access::Container(_) => mount.map(drop).tried(what)?,
-            Access::Harvest | Access::HarvestPinned(_) => mount.map(drop).unreadable(what)?,
-        }
-        crate::host::open_dir(std::path::Path::new(target))
-    })
 }

@@ -7,10 +7,10 @@ use ext4_view::{Ext4, Ext4Error, Ext4Read, FileType, PathBuf};
 
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result, Tried};
-use crate::image::directory::{Entries, ROOT_INODE};
-use crate::image::files::{ImageFiles, Kind, Listing, Place, Time, pump};
-use crate::image::layout::{self, Tables};
-use crate::image::walk::{Dir, Limits, Tree, walk};
+use crate::image::read::directory::{Entries, ROOT_INODE};
+use crate::image::read::files::{ImageFiles, Kind, Listing, Place, Time, pump};
+use crate::image::read::layout::{self, Tables};
+use crate::image::read::walk::{Dir, Limits, Tree, walk};
 use crate::process;
 
 /// An image read by `ext4-view`. Never for an image with a journal to replay: stale data would come out, silently.

@@ -7,7 +7,7 @@
 use std::fs::File;
 
 use crate::error::Result;
-use crate::image::layout::{Extents, Tables, is_directory, read, size, wrong};
+use crate::image::read::layout::{Extents, Tables, is_directory, read, size, wrong};
 use crate::image::superblock::{field16, field32};
 
 /// The inode number of the root directory.

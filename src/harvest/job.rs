@@ -1,0 +1,43 @@
+//! What a harvest is about: which dumps, of which container, and where they go.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::deadline::Deadline;
+use crate::settings::admin::Admin;
+
+/// The container, and what is known of the app in it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Owner<'a> {
+    /// The container's id, when it is known.
+    pub container: Option<&'a str>,
+    /// The state of the app (`fireboltState`), when somebody said it.
+    pub app_state: Option<&'a str>,
+}
+
+/// What to harvest, whose it is and where it goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Job<'a> {
+    /// The directory on the host for the dumps.
+    pub destination: &'a Path,
+    /// Whose dumps they are.
+    pub owner: Owner<'a>,
+    /// The administrator's settings.
+    pub admin: &'a Admin,
+    /// What to do with an image that is attached to a loop device.
+    pub if_attached: IfAttached,
+    /// How long a loop device may take to go after its container.
+    pub detach_wait: Duration,
+    /// When reading must have ended.
+    pub deadline: Deadline,
+}
+
+/// What to do with an image that is attached to a loop device, so that somebody may still write to it. It is kept in any
+/// case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfAttached {
+    /// Refuse: a container may be using it.
+    Refuse,
+    /// Publish the dumps that are complete.
+    Publish,
+}

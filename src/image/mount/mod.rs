@@ -1,0 +1,6 @@
+//! Mounting an image: detached, or in a private mount namespace on old kernels; with which options and which label.
+
+pub mod detached;
+pub mod label;
+pub mod options;
+pub mod private_namespace;
