@@ -49,19 +49,8 @@ fn the_words_of_the_api_are_those_of_the_code() {
     }
 }
 
-/// The rows of a table in the documentation of a module.
-fn rows_of(module: &str) -> Vec<Vec<String>> {
-    let text: Vec<String> = text(&root().join(module))
-        .lines()
-        .filter_map(|line| Some(line.strip_prefix("//!")?.trim().to_owned()))
-        .collect();
-    Document { path: module.into(), text: format!("# x\n{}", text.join("\n")) }.rows("x")
-}
-
 #[test]
-fn the_life_of_a_container_is_that_of_the_code() {
-    let page = Document::open(&root().join("docs/developers/container.md"));
-    assert_eq!(page.rows("The state directory"), rows_of("src/control/state/mod.rs"));
+fn the_picture_of_a_container_has_every_phase() {
     let picture = text(&root().join("docs/pictures/container.txt"));
     let phases = text(&root().join("src/control/phase.rs"));
     let (_, phases) = phases.split_once("enum Phase {").unwrap();
