@@ -105,7 +105,7 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -l detac
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -l raw -d 'Print control characters unchanged, even on a terminal'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -s h -l help -d 'Print help'
-complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -l bytes -d 'At most so many bytes, up to 262144' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -l bytes -d 'Maximum number of bytes, up to 262144' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -l socket -d 'The daemon\'s Unix socket' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -s f -l follow -d 'Go on printing until the container has ended'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -l raw -d 'Print control characters as they are, also on a terminal'

@@ -4,7 +4,7 @@ use oci_minidump::error::ExitCode;
 
 use crate::programs::Program;
 use crate::table::table;
-use crate::{api, commands, programs, settings};
+use crate::{api, commands, programs, settings, source};
 
 /// Names and texts of the lists.
 pub(crate) type Lists = Vec<(&'static str, String)>;
@@ -31,6 +31,7 @@ pub(crate) fn all() -> Lists {
         ("methods in full", api::methods_in_full()),
         ("events", api::events()),
         ("plugins", api::plugins()),
+        ("state directory", source::table("src/control/state/mod.rs")),
     ]
 }
 

@@ -33,6 +33,13 @@ pub(crate) fn about(dir: &str, name: &str) -> String {
     panic!("no file below {dir} begins with {start}")
 }
 
+/// The table in the doc comment of a module.
+pub(crate) fn table(file: &str) -> String {
+    let text = read(&root().join(file));
+    let rows = text.lines().filter_map(|line| line.strip_prefix("//! ").filter(|line| line.starts_with('|')));
+    rows.map(|row| format!("{row}\n")).collect()
+}
+
 /// A doc comment without links to code.
 fn plain(doc: &str) -> String {
     let mut plain = doc.trim().replace("[`", "`").replace("`]", "`");
