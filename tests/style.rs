@@ -16,6 +16,13 @@ const PHRASES: &[(&str, &str)] = &[
     ("whoever", "the role: the user who"),
     ("so far as", "if"),
     ("mend", "fix"),
+    ("as far as", "if"),
+    ("hear", "receive"),
+    ("hears", "receives"),
+    ("tells", "says, sends"),
+    ("anew", "again"),
+    ("so many", "this many"),
+    ("grave", "severe"),
 ];
 
 /// What makes `is no` and `are no` good English: a word in front of it, or one behind it.

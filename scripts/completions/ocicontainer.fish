@@ -41,7 +41,7 @@ complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "logs" -d 
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "wait" -d 'Wait until a container is gone and print its exit status'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "delete" -d 'Remove a container with all its state'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "events" -d 'Print events as they happen, until interrupted'
-complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "dumps" -d 'List and summarize crash dumps; works without the daemon'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "dumps" -d 'List and summarise crash dumps; works without the daemon'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l config -d 'Settings file [default: /etc/ocicontainer.toml, if there is one]' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l log-level -d 'Minimum level to log: error, warn, info, debug' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l listen -d 'TCP address to answer on [default: 127.0.0.1:9998]' -r
@@ -105,7 +105,7 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -l detac
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -l raw -d 'Print control characters unchanged, even on a terminal'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -s h -l help -d 'Print help'
-complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -l bytes -d 'At most so many bytes, up to 262144' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -l bytes -d 'Maximum number of bytes, up to 262144' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -l socket -d 'The daemon\'s Unix socket' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -s f -l follow -d 'Go on printing until the container has ended'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -l raw -d 'Print control characters as they are, also on a terminal'

@@ -154,11 +154,12 @@ fn image(plan: &Plan) -> Result<String> {
     }
     match inspect(image.file()).tried(|| "cannot read it")? {
         Condition::Ext4 { ours: true, dirty: false, .. } | Condition::Blank => {
-            Ok("was left by an earlier run; its dumps are harvested first, then it is made anew".into())
+            Ok("was left by an earlier run; its dumps are harvested first, then it is created again".into())
         }
         Condition::Ext4 { ours: true, dirty: true, .. } => {
             tool::find("e2fsck", "e2fsprogs")?;
-            Ok("was in use when the power went; it is repaired and harvested first, then made anew".into())
+            Ok("was in use when the power went; it is repaired and harvested first, then created again"
+                .into())
         }
         Condition::Ext4 { ours: false, .. } | Condition::Unknown => {
             Err(Error::new(ErrorKind::Config, "was not made by this program, so the hook will not touch it")

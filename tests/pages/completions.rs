@@ -63,5 +63,5 @@ fn bash_offers_commands_and_options() {
     let daemon = offered("ocicontainer", &["st"]);
     assert_eq!(daemon, ["state", "start", "start-spec", "stop"]);
     assert_eq!(offered("ocicontainer", &["dumps", "l"]), ["list"]);
-    assert_eq!(offered("ocicontainer", &["stop", "x", "--fo"]), ["--force"]);
+    assert_eq!(offered("ocicontainer", &["stop", "x", "--for"]), ["--force"]);
 }

@@ -155,9 +155,9 @@ pub(crate) fn daemon_table() -> String {
         let is_list = matches!(option.get_action(), ArgAction::Append);
         let about = if is_list { about.replace("; may be repeated", "; a list") } else { about };
         let flag = format!("--{}", option.get_long().unwrap());
-        [code(option.get_id().as_str()), code(&flag), sentence(&about), default]
+        [code(option.get_id().as_str()), sentence(&about), default, code(&flag)]
     });
-    table(["setting", "flag", "meaning", "default"], rows)
+    table(["setting", "meaning", "default", "flag"], rows)
 }
 
 #[test]

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use crate::dump::show::{info, list};
 use crate::error::{ExitCode, Result};
 
-/// List and summarize crash dumps; works without the daemon
+/// List and summarise crash dumps; works without the daemon
 #[derive(Debug, Subcommand)]
 pub(crate) enum Dumps {
     /// List the dumps in a folder, newest first

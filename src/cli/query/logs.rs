@@ -22,7 +22,7 @@ pub(crate) struct Logs {
     /// Go on printing until the container has ended
     #[arg(short, long, conflicts_with = "json")]
     follow: bool,
-    /// At most so many bytes, up to 262144
+    /// Maximum number of bytes, up to 262144
     #[arg(long, default_value_t = 65_536)]
     bytes: u64,
     /// Print control characters as they are, also on a terminal

@@ -10,11 +10,11 @@
 //! | --- | --- | --- |
 //! | `ID/` | the directory of a container, which is also the bundle for the runtime | the clean-up after its end |
 //! | `ID/config.json` | the effective configuration | |
-//! | `ID/record.json` | the saved state: descriptor, start, first process, restarts, exit status | |
+//! | `ID/record.json` | the saved state | |
 //! | `ID/container.pid` | the runtime's pid file | |
 //! | `ID/runtime.log` | the runtime's complaints when the output cannot be read back | |
 //! | `ID/exec-PID-N.log` | the runtime's complaints about one command | the end of that command |
-//! | `ID/spec/` | the bundle that a Dobby specification became | |
+//! | `ID/spec/` | the bundle that a Dobby spec became | |
 //! | `ID/NAME.json`, `ID/cgroup-NAME` | the notes of plugins | the plugin, at the last stop |
 //! | `ID/minidump/`, `ID/storage/N`, `ID/netns` | mounts of plugins | the plugin, at the last stop |
 //! | `+ended.DELIVERED.STARTED.ID` | an entry of the outbox: events that may not have been delivered | the outbox |

@@ -56,7 +56,7 @@ fn read(folder: &Path) -> Result<Vec<Entry>> {
     });
     let mut entries: Vec<Entry> = dumps.take(MAX_FILES).filter_map(|path| entry(&path)).collect();
     if entries.len() == MAX_FILES {
-        log::warn!("{shown} has more than {MAX_FILES} dumps; only so many are listed");
+        log::warn!("{shown} has more than {MAX_FILES} dumps; the others are not listed");
     }
     // Times in UTC sort as text.
     entries.sort_by(|a, b| b.time.cmp(&a.time).then_with(|| a.file.cmp(&b.file)));
