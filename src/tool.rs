@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::host;
 
 /// How much of a program's last words is kept, in bytes.
-const LAST_WORDS: usize = 1024;
+const MAX_OUTPUT_TAIL: usize = 1024;
 /// The path by which a program finds the file it works on.
 pub const WORK_FILE: &str = "/proc/self/fd/3";
 
@@ -23,7 +23,7 @@ pub struct Outcome {
     /// Its exit code; `None` when a signal ended it.
     pub code: Option<i32>,
     /// The end of what it wrote to stdout and stderr, at most 1 KiB, on one line.
-    pub last_words: String,
+    pub output_tail: String,
 }
 
 /// The absolute path of the program `name`.
@@ -38,7 +38,7 @@ pub fn find(name: &str, package: &str) -> Result<PathBuf> {
 }
 
 /// Runs the program `name` on `file`, which it finds as [`WORK_FILE`], and waits for it, but not longer than
-/// `patience`. It dies with us.
+/// `timeout`. It dies with us.
 ///
 /// # Errors
 /// [`ErrorKind::Unsupported`] when there is no such program, [`ErrorKind::System`] when it ran too long.
@@ -47,7 +47,7 @@ pub fn run(
     arguments: &[&str],
     environment: &[(&str, &str)],
     file: &File,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<Outcome> {
     let program = find(name, "e2fsprogs")?;
     let (reader, writer) = std::io::pipe().tried(|| "cannot make a pipe")?;
@@ -64,10 +64,10 @@ pub fn run(
         .tried(|| format!("cannot run {}", program.display()))?;
     // The command holds the writing end; without it the reader would never see the end.
     drop(command);
-    let deadline = Instant::now() + patience;
-    let last_words = listen(reader, deadline);
+    let deadline = Instant::now() + timeout;
+    let output_tail = listen(reader, deadline);
     let code = wait(&mut child, deadline).map_err(|e| e.within(name))?;
-    Ok(Outcome { code, last_words })
+    Ok(Outcome { code, output_tail })
 }
 
 /// Reads everything, keeps the end of it.
@@ -88,8 +88,8 @@ fn listen(mut pipe: std::io::PipeReader, deadline: Instant) -> String {
             Ok(0) | Err(_) => break,
             Ok(count) => kept.extend_from_slice(chunk.get(..count).unwrap_or_default()),
         }
-        if kept.len() > LAST_WORDS {
-            kept.drain(..kept.len() - LAST_WORDS);
+        if kept.len() > MAX_OUTPUT_TAIL {
+            kept.drain(..kept.len() - MAX_OUTPUT_TAIL);
         }
     }
     String::from_utf8_lossy(&kept).split_whitespace().collect::<Vec<_>>().join(" ")
@@ -126,7 +126,7 @@ mod tests {
             run("sh", &["-c", script], &[("PATH", "/usr/bin:/bin")], &file(), Duration::from_secs(20))
                 .unwrap();
         assert_eq!(outcome.code, Some(3));
-        assert!(outcome.last_words.len() <= LAST_WORDS && outcome.last_words.ends_with("x the end"));
+        assert!(outcome.output_tail.len() <= MAX_OUTPUT_TAIL && outcome.output_tail.ends_with("x the end"));
     }
 
     #[test]
@@ -148,6 +148,6 @@ mod tests {
             run("sh", &["-c", script], &[("PATH", "/usr/bin:/bin")], &opened, Duration::from_secs(20))
                 .unwrap();
         std::fs::remove_file(path).unwrap();
-        assert_eq!(outcome.last_words, "content home=");
+        assert_eq!(outcome.output_tail, "content home=");
     }
 }

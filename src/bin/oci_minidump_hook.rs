@@ -16,7 +16,7 @@ use oci_minidump::{dump, process};
 
 const PROGRAM: &str = "oci-minidump-hook";
 /// How long a runtime may take to write the state.
-const STATE_PATIENCE: Duration = Duration::from_secs(10);
+const STATE_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn main() -> std::process::ExitCode {
     process::end_on_panic();
@@ -62,7 +62,7 @@ fn for_people(settings: &Path) -> Result<Admin> {
 }
 
 fn be_hook(options: &Options, settings: &Path) -> Result<()> {
-    let state = State::read(std::io::stdin().as_fd(), STATE_PATIENCE)?;
+    let state = State::read(std::io::stdin().as_fd(), STATE_TIMEOUT)?;
     // Some runtimes leave the bundle out of the state and run the hook in it.
     let cwd = std::env::current_dir().unwrap_or_else(|_| "/".into());
     let admin = Admin::load(settings).unwrap_or_else(|error| {

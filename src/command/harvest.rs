@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::command::{say, say_json};
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
-use crate::harvest::{Harvest, IfAttached, ImageOutcome, Job, LOCK_PATIENCE, Owner, harvest_locked};
+use crate::harvest::{Harvest, IfAttached, ImageOutcome, Job, LOCK_TIMEOUT, Owner, harvest_locked};
 use crate::image::lock::LockedImage;
 use crate::image::mark::Mark;
 use crate::log::escape;
@@ -38,14 +38,14 @@ pub fn harvest(
 
 /// The image says whose dumps it holds; where they go is the person's choice.
 fn by_hand(image: &Path, destination: &Path, admin: &Admin) -> Result<Harvest> {
-    let Some(locked) = LockedImage::open(image, LOCK_PATIENCE)? else { return Ok(Harvest::absent()) };
+    let Some(locked) = LockedImage::open(image, LOCK_TIMEOUT)? else { return Ok(Harvest::absent()) };
     let mark = Mark::read(locked.file());
     let job = Job {
         destination,
         owner: Owner { container: mark.container.as_deref(), app_state: mark.app_state.as_deref() },
         admin,
         if_attached: IfAttached::Publish,
-        detach_wait: Duration::ZERO,
+        detach_timeout: Duration::ZERO,
         deadline: Deadline::NONE,
     };
     harvest_locked(&locked, job)

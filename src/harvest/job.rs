@@ -27,7 +27,7 @@ pub struct Job<'a> {
     /// What to do with an image that is attached to a loop device.
     pub if_attached: IfAttached,
     /// How long a loop device may take to go after its container.
-    pub detach_wait: Duration,
+    pub detach_timeout: Duration,
     /// When reading must have ended.
     pub deadline: Deadline,
 }

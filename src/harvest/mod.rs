@@ -30,7 +30,7 @@ pub use job::{IfAttached, Job, Owner};
 pub use taken::{Harvested, Skipped};
 
 /// How long the lock of an image is waited for.
-pub const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+pub const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 /// What became of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -98,7 +98,7 @@ impl Harvest {
 /// [`ErrorKind::Corrupt`] when the image cannot be read, [`ErrorKind::Timeout`] past the deadline.
 pub fn harvest_locked(image: &LockedImage, job: Job<'_>) -> Result<Harvest> {
     let within = |e: Error| e.within(format!("cannot harvest {}", image.path().display()));
-    if let Some(device) = image.attached(job.detach_wait).map_err(within)? {
+    if let Some(device) = image.attached(job.detach_timeout).map_err(within)? {
         return match job.if_attached {
             IfAttached::Refuse => Err(image.in_use(&device)),
             IfAttached::Publish => publish_attached(image, device, job).map_err(within),

@@ -22,9 +22,9 @@ pub struct Terms<'a> {
     /// The administrator's settings.
     pub admin: &'a Admin,
     /// How long the lock of an image is waited for.
-    pub lock_wait: Duration,
+    pub lock_timeout: Duration,
     /// How long a loop device may take to go after its container.
-    pub detach_wait: Duration,
+    pub detach_timeout: Duration,
     /// When reading must have ended.
     pub deadline: Deadline,
 }
@@ -58,7 +58,7 @@ pub fn user(image: &LockedImage, terms: &Terms<'_>) -> Result<Option<LoopDevice>
     if let Some(device) = image.attached(Duration::ZERO)? {
         release(image, &device, terms.admin)?;
     }
-    let Some(device) = image.attached(terms.deadline.left(terms.detach_wait))? else { return Ok(None) };
+    let Some(device) = image.attached(terms.deadline.left(terms.detach_timeout))? else { return Ok(None) };
     // Its init may have ended only while we waited.
     match release(image, &device, terms.admin)? {
         Liveness::Ended => Ok(None),
@@ -77,7 +77,7 @@ pub fn publish(image: &LockedImage, fallback: &Mark, terms: &Terms<'_>) -> Resul
         owner: Owner { container: owner.container.as_deref(), app_state: owner.app_state.as_deref() },
         admin: terms.admin,
         if_attached: IfAttached::Publish,
-        detach_wait: Duration::ZERO,
+        detach_timeout: Duration::ZERO,
         deadline: terms.deadline,
     };
     harvest_locked(image, job)
@@ -156,7 +156,9 @@ pub fn harvest_at(
     terms: &Terms<'_>,
     is_ours: impl FnOnce(&LockedImage) -> Result<bool>,
 ) -> Result<Option<Leftover>> {
-    let Some(image) = LockedImage::open(path, terms.deadline.left(terms.lock_wait))? else { return Ok(None) };
+    let Some(image) = LockedImage::open(path, terms.deadline.left(terms.lock_timeout))? else {
+        return Ok(None);
+    };
     if !is_ours(&image)? {
         return Ok(None);
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::deadline::Deadline;
 use crate::error::Result;
-use crate::harvest::LOCK_PATIENCE;
+use crate::harvest::LOCK_TIMEOUT;
 use crate::hook::leftover::{Terms, harvest_at};
 use crate::hook::options::{Options, plans};
 use crate::hook::record::Record;
@@ -16,9 +16,9 @@ use crate::oci::state::State;
 use crate::settings::admin::Admin;
 
 /// How long all of it may take; `add` registers the hook with a timeout of 60 seconds.
-const DEADLINE: Duration = Duration::from_secs(30);
+const POSTSTOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a loop device may take to go after its container.
-const DETACH_WAIT: Duration = Duration::from_secs(2);
+const DETACH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Harvests every image of the container. What was really prepared is known from the records of its runs; without one (a
 /// reboot, another tool), the configuration says.
@@ -28,8 +28,8 @@ const DETACH_WAIT: Duration = Duration::from_secs(2);
 /// the container cannot be deleted (youki). A harvest that fails is logged; the image stays, and the next start or `sweep`
 /// tries again.
 pub fn poststop(options: &Options, state: &State, dir: &Path, admin: &Admin) -> Result<()> {
-    let deadline = Deadline::after(DEADLINE);
-    let terms = Terms { admin, lock_wait: LOCK_PATIENCE, detach_wait: DETACH_WAIT, deadline };
+    let deadline = Deadline::after(POSTSTOP_TIMEOUT);
+    let terms = Terms { admin, lock_timeout: LOCK_TIMEOUT, detach_timeout: DETACH_TIMEOUT, deadline };
     let records = Record::of(&admin.state_dir, &state.id, dir).unwrap_or_else(|error| vec![Err(error)]);
     if !records.iter().any(Result::is_ok) {
         report(state, &without_record(options, state, dir, &terms));

@@ -32,7 +32,7 @@ use crate::settings::{Plan, Plans};
 use crate::sys;
 
 /// How long reading what earlier runs left may take; `add` registers the hook with a timeout of 30 seconds.
-const DEADLINE: Duration = Duration::from_secs(10);
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What preparing is about.
 struct Start<'a> {
@@ -85,7 +85,7 @@ fn try_prepare(state: &State, plans: &Plans, bundle: &Bundle, admin: &Admin) -> 
     let container = Container::open(pid, &rootfs, bundle.user()?)?;
     let label = MountLabel::decide(bundle.mount_label()?.as_deref(), selinux::is_enabled)
         .map_err(|e| e.within(bundle.config_path().display()))?;
-    let deadline = Deadline::after(DEADLINE);
+    let deadline = Deadline::after(READ_TIMEOUT);
     let start = Start { state, bundle, rootfs: &rootfs, container: &container, label, admin, deadline };
     let (mut all, mut left) = (Vec::new(), Vec::new());
     for plan in &plans.paths {
@@ -120,8 +120,8 @@ fn try_prepare(state: &State, plans: &Plans, bundle: &Bundle, admin: &Admin) -> 
 fn settle_earlier_runs(start: &Start<'_>) {
     let terms = Terms {
         admin: start.admin,
-        lock_wait: Duration::ZERO,
-        detach_wait: Duration::ZERO,
+        lock_timeout: Duration::ZERO,
+        detach_timeout: Duration::ZERO,
         deadline: start.deadline,
     };
     let records = Record::of(&start.admin.state_dir, &start.state.id, start.bundle.dir());

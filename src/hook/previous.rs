@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
-use crate::harvest::{ImageOutcome, LOCK_PATIENCE};
+use crate::harvest::{ImageOutcome, LOCK_TIMEOUT};
 use crate::hook::leftover::{Terms, harvest_at, owner, publish, user};
 use crate::hook::settle::Settled;
 use crate::image::aside;
@@ -16,9 +16,9 @@ use crate::settings::Plan;
 use crate::settings::admin::Admin;
 
 /// How long a device of an earlier run may take to go.
-const DETACH_WAIT: Duration = Duration::from_secs(2);
+const DETACH_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long images that wait for their harvest may hold up a start.
-const WAITING_DEADLINE: Duration = Duration::from_secs(1);
+const WAITING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Makes sure that the image of a plan can be made, or gives the one that must be used again: its dumps could not be
 /// harvested, and are this container's own.
@@ -30,9 +30,9 @@ const WAITING_DEADLINE: Duration = Duration::from_secs(1);
 /// [`ErrorKind::Busy`] when a container uses the image, or may; [`ErrorKind::Config`] when it is not one of ours.
 pub fn make_way(plan: &Plan, ours: &Mark, admin: &Admin, deadline: Deadline) -> Result<Option<LockedImage>> {
     harvest_waiting(&plan.image, admin);
-    let Some(image) = LockedImage::open(&plan.image, deadline.left(LOCK_PATIENCE))? else { return Ok(None) };
+    let Some(image) = LockedImage::open(&plan.image, deadline.left(LOCK_TIMEOUT))? else { return Ok(None) };
     check_ours(&image, plan)?;
-    let terms = Terms { admin, lock_wait: LOCK_PATIENCE, detach_wait: DETACH_WAIT, deadline };
+    let terms = Terms { admin, lock_timeout: LOCK_TIMEOUT, detach_timeout: DETACH_TIMEOUT, deadline };
     if let Some(device) = user(&image, &terms)? {
         return Err(image.in_use(&device));
     }
@@ -78,8 +78,8 @@ fn check_ours(image: &LockedImage, plan: &Plan) -> Result<()> {
 /// Harvests what can be harvested by now of the images that were at `image`. What cannot must not keep the container from
 /// starting.
 fn harvest_waiting(image: &Path, admin: &Admin) {
-    let deadline = Deadline::after(WAITING_DEADLINE);
-    let terms = Terms { admin, lock_wait: Duration::ZERO, detach_wait: Duration::ZERO, deadline };
+    let deadline = Deadline::after(WAITING_TIMEOUT);
+    let terms = Terms { admin, lock_timeout: Duration::ZERO, detach_timeout: Duration::ZERO, deadline };
     let waiting = aside::waiting(image).unwrap_or_else(|error| {
         log::warn!("{}", error.report());
         Vec::new()

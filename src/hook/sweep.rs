@@ -24,9 +24,9 @@ use crate::image::superblock::Condition;
 use crate::settings::admin::Admin;
 
 /// An image that another process works on is left to it.
-const LOCK_WAIT: Duration = Duration::from_millis(200);
+const LOCK_TIMEOUT: Duration = Duration::from_millis(200);
 /// How long reading one image may take. What passes this was made to be slow.
-const IMAGE_DEADLINE: Duration = Duration::from_secs(120);
+const IMAGE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// What a sweep did.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -84,8 +84,8 @@ pub fn sweep(admin: &Admin) -> Result<Sweep> {
 }
 
 fn terms(admin: &Admin) -> Terms<'_> {
-    let deadline = Deadline::after(IMAGE_DEADLINE);
-    Terms { admin, lock_wait: LOCK_WAIT, detach_wait: Duration::ZERO, deadline }
+    let deadline = Deadline::after(IMAGE_TIMEOUT);
+    Terms { admin, lock_timeout: LOCK_TIMEOUT, detach_timeout: Duration::ZERO, deadline }
 }
 
 impl Sweep {

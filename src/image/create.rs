@@ -18,7 +18,7 @@ use crate::settings::{DEFAULT_IMGSIZE, Plan};
 use crate::tool;
 
 /// How long `mke2fs` may take; a gigabyte takes well under a second.
-const PATIENCE: Duration = Duration::from_secs(15);
+const MKE2FS_TIMEOUT: Duration = Duration::from_secs(15);
 /// The features of an image: what kernels since 3.18 and the user-space reader know, whatever the host's mke2fs.conf.
 const FEATURES: &str = "none,has_journal,ext_attr,dir_index,filetype,extent,flex_bg,sparse_super,large_file,huge_file,\
                         dir_nlink,extra_isize,metadata_csum";
@@ -201,9 +201,9 @@ pub fn run_mke2fs(file: &File, size: u64, hash_seed: &str, environment: &[(&str,
     let arguments: Vec<&str> = arguments.iter().flatten().copied().chain([tool::WORK_FILE]).collect();
     let environment: Vec<(&str, &str)> =
         [("MKE2FS_CONFIG", "/dev/null")].iter().chain(environment).copied().collect();
-    let outcome = tool::run("mke2fs", &arguments, &environment, file, PATIENCE)?;
+    let outcome = tool::run("mke2fs", &arguments, &environment, file, MKE2FS_TIMEOUT)?;
     if outcome.code == Some(0) {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::System, format!("mke2fs failed: {}", outcome.last_words)))
+    Err(Error::new(ErrorKind::System, format!("mke2fs failed: {}", outcome.output_tail)))
 }

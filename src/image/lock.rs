@@ -17,9 +17,9 @@ use crate::image::loopback::LoopDevice;
 use crate::image::superblock::{Condition, inspect};
 
 /// How long between two tries to get the lock.
-const PAUSE: Duration = Duration::from_millis(5);
+const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// How long a loop device that was read through may take to go.
-const RELEASE_PATIENCE: Duration = Duration::from_secs(2);
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// An image file that exists and that nobody else works on while this value lives.
 #[derive(Debug)]
@@ -33,9 +33,9 @@ impl LockedImage {
     ///
     /// # Errors
     /// [`ErrorKind::Attack`] for anything but a regular file of root's (or our own) with one name,
-    /// [`ErrorKind::Busy`] when somebody else holds the lock for longer than `patience`.
-    pub fn open(path: &Path, patience: Duration) -> Result<Option<Self>> {
-        let deadline = Instant::now() + patience;
+    /// [`ErrorKind::Busy`] when somebody else holds the lock for longer than `timeout`.
+    pub fn open(path: &Path, timeout: Duration) -> Result<Option<Self>> {
+        let deadline = Instant::now() + timeout;
         loop {
             let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
             let file: File = match rustix::fs::openat(CWD, path, flags, Mode::empty()) {
@@ -93,12 +93,12 @@ impl LockedImage {
         inspect(&self.file).tried(|| format!("cannot read {}", self.path.display()))
     }
 
-    /// The loop device that the image is still attached to after waiting for it to go, but not longer than `patience`.
+    /// The loop device that the image is still attached to after waiting for it to go, but not longer than `timeout`.
     ///
     /// # Errors
     /// The kernel's, and [`ErrorKind::Unsupported`] when it cannot be known.
-    pub fn attached(&self, patience: Duration) -> Result<Option<LoopDevice>> {
-        LoopDevice::of_after(&self.file, patience).map_err(|e| e.within(self.path.display()))
+    pub fn attached(&self, timeout: Duration) -> Result<Option<LoopDevice>> {
+        LoopDevice::of_after(&self.file, timeout).map_err(|e| e.within(self.path.display()))
     }
 
     /// Removes the image: the one place of the whole program that does. An image that is attached is never removed, since
@@ -108,7 +108,7 @@ impl LockedImage {
     /// [`ErrorKind::Busy`] when it is attached to a loop device, or when its name is that of another file by now; else the
     /// kernel's.
     pub fn remove(&self) -> Result<()> {
-        if let Some(device) = self.attached(RELEASE_PATIENCE)? {
+        if let Some(device) = self.attached(RELEASE_TIMEOUT)? {
             return Err(self.in_use(&device));
         }
         self.check_name()?;
@@ -187,7 +187,7 @@ fn check(file: &File, path: &Path) -> Result<()> {
 fn lock(file: &File, path: &Path, deadline: Instant) -> Result<()> {
     loop {
         match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) if Instant::now() < deadline => std::thread::sleep(PAUSE),
+            Err(Errno::WOULDBLOCK) if Instant::now() < deadline => std::thread::sleep(LOCK_POLL_INTERVAL),
             Err(Errno::WOULDBLOCK) => {
                 let what = format!("another process works on the image {}", path.display());
                 return Err(Error::new(ErrorKind::Busy, what).advise("try again later"));

@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::sys;
 
 /// How often a free device is looked for; another starter may take it first each time.
-const TRIES: u32 = 64;
+const MAX_ATTACH_TRIES: u32 = 64;
 /// Where the kernel lists block devices, one directory each.
 const SYS_BLOCK: &str = "/sys/block";
 /// `SYSFS_MAGIC`, linux/magic.h.
@@ -18,7 +18,7 @@ const SYSFS_MAGIC: rustix::fs::FsWord = 0x6265_6572;
 /// Where the kernel lists block devices that have a size, one line each.
 const PARTITIONS: &str = "/proc/partitions";
 /// How long between two looks at a device that is about to go.
-const PAUSE: Duration = Duration::from_millis(2);
+const DETACH_POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// A loop device with an image attached. It detaches by itself when nobody has it open or mounted any more.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl LoopDevice {
             .tried(|| format!("cannot open {} again by {again}", name.display()))?;
         let flags = sys::LOOP_AUTOCLEAR | if read_only { sys::LOOP_READ_ONLY } else { 0 };
         let label = name.as_os_str().as_encoded_bytes();
-        for attempt in 0..TRIES {
+        for attempt in 0..MAX_ATTACH_TRIES {
             let number = sys::loop_get_free(&control).tried(|| "cannot find a free loop device")?;
             let path = path_of(number);
             let device = match open_file(&path, !read_only) {
@@ -87,7 +87,10 @@ impl LoopDevice {
                 },
             }
         }
-        Err(Error::new(ErrorKind::Busy, format!("every free loop device was taken by others, {TRIES} times")))
+        Err(Error::new(
+            ErrorKind::Busy,
+            format!("every free loop device was taken by others, {MAX_ATTACH_TRIES} times"),
+        ))
     }
 
     /// Detaches the device, at once or when whoever has it mounted is done.
@@ -130,15 +133,15 @@ impl LoopDevice {
         Ok(None)
     }
 
-    /// The device that `image` is still attached to after waiting for it to go, but not longer than `patience`.
+    /// The device that `image` is still attached to after waiting for it to go, but not longer than `timeout`.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn of_after(image: &File, patience: Duration) -> Result<Option<Self>> {
-        let deadline = Instant::now() + patience;
+    pub fn of_after(image: &File, timeout: Duration) -> Result<Option<Self>> {
+        let deadline = Instant::now() + timeout;
         loop {
             match Self::of(image)? {
-                Some(_) if Instant::now() < deadline => std::thread::sleep(PAUSE),
+                Some(_) if Instant::now() < deadline => std::thread::sleep(DETACH_POLL_INTERVAL),
                 other => return Ok(other),
             }
         }
@@ -220,8 +223,8 @@ fn number_of(name: &str) -> Option<u32> {
 #[cfg(feature = "old-kernels")]
 mod old {
     use super::{
-        AsRawFd, Duration, Error, ErrorKind, File, LoopDevice, Path, PathBuf, Result, SYS_BLOCK, TRIES,
-        Tried, attached,
+        AsRawFd, Duration, Error, ErrorKind, File, LoopDevice, MAX_ATTACH_TRIES, Path, PathBuf, Result,
+        SYS_BLOCK, Tried, attached,
     };
     use crate::image::superblock::{Condition, inspect};
 
@@ -255,7 +258,7 @@ mod old {
             log::debug!("{}", error.report());
         }
         let control = loopdev::LoopControl::open().tried(|| "cannot open /dev/loop-control")?;
-        for attempt in 0..TRIES {
+        for attempt in 0..MAX_ATTACH_TRIES {
             let device = match control.next_free() {
                 // Another one took it and is just giving it up.
                 Err(error) if error.raw_os_error() == Some(nix::libc::ENXIO) => {
@@ -279,7 +282,10 @@ mod old {
                 Err(error) => return Err(error).tried(|| format!("cannot attach to {}", path.display())),
             }
         }
-        Err(Error::new(ErrorKind::Busy, format!("every free loop device was taken by others, {TRIES} times")))
+        Err(Error::new(
+            ErrorKind::Busy,
+            format!("every free loop device was taken by others, {MAX_ATTACH_TRIES} times"),
+        ))
     }
 }
 

@@ -18,7 +18,7 @@ use crate::image::read::files::pump;
 use crate::tool;
 
 /// How long `e2fsck` may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const E2FSCK_TIMEOUT: Duration = Duration::from_secs(20);
 /// Exit codes of e2fsck(8) that mean: as good as new.
 const REPAIRED: i32 = 1 | 2;
 
@@ -48,12 +48,12 @@ pub fn repair(image: &LockedImage, deadline: Deadline) -> Result<Repaired> {
     if is_repaired(&gentle) {
         return Ok(Repaired { file, damaged: false });
     }
-    log::warn!("the image {path} is damaged ({})", gentle.last_words);
+    log::warn!("the image {path} is damaged ({})", gentle.output_tail);
     let thorough = e2fsck(image, &file, "-y", deadline)?;
     if is_repaired(&thorough) {
         return Ok(Repaired { file, damaged: true });
     }
-    let what = format!("the image {path} cannot be repaired: {}", thorough.last_words);
+    let what = format!("the image {path} cannot be repaired: {}", thorough.output_tail);
     Err(Error::new(ErrorKind::Corrupt, what))
 }
 
@@ -96,7 +96,7 @@ fn e2fsck(image: &LockedImage, file: &File, mode: &str, deadline: Deadline) -> R
     deadline.check("repairing the image")?;
     let arguments = ["-f", mode, tool::WORK_FILE];
     let environment = [("E2FSCK_CONFIG", "/dev/null"), ("LC_ALL", "C")];
-    let outcome = tool::run("e2fsck", &arguments, &environment, file, deadline.left(PATIENCE));
+    let outcome = tool::run("e2fsck", &arguments, &environment, file, deadline.left(E2FSCK_TIMEOUT));
     // Killed by us because of the deadline, it says nothing of the image.
     deadline.check("repairing the image")?;
     outcome.map_err(|e| e.within(format!("the image {}", image.path().display())))

@@ -35,9 +35,9 @@ impl State {
     /// Reads the state from `input` to its end (crun before 1.17 takes an early close for a failed hook).
     ///
     /// # Errors
-    /// [`ErrorKind::Input`] when it is longer than 1 MiB, not complete after `patience`, or malformed.
-    pub fn read(input: BorrowedFd<'_>, patience: Duration) -> Result<Self> {
-        Self::parse(&read_to_end(input, patience)?)
+    /// [`ErrorKind::Input`] when it is longer than 1 MiB, not complete after `timeout`, or malformed.
+    pub fn read(input: BorrowedFd<'_>, timeout: Duration) -> Result<Self> {
+        Self::parse(&read_to_end(input, timeout)?)
     }
 
     /// Parses a state. Unknown members are ignored; `id` and `status` must be there.
@@ -81,8 +81,8 @@ impl State {
     }
 }
 
-fn read_to_end(input: BorrowedFd<'_>, patience: Duration) -> Result<Vec<u8>> {
-    let deadline = Instant::now() + patience;
+fn read_to_end(input: BorrowedFd<'_>, timeout: Duration) -> Result<Vec<u8>> {
+    let deadline = Instant::now() + timeout;
     let mut text = Vec::with_capacity(4096);
     let mut chunk = [0; 4096];
     loop {

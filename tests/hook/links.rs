@@ -74,8 +74,8 @@ impl<F: ImageFiles> ImageFiles for Counted<F> {
 
 fn harvest(files: &mut impl ImageFiles, to: &Path, deadline: Deadline) -> Result<Taken> {
     let admin = Admin::default();
-    let (owner, if_attached, detach_wait) = (Owner::default(), IfAttached::Refuse, Duration::ZERO);
-    let job = Job { destination: to, owner, admin: &admin, if_attached, detach_wait, deadline };
+    let (owner, if_attached, detach_timeout) = (Owner::default(), IfAttached::Refuse, Duration::ZERO);
+    let job = Job { destination: to, owner, admin: &admin, if_attached, detach_timeout, deadline };
     take(files, job, Bounds { budget: 2 * DEFAULT_IMGSIZE, deadline, is_mounted: false })
 }
 

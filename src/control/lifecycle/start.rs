@@ -54,8 +54,8 @@ async fn claim_id(ctx: &Context, request: &StartRequest) -> Result<Arc<Container
         let dir = ContainerDir::new(&ctx.settings.state_dir, id);
         Container::new(id.clone(), descriptor, dir)
     };
-    let patience = ctx.settings.stop_timeout + ctx.settings.runtime_timeout * 2;
-    let deadline = tokio::time::Instant::now() + patience;
+    let timeout = ctx.settings.stop_timeout + ctx.settings.runtime_timeout * 2;
+    let deadline = tokio::time::Instant::now() + timeout;
     loop {
         let holder = match ctx.registry.claim(id, make)? {
             Claim::New(container) => return Ok(container),

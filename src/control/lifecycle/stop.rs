@@ -107,8 +107,8 @@ pub(crate) async fn delete(ctx: &Arc<Context>, id: &ContainerId, force: bool) ->
     if force {
         stop(ctx, id, true).await?;
     }
-    let patience = ctx.settings.stop_timeout + ctx.settings.runtime_timeout * 2;
-    if tokio::time::timeout(patience, container.ending()).await.is_err() {
+    let most = ctx.settings.stop_timeout + ctx.settings.runtime_timeout * 2;
+    if tokio::time::timeout(most, container.ending()).await.is_err() {
         return Err(Error::new(ErrorKind::Timeout, format!("container {id} does not end")));
     }
     cleanup::retry(ctx, &container).await

@@ -87,7 +87,7 @@ fn try_mount(
 ) -> std::result::Result<OwnedFd, (Errno, String)> {
     let silent = |errno| (errno, String::new());
     let context = rustix::mount::fsopen("ext4", FsOpenFlags::FSOPEN_CLOEXEC).map_err(silent)?;
-    configure(&context, device, access).map_err(|errno| (errno, last_words(&context)))?;
+    configure(&context, device, access).map_err(|errno| (errno, output_tail(&context)))?;
     rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes).map_err(silent)
 }
 
@@ -121,7 +121,7 @@ fn configure(context: &OwnedFd, device: &LoopDevice, access: Access<'_>) -> rust
 }
 
 /// What the file system says about a failed configuration: the first message in the context's log (fsopen(2)).
-fn last_words(context: &OwnedFd) -> String {
+fn output_tail(context: &OwnedFd) -> String {
     let mut message = [0; 256];
     let length = rustix::io::read(context, &mut message).unwrap_or(0);
     let text = String::from_utf8_lossy(message.get(..length).unwrap_or_default()).into_owned();

@@ -61,7 +61,7 @@ fn check(scratch: &Scratch, admin: &Admin) {
         owner: Owner { container: Some("app"), app_state: None },
         admin,
         if_attached: IfAttached::Refuse,
-        detach_wait: std::time::Duration::ZERO,
+        detach_timeout: std::time::Duration::ZERO,
         deadline: Deadline::NONE,
     };
     let budget = scratch.image.metadata().expect("it is open").len() * 2;

@@ -164,9 +164,9 @@ fn publish_dump(path: &Path, id: &str, note: &DumpNote, container_dir: &Containe
     admin.naming = Naming::Rdk;
     let owner = Owner { container: Some(id), app_state: note.app_state.as_deref() };
     let publish = |destination: &Path| {
-        let (detach_wait, deadline) = (Duration::ZERO, Deadline::NONE);
+        let (detach_timeout, deadline) = (Duration::ZERO, Deadline::NONE);
         let if_attached = IfAttached::Refuse;
-        let job = harvest::Job { destination, owner, admin: &admin, if_attached, detach_wait, deadline };
+        let job = harvest::Job { destination, owner, admin: &admin, if_attached, detach_timeout, deadline };
         let bounds = Bounds { budget: MAX_DUMP, deadline, is_mounted: false };
         let taken = take(&mut OneFile(&file), job, bounds)?;
         taken.failures.into_iter().next().map_or(Ok(()), Err)
