@@ -16,7 +16,7 @@ use crate::settings::admin::Admin;
 /// Harvests `image` into `destination` and says what it did, for people or as JSON.
 ///
 /// # Errors
-/// As [`crate::harvest::harvest`], and [`ErrorKind::Input`] when there is no image.
+/// As [`harvest_locked`], [`ErrorKind::Input`] when there is no image, and the first failure to publish a dump.
 pub fn harvest(
     image: &Path,
     destination: &Path,
@@ -29,9 +29,11 @@ pub fn harvest(
         return Err(Error::new(ErrorKind::Input, format!("there is no image {}", image.display())));
     }
     if json {
-        return say_json(out, &harvest);
+        say_json(out, &harvest)?;
+    } else {
+        tell(&harvest, image, out)?;
     }
-    tell(&harvest, image, out)
+    harvest.failure().map_or(Ok(()), Err)
 }
 
 /// The image says whose dumps it holds; where they go is the person's choice.

@@ -11,7 +11,6 @@ pub mod take;
 mod taken;
 
 use std::fs::File;
-use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -59,6 +58,9 @@ pub struct Harvest {
     /// Why dumps could not be published; they stay in the image.
     #[serde(default)]
     pub failures: Vec<String>,
+    /// What kind of failure the first one is.
+    #[serde(skip)]
+    failure: Option<ErrorKind>,
     /// What became of the image.
     pub image: ImageOutcome,
 }
@@ -72,27 +74,28 @@ impl Harvest {
 
     fn of(taken: Taken, image: ImageOutcome) -> Self {
         let failures = taken.failures.iter().map(Error::report).collect();
+        let failure = taken.failures.first().map(Error::kind);
         let Taken { dumps, skipped, unfinished, .. } = taken;
-        Self { dumps, skipped, unfinished, failures, image }
+        Self { dumps, skipped, unfinished, failures, failure, image }
+    }
+
+    /// The failure to publish dumps, if there was one; the others were published.
+    #[must_use]
+    pub fn failure(&self) -> Option<Error> {
+        let (kind, first) = (self.failure?, self.failures.first()?);
+        let what = match self.failures.len() {
+            1 => first.clone(),
+            count => format!("{count} dumps could not be published, the first: {first}"),
+        };
+        Some(Error::new(kind, what))
     }
 }
 
-/// Harvests the image at `image`. When this fails, the image is kept as it is, to be harvested later.
+/// Harvests an image. When this fails, the image is kept as it is, to be harvested later.
 ///
 /// # Errors
-/// [`ErrorKind::Busy`] when somebody else works on the image, [`ErrorKind::NoSpace`] when the destination is full,
-/// [`ErrorKind::Corrupt`] when the image cannot be read, [`ErrorKind::Attack`] when it is a trap.
-pub fn harvest(image: &Path, job: Job<'_>) -> Result<Harvest> {
-    match LockedImage::open(image, LOCK_PATIENCE)? {
-        Some(locked) => harvest_locked(&locked, job),
-        None => Ok(Harvest::absent()),
-    }
-}
-
-/// Harvests an image that is locked already.
-///
-/// # Errors
-/// As [`harvest`].
+/// [`ErrorKind::Busy`] when the image is in use, [`ErrorKind::NoSpace`] when the destination is full,
+/// [`ErrorKind::Corrupt`] when the image cannot be read, [`ErrorKind::Timeout`] past the deadline.
 pub fn harvest_locked(image: &LockedImage, job: Job<'_>) -> Result<Harvest> {
     let within = |e: Error| e.within(format!("cannot harvest {}", image.path().display()));
     if let Some(device) = image.attached(job.detach_wait).map_err(within)? {

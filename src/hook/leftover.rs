@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::mount::{UnmountFlags, unmount};
 
 use crate::deadline::Deadline;
-use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::error::{Error, Result, Tried};
 use crate::harvest::{Harvest, IfAttached, Job, Owner, harvest_locked};
 use crate::hook::record::{Liveness, Record};
 use crate::image::lock::LockedImage;
@@ -160,15 +160,5 @@ pub fn harvest_at(
     if !is_ours(&image)? {
         return Ok(None);
     }
-    match harvest_leftover(&image, fallback, terms) {
-        Ok(Leftover::Harvested(harvest)) if !harvest.failures.is_empty() => {
-            let what = format!(
-                "{} of the dumps in {} could not be published",
-                harvest.failures.len(),
-                path.display()
-            );
-            Err(Error::new(ErrorKind::System, format!("{what}, the first: {}", harvest.failures.join("; "))))
-        }
-        other => other.map(Some),
-    }
+    harvest_leftover(&image, fallback, terms).map(Some)
 }

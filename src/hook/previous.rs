@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::harvest::{ImageOutcome, LOCK_PATIENCE};
-use crate::hook::leftover::{Leftover, Terms, harvest_at, owner, publish, user};
+use crate::hook::leftover::{Terms, harvest_at, owner, publish, user};
+use crate::hook::settle::Settled;
 use crate::image::aside;
 use crate::image::lock::LockedImage;
 use crate::image::mark::Mark;
@@ -36,8 +37,8 @@ pub fn make_way(plan: &Plan, ours: &Mark, admin: &Admin, deadline: Deadline) -> 
         return Err(image.in_use(&device));
     }
     let reason = match publish(&image, ours, &terms) {
-        Ok(harvest) => match (harvest.image, harvest.failures.into_iter().next()) {
-            (ImageOutcome::Kept, Some(failure)) => failure,
+        Ok(harvest) => match (harvest.image, harvest.failure()) {
+            (ImageOutcome::Kept, Some(failure)) => failure.report(),
             (ImageOutcome::Kept, None) => "something still holds the mount of an earlier run".to_owned(),
             _ => return Ok(None),
         },
@@ -84,10 +85,10 @@ fn harvest_waiting(image: &Path, admin: &Admin) {
         Vec::new()
     });
     for path in waiting {
-        match harvest_at(&path, &Mark::default(), &terms, |_| Ok(true)) {
-            Ok(Some(Leftover::InUse(_))) => log::debug!("{} is in use", path.display()),
-            Ok(_) => {}
-            Err(error) => log::warn!("{}", error.report()),
+        let mut settled = Settled::default();
+        settled.add(&path, harvest_at(&path, &Mark::default(), &terms, |_| Ok(true)));
+        for error in settled.failures {
+            log::warn!("{}", error.report());
         }
     }
 }

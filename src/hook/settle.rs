@@ -35,7 +35,11 @@ impl Settled {
         match result {
             Ok(None) => {}
             Ok(Some(Leftover::InUse(_))) => self.in_use.push(path.to_owned()),
-            Ok(Some(Leftover::Harvested(harvest))) => self.harvested.push((path.to_owned(), harvest)),
+            Ok(Some(Leftover::Harvested(harvest))) => {
+                let within = |failure: Error| failure.within(format!("cannot harvest {}", path.display()));
+                self.failures.extend(harvest.failure().map(within));
+                self.harvested.push((path.to_owned(), harvest));
+            }
             // Another process works on it.
             Err(error) if error.kind() == ErrorKind::Busy => self.in_use.push(path.to_owned()),
             Err(error) => self.failures.push(error),

@@ -175,7 +175,7 @@ pub(crate) const DIFFERENCES: [Difference; 40] = [
         "`gpu`, `vpu`: no settings",
         "crashes without a settings file",
         "warns that the host has no device nodes for it",
-        "a missing file does not justify a crash",
+        "a missing file must not cause a crash",
     ),
     told(
         "`gpu`, `vpu`: groups",
@@ -227,7 +227,7 @@ pub(crate) const DIFFERENCES: [Difference; 40] = [
         "hands over a memfd, so that a dump dies with the daemon; the name is in local time and cut at 44 bytes, and the \
          file has a NUL byte too many",
         "hands over a file on a tmpfs of the container's own, of at most 64 MiB, which the next daemon finds; the name \
-         is in UTC, the id is cut and not the time, a number distinguishes dumps of one second",
+         is in UTC, the id is cut and not the time, a number tells dumps of one second apart",
         "no dump is lost or overwritten",
     ),
     told(
