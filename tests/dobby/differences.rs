@@ -227,7 +227,7 @@ pub(crate) const DIFFERENCES: [Difference; 40] = [
         "hands over a memfd, so that a dump dies with the daemon; the name is in local time and cut at 44 bytes, and the \
          file has a NUL byte too many",
         "hands over a file on a tmpfs of the container's own, of at most 64 MiB, which the next daemon finds; the name \
-         is in UTC, the id is cut and not the time, a number tells dumps of one second apart",
+         is in UTC, the id is cut and not the time, a number distinguishes dumps of one second",
         "no dump is lost or overwritten",
     ),
     told(

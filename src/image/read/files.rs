@@ -4,6 +4,8 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use crate::deadline::Deadline;
+#[cfg(doc)]
+use crate::error::ErrorKind;
 use crate::error::{Result, Tried};
 use crate::log::{cut, escape};
 

@@ -1,7 +1,7 @@
 //! Reading an image for the harvest: what there is in it, and the bytes of its dumps, whatever reads them.
 //!
-//! - [`files`]: what the harvest sees of an image; [`walk`]: its directories, within bounds.
-//! - [`user_space`]: without mounting it, checked before by [`layout`], with directories read by [`directory`].
+//! - [`files`]: what the harvest sees of an image; `walk`: its directories, within bounds.
+//! - [`user_space`]: without mounting it, checked before by `layout`, with directories read by `directory`.
 //! - [`kernel`]: through a read-only mount.
 
 mod directory;

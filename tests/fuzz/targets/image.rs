@@ -13,11 +13,11 @@ use fuzz::scratch;
 use libfuzzer_sys::{arbitrary, arbitrary::Arbitrary, fuzz_target};
 use oci_minidump::deadline::Deadline;
 use oci_minidump::dump::is_minidump;
+use oci_minidump::harvest::Owner;
 use oci_minidump::harvest::take::{Bounds, Taken, take};
 use oci_minidump::harvest::{IfAttached, Job};
 use oci_minidump::image::read::user_space::UserSpace;
 use oci_minidump::image::superblock::inspect;
-use oci_minidump::harvest::Owner;
 use oci_minidump::process::end_on_panic;
 use oci_minidump::settings::admin::{Admin, Naming};
 

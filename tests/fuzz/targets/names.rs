@@ -4,8 +4,8 @@
 
 use fuzz::rules::check_name;
 use libfuzzer_sys::{arbitrary, arbitrary::Arbitrary, fuzz_target};
-use oci_minidump::harvest::name::{fitted, fnv1a, hashed, meta, name, numbered};
 use oci_minidump::harvest::Owner;
+use oci_minidump::harvest::name::{fitted, fnv1a, hashed, meta, name, numbered};
 use oci_minidump::settings::admin::Naming;
 
 #[derive(Arbitrary, Debug)]

@@ -18,7 +18,12 @@ fuzz_target!(|text: &[u8]| {
     };
     assert!(id::check(&state.id).is_ok() && !state.id.contains('/'), "{state:?}");
     assert!(state.pid.is_none_or(|pid| pid > 0), "{state:?}");
-    check_name(&name(Naming::Rdk, b"x.dmp", Owner { container: Some(&state.id), app_state: state.app_state() }, 0));
+    check_name(&name(
+        Naming::Rdk,
+        b"x.dmp",
+        Owner { container: Some(&state.id), app_state: state.app_state() },
+        0,
+    ));
     let sources = Sources { file: None, annotations: Some((&state.annotations, &state.id)), config: None };
     match Plans::find(sources, &Admin::default()) {
         Ok(Some(plans)) => assert!(plans.paths.iter().all(|plan| plan.image.is_absolute()), "{plans:?}"),
