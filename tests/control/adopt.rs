@@ -8,13 +8,13 @@ use oci_minidump::control::helper::{Helper, Running, Streams};
 use oci_minidump::control::{Event, ExecRequest, ExitStatus, Manager, State};
 use oci_minidump::error::ErrorKind;
 
-use crate::chosen::runtimes;
-use crate::world::{LONG, World, names, next, text, until};
+use crate::support::chosen::runtimes;
+use crate::support::manager_world::{LONG, ManagerWorld, names, next, text, until};
 
 #[tokio::test]
 async fn containers_go_on_and_are_adopted() {
     for runtime in runtimes() {
-        let world = World::new("adopt", runtime);
+        let world = ManagerWorld::new("adopt", runtime);
         let manager = world.open().await;
         let ids = ["c", "a", "b"].map(|name| world.id(name));
         for (number, id) in ids.iter().enumerate() {
@@ -52,7 +52,7 @@ async fn containers_go_on_and_are_adopted() {
 
 #[tokio::test]
 async fn a_second_daemon_is_refused() {
-    let world = World::new("second", "crun");
+    let world = ManagerWorld::new("second", "crun");
     let first = world.open().await;
     let error = Manager::open(world.settings.clone()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy, "{}", error.report());
@@ -63,7 +63,7 @@ async fn a_second_daemon_is_refused() {
 #[tokio::test]
 async fn the_state_directory_must_be_ours_alone() {
     use std::os::unix::fs::{PermissionsExt, symlink};
-    let world = World::new("traps", "crun");
+    let world = ManagerWorld::new("traps", "crun");
     let state = &world.settings.state_dir;
     fs::create_dir(world.dir.join("elsewhere")).unwrap();
     symlink(world.dir.join("elsewhere"), state).unwrap();
@@ -76,7 +76,7 @@ async fn the_state_directory_must_be_ours_alone() {
 
 #[tokio::test]
 async fn what_was_left_half_made_is_cleaned_up() {
-    let world = World::new("half", "crun");
+    let world = ManagerWorld::new("half", "crun");
     let state = &world.settings.state_dir;
     let leave = |name: &str, files: &[(&str, &str)]| {
         let dir = state.join(world.id(name).as_str());
@@ -130,7 +130,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    async fn start(world: &World, containers: &[(&str, PathBuf)]) -> Self {
+    async fn start(world: &ManagerWorld, containers: &[(&str, PathBuf)]) -> Self {
         let said = world.dir.join("daemon-said");
         let output = fs::File::create(&said).unwrap();
         let program = program().await;
@@ -158,7 +158,7 @@ impl Daemon {
 
 #[tokio::test]
 async fn kill_dash_nine_leaves_all_running_and_the_dead_are_reported() {
-    let world = World::new("kill9", "crun");
+    let world = ManagerWorld::new("kill9", "crun");
     let names_and_bundles =
         ["lives", "dies", "waits"].map(|name| (name, world.sleeper(&format!("b-{name}"))));
     let daemon = Daemon::start(&world, &names_and_bundles).await;
@@ -198,7 +198,7 @@ async fn kill_dash_nine_leaves_all_running_and_the_dead_are_reported() {
 /// The next daemon is not the containers' parent, as after any restart: it sees the end, but not how.
 #[tokio::test]
 async fn the_end_of_somebody_elses_children_is_seen() {
-    let world = World::new("orphans", "crun");
+    let world = ManagerWorld::new("orphans", "crun");
     let first = Daemon::start(&world, &[("a", world.sleeper("b"))]).await;
     until("it is started", || first.said().lines().count() == 1).await;
     let first_said = first.said();
@@ -218,7 +218,7 @@ async fn the_end_of_somebody_elses_children_is_seen() {
 /// Killed at any moment of a start: the next daemon finds the container running or finds nothing.
 #[tokio::test]
 async fn kill_dash_nine_during_a_start_leaves_no_half_container() {
-    let world = World::new("mid", "crun");
+    let world = ManagerWorld::new("mid", "crun");
     for round in 0..12_u64 {
         let name = format!("r{round}");
         let bundle = world.sleeper(&name);

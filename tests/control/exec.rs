@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use oci_minidump::control::{ContainerId, ExecLimits, ExecOutput, ExecRequest, ExitStatus, Manager};
 
-use crate::chosen::runtimes;
-use crate::world::{LONG, World};
+use crate::support::chosen::runtimes;
+use crate::support::manager_world::{LONG, ManagerWorld};
 
 fn words(words: &[&str]) -> ExecRequest {
     ExecRequest { command: words.iter().map(|word| (*word).to_owned()).collect(), options: Vec::new() }
@@ -28,7 +28,7 @@ async fn output_and_exit_code_come_back() {
         ("cat; echo end", "", ExitStatus::Code(0), "end\n", ""),
     ];
     for runtime in runtimes() {
-        let world = World::new("output", runtime);
+        let world = ManagerWorld::new("output", runtime);
         let manager = world.open().await;
         let (id, bundle) = (world.id("a"), world.sleeper("b"));
         world.start(&manager, &id, &bundle).await;
@@ -57,7 +57,7 @@ async fn output_and_exit_code_come_back() {
 
 #[tokio::test]
 async fn output_is_bounded() {
-    let world = World::new("bounded", "crun");
+    let world = ManagerWorld::new("bounded", "crun");
     let manager = world.open().await;
     let (id, bundle) = (world.id("a"), world.sleeper("b"));
     world.start(&manager, &id, &bundle).await;
@@ -89,7 +89,7 @@ async fn only_two_are_left(manager: &Manager, id: &ContainerId) {
 #[tokio::test]
 async fn a_command_that_does_not_end_is_killed_inside() {
     for runtime in runtimes() {
-        let world = World::new("endless", runtime);
+        let world = ManagerWorld::new("endless", runtime);
         let manager = world.open().await;
         let (id, bundle) = (world.id("a"), world.sleeper("b"));
         world.start(&manager, &id, &bundle).await;
@@ -122,7 +122,7 @@ async fn a_command_that_does_not_end_is_killed_inside() {
 
 #[tokio::test]
 async fn what_a_launched_command_left_behind_does_not_keep_the_container() {
-    let world = World::new("behind", "crun");
+    let world = ManagerWorld::new("behind", "crun");
     let manager = world.open().await;
     let (id, bundle) = (world.id("a"), world.sleeper("b"));
     world.start(&manager, &id, &bundle).await;

@@ -6,21 +6,21 @@ use std::path::PathBuf;
 use oci_minidump::control::{ContainerId, Event, Manager, StartRequest, Subscription};
 use serde_json::{Value, json};
 
-use crate::chosen::runtimes;
 use crate::minidump::{dumps, plugin};
-use crate::own_hook;
-use crate::world::{World, names, next, text, until};
+use crate::support::chosen::runtimes;
+use crate::support::manager_world::{ManagerWorld, names, next, text, until};
+use crate::support::own_hook;
 
 /// The real hook with settings of the world's. It may be told not to sweep.
-fn hook(world: &World, sweeps: bool) -> PathBuf {
+fn hook(world: &ManagerWorld, sweeps: bool) -> PathBuf {
     let nothing = r#"{"harvested": [], "in_use": [], "failures": []}"#;
     let refusal = format!("[ $1 = sweep ] && {{ echo '{nothing}'; exit; }}");
     own_hook::make(&world.dir, if sweeps { "" } else { &refusal })
 }
 
 /// A world with a container that has written a dump and runs on without a daemon.
-async fn abandoned(name: &str) -> (World, ContainerId, PathBuf) {
-    let mut world = World::new(name, "crun");
+async fn abandoned(name: &str) -> (ManagerWorld, ContainerId, PathBuf) {
+    let mut world = ManagerWorld::new(name, "crun");
     dumps(&world);
     fs::copy(world.dir.join("whole"), world.dir.join("rootfs/opt/whole")).unwrap();
     world.settings.hook = Some(hook(&world, false));
@@ -37,7 +37,7 @@ async fn abandoned(name: &str) -> (World, ContainerId, PathBuf) {
 }
 
 /// Kills the container and has the runtime and the daemon forget it, as after a power cut: no hook runs.
-async fn cut_power(world: &World, id: &ContainerId) {
+async fn cut_power(world: &ManagerWorld, id: &ContainerId) {
     world.runtime(&["kill", id.as_str(), "KILL"]).await;
     let state = world.settings.runtime_root.as_ref().unwrap().join(id.as_str());
     // crun keeps a copy of the configuration for its hooks.
@@ -50,7 +50,7 @@ async fn cut_power(world: &World, id: &ContainerId) {
     assert!(!world.dir.join("dumps").exists(), "nobody has harvested anything");
 }
 
-async fn hears_of_the_dump(world: &World, id: &ContainerId, events: &mut Subscription) {
+async fn hears_of_the_dump(world: &ManagerWorld, id: &ContainerId, events: &mut Subscription) {
     let path = world.dir.join("dumps/a.dmp");
     let whole = fs::read(world.dir.join("whole")).unwrap();
     let size = whole.len() as u64;
@@ -65,7 +65,7 @@ async fn hears_of_the_dump(world: &World, id: &ContainerId, events: &mut Subscri
     assert!(fs::read(path).unwrap() == whole);
 }
 
-async fn ends(world: &World, id: &ContainerId, manager: &Manager, events: &mut Subscription) {
+async fn ends(world: &ManagerWorld, id: &ContainerId, manager: &Manager, events: &mut Subscription) {
     match next(events).await {
         Event::Stopped { id: stopped, .. } => assert_eq!(stopped, *id),
         other => panic!("{other:?}"),
@@ -145,7 +145,7 @@ async fn what_the_next_start_finds_is_told_before_it() {
 async fn a_start_that_fails_behind_the_hook_leaves_nothing() {
     for runtime in runtimes() {
         for then in ["exit 1", "kill -9 $(sed 's/.*\"pid\": *\\([0-9]*\\).*/\\1/')"] {
-            let mut world = World::new("behind", runtime);
+            let mut world = ManagerWorld::new("behind", runtime);
             world.settings.hook = Some(hook(&world, true));
             let manager = world.open().await;
             let bundle = world.bundle("b", &["/bin/sleep", "1000"], |config| {

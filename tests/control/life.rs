@@ -3,13 +3,13 @@
 use oci_minidump::control::{Event, ExecRequest, ExitStatus, Listed, StartRequest, State};
 use oci_minidump::error::ErrorKind;
 
-use crate::chosen::runtimes;
-use crate::world::{LONG, World, next, until};
+use crate::support::chosen::runtimes;
+use crate::support::manager_world::{LONG, ManagerWorld, next, until};
 
 #[tokio::test]
 async fn from_start_to_stop() {
     for runtime in runtimes() {
-        let world = World::new("life", runtime);
+        let world = ManagerWorld::new("life", runtime);
         let manager = world.open().await;
         let mut events = manager.subscribe();
         let (id, bundle) = (world.id("a"), world.sleeper("b"));
@@ -45,7 +45,7 @@ async fn from_start_to_stop() {
         assert_eq!(next(&mut events).await, Event::Started { id: id.clone(), descriptor });
         let stopped = Event::Stopped { id: id.clone(), descriptor, exit: ExitStatus::Code(0) };
         assert_eq!(next(&mut events).await, stopped);
-        assert!(crate::world::is_quiet(&mut events), "pause, resume and exec are no events");
+        assert!(crate::support::manager_world::is_quiet(&mut events), "pause, resume and exec are no events");
         world.nothing_is_left(&manager).await;
         assert!(world.log(&manager, &id).contains("from  within"), "the log outlives the container");
         assert_eq!(manager.health().degraded, [""; 0]);
@@ -54,7 +54,7 @@ async fn from_start_to_stop() {
 
 #[tokio::test]
 async fn what_is_not_there_is_not_found() {
-    let world = World::new("nobody", "crun");
+    let world = ManagerWorld::new("nobody", "crun");
     let manager = world.open().await;
     let id = world.id("nobody");
     let run = ExecRequest::parse("true", "").unwrap();
@@ -89,7 +89,7 @@ async fn how_it_ended_is_told() {
         ("echo last words; exit 255", ExitStatus::Code(255)),
         ("true", ExitStatus::Code(0)),
     ];
-    let world = World::new("ended", "crun");
+    let world = ManagerWorld::new("ended", "crun");
     let manager = world.open().await;
     for (number, (script, expected)) in cases.into_iter().enumerate() {
         let mut events = manager.subscribe();

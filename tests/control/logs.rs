@@ -7,10 +7,10 @@ use std::time::Duration;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use oci_minidump::control::{ContainerId, ExitStatus, Manager};
 
-use crate::world::{LONG, World, until};
+use crate::support::manager_world::{LONG, ManagerWorld, until};
 
 /// Both files of a log together.
-fn size(world: &World, id: &ContainerId) -> u64 {
+fn size(world: &ManagerWorld, id: &ContainerId) -> u64 {
     let length = |end: &str| fs::metadata(world.settings.log_dir.join(format!("{id}.{end}")));
     length("log").map_or(0, |file| file.len()) + length("log.1").map_or(0, |file| file.len())
 }
@@ -23,7 +23,7 @@ fn chatter(count: u32, rest: &str) -> String {
 
 #[tokio::test]
 async fn the_newest_output_is_kept_and_no_more_than_the_limit() {
-    let mut world = World::new("limit", "crun");
+    let mut world = ManagerWorld::new("limit", "crun");
     world.settings.log_limit = 20_000;
     keeps_the_newest(&world).await;
 }
@@ -31,7 +31,7 @@ async fn the_newest_output_is_kept_and_no_more_than_the_limit() {
 /// A tmpfs cannot take away the beginning of a file.
 #[tokio::test]
 async fn the_newest_output_is_kept_where_it_must_be_copied() {
-    let mut world = World::new("copied", "crun");
+    let mut world = ManagerWorld::new("copied", "crun");
     world.settings.log_limit = 20_000;
     world.settings.log_dir = world.dir.join("tiny");
     let tiny = Tiny::mount(&world.settings.log_dir, "size=1m");
@@ -39,7 +39,7 @@ async fn the_newest_output_is_kept_where_it_must_be_copied() {
     drop(tiny);
 }
 
-async fn keeps_the_newest(world: &World) {
+async fn keeps_the_newest(world: &ManagerWorld) {
     let manager = world.open().await;
     let id = world.id("a");
     // A line that is written at the moment of a cut may be lost.
@@ -68,7 +68,7 @@ async fn keeps_the_newest(world: &World) {
 }
 
 /// Reads from one place to the next while the log is cut, and when another start begins it anew.
-async fn follow(world: &World, whole: bool) {
+async fn follow(world: &ManagerWorld, whole: bool) {
     let manager = world.open().await;
     let id = world.id("a");
     let line = "x".repeat(90);
@@ -101,10 +101,10 @@ async fn follow(world: &World, whole: bool) {
 
 #[tokio::test]
 async fn a_log_can_be_read_from_place_to_place() {
-    let mut world = World::new("follow", "crun");
+    let mut world = ManagerWorld::new("follow", "crun");
     world.settings.log_limit = 150_000;
     follow(&world, true).await;
-    let mut world = World::new("follow-copied", "crun");
+    let mut world = ManagerWorld::new("follow-copied", "crun");
     world.settings.log_limit = 150_000;
     world.settings.log_dir = world.dir.join("tiny");
     let tiny = Tiny::mount(&world.settings.log_dir, "size=1m");
@@ -115,7 +115,7 @@ async fn a_log_can_be_read_from_place_to_place() {
 
 #[tokio::test]
 async fn what_was_written_while_no_daemon_ran_is_cut_by_the_next() {
-    let mut world = World::new("away", "crun");
+    let mut world = ManagerWorld::new("away", "crun");
     world.settings.log_limit = 20_000;
     let manager = world.open().await;
     let id = world.id("a");
@@ -154,7 +154,7 @@ impl Drop for Tiny<'_> {
     }
 }
 
-async fn runs_to_its_end(world: &World, manager: &Manager, name: &str) {
+async fn runs_to_its_end(world: &ManagerWorld, manager: &Manager, name: &str) {
     let (id, bundle) = (world.id(name), world.script(name, &chatter(3000, "exit 5")));
     world.start(manager, &id, &bundle).await;
     assert_eq!(manager.wait(&id, Some(LONG)).await.unwrap(), ExitStatus::Code(5));
@@ -163,7 +163,7 @@ async fn runs_to_its_end(world: &World, manager: &Manager, name: &str) {
 
 #[tokio::test]
 async fn a_full_disk_or_no_disk_stops_no_container() {
-    let mut world = World::new("full", "crun");
+    let mut world = ManagerWorld::new("full", "crun");
     world.settings.log_dir = world.dir.join("tiny");
     world.settings.log_limit = 1 << 20;
     let dir = world.settings.log_dir.clone();
@@ -202,7 +202,7 @@ async fn a_full_disk_or_no_disk_stops_no_container() {
 
 #[tokio::test]
 async fn a_full_disk_of_ours_frees_itself() {
-    let mut world = World::new("tight", "crun");
+    let mut world = ManagerWorld::new("tight", "crun");
     world.settings.log_dir = world.dir.join("tiny");
     world.settings.log_limit = 90_000;
     let dir = world.settings.log_dir.clone();
@@ -220,7 +220,7 @@ async fn a_full_disk_of_ours_frees_itself() {
 
 #[tokio::test]
 async fn a_trap_in_the_logs_place_is_not_followed() {
-    let world = World::new("trap", "crun");
+    let world = ManagerWorld::new("trap", "crun");
     let manager = world.open().await;
     let (id, bundle) = (world.id("a"), world.script("b", "echo hello"));
     let log = world.settings.log_dir.join(format!("{id}.log"));

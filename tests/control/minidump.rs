@@ -10,10 +10,10 @@ use oci_minidump::control::{Event, ExitStatus, Manager, StartRequest};
 use oci_minidump::error::ErrorKind;
 use serde_json::{Value, json};
 
-use crate::chosen::runtimes;
-use crate::world::{LONG, World, next};
+use crate::support::chosen::runtimes;
+use crate::support::manager_world::{LONG, ManagerWorld, next};
 
-pub(crate) fn plugin(world: &World, required: bool) -> Value {
+pub(crate) fn plugin(world: &ManagerWorld, required: bool) -> Value {
     let path = |name: &str| world.dir.join(name);
     json!({"minidump": {"required": required, "data": {"paths": [
         {"image": path("one.img"), "containerSource": "/opt/one", "hostDestination": path("dumps")},
@@ -22,7 +22,7 @@ pub(crate) fn plugin(world: &World, required: bool) -> Value {
 }
 
 /// A hook that does `at_poststop` when the container is deleted. It reads its stdin: crun dies of SIGPIPE otherwise.
-fn hook(world: &World, at_poststop: &str) -> PathBuf {
+fn hook(world: &ManagerWorld, at_poststop: &str) -> PathBuf {
     let path = world.dir.join("oci-minidump-hook");
     let said = world.dir.join("hook-said");
     let script = format!(
@@ -37,7 +37,7 @@ fn hook(world: &World, at_poststop: &str) -> PathBuf {
 }
 
 /// A whole minidump of no streams but the system's, and the same cut.
-pub(crate) fn dumps(world: &World) {
+pub(crate) fn dumps(world: &ManagerWorld) {
     let samples = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/minidumps");
     let sample = fs::read_dir(&samples).unwrap().flatten().map(|entry| entry.path());
     let sample = sample.filter(|path| path.extension().is_some_and(|extension| extension == "dmp")).min();
@@ -46,7 +46,7 @@ pub(crate) fn dumps(world: &World) {
     fs::write(world.dir.join("cut"), &whole[..whole.len() / 2]).unwrap();
 }
 
-async fn run(world: &World, manager: &Manager, required: bool) -> Vec<Event> {
+async fn run(world: &ManagerWorld, manager: &Manager, required: bool) -> Vec<Event> {
     let mut events = manager.subscribe();
     let id = world.id("a");
     let bundle = world.bundle("b", &["/bin/sh", "-c", "exit 6"], |config| {
@@ -64,7 +64,7 @@ async fn run(world: &World, manager: &Manager, required: bool) -> Vec<Event> {
 
 #[tokio::test]
 async fn dumps_are_told_before_the_end() {
-    let mut world = World::new("dumps", "crun");
+    let mut world = ManagerWorld::new("dumps", "crun");
     dumps(&world);
     let script = "cp ../whole new.dmp; cp ../cut cut.dmp; cp ../whole other.txt; echo x > no.dmp";
     world.settings.hook = Some(hook(&world, script));
@@ -91,12 +91,12 @@ async fn dumps_are_told_before_the_end() {
 #[tokio::test]
 async fn what_the_real_hook_harvests_is_told_on_every_runtime() {
     for runtime in runtimes() {
-        let mut world = World::new("harvest", runtime);
+        let mut world = ManagerWorld::new("harvest", runtime);
         dumps(&world);
         for sample in ["whole", "cut"] {
             fs::copy(world.dir.join(sample), world.dir.join("rootfs/opt").join(sample)).unwrap();
         }
-        world.settings.hook = Some(crate::own_hook::make(&world.dir, ""));
+        world.settings.hook = Some(crate::support::own_hook::make(&world.dir, ""));
         let manager = world.open().await;
         let mut events = manager.subscribe();
         let id = world.id("a");
@@ -125,7 +125,7 @@ async fn what_the_real_hook_harvests_is_told_on_every_runtime() {
 
 #[tokio::test]
 async fn a_hook_that_is_registered_is_not_registered_again() {
-    let mut world = World::new("already", "crun");
+    let mut world = ManagerWorld::new("already", "crun");
     let path = hook(&world, "true");
     world.settings.hook = Some(world.dir.join("another/oci-minidump-hook"));
     let manager = world.open().await;
@@ -142,7 +142,7 @@ async fn a_hook_that_is_registered_is_not_registered_again() {
 /// Two containers end at the same time, with the same directory: each dump is told once, of its own container.
 #[tokio::test]
 async fn a_shared_directory_mixes_nothing_up() {
-    let mut world = World::new("shared", "crun");
+    let mut world = ManagerWorld::new("shared", "crun");
     // The state on stdin tells whose end it is.
     let name = r#"id=$(echo "$state" | sed 's/.*"id": *"\([^"]*\)".*/\1/'); sleep 0.1; echo > $id.dmp"#;
     world.settings.hook = Some(hook(&world, &format!("PATH=/usr/bin:/bin\n{name}")));
@@ -175,7 +175,7 @@ async fn a_shared_directory_mixes_nothing_up() {
 
 #[tokio::test]
 async fn without_the_hook_only_those_start_that_can_do_without() {
-    let mut world = World::new("hookless", "crun");
+    let mut world = ManagerWorld::new("hookless", "crun");
     // Beside the test's own program there is none either.
     world.settings.hook = None;
     let manager = world.open().await;

@@ -9,8 +9,8 @@ use oci_minidump::control::{Event, ExecRequest, StartRequest};
 use oci_minidump::error::ErrorKind;
 use serde_json::json;
 
-use crate::chosen::runtimes;
-use crate::world::{World, text};
+use crate::support::chosen::runtimes;
+use crate::support::manager_world::{ManagerWorld, text};
 
 /// A start that must fail with `kind`, and with `reason` in its report.
 struct Case {
@@ -21,7 +21,7 @@ struct Case {
 
 #[tokio::test]
 async fn bad_bundles() {
-    let mut world = World::new("bundles", "crun");
+    let mut world = ManagerWorld::new("bundles", "crun");
     world.settings.bundle_roots = vec![world.dir.join("allowed")];
     fs::create_dir(world.dir.join("allowed")).unwrap();
     symlink("..", world.dir.join("allowed/up")).unwrap();
@@ -112,7 +112,7 @@ async fn bad_bundles() {
 
 #[tokio::test]
 async fn bad_wishes() {
-    let world = World::new("wrong", "crun");
+    let world = ManagerWorld::new("wrong", "crun");
     let bundle = world.script("b", "true");
     let id = world.id("a");
     let plain = || StartRequest::new(id.clone(), &bundle);
@@ -158,7 +158,7 @@ async fn bad_wishes() {
     refuse(&world, cases).await;
 }
 
-async fn refuse(world: &World, cases: impl IntoIterator<Item = Case>) {
+async fn refuse(world: &ManagerWorld, cases: impl IntoIterator<Item = Case>) {
     // A world of bundles may have a manager already; this one has a state of its own.
     let mut settings = world.settings.clone();
     settings.state_dir = world.dir.join("other-state");
@@ -171,21 +171,21 @@ async fn refuse(world: &World, cases: impl IntoIterator<Item = Case>) {
         assert!(error.report().contains(reason), "{shown}: {}", error.report());
         assert_eq!(manager.list(), []);
     }
-    assert!(crate::world::is_quiet(&mut events), "a start that failed is no event");
-    assert_eq!(crate::world::names(&world.dir.join("other-state")), [""; 0]);
+    assert!(crate::support::manager_world::is_quiet(&mut events), "a start that failed is no event");
+    assert_eq!(crate::support::manager_world::names(&world.dir.join("other-state")), [""; 0]);
 }
 
 #[tokio::test]
 async fn the_runtimes_reason_is_told() {
     for (runtime, reason) in [("crun", "nosuch"), ("runc", "nosuch")] {
-        let world = World::new("reason", runtime);
+        let world = ManagerWorld::new("reason", runtime);
         let manager = world.open().await;
         let mut events = manager.subscribe();
         let (id, bundle) = (world.id("a"), world.bundle("b", &["nosuch"], |_| {}));
         let error = manager.start(StartRequest::new(id, bundle)).await.unwrap_err().report();
         assert!(error.contains(reason) && error.contains("not found"), "{error}");
         assert!(!error.contains("level=error"), "without the runtime's decoration: {error}");
-        assert!(crate::world::is_quiet(&mut events));
+        assert!(crate::support::manager_world::is_quiet(&mut events));
         world.nothing_is_left(&manager).await;
     }
 }
@@ -193,7 +193,7 @@ async fn the_runtimes_reason_is_told() {
 #[tokio::test]
 async fn a_failing_hook_of_the_bundle_fails_the_start() {
     for runtime in runtimes() {
-        let world = World::new("hook", runtime);
+        let world = ManagerWorld::new("hook", runtime);
         let manager = world.open().await;
         let bundle = world.bundle("b", &["true"], |config| {
             config["hooks"] = json!({"prestart": [{"path": "/bin/false"}]});
@@ -208,7 +208,7 @@ async fn a_failing_hook_of_the_bundle_fails_the_start() {
 async fn a_hanging_hook_of_the_bundle_fails_the_start_in_time() {
     for runtime in runtimes() {
         for stage in ["prestart", "poststart"] {
-            let mut world = World::new(&format!("hang-{stage}"), runtime);
+            let mut world = ManagerWorld::new(&format!("hang-{stage}"), runtime);
             world.settings.runtime_timeout = std::time::Duration::from_secs(1);
             let manager = world.open().await;
             let bundle = world.bundle("b", &["sleep", "1000"], |config| {
@@ -224,7 +224,7 @@ async fn a_hanging_hook_of_the_bundle_fails_the_start_in_time() {
 /// A container of this name in the same runtime is somebody else's: it must survive our failure.
 #[tokio::test]
 async fn a_strangers_container_is_left_alone() {
-    let world = World::new("stranger", "crun");
+    let world = ManagerWorld::new("stranger", "crun");
     let manager = world.open().await;
     let (id, bundle) = (world.id("a"), world.sleeper("b"));
     let mut config: serde_json::Value =
@@ -233,9 +233,12 @@ async fn a_strangers_container_is_left_alone() {
     fs::write(bundle.join("config.json"), config.to_string()).unwrap();
     let log =
         oci_minidump::control::helper::Streams::File(fs::File::create(world.dir.join("out")).unwrap().into());
-    let mut stranger =
-        oci_minidump::control::helper::Helper::new("/usr/bin/crun".as_ref(), log, crate::world::LONG)
-            .detached();
+    let mut stranger = oci_minidump::control::helper::Helper::new(
+        "/usr/bin/crun".as_ref(),
+        log,
+        crate::support::manager_world::LONG,
+    )
+    .detached();
     stranger.args(["--root", world.settings.runtime_root.as_ref().unwrap().to_str().unwrap()]);
     stranger.args(["run", "--detach", "--bundle", bundle.to_str().unwrap(), id.as_str()]);
     let ran = stranger.run().await.unwrap();
@@ -250,7 +253,7 @@ async fn a_strangers_container_is_left_alone() {
 
 #[tokio::test]
 async fn bad_commands() {
-    let world = World::new("commands", "crun");
+    let world = ManagerWorld::new("commands", "crun");
     let manager = world.open().await;
     let mut events = manager.subscribe();
     let (id, bundle) = (world.id("a"), world.sleeper("b"));
@@ -277,12 +280,12 @@ async fn bad_commands() {
     }
     assert!(!evil.exists());
     assert_eq!(
-        crate::world::names(&world.settings.state_dir.join(id.as_str())),
+        crate::support::manager_world::names(&world.settings.state_dir.join(id.as_str())),
         ["config.json", "container.pid", "record.json"],
         "no file of a command is left"
     );
-    assert!(matches!(crate::world::next(&mut events).await, Event::Started { .. }));
-    assert!(crate::world::is_quiet(&mut events));
+    assert!(matches!(crate::support::manager_world::next(&mut events).await, Event::Started { .. }));
+    assert!(crate::support::manager_world::is_quiet(&mut events));
     manager.delete(&id, true).await.unwrap();
     world.nothing_is_left(&manager).await;
 }

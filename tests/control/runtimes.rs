@@ -7,7 +7,7 @@ use std::time::Duration;
 use oci_minidump::control::{Event, StartRequest};
 use oci_minidump::error::ErrorKind;
 
-use crate::world::{LONG, World};
+use crate::support::manager_world::{LONG, ManagerWorld};
 
 /// Finds the verb behind the global options; `$bundle` and `$pidfile` are those of `run`.
 const FAKE: &str = r#"#!/bin/busybox sh
@@ -22,7 +22,7 @@ while [ $# -gt 0 ]; do
 done
 "#;
 
-fn fake(world: &mut World, body: &str) {
+fn fake(world: &mut ManagerWorld, body: &str) {
     let path = world.dir.join("fake-runtime");
     fs::write(&path, format!("{FAKE}{body}\n")).unwrap();
     fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
@@ -46,7 +46,7 @@ async fn every_failure_is_told_and_leaves_nothing() {
         ("yes $verb | head -c 1000000; exit 3", ErrorKind::System, "exit code 3: run", false),
     ];
     for (body, kind, reason, failed) in cases {
-        let mut world = World::new("fake", "fake");
+        let mut world = ManagerWorld::new("fake", "fake");
         let bundle = world.script("b", "true");
         fake(&mut world, body);
         let manager = world.open().await;
@@ -56,7 +56,7 @@ async fn every_failure_is_told_and_leaves_nothing() {
         assert_eq!(error.kind(), kind, "{body}: {}", error.report());
         assert!(error.report().contains(reason), "{body}: {}", error.report());
         assert_eq!(manager.list(), [], "{body}");
-        assert!(crate::state::kept(&world.settings.state_dir).is_empty(), "{body}");
+        assert!(crate::support::state::kept(&world.settings.state_dir).is_empty(), "{body}");
         let event = Event::Failed { id, descriptor: 734, error_code: 1 };
         assert_eq!(events.try_recv().ok(), failed.then_some(event), "{body}");
     }
@@ -64,7 +64,7 @@ async fn every_failure_is_told_and_leaves_nothing() {
 
 #[tokio::test]
 async fn a_runtime_that_is_missing_is_named() {
-    let mut world = World::new("missing", "crun");
+    let mut world = ManagerWorld::new("missing", "crun");
     let bundle = world.sleeper("b");
     let real = world.settings.runtime.clone();
     for path in ["no-such-runtime", "/no/such/runtime", "/etc/passwd"] {
@@ -89,7 +89,7 @@ exec crun $line"#;
 
 #[tokio::test]
 async fn what_cannot_be_deleted_stays_and_can_be_deleted_later() {
-    let mut world = World::new("sulk", "crun");
+    let mut world = ManagerWorld::new("sulk", "crun");
     let bundle = world.sleeper("b");
     let path = world.dir.join("sulking");
     let script = FAKE.replacen('\n', "\nline=$*\n", 1) + SULKING;

@@ -6,18 +6,18 @@ use std::{fs, path::Path};
 use oci_minidump::control::{Event, StartRequest};
 use serde_json::{Value, json};
 
-use crate::chosen::runtimes;
-use crate::world::{LONG, World, next};
+use crate::support::chosen::runtimes;
+use crate::support::manager_world::{LONG, ManagerWorld, next};
 
 /// What the runtime got.
-fn shadow(world: &World, id: &str) -> Value {
+fn shadow(world: &ManagerWorld, id: &str) -> Value {
     serde_json::from_slice(&fs::read(world.settings.state_dir.join(id).join("config.json")).unwrap()).unwrap()
 }
 
 #[tokio::test]
 async fn command_environment_and_socket_reach_the_program() {
     for runtime in runtimes() {
-        let world = World::new("wishes", runtime);
+        let world = ManagerWorld::new("wishes", runtime);
         let manager = world.open().await;
         let (id, bundle) = (world.id("a"), world.sleeper("b"));
         let before = fs::read(bundle.join("config.json")).unwrap();
@@ -55,7 +55,7 @@ async fn command_environment_and_socket_reach_the_program() {
 
 #[tokio::test]
 async fn nothing_is_dropped_and_relative_paths_keep_their_meaning() {
-    let world = World::new("shadow", "crun");
+    let world = ManagerWorld::new("shadow", "crun");
     let manager = world.open().await;
     let id = world.id("a");
     let script = "cat /data/file; trap 'exit 0' TERM; while :; do sleep 1000 & echo ready; wait; done";
@@ -85,7 +85,7 @@ async fn nothing_is_dropped_and_relative_paths_keep_their_meaning() {
 
 #[tokio::test]
 async fn the_caller_may_go_away() {
-    let world = World::new("gone", "crun");
+    let world = ManagerWorld::new("gone", "crun");
     let manager = world.open().await;
     let mut events = manager.subscribe();
     let (id, bundle) = (world.id("a"), world.sleeper("b"));
@@ -106,7 +106,7 @@ async fn the_caller_may_go_away() {
 #[tokio::test]
 async fn files_of_the_state_are_for_root_alone() {
     use std::os::unix::fs::MetadataExt;
-    let world = World::new("modes", "crun");
+    let world = ManagerWorld::new("modes", "crun");
     let manager = world.open().await;
     let (id, bundle) = (world.id("a"), world.sleeper("b"));
     world.start(&manager, &id, &bundle).await;

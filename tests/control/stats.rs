@@ -4,8 +4,8 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::chosen::runtimes;
-use crate::world::World;
+use crate::support::chosen::runtimes;
+use crate::support::manager_world::ManagerWorld;
 
 /// A number from a cgroup file of version 1, wherever this host has the group.
 fn v1(controller: &str, pid: &Value, file: &str) -> u64 {
@@ -19,7 +19,7 @@ fn v1(controller: &str, pid: &Value, file: &str) -> u64 {
 #[tokio::test]
 async fn the_figures_are_the_kernels() {
     for runtime in runtimes() {
-        let world = World::new("figures", runtime);
+        let world = ManagerWorld::new("figures", runtime);
         let manager = world.open().await;
         let (id, bundle) = (world.id("a"), world.sleeper("b"));
         world.start(&manager, &id, &bundle).await;

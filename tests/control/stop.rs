@@ -5,14 +5,14 @@ use std::time::Duration;
 use oci_minidump::control::{ExitStatus, StartRequest, State};
 use oci_minidump::error::ErrorKind;
 
-use crate::chosen::runtimes;
-use crate::world::{LONG, World};
+use crate::support::chosen::runtimes;
+use crate::support::manager_world::{LONG, ManagerWorld};
 
 const KILLED: ExitStatus = ExitStatus::Signal(9);
 
 #[tokio::test]
 async fn a_container_that_ignores_sigterm_is_killed_after_a_while() {
-    let mut world = World::new("deaf", "crun");
+    let mut world = ManagerWorld::new("deaf", "crun");
     world.settings.stop_timeout = Duration::from_millis(300);
     let manager = world.open().await;
     let (id, bundle) =
@@ -29,7 +29,7 @@ async fn a_container_that_ignores_sigterm_is_killed_after_a_while() {
 
 #[tokio::test]
 async fn force_kills_at_once_and_helps_a_stop_that_takes_too_long() {
-    let world = World::new("force", "crun");
+    let world = ManagerWorld::new("force", "crun");
     let manager = world.open().await;
     for (name, first) in [("a", true), ("b", false)] {
         let (id, bundle) =
@@ -45,7 +45,7 @@ async fn force_kills_at_once_and_helps_a_stop_that_takes_too_long() {
 #[tokio::test]
 async fn a_paused_container_stops() {
     for runtime in runtimes() {
-        let world = World::new("paused", runtime);
+        let world = ManagerWorld::new("paused", runtime);
         let manager = world.open().await;
         for (name, force, expected) in [("a", false, ExitStatus::Code(0)), ("b", true, KILLED)] {
             let (id, bundle) = (world.id(name), world.sleeper(name));
@@ -60,7 +60,7 @@ async fn a_paused_container_stops() {
 
 #[tokio::test]
 async fn somebody_elses_doings_are_seen() {
-    let world = World::new("beside", "crun");
+    let world = ManagerWorld::new("beside", "crun");
     let manager = world.open().await;
     let (id, bundle) = (world.id("a"), world.sleeper("b"));
     world.start(&manager, &id, &bundle).await;
@@ -75,7 +75,7 @@ async fn somebody_elses_doings_are_seen() {
 
 #[tokio::test]
 async fn a_start_right_after_a_stop_waits_for_the_old_one() {
-    let world = World::new("again", "crun");
+    let world = ManagerWorld::new("again", "crun");
     let manager = world.open().await;
     let (id, bundle) = (world.id("a"), world.sleeper("b"));
     let mut descriptors = Vec::new();
@@ -90,7 +90,7 @@ async fn a_start_right_after_a_stop_waits_for_the_old_one() {
 
 #[tokio::test]
 async fn deleting_needs_force_while_it_runs() {
-    let world = World::new("delete", "crun");
+    let world = ManagerWorld::new("delete", "crun");
     let manager = world.open().await;
     let (id, bundle) = (world.id("a"), world.sleeper("b"));
     world.start(&manager, &id, &bundle).await;
@@ -105,7 +105,7 @@ async fn deleting_needs_force_while_it_runs() {
 
 #[tokio::test]
 async fn a_stop_during_a_start_stops_what_was_started() {
-    let mut world = World::new("hasty", "crun");
+    let mut world = ManagerWorld::new("hasty", "crun");
     // The signal may come before the shell has set its trap.
     world.settings.stop_timeout = Duration::from_millis(300);
     let manager = world.open().await;
@@ -125,7 +125,7 @@ async fn a_stop_during_a_start_stops_what_was_started() {
 
 #[tokio::test]
 async fn processes_that_share_the_hosts_pid_namespace_go_too() {
-    let world = World::new("nopid", "crun");
+    let world = ManagerWorld::new("nopid", "crun");
     let manager = world.open().await;
     let id = world.id("a");
     let script = "sleep 1000 & trap 'exit 3' TERM; echo ready; while :; do sleep 1 & wait $!; done";

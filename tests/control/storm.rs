@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use oci_minidump::control::{Event, ExecRequest, Manager, StartRequest, State};
 use oci_minidump::error::ErrorKind;
 
-use crate::world::{LONG, World, next};
+use crate::support::manager_world::{LONG, ManagerWorld, next};
 
 #[tokio::test]
 async fn fifty_at_once() {
-    let world = World::new("fifty", "crun");
+    let world = ManagerWorld::new("fifty", "crun");
     let manager = world.open().await;
     let mut events = manager.subscribe();
     let bundle = world.sleeper("b");
@@ -48,13 +48,17 @@ async fn fifty_at_once() {
             other => panic!("{other:?}"),
         }
     }
-    assert!(crate::world::is_quiet(&mut events) && started == descriptors && stopped == descriptors);
+    assert!(
+        crate::support::manager_world::is_quiet(&mut events)
+            && started == descriptors
+            && stopped == descriptors
+    );
     world.nothing_is_left(&manager).await;
 }
 
 #[tokio::test]
 async fn of_two_starts_of_one_id_one_wins() {
-    let world = World::new("two", "crun");
+    let world = ManagerWorld::new("two", "crun");
     let manager = world.open().await;
     let (id, bundle) = (world.id("a"), world.sleeper("b"));
     for _ in 0..5 {
@@ -90,7 +94,7 @@ async fn act(manager: &Manager, request: StartRequest, choice: u32) -> oci_minid
 /// Callers who know nothing of each other: every answer is one of a few, and in the end nothing is left.
 #[tokio::test]
 async fn a_race_on_one_id_has_defined_answers() {
-    let world = World::new("race", "crun");
+    let world = ManagerWorld::new("race", "crun");
     let manager = world.open().await;
     let request = StartRequest::new(world.id("a"), world.sleeper("b"));
     let callers: Vec<_> = (1..=4_u32)
@@ -122,7 +126,7 @@ async fn a_race_on_one_id_has_defined_answers() {
 /// One slow container holds up nobody else.
 #[tokio::test]
 async fn locks_are_per_container() {
-    let mut world = World::new("slow", "crun");
+    let mut world = ManagerWorld::new("slow", "crun");
     world.settings.hook = None;
     let manager = world.open().await;
     let slow = world.bundle("slow", &["true"], |config| {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::daemon::{end, left, pid, world};
 use crate::plugins::{WAYS, Way, bundle, gone, required, says};
 use crate::specs::with;
-use crate::world::{PROGRAM, World, leave_the_hosts_mounts};
+use crate::support::daemon_world::{DaemonWorld, PROGRAM, leave_the_hosts_mounts};
 
 fn network(kind: &str) -> Value {
     required("networking", &json!({"type": kind, "ipv4": true}))
@@ -138,7 +138,7 @@ fn a_converted_spec_keeps_its_restarts_and_its_image() {
 }
 
 /// What the container has written to its image.
-fn runs(world: &World, id: &str) -> Option<String> {
+fn runs(world: &DaemonWorld, id: &str) -> Option<String> {
     let info = world.call("getContainerInfo", &json!({"containerId": id})).ok()?;
     let pid = info["info"]["pids"][0].as_u64()?;
     fs::read_to_string(format!("/proc/{pid}/root/data/runs")).ok()

@@ -8,31 +8,31 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::specs::with;
-use crate::world::World;
+use crate::support::daemon_world::DaemonWorld;
 
 /// A daemon whose conversions do not depend on this host's settings.
-pub(crate) fn world() -> World {
-    World::with(&["--dobby-settings", "/nonexistent/dobby.json"])
+pub(crate) fn world() -> DaemonWorld {
+    DaemonWorld::with(&["--dobby-settings", "/nonexistent/dobby.json"])
 }
 
 /// Starts a container from a spec and gives its descriptor.
-pub(crate) fn start(world: &World, id: &str, spec: &Value) -> i64 {
+pub(crate) fn start(world: &DaemonWorld, id: &str, spec: &Value) -> i64 {
     let params = json!({"containerId": id, "dobbySpec": spec});
     world.done("startContainerFromDobbySpec", &params)["descriptor"].as_i64().unwrap()
 }
 
 /// The process id of a container's program.
-pub(crate) fn pid(world: &World, id: &str) -> u64 {
+pub(crate) fn pid(world: &DaemonWorld, id: &str) -> u64 {
     world.done("getContainerInfo", &json!({"containerId": id}))["info"]["pids"][0].as_u64().unwrap()
 }
 
 /// What is in the state directory; the daemon's own files included.
-pub(crate) fn left(world: &World) -> Vec<PathBuf> {
-    crate::state::kept(&world.path("state"))
+pub(crate) fn left(world: &DaemonWorld) -> Vec<PathBuf> {
+    crate::support::state::kept(&world.path("state"))
 }
 
 /// Deletes a container; nothing may be left.
-pub(crate) fn end(world: &World, id: &str) {
+pub(crate) fn end(world: &DaemonWorld, id: &str) {
     world.done("deleteContainer", &json!({"containerId": id, "force": true}));
     assert!(left(world).is_empty(), "{:?}\n{}", left(world), world.log());
 }
@@ -123,7 +123,7 @@ fn the_command_line_starts_and_converts() {
     assert_eq!(output.status.code(), Some(3), "{output:?}");
 
     let convert = |from: &Path, to: &Path| {
-        let mut command = std::process::Command::new(crate::world::PROGRAM);
+        let mut command = std::process::Command::new(crate::support::daemon_world::PROGRAM);
         command.args(["convert-spec", "--dobby-settings", "/nonexistent", "--to"]).arg(to).arg(from);
         command.output().unwrap()
     };

@@ -93,7 +93,8 @@ fn list(dir: &Path, below: &Path, entries: &mut Vec<(PathBuf, Entry)>) {
 
 /// A new directory.
 pub(crate) fn tempdir(name: &str) -> PathBuf {
-    let dir = crate::test_dir::test_dir().join(format!("oci-minidump-dobby-{name}-{}", std::process::id()));
+    let dir = crate::support::test_dir::test_dir()
+        .join(format!("oci-minidump-dobby-{name}-{}", std::process::id()));
     std::fs::create_dir(&dir).unwrap();
     dir
 }

@@ -11,18 +11,18 @@ use serde_json::{Value, json};
 use crate::bundles::tmpfs;
 use crate::daemon::{left, start, world};
 use crate::plugins::{WAYS, Way, bundle, gone, required, said, says};
-use crate::programs::crasher;
 use crate::specs::with;
-use crate::wire::Ws;
-use crate::world::{PLUGIN, World, leave_the_hosts_mounts};
+use crate::support::daemon_world::{DaemonWorld, PLUGIN, leave_the_hosts_mounts};
+use crate::support::programs::crasher;
+use crate::support::wire::Ws;
 
 /// The plugin in the form with a descriptor.
-fn by_descriptor(world: &World) -> Value {
+fn by_descriptor(world: &DaemonWorld) -> Value {
     required("minidump", &json!({"destinationPath": world.path("dumps")}))
 }
 
 /// Starts a container in which `/crasher` is.
-fn start_crasher(world: &World, way: Way, id: &str, script: &str, plugins: &Value) {
+fn start_crasher(world: &DaemonWorld, way: Way, id: &str, script: &str, plugins: &Value) {
     let inside = world.path("rootfs/crasher");
     if !inside.exists() {
         fs::copy(crasher(), &inside).unwrap();
@@ -38,7 +38,7 @@ fn start_crasher(world: &World, way: Way, id: &str, script: &str, plugins: &Valu
 }
 
 /// The dumps on the host, the name of each.
-fn dumps(world: &World) -> Vec<String> {
+fn dumps(world: &DaemonWorld) -> Vec<String> {
     let entries = fs::read_dir(world.path("dumps")).into_iter().flatten();
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
@@ -51,7 +51,7 @@ fn is_dobbys(name: &str, id: &str) -> bool {
     time.is_some_and(|time| time.len() >= 19 && time.as_bytes()[10] == b'T')
 }
 
-fn listener(world: &World) -> Ws {
+fn listener(world: &DaemonWorld) -> Ws {
     let mut ws = world.ws();
     for event in ["onContainerStarted", "onMinidump", "onContainerStopped"] {
         ws.call(&format!("{PLUGIN}.register"), &json!({"event": event, "id": "x"}));
@@ -71,7 +71,7 @@ fn events(ws: &mut Ws, id: &str, count: usize) -> Vec<String> {
 #[test]
 fn a_crash_reaches_the_host_by_a_descriptor() {
     for runtime in ["crun", "runc"] {
-        let world = World::with(&["--dobby-settings", "/nonexistent", "--runtime", runtime]);
+        let world = DaemonWorld::with(&["--dobby-settings", "/nonexistent", "--runtime", runtime]);
         for way in WAYS {
             let id = world.id(&format!("crash-{way:?}"));
             let mut ws = listener(&world);
@@ -196,7 +196,7 @@ fn a_dump_outlives_the_daemon() {
 
 #[test]
 fn dumps_of_a_crash_are_harvested_before_the_restart() {
-    let world = World::with(&["--dobby-settings", "/nonexistent"]);
+    let world = DaemonWorld::with(&["--dobby-settings", "/nonexistent"]);
     let path = json!({"image": world.path("dump.img"), "containerSource": "/opt/minidumps",
         "hostDestination": world.path("dumps")});
     let forms = [

@@ -14,7 +14,7 @@ use crate::daemon::{end, left, start, world};
 use crate::plugins::{Way, required};
 use crate::specs::with;
 use crate::start::{SLEEP_TEST, cgroups, memory};
-use crate::world::World;
+use crate::support::daemon_world::DaemonWorld;
 
 /// A host outside, at 203.0.113.1, which knows no way back to the containers' addresses.
 struct Outside {
@@ -94,7 +94,7 @@ fn caller() -> Value {
     with(&json!({"args": ["sh", "-c", script], "network": "nat"}))
 }
 
-fn log(world: &World, id: &str) -> String {
+fn log(world: &DaemonWorld, id: &str) -> String {
     world.done("getContainerLogs", &json!({"containerId": id}))["log"].as_str().unwrap().to_owned()
 }
 

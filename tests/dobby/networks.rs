@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use crate::daemon::{end, start, world};
 use crate::specs::with;
-use crate::world::World;
+use crate::support::daemon_world::DaemonWorld;
 
 /// Starts a container of this network that says what it sees: its interfaces, whether it reaches itself on loopback,
 /// its name servers.
-fn sees(world: &World, id: &str, network: &Value) -> String {
+fn sees(world: &DaemonWorld, id: &str, network: &Value) -> String {
     let script = "ls /sys/class/net | tr '\\n' ' '; cat /proc/net/fib_trie | grep -c '127.0.0.1'; \
         cat /etc/resolv.conf; echo end; sleep 60";
     let mut spec = with(&json!({"args": ["sh", "-c", script]}));

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::daemon::{end, left, pid, start, world};
 use crate::specs::with;
-use crate::world::World;
+use crate::support::daemon_world::DaemonWorld;
 
 /// The two ways to a container: a spec and an OCI bundle.
 pub(crate) const WAYS: [Way; 2] = [Way::Spec, Way::Bundle];
@@ -24,7 +24,7 @@ impl Way {
     /// Starts a container that runs the shell script `script` with these `rdkPlugins`; the answer.
     pub(crate) fn try_start(
         self,
-        world: &World,
+        world: &DaemonWorld,
         id: &str,
         script: &str,
         plugins: &Value,
@@ -42,14 +42,19 @@ impl Way {
     }
 
     /// As [`Self::try_start`], for starts that must succeed.
-    pub(crate) fn start(self, world: &World, id: &str, script: &str, plugins: &Value) {
+    pub(crate) fn start(self, world: &DaemonWorld, id: &str, script: &str, plugins: &Value) {
         let started = self.try_start(world, id, script, plugins);
         assert!(started.is_ok(), "{self:?} {plugins}: {started:?}\n{}", world.log());
     }
 }
 
 /// An OCI bundle that runs a shell script, with its configuration changed.
-pub(crate) fn bundle(world: &World, name: &str, script: &str, change: impl FnOnce(&mut Value)) -> PathBuf {
+pub(crate) fn bundle(
+    world: &DaemonWorld,
+    name: &str,
+    script: &str,
+    change: impl FnOnce(&mut Value),
+) -> PathBuf {
     let dir = world.bundle(&format!("bundle-{name}"), &["sh", "-c", script]);
     let file = dir.join("config.json");
     let mut config: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
@@ -64,12 +69,12 @@ pub(crate) fn required(name: &str, data: &Value) -> Value {
 }
 
 /// What the container has said.
-pub(crate) fn said(world: &World, id: &str) -> String {
+pub(crate) fn said(world: &DaemonWorld, id: &str) -> String {
     world.done("getContainerLogs", &json!({"containerId": id}))["log"].as_str().unwrap().to_owned()
 }
 
 /// Waits until the container has said so much, and no more.
-pub(crate) fn says(world: &World, id: &str, expected: &str) {
+pub(crate) fn says(world: &DaemonWorld, id: &str, expected: &str) {
     let mut heard = String::new();
     world.until(&format!("it says {expected:?}, not {heard:?}"), || {
         heard = said(world, id);
@@ -79,7 +84,7 @@ pub(crate) fn says(world: &World, id: &str, expected: &str) {
 }
 
 /// Ends a container and its world's bundle.
-pub(crate) fn gone(world: &World, id: &str) {
+pub(crate) fn gone(world: &DaemonWorld, id: &str) {
     end(world, id);
     assert!(world.runtime_list().is_empty());
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();

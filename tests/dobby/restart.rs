@@ -8,13 +8,13 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::daemon::{end, left, pid, start, world};
-use crate::hold::Hold;
 use crate::specs::with;
-use crate::wire::Ws;
-use crate::world::{PLUGIN, World};
+use crate::support::daemon_world::{DaemonWorld, PLUGIN};
+use crate::support::hold::Hold;
+use crate::support::wire::Ws;
 
 /// A spec whose container leaves a line in `/count/runs` and then does `rest`.
-fn counting(world: &World, rest: &str) -> (PathBuf, Value) {
+fn counting(world: &DaemonWorld, rest: &str) -> (PathBuf, Value) {
     let dir = world.path("count");
     fs::create_dir_all(&dir).unwrap();
     fs::set_permissions(&dir, Permissions::from_mode(0o777)).unwrap();
@@ -34,7 +34,7 @@ fn lines(file: &PathBuf) -> usize {
 }
 
 /// A connection that hears of starts, stops and failures.
-fn listener(world: &World) -> Ws {
+fn listener(world: &DaemonWorld) -> Ws {
     let mut ws = world.ws();
     for event in ["onContainerStarted", "onContainerStopped", "onContainerFailed"] {
         ws.call(&format!("{PLUGIN}.register"), &json!({"event": event, "id": "x"}));

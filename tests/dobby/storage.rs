@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::daemon::{left, pid, start, world};
 use crate::plugins::{WAYS, Way, gone, required, said, says};
 use crate::specs::with;
-use crate::world::World;
+use crate::support::daemon_world::DaemonWorld;
 
 /// `MS_NOSUID | MS_NODEV | MS_NOEXEC`.
 const FLAGS: u32 = 14;
@@ -21,14 +21,14 @@ fn loopback(image: &Value) -> Value {
 }
 
 /// The files behind loop devices, so far as they lie in the world.
-pub(crate) fn attached(world: &World) -> Vec<String> {
+pub(crate) fn attached(world: &DaemonWorld) -> Vec<String> {
     let devices = fs::read_dir("/sys/block").unwrap().map(|entry| entry.unwrap().path());
     let files = devices.filter_map(|device| fs::read_to_string(device.join("loop/backing_file")).ok());
     files.filter(|file| file.starts_with(world.dir.path().to_str().unwrap())).collect()
 }
 
 /// Nothing may be left of a container but its images.
-fn all_gone(world: &World, id: &str) {
+fn all_gone(world: &DaemonWorld, id: &str) {
     gone(world, id);
     world.until("its loop devices are free", || attached(world).is_empty());
 }

@@ -8,10 +8,10 @@ use crate::daemon::{end, left, pid, world};
 use crate::plugins::gone;
 use crate::specs::with;
 use crate::storage::attached;
-use crate::world::{PLUGIN, World};
+use crate::support::daemon_world::{DaemonWorld, PLUGIN};
 
 /// A container that asks for everything that leaves something on the host.
-fn greedy(world: &World) -> Value {
+fn greedy(world: &DaemonWorld) -> Value {
     let image = json!({"source": world.path("data.img"), "destination": "/data", "flags": 6, "persistent": false,
         "imgsize": 2_097_152});
     let kept =

@@ -10,16 +10,12 @@
 
 mod binaries;
 mod commands;
-#[path = "../support/programs.rs"]
-mod examples;
 mod files;
-#[path = "../support/hugetlb.rs"]
-mod hugetlb;
 mod links;
 mod markdown;
 mod messages;
 mod pictures;
 mod quick_start;
 mod settings;
-#[path = "../support/test_dir.rs"]
-mod test_dir;
+#[path = "../support/mod.rs"]
+mod support;

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::binaries::{HOOK, OCICONTAINER};
-use crate::examples::crasher;
 use crate::files::root;
 use crate::markdown::Document;
-use crate::test_dir::test_dir;
+use crate::support::programs::crasher;
+use crate::support::test_dir::test_dir;
 
 /// The container id that the README uses. Cgroups are named after it, so each test has another one.
 const ID: &str = "my-app-1";
@@ -33,7 +33,7 @@ crun list --quiet
 ";
 
 /// A directory with everything that a quick start speaks of.
-struct World(TempDir);
+struct QuickStartHost(TempDir);
 
 /// What a line of a quick start did.
 #[derive(Debug)]
@@ -43,9 +43,9 @@ struct Line {
     status: i32,
 }
 
-impl World {
+impl QuickStartHost {
     fn new() -> Self {
-        crate::hugetlb::mount_what_crun_wants();
+        crate::support::hugetlb::mount_what_crun_wants();
         let mode = PermissionsExt::from_mode(0o755);
         let dir = tempfile::Builder::new()
             .prefix("oci-minidump-q")
@@ -183,7 +183,7 @@ fn assert_names_the_crash(line: &Line) {
 
 #[test]
 fn a_bundle() {
-    let world = World::new();
+    let world = QuickStartHost::new();
     world.make_bundle();
     let lines = world.run("", &quick_start("Quick start: a bundle"));
     let [add, check, run, info] = &lines[..] else { panic!("{lines:#?}") };
@@ -195,7 +195,7 @@ fn a_bundle() {
 
 #[test]
 fn podman() {
-    let world = World::new();
+    let world = QuickStartHost::new();
     let mut install = Command::new(root().join("scripts/install"));
     install.env("OCI_MINIDUMP_HOOK", HOOK).arg("--prefix").arg(world.path("usr"));
     let installed = install.output().unwrap();
@@ -214,7 +214,7 @@ fn podman() {
 }
 
 /// Storage, hooks and limits of a podman of the world's own.
-fn configure_podman(world: &World) {
+fn configure_podman(world: &QuickStartHost) {
     let hooks = world.path("usr/share/containers/oci/hooks.d");
     // Without CAP_SYS_RESOURCE podman's default limits cannot be set.
     let containers = format!(
@@ -231,7 +231,7 @@ fn configure_podman(world: &World) {
 
 #[test]
 fn the_daemon() {
-    let world = World::new();
+    let world = QuickStartHost::new();
     world.make_bundle();
     // The bundle is the one of the first quick start.
     let add = quick_start("Quick start: a bundle")[0].clone();

@@ -6,7 +6,7 @@ use oci_minidump::dump::Report;
 use serde_json::json;
 
 use crate::agree::assert_agree;
-use crate::world::World;
+use crate::support::hook_world::HookWorld;
 
 #[test]
 fn every_crash_in_a_container_is_reported_as_it_was() {
@@ -18,7 +18,7 @@ fn every_crash_in_a_container_is_reported_as_it_was() {
     ];
     for uid in [0, 1000] {
         for (kind, summary, thread) in cases {
-            let world = World::new("crun");
+            let world = HookWorld::new("crun");
             let bundle = world.bundle("app", &[kind]);
             bundle.edit(|config| config["process"]["user"] = json!({"uid": uid, "gid": uid}));
             // The first process of a pid namespace dies of SIGSEGV, whatever the crash was.

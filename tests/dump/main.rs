@@ -8,15 +8,8 @@ mod build;
 mod crashes;
 mod damage;
 mod hostile;
-#[path = "../support/hugetlb.rs"]
-mod hugetlb;
 mod missing;
-#[path = "../support/programs.rs"]
-mod programs;
 mod samples;
-#[path = "../support/test_dir.rs"]
-mod test_dir;
+#[path = "../support/mod.rs"]
+mod support;
 mod verb;
-#[allow(dead_code, reason = "the world is that of the hook's tests")]
-#[path = "../support/world.rs"]
-mod world;

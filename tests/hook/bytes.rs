@@ -4,15 +4,16 @@ use std::fs;
 
 use oci_minidump::settings::DEFAULT_IMGSIZE;
 
-use crate::chosen::runtimes;
 use crate::images::{dump_bytes, image};
-use crate::world::{World, command};
+use crate::support::chosen::runtimes;
+use crate::support::hook_world::HookWorld;
+use crate::support::host::command;
 
 #[test]
 fn bytes_written_in_a_container_arrive() {
     for runtime in runtimes() {
         for sizes in [&[][..], &[300_000], &[4, 5, 1023, 65_536, 1_000_001]] {
-            let world = World::new(runtime);
+            let world = HookWorld::new(runtime);
             let words: Vec<String> = sizes
                 .iter()
                 .flat_map(|size| ["write".to_owned(), format!("{size}.dmp"), size.to_string()])
@@ -33,7 +34,7 @@ fn bytes_written_in_a_container_arrive() {
 #[test]
 fn a_dump_that_fills_the_image_is_harvested_and_said_to_be_truncated() {
     for (runtime, imgsize) in [("crun", 131_072), ("runc", 8_388_608), ("crun", 1_048_577)] {
-        let world = World::new(runtime);
+        let world = HookWorld::new(runtime);
         let bundle = world.bundle("app", &["write", "full.dmp", "20000000"]);
         bundle
             .edit(|config| config["rdkPlugins"]["minidump"]["data"]["paths"][0]["imgsize"] = imgsize.into());
@@ -58,7 +59,7 @@ fn images_of_every_size_work() {
         DEFAULT_IMGSIZE + 1,
         100 << 20,
     ] {
-        let world = World::new("crun");
+        let world = HookWorld::new("crun");
         let bytes = dump_bytes(50_000);
         let image = image(&world, size, |dir| fs::write(dir.join("a.dmp"), &bytes).unwrap());
         world
@@ -71,7 +72,7 @@ fn images_of_every_size_work() {
 #[test]
 fn the_template_is_a_sound_file_system_with_the_features_of_every_other_image() {
     let describe = |size: u64| {
-        let world = World::new("crun");
+        let world = HookWorld::new("crun");
         let path = image(&world, size, |_| ());
         command("e2fsck", &["-fn".as_ref(), path.as_ref()]);
         let text = command("dumpe2fs", &["-h".as_ref(), path.as_ref()]);

@@ -5,15 +5,16 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::chosen::runtimes;
 use crate::images::{dump_bytes, image};
-use crate::world::{AWKWARD, World, away_from_the_host, command, files_in};
+use crate::support::chosen::runtimes;
+use crate::support::hook_world::{AWKWARD, HookWorld};
+use crate::support::host::{away_from_the_host, command, files_in};
 
 const UNKNOWN: &str = "{\n\t\"ociVersion\": \"1.0.2\",\n\t\"x-vendor\": {\n\t\t\"limit\": 18446744073709551615,\n\t\t\"half\": 0.5\n\t},\n\t\"rdkPlugins\": {\n\t\t\"networking\": {\n\t\t\t\"required\": false\n\t\t}\n\t}\n}\n";
 
 #[test]
 fn add_registers_twice_the_same_and_remove_restores_the_file() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let dir = world.path("b");
     fs::create_dir(&dir).unwrap();
     let config = dir.join("config.json");
@@ -29,7 +30,7 @@ fn add_registers_twice_the_same_and_remove_restores_the_file() {
     world.hook(&words).expect(0);
     let once = fs::read_to_string(&config).unwrap();
     let value: Value = serde_json::from_str(&once).unwrap();
-    let program = crate::world::hook_program();
+    let program = crate::support::host::hook_program();
     for stage in ["prestart", "poststop"] {
         assert_eq!(value["hooks"][stage][0]["path"], json!(program));
     }
@@ -57,12 +58,12 @@ fn add_registers_twice_the_same_and_remove_restores_the_file() {
     assert_eq!(fs::read_to_string(&config).unwrap(), UNKNOWN);
     let run = world.hook(&["remove", dir.to_str().unwrap()]).expect(0);
     assert!(run.stdout().contains("nothing to remove"), "{}", run.story());
-    assert_eq!(crate::world::files_in(&dir), [config]);
+    assert_eq!(crate::support::host::files_in(&dir), [config]);
 }
 
 #[test]
 fn add_refuses_what_the_hook_would_refuse_and_leaves_the_file() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let bundle = world.bundle("app", &["none"]);
     let before = fs::read(bundle.dir.join("config.json")).unwrap();
     let dir = bundle.dir.to_str().unwrap();
@@ -81,7 +82,7 @@ fn add_refuses_what_the_hook_would_refuse_and_leaves_the_file() {
 #[test]
 fn a_bundle_made_by_add_works_as_it_is() {
     for runtime in runtimes() {
-        let world = World::new(runtime);
+        let world = HookWorld::new(runtime);
         let bundle = world.bundle("app", &["segv"]);
         bundle.edit(|config| {
             config["hooks"] = json!(null);
@@ -102,12 +103,12 @@ fn a_bundle_made_by_add_works_as_it_is() {
 #[test]
 fn the_hook_and_its_bundle_may_lie_anywhere() {
     for runtime in runtimes() {
-        let world = World::new(runtime);
+        let world = HookWorld::new(runtime);
         let place = world.path(AWKWARD);
         let bundle = world.bundle(&format!("{AWKWARD}/app"), &["segv"]);
         let hook = place.join("oci-minidump-hook");
         // Not by this process: a program that another test starts meanwhile would have it open for writing.
-        command("cp", &[crate::world::hook_program().as_ref(), hook.as_ref()]);
+        command("cp", &[crate::support::host::hook_program().as_ref(), hook.as_ref()]);
         bundle.edit(|config| {
             config["hooks"] = json!(null);
             config["rdkPlugins"] = json!(null);
@@ -138,9 +139,9 @@ fn the_hook_and_its_bundle_may_lie_anywhere() {
 
 #[test]
 fn check_says_what_would_happen_or_what_is_wrong() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let bundle = world.bundle("app", &["none"]);
-    let program = crate::world::hook_program();
+    let program = crate::support::host::hook_program();
     let hook = json!([{"path": program}]);
     bundle.edit(|config| config["hooks"] = json!({"prestart": hook, "poststop": hook}));
     let dir = bundle.dir.to_str().unwrap().to_owned();
@@ -183,7 +184,7 @@ fn check_says_what_would_happen_or_what_is_wrong() {
 
 #[test]
 fn check_says_what_annotations_may_ask_for() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let bundle = world.bundle("app", &["none"]);
     bundle.edit(|config| config["annotations"] = json!({"org.rdk.minidump": "/opt/minidumps"}));
     let dir = bundle.dir.to_str().unwrap().to_owned();
@@ -208,7 +209,7 @@ fn check_says_what_annotations_may_ask_for() {
 
 #[test]
 fn harvest_by_hand_tells_and_tells_programs() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let made = image(&world, 8 << 20, |dir| fs::write(dir.join("a.dmp"), dump_bytes(777)).unwrap());
     let (image, to) = (made.to_str().unwrap(), world.dumps_dir());
     let run = world.hook(&["harvest", image, "--to", to.to_str().unwrap(), "--json"]).expect(0);
@@ -225,7 +226,7 @@ fn harvest_by_hand_tells_and_tells_programs() {
 
 #[test]
 fn help_names_every_exit_code_and_command() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let help = world.hook(&["--help"]).expect(0).stdout();
     for code in 0..=9 {
         assert!(help.contains(&format!("  {code} ")), "{code}: {help}");

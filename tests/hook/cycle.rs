@@ -6,9 +6,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use minidump::{Minidump, MinidumpException, MinidumpModuleList, MinidumpThreadList};
 use serde_json::json;
 
-use crate::chosen::runtimes;
 use crate::images::dump_bytes;
-use crate::world::{World, files_in};
+use crate::support::chosen::runtimes;
+use crate::support::hook_world::HookWorld;
+use crate::support::host::files_in;
 
 /// Every kind of crash, and whether it leaves a dump.
 const KINDS: [(&str, bool); 5] =
@@ -18,7 +19,7 @@ const KINDS: [(&str, bool); 5] =
 fn every_kind_of_crash_is_harvested_whole() {
     for runtime in runtimes() {
         for (kind, dumps) in KINDS {
-            let world = World::new(runtime);
+            let world = HookWorld::new(runtime);
             let bundle = world.bundle("app", &[kind]);
             let run = world.run(&bundle, kind);
             assert_eq!(run.output.status.success(), !dumps, "{}", run.story());
@@ -42,7 +43,7 @@ fn every_kind_of_crash_is_harvested_whole() {
 #[test]
 fn create_start_delete_harvests_at_delete() {
     for runtime in runtimes() {
-        let world = World::new(runtime);
+        let world = HookWorld::new(runtime);
         let bundle = world.bundle("app", &["segv"]);
         world.create(&bundle, "c").expect(0);
         assert!(world.image("app").exists());
@@ -58,7 +59,7 @@ fn create_start_delete_harvests_at_delete() {
 #[test]
 fn a_container_that_never_starts_leaves_nothing() {
     for runtime in runtimes() {
-        let world = World::new(runtime);
+        let world = HookWorld::new(runtime);
         let bundle = world.bundle("app", &["segv"]);
         world.create(&bundle, "c").expect(0);
         world.control(&["delete", "--force"], "c", &[]).expect(0);
@@ -69,7 +70,7 @@ fn a_container_that_never_starts_leaves_nothing() {
 #[test]
 fn several_paths_are_harvested_each_to_its_destination() {
     for runtime in runtimes() {
-        let world = World::new(runtime);
+        let world = HookWorld::new(runtime);
         let bundle =
             world.bundle("app", &["write", "a.dmp", "5000", "write", "/var/crash/b.dmp", "6000", "segv"]);
         let other = world.path("other");
@@ -90,7 +91,7 @@ fn several_paths_are_harvested_each_to_its_destination() {
 #[test]
 fn nothing_configured_costs_nothing_and_leaves_nothing() {
     for runtime in runtimes() {
-        let world = World::new(runtime);
+        let world = HookWorld::new(runtime);
         let bundle = world.bundle("app", &["none"]);
         for plugins in
             [json!(null), json!({}), json!({"minidump": {"required": true, "data": {"paths": []}}})]
@@ -102,7 +103,7 @@ fn nothing_configured_costs_nothing_and_leaves_nothing() {
     }
 }
 
-pub(crate) fn wait_until_stopped(world: &World, name: &str) {
+pub(crate) fn wait_until_stopped(world: &HookWorld, name: &str) {
     for _ in 0..2000 {
         let state = world.control(&["state"], name, &[]).expect(0).stdout();
         if state.contains("\"stopped\"") {

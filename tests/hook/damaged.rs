@@ -8,12 +8,13 @@ use std::process::{Child, Command, Stdio};
 use oci_minidump::settings::DEFAULT_IMGSIZE;
 use serde_json::json;
 
-use crate::chosen::runtimes;
 use crate::images::{dump_bytes, image, whole_dump};
-use crate::world::{Bundle, SOURCE, World, command, wait_until};
+use crate::support::chosen::runtimes;
+use crate::support::hook_world::{Bundle, HookWorld, SOURCE};
+use crate::support::host::{command, wait_until};
 
 /// Copies an image while it is mounted and synced: what a power cut leaves.
-fn cut_power(world: &World, size: u64) -> std::path::PathBuf {
+fn cut_power(world: &HookWorld, size: u64) -> std::path::PathBuf {
     let cut = world.path("images/cut.img");
     let source = world.image("made");
     let made = image(world, size, |dir| {
@@ -30,7 +31,7 @@ fn cut_power(world: &World, size: u64) -> std::path::PathBuf {
 #[test]
 fn after_a_power_cut_the_journal_is_replayed_first() {
     for size in [262_144, DEFAULT_IMGSIZE] {
-        let world = World::new("crun");
+        let world = HookWorld::new("crun");
         let cut = cut_power(&world, size);
         let run = world
             .hook(&["harvest", cut.to_str().unwrap(), "--to", world.dumps_dir().to_str().unwrap()])
@@ -43,7 +44,7 @@ fn after_a_power_cut_the_journal_is_replayed_first() {
 #[test]
 fn a_start_after_a_power_cut_harvests_and_goes_on() {
     for runtime in runtimes() {
-        let world = World::new(runtime);
+        let world = HookWorld::new(runtime);
         let cut = cut_power(&world, DEFAULT_IMGSIZE);
         let bundle = world.bundle("cut", &["write", "b.dmp", "700", "none"]);
         assert_eq!(world.image("cut"), cut);
@@ -55,7 +56,7 @@ fn a_start_after_a_power_cut_harvests_and_goes_on() {
 
 #[test]
 fn what_the_user_space_reader_refuses_is_read_by_the_kernel() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let path = world.image("inline");
     File::create(&path).unwrap().set_len(DEFAULT_IMGSIZE).unwrap();
     let options = ["-q", "-F", "-t", "ext4", "-L", "oci-minidump", "-O", "inline_data"];
@@ -72,7 +73,7 @@ fn what_the_user_space_reader_refuses_is_read_by_the_kernel() {
 /// Stale bytes of other files lie in preallocated blocks; the dump must have zeros there.
 #[test]
 fn preallocated_blocks_are_read_as_zeros() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let mut expected = dump_bytes(5000);
     expected.resize(200_000, 0);
     let path = image(&world, DEFAULT_IMGSIZE, |dir| {
@@ -100,7 +101,7 @@ fn preallocated_blocks_are_read_as_zeros() {
 /// The library that reads images slices by a count in the index of a large directory before it looks at the checksum.
 #[test]
 fn a_damaged_index_of_a_directory_is_repaired() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let path = image(&world, DEFAULT_IMGSIZE, |dir| {
         fs::write(dir.join("a.dmp"), dump_bytes(50_000)).unwrap();
         for n in 0..100 {
@@ -118,14 +119,14 @@ fn a_damaged_index_of_a_directory_is_repaired() {
         .expect(0);
     assert!(fs::read(world.dump()).unwrap() == dump_bytes(50_000), "{}", run.story());
     assert!(run.stderr().contains("the user-space reader cannot bear"), "{}", run.story());
-    for path in crate::world::files_in(&world.path("images")) {
+    for path in crate::support::host::files_in(&world.path("images")) {
         fs::remove_file(path).unwrap();
     }
 }
 
 #[test]
 fn space_that_was_set_aside_is_harvested_as_zeros() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let path = image(&world, DEFAULT_IMGSIZE, |dir| {
         // What lies on the disk must not come out.
         fs::write(dir.join("secret"), vec![b'x'; 3_000_000]).unwrap();
@@ -146,7 +147,7 @@ fn space_that_was_set_aside_is_harvested_as_zeros() {
 
 #[test]
 fn a_damaged_image_is_kept_aside_and_the_container_starts() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let path =
         image(&world, DEFAULT_IMGSIZE, |dir| fs::write(dir.join("a.dmp"), dump_bytes(30_000)).unwrap());
     let broken = world.image("app");
@@ -159,7 +160,7 @@ fn a_damaged_image_is_kept_aside_and_the_container_starts() {
     assert_eq!(world.dumps().last().unwrap().file_name().unwrap(), "b.dmp", "{}", run.story());
     let aside = world.path("images/app.img.damaged1");
     assert!(aside.exists() && run.story().contains("damaged"), "{}", run.story());
-    for path in crate::world::files_in(&world.path("images")) {
+    for path in crate::support::host::files_in(&world.path("images")) {
         fs::remove_file(path).unwrap();
     }
 }
@@ -167,7 +168,7 @@ fn a_damaged_image_is_kept_aside_and_the_container_starts() {
 #[test]
 fn an_image_still_mounted_is_read_through_its_own_device() {
     for runtime in runtimes() {
-        let world = World::new(runtime);
+        let world = HookWorld::new(runtime);
         let bundle = world.bundle("app", &["sleep", "100"]);
         let (mut pin, ()) = run_pinned(&world, &bundle, |dir| {
             fs::write(dir.join("a.dmp"), whole_dump(50_000)).unwrap();
@@ -189,7 +190,7 @@ fn an_image_still_mounted_is_read_through_its_own_device() {
 /// truncated one.
 #[test]
 fn an_unfinished_dump_stays_in_an_image_that_is_still_mounted() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let bundle = world.bundle("app", &["sleep", "100"]);
     let dump = whole_dump(50_000);
     let (mut pin, late) = run_pinned(&world, &bundle, |dir| {
@@ -220,7 +221,7 @@ fn an_unfinished_dump_stays_in_an_image_that_is_still_mounted() {
 
 /// Starts a container, lets `fill` put things into its minidump directory, and gives a process that keeps its mount
 /// namespace alive.
-fn run_pinned<T>(world: &World, bundle: &Bundle, fill: impl FnOnce(&Path) -> T) -> (Child, T) {
+fn run_pinned<T>(world: &HookWorld, bundle: &Bundle, fill: impl FnOnce(&Path) -> T) -> (Child, T) {
     world.create(bundle, "c").expect(0);
     world.control(&["start"], "c", &[]).expect(0);
     wait_until(|| !world.leaks().is_empty());
@@ -246,7 +247,7 @@ fn enter(pid: i64) -> Child {
 
 #[test]
 fn an_image_of_zeros_is_made_anew() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let bundle = world.bundle("app", &["write", "a.dmp", "500", "none"]);
     for length in [0, 4096, DEFAULT_IMGSIZE] {
         File::create(world.image("app")).unwrap().set_len(length).unwrap();
@@ -259,7 +260,7 @@ fn an_image_of_zeros_is_made_anew() {
 /// A device that breaks its images at every start keeps the newest four, and its app starts with a minidump directory.
 #[test]
 fn of_many_damaged_images_the_oldest_go_and_the_app_starts() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let broken = world.image("app");
     let bundle = world.bundle("app", &["none"]);
     for round in 1..=6_u8 {
@@ -277,7 +278,7 @@ fn of_many_damaged_images_the_oldest_go_and_the_app_starts() {
         assert_eq!(world.dumps().len(), usize::from(round), "{}", world.log());
     }
     let mut rounds = Vec::new();
-    for path in crate::world::files_in(&world.path("images")) {
+    for path in crate::support::host::files_in(&world.path("images")) {
         rounds.push(fs::read(&path).unwrap()[8_000_000]);
         fs::remove_file(path).unwrap();
     }

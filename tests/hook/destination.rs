@@ -6,13 +6,14 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use rustix::fs::inotify::{self, ReadFlags, WatchFlags};
 
-use crate::chosen::runtimes;
 use crate::images::{dump_bytes, image};
-use crate::world::{World, command};
+use crate::support::chosen::runtimes;
+use crate::support::hook_world::HookWorld;
+use crate::support::host::command;
 
 #[test]
 fn a_missing_destination_is_made_for_root_only() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let bundle = world.bundle("app", &["segv"]);
     let deep = world.path("a/b/c");
     bundle.edit(|config| {
@@ -24,7 +25,7 @@ fn a_missing_destination_is_made_for_root_only() {
 }
 
 /// Runs a container that leaves two dumps, with a destination that cannot take them; then mends it, and starts anew.
-fn kept_until_mended(world: &World, reason: &str, mend: impl FnOnce()) {
+fn kept_until_mended(world: &HookWorld, reason: &str, mend: impl FnOnce()) {
     let bundle = world.bundle("app", &["write", "a.dmp", "300000", "write", "b.dmp", "400000", "none"]);
     let run = world.run(&bundle, "c").expect(0);
     assert!(world.image("app").exists(), "the image is lost\n{}", run.story());
@@ -46,7 +47,7 @@ fn kept_until_mended(world: &World, reason: &str, mend: impl FnOnce()) {
 #[test]
 fn a_read_only_destination_keeps_the_image() {
     for runtime in runtimes() {
-        let world = World::new(runtime);
+        let world = HookWorld::new(runtime);
         let dir = world.dumps_dir();
         fs::create_dir(&dir).unwrap();
         command(
@@ -60,7 +61,7 @@ fn a_read_only_destination_keeps_the_image() {
 #[test]
 fn a_full_destination_keeps_the_image_and_shows_nothing_half_made() {
     for runtime in runtimes() {
-        let world = World::new(runtime);
+        let world = HookWorld::new(runtime);
         let dir = world.dumps_dir();
         fs::create_dir(&dir).unwrap();
         command(
@@ -87,7 +88,7 @@ fn a_full_destination_keeps_the_image_and_shows_nothing_half_made() {
 
 #[test]
 fn a_destination_that_is_a_link_is_refused() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     symlink("/tmp", world.dumps_dir()).unwrap();
     kept_until_mended(&world, "is a symbolic link", || fs::remove_file(world.dumps_dir()).unwrap());
 }
@@ -95,7 +96,7 @@ fn a_destination_that_is_a_link_is_refused() {
 #[test]
 fn dumps_of_one_name_from_two_containers_both_survive() {
     for runtime in runtimes() {
-        let world = World::new(runtime);
+        let world = HookWorld::new(runtime);
         for (name, size) in [("one", "1000"), ("two", "2000"), ("three", "1000")] {
             let bundle = world.bundle(name, &["write", "x.dmp", size, "none"]);
             world.run(&bundle, name).expect(0);
@@ -114,7 +115,7 @@ fn dumps_of_one_name_from_two_containers_both_survive() {
 
 #[test]
 fn a_destination_inside_the_rootfs_is_refused() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let bundle = world.bundle("app", &["none"]);
     let inside = bundle.rootfs().join("dumps");
     bundle.edit(|config| {
@@ -125,7 +126,7 @@ fn a_destination_inside_the_rootfs_is_refused() {
 
 #[test]
 fn the_administrators_settings_are_followed() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     world.settings("mode = \"0640\"\ngroup = 4242\nnaming = \"rdk\"\n[retention]\nmax_count = 2\n");
     fs::create_dir(world.dumps_dir()).unwrap();
     fs::write(world.dumps_dir().join("foreign.dmp"), "not ours").unwrap();
@@ -150,7 +151,7 @@ fn the_administrators_settings_are_followed() {
 
 #[test]
 fn a_destination_among_strangers_is_refused_and_the_image_kept() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let open = world.path("open");
     fs::create_dir(&open).unwrap();
     fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
@@ -167,7 +168,7 @@ fn a_destination_among_strangers_is_refused_and_the_image_kept() {
 
 #[test]
 fn the_images_own_directory_can_be_the_destination() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let bundle = world.bundle("app", &["write", "a.dmp", "5000", "none"]);
     let images = world.path("images");
     bundle.edit(|config| {
@@ -175,12 +176,12 @@ fn the_images_own_directory_can_be_the_destination() {
     });
     let run = world.run(&bundle, "c").expect(0);
     let dump = images.join("a.dmp");
-    assert_eq!(crate::world::files_in(&images), std::slice::from_ref(&dump), "{}", run.story());
+    assert_eq!(crate::support::host::files_in(&images), std::slice::from_ref(&dump), "{}", run.story());
     fs::remove_file(dump).unwrap();
 }
 
 /// Names of dumps, and what a watcher of the destination hears of them.
-fn heard(world: &World) -> Vec<(String, ReadFlags)> {
+fn heard(world: &HookWorld) -> Vec<(String, ReadFlags)> {
     let dir = world.dumps_dir();
     fs::create_dir(&dir).unwrap();
     let watcher = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC).unwrap();
@@ -206,7 +207,7 @@ fn heard(world: &World) -> Vec<(String, ReadFlags)> {
 #[test]
 fn a_watcher_hears_of_a_dump_once_when_it_is_whole() {
     for missing in ["", "O_TMPFILE"] {
-        let world = World::new("crun");
+        let world = HookWorld::new("crun");
         let world = if missing.is_empty() { world } else { world.without(missing) };
         let expected = ["a.dmp", "b.dmp"].map(|name| (name.to_owned(), ReadFlags::CREATE));
         assert_eq!(heard(&world), expected, "without {missing}: {}", world.log());
@@ -216,7 +217,7 @@ fn a_watcher_hears_of_a_dump_once_when_it_is_whole() {
 #[test]
 fn a_file_system_without_unnamed_files_does_too() {
     for runtime in runtimes() {
-        let world = World::new(runtime).without("O_TMPFILE");
+        let world = HookWorld::new(runtime).without("O_TMPFILE");
         let bundle = world.bundle("app", &["write", "x.dmp", "5000", "write", "y.dmp", "300000", "none"]);
         let to = world.dumps_dir();
         fs::create_dir(&to).unwrap();
@@ -233,7 +234,7 @@ fn a_file_system_without_unnamed_files_does_too() {
 
 #[test]
 fn an_image_that_cannot_be_used_leaves_nothing_where_there_are_no_unnamed_files() {
-    let world = World::new("crun").without("O_TMPFILE");
+    let world = HookWorld::new("crun").without("O_TMPFILE");
     let bundle = world.bundle("app", &["none"]);
     fs::write(bundle.rootfs().join("opt"), "in the way").unwrap();
     world.run(&bundle, "c").fails_with("/opt/minidumps in the container");

@@ -15,7 +15,8 @@ use oci_minidump::image::read::user_space::UserSpace;
 use rustix::fs::{FallocateFlags, fallocate};
 
 use crate::images::{dump_bytes, image};
-use crate::world::{World, command};
+use crate::support::hook_world::HookWorld;
+use crate::support::host::command;
 
 /// Options of `mke2fs`, and whether the user-space reader knows what they make.
 const OPTIONS: [(&str, bool); 19] = [
@@ -94,7 +95,7 @@ fn event(dice: &mut Dice, dir: &Path, setting_aside: bool) {
 }
 
 /// Makes an image by `mke2fs` with `options`, and a history of it.
-fn make(world: &World, options: &str, seed: u64) -> PathBuf {
+fn make(world: &HookWorld, options: &str, seed: u64) -> PathBuf {
     let path = world.image("made");
     File::create(&path).unwrap().set_len(8 << 20).unwrap();
     let words = ["-q", "-F"].into_iter().chain(options.split_whitespace());
@@ -124,7 +125,7 @@ fn live(seed: u64, dir: &Path) {
 type Found = (Candidate, Vec<u8>, Vec<u8>);
 
 /// All that a reader sees.
-fn read(world: &World, files: &mut impl ImageFiles) -> Result<Vec<Found>> {
+fn read(world: &HookWorld, files: &mut impl ImageFiles) -> Result<Vec<Found>> {
     let mut found = Vec::new();
     for candidate in files.list(Deadline::NONE)?.candidates {
         let mut bytes = (Vec::new(), Vec::new());
@@ -143,7 +144,7 @@ fn read(world: &World, files: &mut impl ImageFiles) -> Result<Vec<Found>> {
 }
 
 /// Reads an image in both ways and compares. Gives how many dumps there were.
-fn compare(world: &World, path: &Path, known: bool, story: &str) -> usize {
+fn compare(world: &HookWorld, path: &Path, known: bool, story: &str) -> usize {
     let file = File::options().read(true).write(true).open(path).unwrap();
     let user = UserSpace::open(&file).and_then(|mut files| read(world, &mut files));
     let kernel = Mounted::open(&file, path, false).and_then(|mut files| read(world, &mut files));
@@ -170,7 +171,7 @@ fn compare(world: &World, path: &Path, known: bool, story: &str) -> usize {
 fn both_readers_see_the_same_in_images_of_every_kind() {
     let mut dumps = 0;
     for (options, known) in OPTIONS {
-        let world = World::new("crun");
+        let world = HookWorld::new("crun");
         for seed in 1..=SEEDS {
             let path = make(&world, options, seed);
             dumps +=
@@ -184,7 +185,7 @@ fn both_readers_see_the_same_in_images_of_every_kind() {
 #[test]
 fn both_readers_see_the_same_in_our_own_images() {
     for size in [131_072, 1 << 20, 8 << 20, 64 << 20] {
-        let world = World::new("crun");
+        let world = HookWorld::new("crun");
         for seed in 101..=100 + SEEDS {
             let path = image(&world, size, |dir| live(seed, dir));
             compare(&world, &path, !sets_aside(seed), &format!("our image of {size} bytes, seed {seed}"));

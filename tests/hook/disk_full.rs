@@ -7,10 +7,11 @@ use std::path::Path;
 use nix::sched::{CloneFlags, unshare};
 
 use crate::images::dump_bytes;
-use crate::world::{World, command, files_in};
+use crate::support::hook_world::HookWorld;
+use crate::support::host::{command, files_in};
 
 /// Runs `work` where the images lie on a small disk that nobody else sees.
-fn on_a_small_disk(world: &World, kind: &str, work: impl FnOnce(&Path) + Send) {
+fn on_a_small_disk(world: &HookWorld, kind: &str, work: impl FnOnce(&Path) + Send) {
     let images = world.path("images");
     let isolated = || {
         unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS).unwrap();
@@ -34,7 +35,7 @@ fn fill(dir: &Path) -> std::path::PathBuf {
 
 #[test]
 fn a_disk_that_runs_full_costs_no_dump() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let bundle = world.bundle("app", &["write", "a.dmp", "1000000", "none"]);
     on_a_small_disk(&world, "tmpfs", |images| {
         world.create(&bundle, "one").expect(0);
@@ -50,7 +51,7 @@ fn a_disk_that_runs_full_costs_no_dump() {
 
 #[test]
 fn where_no_room_can_be_reserved_a_loss_is_noticed() {
-    let world = World::new("crun").without("fallocate");
+    let world = HookWorld::new("crun").without("fallocate");
     let bundle = world.bundle("app", &["write", "a.dmp", "1000000", "none"]);
     on_a_small_disk(&world, "tmpfs", |images| {
         world.create(&bundle, "one").expect(0);
@@ -73,7 +74,7 @@ fn where_no_room_can_be_reserved_a_loss_is_noticed() {
 
 #[test]
 fn images_can_lie_on_ramfs_that_counts_no_room() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let bundle = world.bundle("app", &["write", "a.dmp", "5000", "none"]);
     on_a_small_disk(&world, "ramfs", |_| {
         world.run(&bundle, "one").expect(0);

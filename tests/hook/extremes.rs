@@ -10,7 +10,7 @@ use oci_minidump::settings::DEFAULT_IMGSIZE;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
 
 use crate::images::{harvest, image, whole_dump};
-use crate::world::World;
+use crate::support::hook_world::HookWorld;
 
 /// The first and the last second that an inode of 256 bytes can hold.
 const FIRST: i64 = -(1 << 31);
@@ -20,7 +20,7 @@ const LAST: i64 = (1 << 31) - 1 + (3 << 32);
 fn dumps_of_every_time_arrive_and_keep_it() {
     let times = [FIRST, -1, 0, 1, (1 << 31) - 1, 1 << 31, 1 << 32, LAST];
     for nanoseconds in [0, 999_999_999] {
-        let world = World::new("crun");
+        let world = HookWorld::new("crun");
         let made = image(&world, DEFAULT_IMGSIZE, |dir| {
             for (n, seconds) in times.into_iter().enumerate() {
                 let path = dir.join(format!("{n}.dmp"));
@@ -46,7 +46,7 @@ fn dumps_of_every_time_arrive_and_keep_it() {
 
 #[test]
 fn every_byte_can_be_a_name() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let bytes: Vec<u8> = (1..=255).filter(|byte| *byte != b'/').collect();
     let long = [&[b'x'; 251], b".dmp".as_slice()].concat();
     let longer = [&[b'y'; 250], b"z.dmp".as_slice()].concat();
@@ -83,7 +83,7 @@ fn every_byte_can_be_a_name() {
 
 #[test]
 fn files_of_every_size_are_judged() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let made = image(&world, DEFAULT_IMGSIZE, |dir| {
         let sizes = (20..44).map(|shift| 1_u64 << shift);
         // The largest that the file system allows has its turn first: it is the newest.

@@ -2,7 +2,7 @@
 //! line, gives up or goes on, and never loses a dump.
 
 use crate::faulty::{Case, Held, OPTIONAL, POSTSTOP, PRESTART, SWEEP, Stage};
-use crate::world::Run;
+use crate::support::run::Run;
 
 /// How many worlds share the calls of a case: most of the time a life waits for the kernel.
 const WORKERS: usize = 4;

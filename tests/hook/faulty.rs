@@ -14,9 +14,11 @@ use serde_json::{Value, json};
 
 use crate::images::dump_bytes;
 use crate::neighbour::Neighbour;
-use crate::programs::{faulty, without};
-use crate::test_dir::test_dir;
-use crate::world::{Bundle, PREFIX, Run, SOURCE, World, away_from_the_host, files_in, hook_program};
+use crate::support::hook_world::{Bundle, HookWorld, PREFIX, SOURCE};
+use crate::support::host::{away_from_the_host, files_in, hook_program};
+use crate::support::programs::{faulty, without};
+use crate::support::run::Run;
+use crate::support::test_dir::test_dir;
 
 /// A container between create and start, as far as the hook can see.
 #[derive(Debug)]
@@ -150,7 +152,7 @@ const LAST: (&str, usize) = ("last.dmp", 5000);
 /// A case and the world in which it happens again and again.
 pub(crate) struct Stage<'a> {
     pub(crate) case: &'a Case,
-    pub(crate) world: World,
+    pub(crate) world: HookWorld,
     pub(crate) bundle: Bundle,
     /// A copy of what lies where the image goes.
     left: PathBuf,
@@ -167,7 +169,7 @@ impl Drop for Stage<'_> {
 
 impl<'a> Stage<'a> {
     pub(crate) fn new(case: &'a Case) -> Self {
-        let world = World::new("crun");
+        let world = HookWorld::new("crun");
         let bundle = world.bundle("app", &["none"]);
         bundle.set_required(case.required);
         bundle.edit(|config| {
@@ -192,7 +194,7 @@ impl<'a> Stage<'a> {
         }
         let image = self.world.image("app");
         if self.case.image == Image::Dirty {
-            crate::world::command("sync", &["-f".as_ref(), dir.as_ref()]);
+            crate::support::host::command("sync", &["-f".as_ref(), dir.as_ref()]);
             fs::copy(&image, &self.left).unwrap();
             drop(held);
         } else {

@@ -8,17 +8,19 @@ use std::path::Path;
 
 use oci_minidump::settings::DEFAULT_IMGSIZE;
 
-use crate::chosen::runtimes;
 use crate::images::{harvest, image, whole_dump};
-use crate::world::{Run, World, files_in};
+use crate::support::chosen::runtimes;
+use crate::support::hook_world::HookWorld;
+use crate::support::host::files_in;
+use crate::support::run::Run;
 
 /// Makes an image, and harvests it by hand.
-fn make_and_harvest(world: &World, fill: impl FnOnce(&Path) + Send) -> Run {
+fn make_and_harvest(world: &HookWorld, fill: impl FnOnce(&Path) + Send) -> Run {
     harvest(world, &image(world, DEFAULT_IMGSIZE, fill)).expect(0)
 }
 
 /// The names in the destination.
-fn names(world: &World) -> Vec<String> {
+fn names(world: &HookWorld) -> Vec<String> {
     let names = world.dumps().into_iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned());
     names.collect()
 }
@@ -32,7 +34,7 @@ fn mark(path: &Path, name: &str) -> String {
 
 #[test]
 fn dumps_are_found_three_directories_deep() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let dirs = ["", "new", "pending", "completed", "attachments", "renderer/pending", "1/2/3", "x.dmp"];
     let run = make_and_harvest(&world, |dir| {
         for (n, part) in dirs.iter().enumerate() {
@@ -53,7 +55,7 @@ fn dumps_are_found_three_directories_deep() {
 #[test]
 fn what_goes_with_the_image_is_said_in_one_line() {
     for runtime in runtimes() {
-        let world = World::new(runtime);
+        let world = HookWorld::new(runtime);
         let files = ["core.123", "settings.dat", "core.124", "core.125", "core.126", "core.127"];
         let words = files.iter().flat_map(|name| ["write", name, "300"]);
         let actions: Vec<&str> = words.chain(["write", "a.dmp", "5000", "none"]).collect();
@@ -68,7 +70,7 @@ fn what_goes_with_the_image_is_said_in_one_line() {
 
 #[test]
 fn what_lies_in_an_image_that_stays_is_not_said_to_go() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     fs::write(world.dumps_dir(), "in the way").unwrap();
     let image = image(&world, DEFAULT_IMGSIZE, |dir| {
         fs::write(dir.join("core.123"), "x").unwrap();
@@ -84,7 +86,7 @@ fn what_lies_in_an_image_that_stays_is_not_said_to_go() {
 /// Odd names cannot forge lines, and links of dumps are no other files.
 #[test]
 fn odd_files_are_named_as_what_they_are() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let run = make_and_harvest(&world, |dir| {
         fs::write(dir.join("a.dmp"), whole_dump(5000)).unwrap();
         fs::hard_link(dir.join("a.dmp"), dir.join("a.copy")).unwrap();
@@ -100,7 +102,7 @@ fn odd_files_are_named_as_what_they_are() {
 
 #[test]
 fn metadata_is_published_beside_its_dump() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     world.settings("mode = \"0640\"\ngroup = 4242\n");
     fs::create_dir(world.dumps_dir()).unwrap();
     fs::write(world.dumps_dir().join("taken.dmp"), "another's").unwrap();
@@ -145,7 +147,7 @@ fn metadata_is_published_beside_its_dump() {
 
 #[test]
 fn metadata_comes_once_and_what_was_published_first_stays() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     for (round, words) in ["first", "first", "second"].into_iter().enumerate() {
         let run = make_and_harvest(&world, |dir| {
             fs::write(dir.join("a.dmp"), whole_dump(5000)).unwrap();

@@ -8,7 +8,9 @@ use std::process::Command;
 use oci_minidump::settings::DEFAULT_IMGSIZE;
 
 use crate::images::{image, whole_dump};
-use crate::world::{Run, World, hook_program, wait_until};
+use crate::support::hook_world::HookWorld;
+use crate::support::host::{hook_program, wait_until};
+use crate::support::run::Run;
 
 /// A file system: what makes it, what mounts it, and options.
 struct Kind {
@@ -29,7 +31,7 @@ fn kinds() -> Vec<Kind> {
 
 /// Harvests an image into a new file system of a kind, where only this program sees it. Gives what lies in it
 /// afterwards, by name.
-fn harvest_into(world: &World, kind: &Kind, image: &Path) -> (Run, Vec<(String, Vec<u8>)>) {
+fn harvest_into(world: &HookWorld, kind: &Kind, image: &Path) -> (Run, Vec<(String, Vec<u8>)>) {
     let (disk, point, copy) = (world.path("disk"), world.path("point"), world.path("copy"));
     if !disk.exists() {
         fs::File::create(&disk).unwrap().set_len(32 << 20).unwrap();
@@ -53,7 +55,7 @@ fn harvest_into(world: &World, kind: &Kind, image: &Path) -> (Run, Vec<(String, 
     let run = world.in_own_namespace(|| world.feed(command, ""));
     // Through FUSE, it is a process that lets go of the device.
     wait_until(|| world.leaks().is_empty());
-    let files = crate::world::files_in(&copy).into_iter();
+    let files = crate::support::host::files_in(&copy).into_iter();
     let files =
         files.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(&path).unwrap()));
     let files = files.collect();
@@ -64,7 +66,7 @@ fn harvest_into(world: &World, kind: &Kind, image: &Path) -> (Run, Vec<(String, 
 #[test]
 fn names_are_made_to_fit_and_every_dump_arrives() {
     for kind in kinds() {
-        let world = World::new("crun");
+        let world = HookWorld::new("crun");
         world.settings("group = 4242\nmode = \"0640\"\n[retention]\nmax_count = 1\n");
         let names = [
             "plain",

@@ -13,7 +13,8 @@ use oci_minidump::image::read::user_space::UserSpace;
 use oci_minidump::settings::DEFAULT_IMGSIZE;
 
 use crate::images::{dump_bytes, image};
-use crate::world::{World, command};
+use crate::support::hook_world::HookWorld;
+use crate::support::host::command;
 
 /// What is put into the image as `x.dmp` (or beside it), and what is said about it.
 type Trap = (&'static str, fn(&Path), &'static str);
@@ -62,7 +63,7 @@ fn sparse(path: &Path, size: u64) {
 #[test]
 fn only_dumps_are_taken_and_traps_are_named() {
     for (name, trap, reason) in TRAPS {
-        let world = World::new("crun");
+        let world = HookWorld::new("crun");
         let image = image(&world, DEFAULT_IMGSIZE, |dir| {
             trap(dir);
             fs::write(dir.join("good.dmp"), dump_bytes(5000)).unwrap();
@@ -78,7 +79,7 @@ fn only_dumps_are_taken_and_traps_are_named() {
 
 #[test]
 fn linked_folders_are_not_followed() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let image = image(&world, DEFAULT_IMGSIZE, |dir| {
         fs::create_dir_all(dir.join("1/2/3/too-deep")).unwrap();
         fs::write(dir.join("1/2/3/too-deep/a.dmp"), dump_bytes(100)).unwrap();
@@ -93,7 +94,7 @@ fn linked_folders_are_not_followed() {
 
 #[test]
 fn claims_beyond_the_image_are_cut_and_the_newest_kept() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let image = image(&world, DEFAULT_IMGSIZE, |dir| {
         for n in 0..6 {
             let file = File::create(dir.join(format!("{n}.dmp"))).unwrap();
@@ -121,7 +122,7 @@ fn claims_beyond_the_image_are_cut_and_the_newest_kept() {
 fn hostile_names_are_made_harmless() {
     let names: [&[u8]; 6] =
         [b"-rf.dmp", b"a\nb.dmp", b"\x1b[31m.dmp", b"\xff\xfe.dmp", b".dmp", b"a;b$(c).dmp"];
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let image = image(&world, DEFAULT_IMGSIZE, |dir| {
         for name in names {
             fs::write(dir.join(OsStr::from_bytes(name)), dump_bytes(100 + name.len())).unwrap();
@@ -141,7 +142,7 @@ fn hostile_names_are_made_harmless() {
 
 #[test]
 fn an_image_that_is_no_plain_file_of_roots_is_refused_as_an_attack() {
-    type Setting = (fn(&Path, &World), &'static str);
+    type Setting = (fn(&Path, &HookWorld), &'static str);
     let settings: [Setting; 6] = [
         (|image, _| symlink("/etc/hostname", image).unwrap(), "is a symbolic link"),
         (|image, _| fs::create_dir(image).unwrap(), "is a directory"),
@@ -166,7 +167,7 @@ fn an_image_that_is_no_plain_file_of_roots_is_refused_as_an_attack() {
         ),
     ];
     for (set, reason) in settings {
-        let world = World::new("crun");
+        let world = HookWorld::new("crun");
         let bundle = world.bundle("app", &["none"]);
         let image = world.image("app");
         set(&image, &world);
@@ -181,7 +182,7 @@ fn an_image_that_is_no_plain_file_of_roots_is_refused_as_an_attack() {
 
 #[test]
 fn a_foreign_file_is_never_overwritten() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let bundle = world.bundle("app", &["none"]);
     let image = world.image("app");
     fs::write(&image, dump_bytes(200_000)).unwrap();
@@ -201,7 +202,7 @@ fn a_foreign_file_is_never_overwritten() {
 
 #[test]
 fn an_image_is_not_made_where_strangers_write() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let bundle = world.bundle("app", &["none"]);
     fs::set_permissions(world.path("images"), fs::Permissions::from_mode(0o777)).unwrap();
     world.run(&bundle, "c").fails_with("is writable by everybody and not sticky");
@@ -210,7 +211,7 @@ fn an_image_is_not_made_where_strangers_write() {
 
 #[test]
 fn damage_anywhere_in_an_image_is_survived() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let path = image(&world, 1 << 20, |dir| {
         for n in 0..20 {
             fs::write(dir.join(format!("{n}.dmp")), dump_bytes(20_000)).unwrap();

@@ -7,10 +7,11 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::chosen::runtimes;
 use crate::cycle::wait_until_stopped;
 use crate::images::{dump_bytes, whole_dump};
-use crate::world::{Bundle, SOURCE, World, command, files_in, hook_program, wait_until};
+use crate::support::chosen::runtimes;
+use crate::support::hook_world::{Bundle, HookWorld, SOURCE};
+use crate::support::host::{command, files_in, hook_program, wait_until};
 
 /// What the program of a bundle does.
 fn set_actions(bundle: &Bundle, actions: &[&str]) {
@@ -18,12 +19,12 @@ fn set_actions(bundle: &Bundle, actions: &[&str]) {
     bundle.edit(|config| config["process"]["args"] = json!(arguments));
 }
 
-fn start(world: &World, bundle: &Bundle, name: &str) {
+fn start(world: &HookWorld, bundle: &Bundle, name: &str) {
     world.create(bundle, name).expect(0);
     world.control(&["start"], name, &[]).expect(0);
 }
 
-fn pid(world: &World, name: &str) -> i64 {
+fn pid(world: &HookWorld, name: &str) -> i64 {
     let state: Value = serde_json::from_str(&world.control(&["state"], name, &[]).stdout()).unwrap();
     state["pid"].as_i64().unwrap()
 }
@@ -63,13 +64,13 @@ fn marked(path: &Path) -> String {
     String::from_utf8(value[..length].to_vec()).unwrap()
 }
 
-fn assert_dump(world: &World, name: &str, bytes: &[u8], container: &str) {
+fn assert_dump(world: &HookWorld, name: &str, bytes: &[u8], container: &str) {
     let path = world.dumps_dir().join(name);
     assert!(fs::read(&path).unwrap_or_default() == bytes, "{name}: {:?}\n{}", world.dumps(), world.log());
     assert_eq!(marked(&path), world.id(container), "{name}: {}", world.log());
 }
 
-fn sweep(world: &World) -> Value {
+fn sweep(world: &HookWorld) -> Value {
     let run = world.hook(&["sweep", "--json"]).expect(0);
     serde_json::from_str(&run.stdout()).unwrap_or_else(|error| panic!("{error}: {}", run.story()))
 }
@@ -78,7 +79,7 @@ fn sweep(world: &World) -> Value {
 fn a_late_delete_or_sweep_leaves_the_image_of_the_next_container() {
     for runtime in runtimes() {
         for is_delete in [true, false] {
-            let world = World::new(runtime);
+            let world = HookWorld::new(runtime);
             let bundle = world.bundle("app", &["write", "a.dmp", "5000", "none"]);
             start(&world, &bundle, "one");
             wait_until_stopped(&world, "one");
@@ -104,7 +105,7 @@ fn a_late_delete_or_sweep_leaves_the_image_of_the_next_container() {
 
 #[test]
 fn sweeps_that_meet_a_start_leave_its_image() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let bundle = world.bundle("app", &["none"]);
     let hooks = bundle.config()["hooks"].clone();
     for (round, name) in ["one", "two", "one", "one", "two", "one", "two", "two"].iter().enumerate() {
@@ -129,7 +130,7 @@ fn sweeps_that_meet_a_start_leave_its_image() {
 
 #[test]
 fn a_process_name_that_is_not_text_hides_no_container() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let bundle = world.bundle("app", &["sleep", "100"]);
     // The kernel cuts it after 15 bytes, in the middle of a letter.
     let name = "\u{e9}".repeat(9);
@@ -161,7 +162,7 @@ const ELSEWHERE: [(&str, &[&str], &str, i32); 4] = [
 #[test]
 fn from_elsewhere_the_image_of_a_container_that_runs_is_left_too() {
     for (place, options, script, code) in ELSEWHERE {
-        let world = World::new("crun");
+        let world = HookWorld::new("crun");
         let bundle = world.bundle("app", &["sleep", "100"]);
         start(&world, &bundle, "one");
         let image = world.image("app");
@@ -183,7 +184,7 @@ fn from_elsewhere_the_image_of_a_container_that_runs_is_left_too() {
 
 #[test]
 fn what_outlives_the_init_of_its_container_finishes_its_dump() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let bundle = world.bundle("app", &["sleep", "100"]);
     // In the host's pid namespace and without cgroups, the end of init is not the end of the others.
     bundle.edit(|config| {
@@ -213,7 +214,7 @@ fn what_outlives_the_init_of_its_container_finishes_its_dump() {
 
 #[test]
 fn the_dumps_of_another_container_keep_its_name_and_destination() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     world.settings("naming = \"rdk\"");
     let bundle = world.bundle("app", &["write", "a.dmp", "5000", "none"]);
     let hooks = bundle.config()["hooks"].clone();
@@ -242,7 +243,7 @@ fn the_dumps_of_another_container_keep_its_name_and_destination() {
 
 #[test]
 fn an_image_of_another_container_is_never_mounted() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let bundle = world.bundle("app", &["write", "a.dmp", "5000", "none"]);
     let hooks = bundle.config()["hooks"].clone();
     bundle.edit(|config| config["hooks"]["poststop"] = json!([]));
@@ -270,7 +271,7 @@ const FINISHERS: [&str; 3] = ["sweep", "the next start", "the late poststop"];
 #[test]
 fn a_mount_that_is_held_neither_keeps_the_app_from_starting_nor_loses_a_dump() {
     for finisher in FINISHERS {
-        let world = World::new("crun");
+        let world = HookWorld::new("crun");
         let bundle = world.bundle("app", &["sleep", "100"]);
         start(&world, &bundle, "one");
         let pin = Pin::new(pid(&world, "one"), &["sleep", "100"]);
@@ -317,7 +318,7 @@ fn a_mount_that_is_held_neither_keeps_the_app_from_starting_nor_loses_a_dump() {
 }
 
 /// Makes the image and the record of a container look as version 0.1 left them.
-fn as_version_0_1(world: &World, bundle: &Bundle, image: &Path) {
+fn as_version_0_1(world: &HookWorld, bundle: &Bundle, image: &Path) {
     let seed = "set_super_value hash_seed 6f63692d-6d69-4e69-8475-6d7000000002";
     command("debugfs", &["-w".as_ref(), "-R".as_ref(), seed.as_ref(), image.as_ref()]);
     let records = files_in(&world.path("records"));
@@ -334,7 +335,7 @@ fn as_version_0_1(world: &World, bundle: &Bundle, image: &Path) {
 #[test]
 fn what_version_0_1_left_is_harvested_by_everything_that_can() {
     for finisher in FINISHERS {
-        let world = World::new("crun");
+        let world = HookWorld::new("crun");
         let bundle = world.bundle("app", &["write", "a.dmp", "5000", "none"]);
         let hooks = bundle.config()["hooks"].clone();
         bundle.edit(|config| config["hooks"]["poststop"] = json!([]));
@@ -362,7 +363,7 @@ fn what_version_0_1_left_is_harvested_by_everything_that_can() {
 
 #[test]
 fn a_poststop_of_a_container_that_runs_changes_nothing() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let bundle = world.bundle("app", &["sleep", "100"]);
     start(&world, &bundle, "one");
     world.hook_with_input(&["poststop"], &world.stopped_state(&bundle, "one")).expect(0);

@@ -5,10 +5,11 @@ use std::path::Path;
 use oci_minidump::image::create::NewImage;
 use oci_minidump::settings::Plan;
 
-use crate::world::{Run, World};
+use crate::support::hook_world::HookWorld;
+use crate::support::run::Run;
 
 /// Makes an image of ours of `size` bytes, and lets `fill` put things into it.
-pub(crate) fn image(world: &World, size: u64, fill: impl FnOnce(&Path) + Send) -> std::path::PathBuf {
+pub(crate) fn image(world: &HookWorld, size: u64, fill: impl FnOnce(&Path) + Send) -> std::path::PathBuf {
     let path = world.image("made");
     let plan = Plan {
         image: path.clone(),
@@ -23,7 +24,7 @@ pub(crate) fn image(world: &World, size: u64, fill: impl FnOnce(&Path) + Send) -
 }
 
 /// Harvests an image by hand into the destination of the world.
-pub(crate) fn harvest(world: &World, image: &Path) -> Run {
+pub(crate) fn harvest(world: &HookWorld, image: &Path) -> Run {
     world.hook(&["harvest", image.to_str().unwrap(), "--to", world.dumps_dir().to_str().unwrap()])
 }
 

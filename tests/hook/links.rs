@@ -17,7 +17,8 @@ use oci_minidump::settings::DEFAULT_IMGSIZE;
 use oci_minidump::settings::admin::Admin;
 
 use crate::images::{image, whole_dump};
-use crate::world::{World, hook_program};
+use crate::support::hook_world::HookWorld;
+use crate::support::host::hook_program;
 
 /// The size of the real dumps, and how many there are.
 const SIZE: usize = 10_000;
@@ -85,7 +86,7 @@ fn open(path: &Path) -> File {
 
 #[test]
 fn every_file_is_judged_once_however_many_names_it_has() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let path = image(&world, DEFAULT_IMGSIZE, fill);
     let file = open(&path);
     let (user, kernel) = (world.path("user"), world.path("kernel"));
@@ -111,7 +112,7 @@ fn check(files: &mut Counted<impl ImageFiles>, to: &Path) {
     let taken = harvest(files, to, Deadline::NONE).unwrap();
     assert_eq!((taken.dumps.len(), taken.skipped.len()), (DUMPS, 0));
     assert_eq!((files.heads, files.copies), (DUMPS, DUMPS));
-    let mut last: Vec<u8> = crate::world::files_in(to)
+    let mut last: Vec<u8> = crate::support::host::files_in(to)
         .iter()
         .map(|path| {
             let bytes = fs::read(path).unwrap();
@@ -125,7 +126,7 @@ fn check(files: &mut Counted<impl ImageFiles>, to: &Path) {
 
 #[test]
 fn a_deadline_that_has_passed_ends_the_looking() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let path = image(&world, DEFAULT_IMGSIZE, |dir| {
         fs::write(dir.join("a.dmp"), whole_dump(SIZE)).unwrap();
         for n in 0..1000 {
@@ -163,14 +164,14 @@ impl<F: ImageFiles> ImageFiles for Endless<F> {
         if self.copies == 1 {
             return self.files.copy(place, limit, target, Deadline::NONE);
         }
-        assert_eq!(crate::world::files_in(&self.place).len(), 1, "the first is not published yet");
+        assert_eq!(crate::support::host::files_in(&self.place).len(), 1, "the first is not published yet");
         pump(target, u64::MAX, deadline, |chunk| Ok(chunk.len()))
     }
 }
 
 #[test]
 fn a_copy_ends_at_its_deadline_and_leaves_nothing_half_made() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let path = image(&world, DEFAULT_IMGSIZE, |dir| {
         for name in ["a.dmp", "b.dmp"] {
             fs::write(dir.join(name), whole_dump(SIZE)).unwrap();

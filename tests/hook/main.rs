@@ -8,8 +8,6 @@
 )]
 
 mod bytes;
-#[path = "../support/chosen.rs"]
-mod chosen;
 mod commands;
 mod cycle;
 mod damaged;
@@ -22,8 +20,6 @@ mod faulty;
 mod folders;
 mod foreign;
 mod hostile;
-#[path = "../support/hugetlb.rs"]
-mod hugetlb;
 mod identity;
 mod images;
 mod killed;
@@ -32,18 +28,14 @@ mod naming;
 mod neighbour;
 mod old_kernels;
 mod podman;
-#[path = "../support/programs.rs"]
-mod programs;
 mod propagation;
 mod races;
 mod repeated;
 mod retention;
 mod rootfs;
 mod stdin;
+#[path = "../support/mod.rs"]
+mod support;
 mod surroundings;
 mod sweep;
-#[path = "../support/test_dir.rs"]
-mod test_dir;
 mod unprivileged;
-#[path = "../support/world.rs"]
-mod world;

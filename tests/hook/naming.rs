@@ -8,12 +8,13 @@ use std::time::{Duration, UNIX_EPOCH};
 use oci_minidump::settings::DEFAULT_IMGSIZE;
 
 use crate::images::{harvest, image, whole_dump};
-use crate::programs::without;
-use crate::world::{World, command, hook_program};
+use crate::support::hook_world::HookWorld;
+use crate::support::host::{command, hook_program};
+use crate::support::programs::without;
 
 #[test]
 fn a_dump_for_which_there_is_no_room_does_not_keep_the_others_back() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let dir = world.dumps_dir();
     fs::create_dir(&dir).unwrap();
     // The newest, which has its turn first.
@@ -44,7 +45,7 @@ fn a_dump_for_which_there_is_no_room_does_not_keep_the_others_back() {
 
 #[test]
 fn a_container_that_took_every_number_does_not_keep_the_others_from_a_name() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let dir = world.dumps_dir();
     fs::create_dir(&dir).unwrap();
     let taken = |n: u32| if n == 1 { "core.dmp".to_owned() } else { format!("core-{n}.dmp") };
@@ -75,7 +76,7 @@ fn a_container_that_took_every_number_does_not_keep_the_others_from_a_name() {
 
 #[test]
 fn the_dump_of_a_big_endian_machine_is_harvested() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     // The header of a dump with one stream about the system.
     let word = |number: u32| number.to_be_bytes();
     let header = [*b"PMDM", word(0xa793), word(1), word(32), word(0), word(1_795_305_600), word(0), word(0)];
@@ -93,7 +94,7 @@ fn the_dump_of_a_big_endian_machine_is_harvested() {
 
 #[test]
 fn harvest_by_hand_takes_every_dump_of_a_large_image() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let path = world.image("large");
     File::create(&path).unwrap().set_len(16 << 20).unwrap();
     command(
@@ -119,7 +120,7 @@ fn harvest_by_hand_takes_every_dump_of_a_large_image() {
 
 #[test]
 fn what_lies_among_stale_drafts_is_not_waited_for() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let dir = world.dumps_dir();
     fs::create_dir_all(dir.join(".oci-minidump-part-2-0")).unwrap();
     command("mkfifo", &[dir.join(".oci-minidump-part-1-0").as_ref()]);
@@ -136,7 +137,7 @@ fn what_lies_among_stale_drafts_is_not_waited_for() {
 }
 
 /// A harvest by hand on a kernel that seems to lack something.
-fn harvest_without(missing: &str, world: &World, image: &std::path::Path) -> Command {
+fn harvest_without(missing: &str, world: &HookWorld, image: &std::path::Path) -> Command {
     let mut command = Command::new(without());
     command.arg(missing).arg(hook_program()).arg("--settings").arg(world.path("settings.toml"));
     command.arg("harvest").arg(image).arg("--to").arg(world.dumps_dir());
@@ -147,7 +148,7 @@ fn harvest_without(missing: &str, world: &World, image: &std::path::Path) -> Com
 #[test]
 fn hooks_at_once_leave_each_others_drafts_alone() {
     const HOOKS: usize = 8;
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let one = image(&world, DEFAULT_IMGSIZE, |dir| {
         for n in 0..20 {
             fs::write(dir.join(format!("{n}.dmp")), whole_dump(1000 + n)).unwrap();
@@ -172,7 +173,7 @@ fn hooks_at_once_leave_each_others_drafts_alone() {
 
 #[test]
 fn every_directory_that_is_made_is_synced() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let made = image(&world, DEFAULT_IMGSIZE, |dir| fs::write(dir.join("a.dmp"), whole_dump(5000)).unwrap());
     let (trace, to) = (world.path("trace"), world.path("1/2/3"));
     let mut command = Command::new("strace");

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::faulty::Held;
 use crate::images::dump_bytes;
-use crate::world::{Bundle, World};
+use crate::support::hook_world::{Bundle, HookWorld};
 
 /// How many dumps it keeps; later ones take the place of earlier ones.
 const DUMPS: usize = 40;
@@ -24,7 +24,7 @@ pub(crate) struct Neighbour {
 
 impl Neighbour {
     /// Starts it; what it has on the host is no leak of the world while it runs.
-    pub(crate) fn start(world: &World) -> Self {
+    pub(crate) fn start(world: &HookWorld) -> Self {
         let bundle = world.bundle("neighbour", &["none"]);
         let destination = world.path("neighbour-dumps");
         bundle.edit(|config| {
@@ -36,7 +36,7 @@ impl Neighbour {
         Self { bundle, held: Some(held), written: RefCell::default(), count: RefCell::default() }
     }
 
-    fn state(world: &World, bundle: &Bundle, pid: u32) -> String {
+    fn state(world: &HookWorld, bundle: &Bundle, pid: u32) -> String {
         let status = if pid > 0 { "created" } else { "stopped" };
         json!({
             "ociVersion": "1.0.2", "id": world.id("neighbour"), "status": status, "bundle": bundle.dir, "pid": pid,
@@ -54,7 +54,7 @@ impl Neighbour {
     }
 
     /// Its end: every dump is on the host.
-    pub(crate) fn finish(&mut self, world: &World) {
+    pub(crate) fn finish(&mut self, world: &HookWorld) {
         assert!(
             world.image("neighbour").exists(),
             "the image of a running container is gone: {}",

@@ -4,9 +4,10 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::chosen::runtimes;
 use crate::images::dump_bytes;
-use crate::world::{World, command};
+use crate::support::chosen::runtimes;
+use crate::support::hook_world::HookWorld;
+use crate::support::host::command;
 
 /// What a kernel may lack: before 5.2, 5.6, 5.8, 5.12, 5.3, 5.9, and 5.2 with everything after it; and what a file system
 /// may lack.
@@ -25,7 +26,7 @@ const MISSING: [&str; 8] = [
 fn the_cycle_works_without_each_newer_system_call() {
     for missing in MISSING {
         for runtime in runtimes() {
-            let world = World::new(runtime).without(missing);
+            let world = HookWorld::new(runtime).without(missing);
             let bundle = world.bundle("app", &["write", "a.dmp", "5000", "segv"]);
             let run = world.run(&bundle, "c");
             assert_eq!(world.dumps().len(), 2, "without {missing}: {}", run.story());
@@ -43,7 +44,7 @@ fn the_cycle_works_without_each_newer_system_call() {
 fn mapped_users_can_write_without_an_idmapped_mount() {
     for missing in ["mount_setattr", "fsopen"] {
         for id in [0, 1000] {
-            let world = World::new("crun").without(missing);
+            let world = HookWorld::new("crun").without(missing);
             let bundle = world.bundle("app", &["write", "a.dmp", "5000", "none"]);
             let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65_536}]);
             bundle.edit(|config| {
@@ -62,7 +63,7 @@ fn mapped_users_can_write_without_an_idmapped_mount() {
 #[test]
 fn links_stay_inside_the_root_without_openat2() {
     for missing in ["openat2", "openat2,fsopen"] {
-        let world = World::new("crun").without(missing);
+        let world = HookWorld::new("crun").without(missing);
         let bundle = world.bundle("app", &["write", "a.dmp", "5000", "none"]);
         fs::create_dir(world.path("victim")).unwrap();
         fs::create_dir(bundle.rootfs().join("etc")).unwrap();
@@ -75,7 +76,7 @@ fn links_stay_inside_the_root_without_openat2() {
 
 #[test]
 fn the_kernel_reads_images_without_a_detached_mount() {
-    let world = World::new("crun").without("fsopen");
+    let world = HookWorld::new("crun").without("fsopen");
     let path = world.image("app");
     fs::File::create(&path).unwrap().set_len(8 << 20).unwrap();
     let options = ["-q", "-F", "-t", "ext4", "-L", "oci-minidump", "-O", "inline_data"];

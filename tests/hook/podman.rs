@@ -7,10 +7,12 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
-use crate::chosen::runtimes;
 use crate::images::{dump_bytes, image};
-use crate::programs::crasher;
-use crate::world::{AWKWARD, Run, World, files_in, hook_program};
+use crate::support::chosen::runtimes;
+use crate::support::hook_world::{AWKWARD, HookWorld};
+use crate::support::host::{files_in, hook_program};
+use crate::support::programs::crasher;
+use crate::support::run::Run;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// What enables the hook.
@@ -18,7 +20,7 @@ const ON: (&str, &str) = ("org.rdk.minidump", "/opt/minidumps");
 
 /// A podman with storage and an installed hook of its own.
 struct Podman<'w> {
-    world: &'w World,
+    world: &'w HookWorld,
     runtime: &'static str,
 }
 
@@ -82,15 +84,15 @@ impl Drop for Podman<'_> {
 }
 
 /// Where the hook is installed.
-fn prefix(world: &World) -> PathBuf {
+fn prefix(world: &HookWorld) -> PathBuf {
     world.path(AWKWARD)
 }
 
-fn hooks_dir(world: &World) -> PathBuf {
+fn hooks_dir(world: &HookWorld) -> PathBuf {
     prefix(world).join("share/containers/oci/hooks.d")
 }
 
-fn install(world: &World, more: &[&str]) -> Output {
+fn install(world: &HookWorld, more: &[&str]) -> Output {
     let mut install = Command::new(Path::new(ROOT).join("scripts/install"));
     // Any program will do as the daemon.
     install.envs(["OCI_MINIDUMP_HOOK", "OCICONTAINER"].map(|name| (name, hook_program())));
@@ -99,7 +101,7 @@ fn install(world: &World, more: &[&str]) -> Output {
 }
 
 /// Gives the installed hook the world's settings.
-fn use_settings_of(world: &World) {
+fn use_settings_of(world: &HookWorld) {
     change_installed(world, |hook, _| {
         let settings = json!(["--settings", world.path("settings.toml")]);
         hook["args"].as_array_mut().unwrap().splice(1..1, settings.as_array().unwrap().clone());
@@ -108,11 +110,11 @@ fn use_settings_of(world: &World) {
 
 /// Replaces the installed hook by one with the world's settings that writes to the world's log: podman keeps what a hook
 /// says to itself.
-fn log_in(world: &World) {
+fn log_in(world: &HookWorld) {
     change_installed(world, |hook, stage| *hook = world.hook_entry(stage));
 }
 
-fn change_installed(world: &World, change: impl Fn(&mut Value, &str)) {
+fn change_installed(world: &HookWorld, change: impl Fn(&mut Value, &str)) {
     let installed = install(world, &[]);
     assert!(installed.status.success(), "{installed:?}");
     for file in files_in(&hooks_dir(world)) {
@@ -126,7 +128,7 @@ fn change_installed(world: &World, change: impl Fn(&mut Value, &str)) {
 #[test]
 fn podman_harvests_with_crun_and_runc() {
     for runtime in runtimes() {
-        let world = World::new(runtime);
+        let world = HookWorld::new(runtime);
         use_settings_of(&world);
         let podman = Podman { world: &world, runtime };
         podman.build("crash:1", crasher(), &[]);
@@ -158,7 +160,7 @@ struct Hostile<'w> {
 }
 
 impl<'w> Hostile<'w> {
-    fn new(world: &'w World, runtime: &'static str) -> Self {
+    fn new(world: &'w HookWorld, runtime: &'static str) -> Self {
         log_in(world);
         Self { podman: Podman { world, runtime }, said: 0 }
     }
@@ -189,7 +191,7 @@ impl<'w> Hostile<'w> {
 #[test]
 fn an_author_of_an_image_gets_minidumps_and_nothing_else_by_its_manifest() {
     for runtime in runtimes() {
-        let world = World::new(runtime);
+        let world = HookWorld::new(runtime);
         let mut hostile = Hostile::new(&world, runtime);
         let (run, _) = hostile.run(&[("imgsize", "262144")], "echo MDMP > /opt/minidumps/a.dmp");
         assert_eq!(world.dumps(), [world.dumps_dir().join("a.dmp")], "{}", run.story());
@@ -200,7 +202,7 @@ fn an_author_of_an_image_gets_minidumps_and_nothing_else_by_its_manifest() {
 #[test]
 fn an_author_of_an_image_does_not_get_the_dumps_of_another_container() {
     for runtime in runtimes() {
-        let world = World::new(runtime);
+        let world = HookWorld::new(runtime);
         let mut hostile = Hostile::new(&world, runtime);
         let victim =
             image(&world, 8 << 20, |dir| fs::write(dir.join("victim.dmp"), dump_bytes(777)).unwrap());
@@ -222,7 +224,7 @@ fn an_author_of_an_image_does_not_get_the_dumps_of_another_container() {
 #[test]
 fn an_author_of_an_image_who_names_the_image_of_a_container_that_is_gone_gets_a_new_one() {
     for runtime in runtimes() {
-        let world = World::new(runtime);
+        let world = HookWorld::new(runtime);
         let mut hostile = Hostile::new(&world, runtime);
         let victim = world.bundle("victim", &["write", "victim.dmp", "777", "none"]);
         victim.edit(|config| config["hooks"]["poststop"] = json!([]));
@@ -244,7 +246,7 @@ fn an_author_of_an_image_who_names_the_image_of_a_container_that_is_gone_gets_a_
 #[test]
 fn an_author_of_an_image_makes_nothing_on_the_host() {
     for runtime in runtimes() {
-        let world = World::new(runtime);
+        let world = HookWorld::new(runtime);
         let mut hostile = Hostile::new(&world, runtime);
         let elsewhere = world.path("elsewhere");
         fs::create_dir(&elsewhere).unwrap();
@@ -274,7 +276,7 @@ fn an_author_of_an_image_makes_nothing_on_the_host() {
 
 #[test]
 fn installing_and_removing_go_together() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let before = files_in(&world.dir);
     assert!(install(&world, &[]).status.success());
     let program = prefix(&world).join("libexec/oci/hooks.d/oci-minidump-hook");
@@ -347,7 +349,7 @@ fn installed_files(prefix: &Path) -> BTreeSet<PathBuf> {
 
 #[test]
 fn the_fragment_is_what_a_bundle_needs() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let bundle = world.bundle("app", &["none"]);
     let fragment: Value =
         serde_json::from_slice(&fs::read(Path::new(ROOT).join("hooks/config.json.fragment")).unwrap())

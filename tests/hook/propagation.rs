@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use nix::sched::{CloneFlags, unshare};
 use serde_json::json;
 
-use crate::chosen::runtimes;
 use crate::faulty::Held;
 use crate::images::dump_bytes;
-use crate::world::{Bundle, SOURCE, World, command};
+use crate::support::chosen::runtimes;
+use crate::support::hook_world::{Bundle, HookWorld, SOURCE};
+use crate::support::host::command;
 
 /// Runs `work` in a mount namespace of its own, in which every mount is shared as on a host with systemd, and everything
 /// that it runs there.
@@ -25,14 +26,14 @@ fn on_a_shared_host(work: impl FnOnce() + Send) {
 }
 
 /// What is mounted in the world, as the calling thread sees it.
-fn mounted(world: &World) -> Vec<PathBuf> {
+fn mounted(world: &HookWorld) -> Vec<PathBuf> {
     let text = fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
     let points = text.lines().filter_map(|line| line.split(' ').nth(4)).map(PathBuf::from);
     points.filter(|point| point.starts_with(&world.dir)).collect()
 }
 
 /// Runs the container twice, the second time after one that left a truncated dump. Nothing is ever seen on the host.
-fn run_twice(world: &World, bundle: &Bundle) {
+fn run_twice(world: &HookWorld, bundle: &Bundle) {
     for _ in 0..2 {
         world.create(bundle, "one").expect(0);
         assert!(mounted(world).iter().all(|point| !point.ends_with("minidumps")), "{:?}", mounted(world));
@@ -48,7 +49,7 @@ fn run_twice(world: &World, bundle: &Bundle) {
 fn a_shared_root_file_system_passes_no_mount_on() {
     for runtime in runtimes() {
         for propagation in ["shared", "slave", "private"] {
-            let world = World::new(runtime);
+            let world = HookWorld::new(runtime);
             let bundle = world.bundle("app", &["write", "a.dmp", "5000", "none"]);
             bundle.edit(|config| config["linux"]["rootfsPropagation"] = json!(propagation));
             on_a_shared_host(|| run_twice(&world, &bundle));
@@ -59,7 +60,7 @@ fn a_shared_root_file_system_passes_no_mount_on() {
 #[test]
 fn a_shared_volume_passes_no_mount_on() {
     for runtime in runtimes() {
-        let world = World::new(runtime);
+        let world = HookWorld::new(runtime);
         let volume = world.path("volume");
         fs::create_dir_all(&volume).unwrap();
         let bundle = world.bundle("app", &["write", "a.dmp", "5000", "none"]);
@@ -80,7 +81,7 @@ fn a_shared_volume_passes_no_mount_on() {
 
 #[test]
 fn without_a_mount_namespace_nothing_stays_mounted_wherever_links_lead() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let bundle = world.bundle("app", &["write", "a.dmp", "5000", "none"]);
     fs::create_dir_all(bundle.rootfs().join("data/dumps")).unwrap();
     fs::create_dir_all(bundle.rootfs().join("opt")).unwrap();

@@ -22,10 +22,11 @@ use rustix::mount::{UnmountFlags, unmount};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 use serde_json::json;
 
-use crate::chosen::runtimes;
 use crate::faulty::Held;
 use crate::images::{dump_bytes, image};
-use crate::world::{Bundle, SOURCE, World, hook_program};
+use crate::support::chosen::runtimes;
+use crate::support::hook_world::{Bundle, HookWorld, SOURCE};
+use crate::support::host::hook_program;
 
 /// How long between two changes; a timer makes some 60 microseconds of it, a tenth of what a round takes.
 const PAUSE: Duration = Duration::from_micros(5);
@@ -44,12 +45,12 @@ struct Field {
     /// One mount that stays, so that the others cost little.
     kept: fs::File,
     /// Goes last, when everything else is given up.
-    world: World,
+    world: HookWorld,
 }
 
 impl Field {
     fn new() -> Self {
-        let world = World::new("crun");
+        let world = HookWorld::new("crun");
         let rootfs = world.bundle("app", &["none"]).rootfs();
         // Where links lead to on the host: in one the directory is there, in the other one it could be made.
         for dir in ["ready/minidumps", "bare"] {
@@ -170,7 +171,7 @@ impl Field {
             "{name}: {mounted} mounts, {swaps} swaps"
         );
         // Nothing came through to the host, no directory either.
-        assert_eq!(crate::world::files_in(&self.world.path("bare")), [] as [PathBuf; 0], "{name}");
+        assert_eq!(crate::support::host::files_in(&self.world.path("bare")), [] as [PathBuf; 0], "{name}");
         assert_eq!(fs::read_dir(self.world.path("ready/minidumps")).unwrap().count(), 0, "{name}");
         let outside = self.world.leaks();
         assert!(outside.iter().all(|leak| leak.starts_with("loop device")), "{name}: {outside:?}");
@@ -215,7 +216,7 @@ fn a_path_that_changes_while_it_is_mounted_on_never_leads_outside() {
 }
 
 /// The hook at work.
-fn start(world: &World, arguments: &[&str], input: &str) -> Child {
+fn start(world: &HookWorld, arguments: &[&str], input: &str) -> Child {
     let mut command = Command::new(hook_program());
     command.arg("--settings").arg(world.path("settings.toml")).args(arguments);
     let mut child =
@@ -230,15 +231,15 @@ fn end(child: Child) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
-fn created(world: &World, bundle: &Bundle, name: &str, held: &Held) -> String {
+fn created(world: &HookWorld, bundle: &Bundle, name: &str, held: &Held) -> String {
     json!({"id": world.id(name), "status": "created", "bundle": bundle.dir, "pid": held.pid()}).to_string()
 }
 
 /// Does something in several worlds at once.
-fn everywhere(rounds: usize, work: impl Fn(World) + Sync) {
+fn everywhere(rounds: usize, work: impl Fn(HookWorld) + Sync) {
     std::thread::scope(|scope| {
         for _ in 0..rounds {
-            scope.spawn(|| work(World::new("crun")));
+            scope.spawn(|| work(HookWorld::new("crun")));
         }
     });
 }
@@ -309,7 +310,7 @@ fn a_start_and_harvests_at_once_give_every_dump_once() {
 #[test]
 fn two_deletes_at_once_give_every_dump_once() {
     for runtime in runtimes() {
-        let world = World::new(runtime);
+        let world = HookWorld::new(runtime);
         let bundle = world.bundle("app", &["write", "a.dmp", "50000", "write", "b.dmp", "600000", "none"]);
         world.create(&bundle, "c").expect(0);
         world.control(&["start"], "c", &[]).expect(0);

@@ -4,14 +4,14 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::chosen::runtimes;
 use crate::images::dump_bytes;
-use crate::world::World;
+use crate::support::chosen::runtimes;
+use crate::support::hook_world::HookWorld;
 
 #[test]
 fn poststop_again_alone_or_in_parallel_changes_nothing() {
     for runtime in runtimes() {
-        let world = World::new(runtime);
+        let world = HookWorld::new(runtime);
         let bundle = world.bundle("app", &["write", "a.dmp", "5000", "none"]);
         let state = world.stopped_state(&bundle, "c");
         // Without a prestart.
@@ -28,14 +28,14 @@ fn poststop_again_alone_or_in_parallel_changes_nothing() {
 
 #[test]
 fn many_harvests_at_once_give_every_dump_once() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let bundle = world.bundle("app", &["write", "a.dmp", "5000", "write", "b.dmp", "600000", "none"]);
     // The hook that would harvest is held back, as if the runtime had been killed.
     bundle.edit(|config| config["hooks"]["poststop"] = json!([]));
     world.run(&bundle, "c").expect(0);
     assert!(world.image("app").exists());
     let state = world.stopped_state(&bundle, "c");
-    let (dir, hook) = (&world.dir, crate::world::hook_program());
+    let (dir, hook) = (&world.dir, crate::support::host::hook_program());
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
@@ -56,7 +56,7 @@ fn many_harvests_at_once_give_every_dump_once() {
 #[test]
 fn a_missed_poststop_is_made_up_for_by_the_next_start() {
     for runtime in runtimes() {
-        let world = World::new(runtime);
+        let world = HookWorld::new(runtime);
         let bundle = world.bundle("app", &["write", "a.dmp", "5000", "none"]);
         let hooks = bundle.config()["hooks"].clone();
         bundle.edit(|config| config["hooks"]["poststop"] = json!([]));
@@ -82,7 +82,7 @@ fn a_missed_poststop_is_made_up_for_by_the_next_start() {
 fn a_bundle_that_is_moved_or_edited_meanwhile_loses_nothing() {
     // crun does not run poststop hooks when the bundle is gone; who deletes then calls the hook by hand.
     for runtime in runtimes() {
-        let world = World::new(runtime);
+        let world = HookWorld::new(runtime);
         let bundle = world.bundle("app", &["write", "a.dmp", "5000", "none"]);
         world.create(&bundle, "c").expect(0);
         world.control(&["start"], "c", &[]).expect(0);
@@ -94,7 +94,7 @@ fn a_bundle_that_is_moved_or_edited_meanwhile_loses_nothing() {
         let run = world.hook_with_input(&["poststop"], &world.stopped_state(&bundle, "c")).expect(0);
         assert!(fs::read(world.dump()).unwrap() == dump_bytes(5000), "{}", run.story());
     }
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let bundle = world.bundle("app", &["write", "a.dmp", "5000", "none"]);
     world.create(&bundle, "c").expect(0);
     bundle.edit(|config| config["rdkPlugins"] = json!({}));
@@ -107,7 +107,7 @@ fn a_bundle_that_is_moved_or_edited_meanwhile_loses_nothing() {
 #[test]
 fn a_failed_prestart_and_its_poststop_leave_nothing() {
     for runtime in runtimes() {
-        let world = World::new(runtime);
+        let world = HookWorld::new(runtime);
         let bundle = world.bundle("app", &["none"]);
         // Ours succeeds, the one behind it fails: the container never runs.
         bundle.edit(|config| {
@@ -125,7 +125,7 @@ fn a_failed_prestart_and_its_poststop_leave_nothing() {
 #[test]
 fn the_second_container_with_one_image_is_refused_and_the_first_unharmed() {
     for runtime in runtimes() {
-        let world = World::new(runtime);
+        let world = HookWorld::new(runtime);
         let bundle = world.bundle("app", &["write", "a.dmp", "5000", "none"]);
         world.create(&bundle, "first").expect(0);
         world.create(&bundle, "second").fails_with("is in use: it is attached to /dev/loop");
@@ -140,7 +140,7 @@ fn the_second_container_with_one_image_is_refused_and_the_first_unharmed() {
 
 #[test]
 fn many_containers_start_at_once_each_with_its_image() {
-    let worlds: Vec<World> = (0..12).map(|_| World::new("crun")).collect();
+    let worlds: Vec<HookWorld> = (0..12).map(|_| HookWorld::new("crun")).collect();
     std::thread::scope(|scope| {
         for world in worlds {
             scope.spawn(move || {

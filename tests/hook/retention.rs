@@ -6,9 +6,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use oci_minidump::settings::DEFAULT_IMGSIZE;
 
-use crate::chosen::runtimes;
 use crate::images::{harvest, image, whole_dump};
-use crate::world::{Run, SOURCE, World, command};
+use crate::support::chosen::runtimes;
+use crate::support::hook_world::{HookWorld, SOURCE};
+use crate::support::host::command;
+use crate::support::run::Run;
 
 /// Writes a dump that was finished at a time, in seconds since 1970.
 fn write(path: &Path, seconds: u64, size: usize) {
@@ -18,7 +20,7 @@ fn write(path: &Path, seconds: u64, size: usize) {
 }
 
 /// Harvests dumps with these names and times.
-fn harvest_dumps(world: &World, dumps: &[(&str, u64)]) -> Run {
+fn harvest_dumps(world: &HookWorld, dumps: &[(&str, u64)]) -> Run {
     let made = image(world, DEFAULT_IMGSIZE, |dir| {
         for (name, seconds) in dumps {
             write(&dir.join(format!("{name}.dmp")), *seconds, 5000 + name.len());
@@ -29,7 +31,7 @@ fn harvest_dumps(world: &World, dumps: &[(&str, u64)]) -> Run {
 }
 
 /// The stems of what lies in the destination and ends so.
-fn stems(world: &World, ending: &str) -> Vec<String> {
+fn stems(world: &HookWorld, ending: &str) -> Vec<String> {
     let dumps = world.dumps();
     let names =
         dumps.iter().filter_map(|path| path.file_name().unwrap().to_str().unwrap().strip_suffix(ending));
@@ -38,7 +40,7 @@ fn stems(world: &World, ending: &str) -> Vec<String> {
 
 #[test]
 fn the_oldest_crash_goes_and_what_was_harvested_just_now_stays() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     world.settings("[retention]\nmax_count = 2\n");
     let day = 86_400;
     let next_year = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + 365 * day;
@@ -64,7 +66,7 @@ fn the_oldest_crash_goes_and_what_was_harvested_just_now_stays() {
 
 #[test]
 fn dumps_of_an_earlier_version_and_files_of_others_have_their_places() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     world.settings("[retention]\nmax_count = 2\n");
     let dir = world.dumps_dir();
     harvest_dumps(&world, &[("new", 2_000_000)]);
@@ -89,7 +91,7 @@ fn dumps_of_an_earlier_version_and_files_of_others_have_their_places() {
 #[test]
 fn a_container_that_crashes_all_the_time_does_not_drive_out_the_dumps_of_others() {
     for runtime in runtimes() {
-        let world = World::new(runtime);
+        let world = HookWorld::new(runtime);
         world.settings("[retention]\nmax_count = 4\n");
         let quiet = world.bundle("quiet", &["write", "quiet.dmp", "2000", "none"]);
         world.run(&quiet, "quiet").expect(0);
@@ -113,7 +115,7 @@ fn a_container_that_crashes_all_the_time_does_not_drive_out_the_dumps_of_others(
 /// A full disk must not keep new dumps away for ever while old ones may go.
 #[test]
 fn old_dumps_make_room_on_a_full_disk() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     world.settings("[retention]\nkeep_free = 1500000\n");
     let make = |name: &str, seconds: u64| {
         let made = image(&world, DEFAULT_IMGSIZE, |dir| write(&dir.join(name), seconds, 1_000_000));
@@ -139,7 +141,7 @@ fn old_dumps_make_room_on_a_full_disk() {
             block += 1;
         }
         let run = harvest(&images[2]).expect(0);
-        let names: Vec<_> = crate::world::files_in(&to);
+        let names: Vec<_> = crate::support::host::files_in(&to);
         assert!(fs::read(to.join("3.dmp")).unwrap() == whole_dump(1_000_000), "{names:?} {}", run.story());
         assert!(!to.join("1.dmp").exists(), "{names:?} {}", run.story());
     });

@@ -8,11 +8,12 @@ use oci_minidump::image::mount::label::MountLabel;
 use oci_minidump::proc::selinux;
 use serde_json::{Value, json};
 
-use crate::chosen::runtimes;
-use crate::world::{Bundle, World, command};
+use crate::support::chosen::runtimes;
+use crate::support::hook_world::{Bundle, HookWorld};
+use crate::support::host::command;
 
 /// What makes a container special.
-type Kind = (&'static str, fn(&World, &Bundle));
+type Kind = (&'static str, fn(&HookWorld, &Bundle));
 
 const KINDS: [Kind; 14] = [
     ("read-only root", |_, bundle| bundle.edit(|config| config["root"]["readonly"] = true.into())),
@@ -72,7 +73,7 @@ fn map_users(bundle: &Bundle, id: u32) {
 fn every_kind_of_container_gets_its_directory() {
     for runtime in runtimes() {
         for (name, prepare) in KINDS {
-            let world = World::new(runtime);
+            let world = HookWorld::new(runtime);
             let bundle = world.bundle("app", &["segv"]);
             prepare(&world, &bundle);
             let run = world.run(&bundle, "c");
@@ -87,7 +88,7 @@ fn every_kind_of_container_gets_its_directory() {
 #[test]
 fn a_container_in_the_hosts_mount_namespace_is_unmounted_at_poststop() {
     // runc refuses such containers.
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let bundle = world.bundle("app", &["segv"]);
     bundle.edit(|config| {
         config["linux"]["namespaces"] = json!([{"type": "pid"}]);
@@ -104,7 +105,7 @@ fn a_container_in_the_hosts_mount_namespace_is_unmounted_at_poststop() {
 
 /// What a hostile root file system holds in place of the directory, what the hook says about it, and whether the
 /// container may still get its directory (somewhere below its root).
-type Trap = (&'static str, fn(&World, &Path), Option<&'static str>);
+type Trap = (&'static str, fn(&HookWorld, &Path), Option<&'static str>);
 
 const TRAPS: [Trap; 10] = [
     (
@@ -191,7 +192,7 @@ const TRAPS: [Trap; 10] = [
 fn hostile_root_file_systems_never_lead_outside() {
     for runtime in runtimes() {
         for (name, lay, refusal) in TRAPS {
-            let world = World::new(runtime);
+            let world = HookWorld::new(runtime);
             fs::create_dir(world.path("victim")).unwrap();
             let bundle = world.bundle("app", &["segv"]);
             lay(&world, &bundle.rootfs());
@@ -219,7 +220,7 @@ fn hostile_root_file_systems_never_lead_outside() {
 
 #[test]
 fn a_root_on_a_read_only_file_system_is_explained() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let bundle = world.bundle("app", &["none"]);
     let image = world.path("root.img");
     command(
@@ -251,7 +252,7 @@ fn a_root_on_a_read_only_file_system_is_explained() {
 #[test]
 fn what_is_not_required_does_not_keep_a_container_from_starting() {
     for runtime in runtimes() {
-        let world = World::new(runtime);
+        let world = HookWorld::new(runtime);
         let bundle = world.bundle("app", &["write", "a.dmp", "100", "none"]);
         let bad = json!({"image": "/proc/nowhere/x.img", "containerSource": "/var/other", "hostDestination": world.dumps_dir()});
         bundle.set_paths(&json!([bad, world.entry("app")]));
@@ -275,7 +276,7 @@ fn what_is_not_required_does_not_keep_a_container_from_starting() {
 fn without_selinux_a_mount_label_changes_nothing() {
     // runc refuses such a configuration on a kernel without SELinux.
     for missing in ["", "fsopen"] {
-        let mut world = World::new("crun");
+        let mut world = HookWorld::new("crun");
         if !missing.is_empty() {
             world = world.without(missing);
         }
@@ -293,7 +294,7 @@ fn without_selinux_a_mount_label_changes_nothing() {
 
 #[test]
 fn an_image_larger_than_the_disk_is_refused_with_the_limit() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let bundle = world.bundle("app", &["none"]);
     bundle.edit(|config| {
         config["rdkPlugins"]["minidump"]["data"]["paths"][0]["imgsize"] = (1_u64 << 50).into()

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::world::{Bundle, World};
+use crate::support::hook_world::{Bundle, HookWorld};
 
 #[test]
 fn malformed_states_are_refused_with_code_3_and_nothing_made() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let huge = format!("{{\"id\": \"{}\"}}", "x".repeat(10 << 20));
     let cases = [
         ("", "is empty"),
@@ -31,7 +31,7 @@ fn malformed_states_are_refused_with_code_3_and_nothing_made() {
 
 #[test]
 fn a_prestart_without_a_process_is_refused_and_a_poststop_is_not() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let bundle = world.bundle("app", &["none"]);
     for pid in [json!(null), json!(0), json!(-1)] {
         let state =
@@ -48,7 +48,7 @@ fn a_prestart_without_a_process_is_refused_and_a_poststop_is_not() {
 
 #[test]
 fn a_state_without_a_bundle_means_the_working_directory() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let bundle = world.bundle("app", &["none"]);
     fs::copy(bundle.dir.join("config.json"), world.path("config.json")).unwrap();
     let run = world.hook_with_input(&["prestart"], "{\"id\": \"c\", \"status\": \"creating\"}").expect(3);
@@ -57,7 +57,7 @@ fn a_state_without_a_bundle_means_the_working_directory() {
 
 #[test]
 fn a_broken_configuration_is_named() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let bundle = world.bundle("app", &["none"]);
     let config = bundle.dir.join("config.json");
     let state =
@@ -82,7 +82,7 @@ fn a_broken_configuration_is_named() {
 
 #[test]
 fn a_file_named_on_the_command_line_goes_before_everything_else() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let bundle = world.bundle("app", &["write", "a.dmp", "500", "none"]);
     let file = world.path("plans.json");
     fs::write(&file, json!({"paths": [world.entry("from-file")]}).to_string()).unwrap();
@@ -102,7 +102,7 @@ fn a_file_named_on_the_command_line_goes_before_everything_else() {
 }
 
 /// A bundle that has annotations and nothing else.
-fn annotated(world: &World, name: &str, annotations: &Value) -> Bundle {
+fn annotated(world: &HookWorld, name: &str, annotations: &Value) -> Bundle {
     let bundle = world.bundle(name, &["write", "a.dmp", "500", "none"]);
     bundle.edit(|config| {
         config["rdkPlugins"] = json!(null);
@@ -113,7 +113,7 @@ fn annotated(world: &World, name: &str, annotations: &Value) -> Bundle {
 
 #[test]
 fn annotations_work_without_a_section() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let annotations = json!({"org.rdk.minidump": "/opt/minidumps", "org.rdk.minidump.imgsize": "262144"});
     let run = world.run(&annotated(&world, "app", &annotations), "c").expect(0);
     assert_eq!(world.dumps().len(), 1, "{}", run.story());
@@ -121,7 +121,7 @@ fn annotations_work_without_a_section() {
 
 #[test]
 fn annotations_that_ask_for_too_much_stop_a_container_only_if_they_say_so() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let mut annotations =
         json!({"org.rdk.minidump": "/opt/minidumps", "org.rdk.minidump.image": "/etc/nologin"});
     let run = world.run(&annotated(&world, "optional", &annotations), "optional");
@@ -135,7 +135,7 @@ fn annotations_that_ask_for_too_much_stop_a_container_only_if_they_say_so() {
 
 #[test]
 fn with_settings_that_cannot_be_read_annotations_name_no_path() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     world.settings("[annotations]\nimage_dirs = [\"relative\"]\n");
     let image = "/var/lib/oci-minidump/images/of-a-test.img";
     let annotations = json!({"org.rdk.minidump": "/opt/minidumps", "org.rdk.minidump.image": image});

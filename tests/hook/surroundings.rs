@@ -8,10 +8,12 @@ use serde_json::json;
 
 use crate::faulty::Held;
 use crate::images::dump_bytes;
-use crate::world::{Bundle, Run, World, command, hook_program};
+use crate::support::hook_world::{Bundle, HookWorld};
+use crate::support::host::{command, hook_program};
+use crate::support::run::Run;
 
 /// Runs a stage of the hook behind the shell commands `before`.
-fn stage(world: &World, bundle: &Bundle, before: &str, stage: &str, pid: u32) -> Run {
+fn stage(world: &HookWorld, bundle: &Bundle, before: &str, stage: &str, pid: u32) -> Run {
     let state = json!({"id": "c", "status": "created", "bundle": bundle.dir, "pid": pid}).to_string();
     let mut command = Command::new("/bin/sh");
     command.args(["-c", before, "sh"]).arg(hook_program());
@@ -20,8 +22,8 @@ fn stage(world: &World, bundle: &Bundle, before: &str, stage: &str, pid: u32) ->
 }
 
 /// A whole life with both stages behind `before`.
-fn live(before: &str, imgsize: u64) -> World {
-    let world = World::new("crun");
+fn live(before: &str, imgsize: u64) -> HookWorld {
+    let world = HookWorld::new("crun");
     let bundle = world.bundle("app", &["none"]);
     bundle.edit(|config| config["rdkPlugins"]["minidump"]["data"]["paths"][0]["imgsize"] = imgsize.into());
     let held = Held::new();
@@ -29,7 +31,7 @@ fn live(before: &str, imgsize: u64) -> World {
     assert_eq!((run.code(), held.has_directory(&bundle)), (Some(0), true), "{before}: {}", run.story());
     let mode = |path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     assert_eq!(mode(world.image("app")), 0o600, "{before}");
-    for record in crate::world::files_in(&world.path("records")) {
+    for record in crate::support::host::files_in(&world.path("records")) {
         assert_eq!(mode(record) & 0o022, 0, "{before}");
     }
     // Whoever the app becomes, it can get there and write.
@@ -65,7 +67,7 @@ fn poor_surroundings_change_nothing() {
 
 #[test]
 fn a_poisoned_environment_has_no_effect() {
-    let poison = World::new("crun");
+    let poison = HookWorld::new("crun");
     let marker = poison.path("marker");
     for program in ["mke2fs", "e2fsck", "mount", "sh"] {
         let path = poison.path(program);
@@ -85,7 +87,7 @@ fn a_poisoned_environment_has_no_effect() {
 fn limits_that_are_too_small_give_an_error_and_leave_nothing() {
     let limits = ["ulimit -f 1; exec \"$@\"", "ulimit -n 4; exec \"$@\"", "exec \"$@\" <&-"];
     for before in limits {
-        let world = World::new("crun");
+        let world = HookWorld::new("crun");
         let bundle = world.bundle("app", &["none"]);
         let held = Held::new();
         let run = stage(&world, &bundle, before, "prestart", held.pid());
@@ -97,7 +99,7 @@ fn limits_that_are_too_small_give_an_error_and_leave_nothing() {
 
 #[test]
 fn a_host_without_loop_devices_is_told_what_to_do() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let bundle = world.bundle("app", &["none"]);
     let held = Held::new();
     let before = "exec unshare --mount sh -c 'mount -t tmpfs none /dev && exec \"$@\"' sh \"$@\"";

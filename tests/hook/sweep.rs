@@ -5,17 +5,18 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::chosen::runtimes;
 use crate::images::dump_bytes;
-use crate::world::{Bundle, World, command};
+use crate::support::chosen::runtimes;
+use crate::support::hook_world::{Bundle, HookWorld};
+use crate::support::host::command;
 
-fn sweep(world: &World, code: i32) -> Value {
+fn sweep(world: &HookWorld, code: i32) -> Value {
     let run = world.hook(&["sweep", "--json"]).expect(code);
     serde_json::from_str(&run.stdout()).unwrap_or_else(|error| panic!("{error}: {}", run.story()))
 }
 
 /// A container that has ended and whose poststop never comes.
-fn ended(world: &World, name: &str) -> Bundle {
+fn ended(world: &HookWorld, name: &str) -> Bundle {
     let bundle = world.bundle(name, &["write", &format!("{name}.dmp"), "5000", "none"]);
     bundle.edit(|config| config["hooks"]["poststop"] = json!([]));
     world.run(&bundle, name).expect(0);
@@ -26,7 +27,7 @@ fn ended(world: &World, name: &str) -> Bundle {
 #[test]
 fn what_poststop_missed_is_harvested_and_running_containers_are_left() {
     for runtime in runtimes() {
-        let world = World::new(runtime);
+        let world = HookWorld::new(runtime);
         ended(&world, "gone");
         let running = world.bundle("running", &["write", "running.dmp", "7000", "sleep", "100"]);
         world.create(&running, "running").expect(0);
@@ -43,7 +44,7 @@ fn what_poststop_missed_is_harvested_and_running_containers_are_left() {
 
 #[test]
 fn after_a_reboot_the_images_tell_whose_they_are() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let elsewhere = world.path("elsewhere");
     let bundle = world.bundle("app", &["write", "a.dmp", "5000", "none"]);
     bundle.edit(|config| {
@@ -52,7 +53,7 @@ fn after_a_reboot_the_images_tell_whose_they_are() {
     });
     world.run(&bundle, "c").expect(0);
     // A reboot empties the directory of the records.
-    for record in crate::world::files_in(&world.path("records")) {
+    for record in crate::support::host::files_in(&world.path("records")) {
         fs::remove_file(record).unwrap();
     }
     let foreign = elsewhere.join("notes.txt");
@@ -60,12 +61,12 @@ fn after_a_reboot_the_images_tell_whose_they_are() {
     let swept = sweep(&world, 0);
     assert_eq!(swept["harvested"][0]["container"], world.id("c"), "{swept}");
     assert!(fs::read(world.dump()).unwrap() == dump_bytes(5000), "{swept}");
-    assert_eq!(crate::world::files_in(&elsewhere), [foreign]);
+    assert_eq!(crate::support::host::files_in(&elsewhere), [foreign]);
 }
 
 #[test]
 fn what_cannot_be_harvested_is_said_and_kept() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     ended(&world, "app");
     fs::write(world.dumps_dir(), "in the way").unwrap();
     let swept = sweep(&world, 1);
@@ -78,10 +79,10 @@ fn what_cannot_be_harvested_is_said_and_kept() {
 
 #[test]
 fn many_sweeps_and_a_start_at_once_lose_nothing() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let bundle = ended(&world, "app");
     bundle.edit(|config| config["hooks"]["poststop"] = json!([world.hook_entry("poststop")]));
-    let (settings, hook) = (world.path("settings.toml"), crate::world::hook_program());
+    let (settings, hook) = (world.path("settings.toml"), crate::support::host::hook_program());
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
@@ -126,7 +127,7 @@ impl Drop for Foreign {
 /// file beside the images.
 #[test]
 fn loop_devices_of_others_are_left_alone() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     let namesake = Foreign::attach(&world.image("app"));
     fs::remove_file(world.image("app")).unwrap();
     let beside = world.path("images").join("beside.img");
@@ -146,7 +147,7 @@ fn loop_devices_of_others_are_left_alone() {
 
 #[test]
 fn files_of_others_beside_the_images_are_passed_over() {
-    let world = World::new("crun");
+    let world = HookWorld::new("crun");
     ended(&world, "gone");
     let images = world.path("images");
     let theirs = images.join("theirs");
@@ -157,7 +158,7 @@ fn files_of_others_beside_the_images_are_passed_over() {
     command("mkfifo", &[images.join("fifo").as_ref()]);
     let swept = sweep(&world, 0);
     assert_eq!(swept["harvested"].as_array().unwrap().len(), 1, "{swept}");
-    let left = crate::world::files_in(&images);
+    let left = crate::support::host::files_in(&images);
     assert_eq!(left.len(), 4, "{left:?}");
     for path in left {
         fs::remove_file(path).unwrap();

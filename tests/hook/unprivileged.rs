@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::world::{Run, World, hook_program};
+use crate::support::hook_world::HookWorld;
+use crate::support::host::hook_program;
+use crate::support::run::Run;
 
 /// An ordinary user.
 const USER: u32 = 65534;
@@ -13,8 +15,8 @@ const USERS: [(&str, &[&str]); 2] =
     [("an ordinary user", &[]), ("root of a user namespace", &["unshare", "--user", "--map-root-user"])];
 
 /// A world with a bundle that belongs to the user, and the hook where he can run it.
-fn world() -> World {
-    let world = World::new("crun");
+fn world() -> HookWorld {
+    let world = HookWorld::new("crun");
     let bundle = world.bundle("app", &["segv"]);
     bundle.edit(|config| drop(config.as_object_mut().unwrap().remove("hooks")));
     // The project may lie where only root may pass.
@@ -28,7 +30,7 @@ fn world() -> World {
     world
 }
 
-fn run(world: &World, before: &[&str], arguments: &[&str], input: &str) -> Run {
+fn run(world: &HookWorld, before: &[&str], arguments: &[&str], input: &str) -> Run {
     let mut command = Command::new("setpriv");
     command.args([format!("--reuid={USER}"), format!("--regid={USER}"), "--clear-groups".to_owned()]);
     command.args(before).arg(world.path("the-hook")).arg("--settings").arg(world.path("settings.toml"));

@@ -11,7 +11,7 @@ use crate::model::{Container, ImageId, Start};
 use crate::operations::{Action, Operation};
 use crate::problem::Kind;
 use crate::sight;
-use crate::world::Run;
+use crate::support::run::Run;
 
 impl Life {
     /// Whether it makes sense now. Nobody starts or deletes a container with which a runtime is busy.

@@ -7,7 +7,7 @@ use crate::life::Life;
 use crate::operations::Operation;
 use crate::problem::{Kind, Problem};
 use crate::sight;
-use crate::world::files_in;
+use crate::support::host::files_in;
 
 /// How many of the operations before a failure are shown, and how many lines of the hooks' log.
 const OPERATIONS: usize = 40;

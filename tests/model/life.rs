@@ -13,7 +13,7 @@ use crate::place::Place;
 use crate::problem::{Kind, Problem};
 use crate::quiet;
 use crate::sight;
-use crate::world::{files_in, wait_until};
+use crate::support::host::{files_in, wait_until};
 use crate::writers::{Draft, Pin, Writers};
 
 /// A place, what lives there, and what ought to be true of it.

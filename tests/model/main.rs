@@ -18,26 +18,17 @@ mod actions;
 mod counts;
 mod dumps;
 mod failure;
-#[path = "../support/hugetlb.rs"]
-mod hugetlb;
 mod life;
 mod meeting;
 mod model;
 mod operations;
 mod place;
 mod problem;
-#[path = "../support/programs.rs"]
-mod programs;
 mod quiet;
-#[path = "../vm/random.rs"]
-mod random;
 mod shrink;
 mod sight;
-#[path = "../support/test_dir.rs"]
-mod test_dir;
-#[path = "../support/world.rs"]
-#[allow(dead_code, reason = "the tests of the hook need more of it")]
-mod world;
+#[path = "../support/mod.rs"]
+mod support;
 mod writers;
 
 use std::sync::Mutex;
@@ -48,7 +39,7 @@ use crate::counts::Counts;
 use crate::failure::Failure;
 use crate::life::Life;
 use crate::operations::Operation;
-use crate::random::Random;
+use crate::support::random::Random;
 
 /// How many operations `cargo test` does.
 const STEPS: u64 = 2000;
@@ -112,7 +103,7 @@ fn no_acknowledged_dump_is_lost_whatever_happens() {
     };
     println!("{steps} operations, seed {seed}");
     // Built before the time counts.
-    let _programs = (programs::crasher(), programs::faulty());
+    let _programs = (support::programs::crasher(), support::programs::faulty());
     let (counts, next, failed) = (Counts::default(), AtomicU64::new(first), Mutex::new(None));
     let begin = Instant::now();
     std::thread::scope(|scope| {

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use crate::operations::Action;
 use crate::place::{Fault, Place};
-use crate::world::{Run, wait_until};
+use crate::support::host::wait_until;
+use crate::support::run::Run;
 
 /// How long a hook is held up at most. Another one may wait for a lock that it has.
 const PATIENCE: Duration = Duration::from_millis(300);

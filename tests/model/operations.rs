@@ -1,7 +1,7 @@
 //! What may happen. An operation is drawn without a look at how things stand, so that a seed always draws the same ones;
 //! one that makes no sense just then is passed over.
 
-use crate::random::Random;
+use crate::support::random::Random;
 
 /// How many container ids there are.
 pub(crate) const CONTAINERS: usize = 3;

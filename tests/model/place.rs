@@ -8,8 +8,10 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::operations::{Action, BUNDLES, CONTAINERS, DESTINATIONS, IMAGES, Wish};
-use crate::programs::faulty;
-use crate::world::{Bundle, Run, SOURCE, World, command, hook_program, wait_until};
+use crate::support::hook_world::{Bundle, HookWorld, SOURCE};
+use crate::support::host::{command, hook_program, wait_until};
+use crate::support::programs::faulty;
+use crate::support::run::Run;
 
 /// The names of containers, bundles, images and destinations. The last image lies where only the list of known
 /// directories leads.
@@ -37,12 +39,12 @@ pub(crate) struct Fault {
 #[derive(Debug)]
 pub(crate) struct Place {
     pub(crate) bundles: Vec<Bundle>,
-    pub(crate) world: World,
+    pub(crate) world: HookWorld,
 }
 
 impl Place {
     pub(crate) fn new(runtime: &'static str) -> Self {
-        let world = World::new(runtime);
+        let world = HookWorld::new(runtime);
         for dir in ["elsewhere", "dumps", "small"] {
             fs::create_dir(world.path(dir)).unwrap();
         }

@@ -10,7 +10,8 @@ use crate::model::ImageId;
 use crate::operations::DESTINATIONS;
 use crate::place::Place;
 use crate::problem::{Kind, Problem};
-use crate::world::{SOURCE, files_in};
+use crate::support::hook_world::SOURCE;
+use crate::support::host::files_in;
 
 /// By which the hook marks the dumps of a container.
 const MARK: &str = "user.oci-minidump.container";

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use crate::dumps::{self, HEADER};
 use crate::model::{Dump, ImageId};
 use crate::sight;
-use crate::world::wait_until;
+use crate::support::host::wait_until;
 
 /// How many mounts are pinned at once: the hook waits a while for each of them.
 const MAX_PINS: usize = 2;

@@ -9,13 +9,13 @@ use std::path::PathBuf;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use serde_json::{Value, json};
 
-use crate::world::{World, leave_the_hosts_mounts};
+use crate::support::daemon_world::{DaemonWorld, leave_the_hosts_mounts};
 
 /// A mount whose path is not UTF-8, among the mounts of this thread.
 struct OddMount(PathBuf);
 
 impl OddMount {
-    fn new(world: &World) -> Self {
+    fn new(world: &DaemonWorld) -> Self {
         let point = world.dir.path().join(OsStr::from_bytes(b"M\xfcller"));
         fs::create_dir(&point).unwrap();
         mount(Some("tmpfs"), &point, Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
@@ -29,14 +29,14 @@ impl Drop for OddMount {
     }
 }
 
-fn state(world: &World, about: &Value) -> Value {
+fn state(world: &DaemonWorld, about: &Value) -> Value {
     world.done("getContainerState", about)["state"].take()
 }
 
 #[test]
 fn a_mount_whose_path_is_not_text_does_not_blind_the_daemon() {
     leave_the_hosts_mounts();
-    let world = World::new();
+    let world = DaemonWorld::new();
     let _mounted = OddMount::new(&world);
     let seen = fs::read(format!("/proc/{}/mountinfo", world.pid())).unwrap();
     assert!(String::from_utf8(seen).is_err(), "the daemon does not see the mount");
@@ -61,7 +61,7 @@ fn a_mount_whose_path_is_not_text_does_not_blind_the_daemon() {
 
 #[test]
 fn a_process_whose_name_is_not_text_is_listed_and_stopped() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let id = world.id("a");
     let about = json!({"containerId": id});
     let script = "printf 'caf\\303' >/proc/self/comm && echo ready; while :; do sleep 0.1; done";

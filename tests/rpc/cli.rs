@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::world::{PROGRAM, World};
+use crate::support::daemon_world::{DaemonWorld, PROGRAM};
 
 fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
@@ -18,7 +18,7 @@ fn stderr(output: &Output) -> String {
 
 #[test]
 fn a_container_can_be_lived_through_by_hand() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let id = world.id("a");
     let bundle = world.bundle("b", &["false"]);
     let bundle = bundle.to_str().unwrap();
@@ -51,7 +51,7 @@ fn a_container_can_be_lived_through_by_hand() {
 
 #[test]
 fn json_is_the_result_of_the_api() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let id = world.id("a");
     world.run(&id, &["sh", "-c", "echo hello; exec sleep 100"]);
     let json = |args: &[&str]| {
@@ -78,7 +78,7 @@ fn json_is_the_result_of_the_api() {
 
 #[test]
 fn info_is_readable() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let id = world.id("a");
     world.run(&id, &["sleep", "100"]);
     let text = stdout(&world.cli(&["info", &id]));
@@ -89,7 +89,7 @@ fn info_is_readable() {
 
 #[test]
 fn exec_prints_the_output_and_ends_with_the_commands_code() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let id = world.id("a");
     world.run(&id, &["sleep", "100"]);
     let bytes = world.cli(&["exec", &id, "--", "sh", "-c", "printf '\\377\\0x'; printf e >&2; exit 7"]);
@@ -118,7 +118,7 @@ fn exec_prints_the_output_and_ends_with_the_commands_code() {
 
 #[test]
 fn exit_codes_tell_what_kind_of_thing_went_wrong() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let id = world.id("a");
     world.run(&id, &["sleep", "100"]);
     let bundle = world.bundle("b", &["true"]);
@@ -161,7 +161,7 @@ fn exit_codes_tell_what_kind_of_thing_went_wrong() {
 
 #[test]
 fn logs_can_be_followed_to_the_end() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let id = world.id("a");
     world.run(&id, &["sh", "-c", "for n in 1 2 3 4 5 6; do echo line $n; sleep 0.2; done"]);
     let output = world.cli(&["logs", "-f", &id]);
@@ -170,7 +170,7 @@ fn logs_can_be_followed_to_the_end() {
 }
 
 /// The first line of `events`. Containers come and go until there is one: nobody can know when it has subscribed.
-fn first_event(world: &World, name: &str, flags: &[&str]) -> String {
+fn first_event(world: &DaemonWorld, name: &str, flags: &[&str]) -> String {
     let mut command = Command::new(PROGRAM);
     command.arg("events").arg("--socket").arg(world.path("socket")).args(flags).stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -192,7 +192,7 @@ fn first_event(world: &World, name: &str, flags: &[&str]) -> String {
 
 #[test]
 fn events_are_printed_as_they_happen() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let text = first_event(&world, "text", &[]);
     assert!(text.starts_with("onContainer") && text.contains(" descriptor="), "{text}");
     let value: Value = serde_json::from_str(&first_event(&world, "json", &["--json"])).unwrap();
@@ -202,7 +202,7 @@ fn events_are_printed_as_they_happen() {
 
 #[test]
 fn foreign_text_cannot_drive_a_terminal() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let id = world.id("a");
     world.run(&id, &["sh", "-c", "printf '\\033[2Jx\\n'; exec sleep 100"]);
     world.until("there is output", || stdout(&world.cli(&["logs", &id])).ends_with("x\n"));

@@ -6,9 +6,9 @@ use std::process::Command;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::world::{PLUGIN, PROGRAM, World};
+use crate::support::daemon_world::{DaemonWorld, PLUGIN, PROGRAM};
 
-fn status(world: &World) -> Value {
+fn status(world: &DaemonWorld) -> Value {
     let request = r#"{"id":1,"method":"Controller.1.status"}"#;
     world.post(request).json()["result"][0].clone()
 }
@@ -20,7 +20,7 @@ fn a_thunder_plugin_file_names_the_plugin() {
     let text = r#"{"locator":"libMine.so","classname":"Mine","callsign":"org.mine.Containers","precondition":["Platform"],
         "autostart":true,"configuration":{"x":1}}"#;
     std::fs::write(&file, text).unwrap();
-    let world = World::with(&["--plugin-config", file.to_str().unwrap()]);
+    let world = DaemonWorld::with(&["--plugin-config", file.to_str().unwrap()]);
     let told = status(&world);
     let told = ["callsign", "classname", "locator", "autostart"].map(|name| told[name].clone());
     assert_eq!(told, [json!("org.mine.Containers"), json!("Mine"), json!("libMine.so"), json!(true)]);
@@ -28,13 +28,13 @@ fn a_thunder_plugin_file_names_the_plugin() {
         let answer = world.post(&format!(r#"{{"id":1,"method":"{callsign}.1.listContainers"}}"#)).json();
         assert_eq!(answer["error"]["code"].as_i64().unwrap_or(0), code, "{callsign}");
     }
-    let world = World::with(&["--plugin-config", file.to_str().unwrap(), "--callsign", "flag.wins"]);
+    let world = DaemonWorld::with(&["--plugin-config", file.to_str().unwrap(), "--callsign", "flag.wins"]);
     assert_eq!(status(&world)["callsign"], "flag.wins");
 }
 
 #[test]
 fn without_autostart_the_plugin_waits_for_its_activation() {
-    let world = World::with(&["--autostart", "false"]);
+    let world = DaemonWorld::with(&["--autostart", "false"]);
     assert_eq!(
         (&status(&world)["state"], &status(&world)["startmode"]),
         (&json!("deactivated"), &json!("Deactivated"))
@@ -68,14 +68,14 @@ fn the_settings_file_counts_below_the_flags() {
     std::fs::create_dir(&roots).unwrap();
     std::fs::write(&file, format!("callsign = 'from.file'\nbundle_roots = ['{}']\n", roots.display()))
         .unwrap();
-    let world = World::with(&["--config", &path]);
+    let world = DaemonWorld::with(&["--config", &path]);
     assert_eq!(status(&world)["callsign"], "from.file");
     let bundle = world.bundle("b", &["true"]);
     let params = json!({"containerId": world.id("a"), "bundlePath": bundle});
     let request = json!({"id": 1, "method": "from.file.1.startContainer", "params": params});
     let answer = world.post(&request.to_string()).json();
     assert!(answer["error"]["data"].as_str().unwrap().contains("bundle"), "{answer}");
-    let world = World::with(&["--config", &path, "--callsign", "from.flag"]);
+    let world = DaemonWorld::with(&["--config", &path, "--callsign", "from.flag"]);
     assert_eq!(status(&world)["callsign"], "from.flag");
     let bad = [("calsign = 'x'", "calsign"), ("stop_timeout = 'x'", "stop_timeout"), ("=", "cannot parse")];
     for (text, reason) in bad {
@@ -90,7 +90,7 @@ fn the_settings_file_counts_below_the_flags() {
 
 #[test]
 fn a_second_daemon_is_refused() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let output = world.serve_command().output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(6), "{error}");
@@ -99,7 +99,7 @@ fn a_second_daemon_is_refused() {
 
 #[test]
 fn an_address_that_is_taken_is_named() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let other = tempfile::tempdir().unwrap();
     let serve = |socket: &std::path::Path, listen: &str| {
         let mut command = Command::new(PROGRAM);
@@ -133,7 +133,7 @@ fn an_address_that_is_taken_is_named() {
 
 #[test]
 fn a_stale_socket_is_replaced_and_a_restart_keeps_the_containers() {
-    let mut world = World::new();
+    let mut world = DaemonWorld::new();
     let id = world.id("a");
     world.run(&id, &["sleep", "100"]);
     world.end(Signal::KILL);
@@ -150,13 +150,13 @@ fn a_stale_socket_is_replaced_and_a_restart_keeps_the_containers() {
 
 #[test]
 fn requests_under_way_are_finished_when_the_daemon_ends() {
-    let mut world = World::new();
+    let mut world = DaemonWorld::new();
     let id = world.id("a");
     world.run(&id, &["sleep", "100"]);
     let mut client = world.tcp();
     let body = json!({"id": 1, "method": format!("{PLUGIN}.runCommand"),
         "params": {"containerId": id, "command": "sh -c 'echo begun; sleep 1; echo done'"}});
-    client.send(crate::wire::request("POST", "/jsonrpc", &[], &body.to_string()).as_bytes());
+    client.send(crate::support::wire::request("POST", "/jsonrpc", &[], &body.to_string()).as_bytes());
     let mut ws = world.ws();
     let info = json!({"containerId": id});
     world.until("the command runs", || {
@@ -171,7 +171,7 @@ fn requests_under_way_are_finished_when_the_daemon_ends() {
 
 #[test]
 fn hanging_up_ends_nothing() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let pid = rustix::process::Pid::from_raw(world.pid().try_into().unwrap()).unwrap();
     rustix::process::kill_process(pid, Signal::HUP).unwrap();
     world.until("it is logged", || world.log().contains("SIGHUP changes nothing"));
@@ -181,13 +181,13 @@ fn hanging_up_ends_nothing() {
 #[test]
 fn other_loopback_addresses_work_as_well() {
     for (listen, host) in [("[::1]:0", "[::1]"), ("127.0.0.2:0", "127.0.0.2")] {
-        let world = World::with(&["--listen", listen]);
+        let world = DaemonWorld::with(&["--listen", listen]);
         let log = world.log();
         let (_, rest) = log.split_once("http://").unwrap();
         let address = rest.split('/').next().unwrap();
         let body = r#"{"id":1,"method":"OCIContainer.versions"}"#;
         for host in [host, address] {
-            let mut client = crate::wire::Http::over(std::net::TcpStream::connect(address).unwrap());
+            let mut client = crate::support::wire::Http::over(std::net::TcpStream::connect(address).unwrap());
             assert_eq!(
                 client.request("POST", "/jsonrpc", &[("Host", host)], body).status,
                 200,
@@ -200,14 +200,14 @@ fn other_loopback_addresses_work_as_well() {
 #[test]
 fn the_socket_can_be_given_to_a_group() {
     use std::os::unix::fs::MetadataExt;
-    let world = World::with(&["--socket-group", "65534"]);
+    let world = DaemonWorld::with(&["--socket-group", "65534"]);
     let metadata = std::fs::metadata(world.path("socket")).unwrap();
     assert_eq!((metadata.gid(), metadata.mode() & 0o777), (65534, 0o660));
 }
 
 #[test]
 fn changes_are_logged_with_who_asked() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let id = world.id("a\u{1b}");
     let _refused = world.call("stopContainer", &json!({"containerId": id}));
     world.cli(&["delete", "nobody"]);
@@ -223,7 +223,7 @@ fn changes_are_logged_with_who_asked() {
 
 #[test]
 fn no_tcp_means_none() {
-    let world = World::with(&["--no-tcp"]);
+    let world = DaemonWorld::with(&["--no-tcp"]);
     assert!(!world.log().contains("http://"), "{}", world.log());
     let body = r#"{"id":1,"method":"OCIContainer.listContainers"}"#;
     assert_eq!(world.unix().request("POST", "/jsonrpc", &[], body).status, 200);
@@ -244,7 +244,7 @@ fn systemd_hands_over_sockets_and_hears_of_readiness() {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("handed");
     let notify = UnixDatagram::bind(dir.path().join("notify")).unwrap();
-    notify.set_read_timeout(Some(crate::wire::PATIENCE)).unwrap();
+    notify.set_read_timeout(Some(crate::support::wire::PATIENCE)).unwrap();
     let mut command = Command::new("systemd-socket-activate");
     command.arg("-l").arg(&socket).arg("--setenv=NOTIFY_SOCKET").arg(PROGRAM).arg("serve");
     command.arg("--state-dir").arg(dir.path().join("state")).arg("--log-dir").arg(dir.path().join("log"));
@@ -254,21 +254,21 @@ fn systemd_hands_over_sockets_and_hears_of_readiness() {
         .arg("--runtime-root")
         .arg(dir.path().join("runtime"))
         .arg("--hook")
-        .arg(crate::own_hook::make(dir.path(), ""));
+        .arg(crate::support::own_hook::make(dir.path(), ""));
     command.env("NOTIFY_SOCKET", dir.path().join("notify")).stderr(std::process::Stdio::null());
     let mut daemon = command.spawn().unwrap();
     let begin = std::time::Instant::now();
     let stream = loop {
         match std::os::unix::net::UnixStream::connect(&socket) {
             Ok(stream) => break stream,
-            Err(_) if begin.elapsed() < crate::wire::PATIENCE => {
+            Err(_) if begin.elapsed() < crate::support::wire::PATIENCE => {
                 std::thread::sleep(std::time::Duration::from_millis(10))
             }
             Err(error) => panic!("{error}"),
         }
     };
     let body = r#"{"id":1,"method":"OCIContainer.versions"}"#;
-    let answer = crate::wire::Http::over(stream).request("POST", "/jsonrpc", &[], body);
+    let answer = crate::support::wire::Http::over(stream).request("POST", "/jsonrpc", &[], body);
     assert_eq!(answer.body, r#"{"jsonrpc":"2.0","id":1,"result":[]}"#);
     let mut message = [0; 100];
     let length = notify.recv(&mut message).unwrap();

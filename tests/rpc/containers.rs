@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::world::{PLUGIN, World};
+use crate::support::daemon_world::{DaemonWorld, PLUGIN};
 
 fn text(value: &Value) -> String {
     value.to_string()
@@ -13,7 +13,7 @@ fn text(value: &Value) -> String {
 
 #[test]
 fn a_container_lives_as_the_seed_says() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let id = world.id("a");
     let about = json!({"containerId": id});
     let descriptor = world.run(&id, &["sleep", "100"]);
@@ -40,7 +40,7 @@ fn a_container_lives_as_the_seed_says() {
 
 #[test]
 fn info_has_the_members_of_the_contract_in_order() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let id = world.id("a");
     world.run(&id, &["sleep", "100"]);
     let result = world.done("getContainerInfo", &json!({"containerId": id}));
@@ -59,7 +59,7 @@ fn info_has_the_members_of_the_contract_in_order() {
 
 #[test]
 fn every_method_answers_the_same_over_every_transport() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let id = world.id("a");
     world.run(&id, &["sleep", "100"]);
     let bundle = world.bundle("again", &["true"]);
@@ -95,7 +95,7 @@ fn every_method_answers_the_same_over_every_transport() {
 
 #[test]
 fn a_whole_life_works_over_every_transport() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let bundle = world.bundle("bundle", &["sleep", "100"]);
     let life = ["startContainer", "pauseContainer", "resumeContainer", "stopContainer", "waitContainer"];
     let again = ["startContainer", "deleteContainer"];
@@ -118,7 +118,7 @@ fn a_whole_life_works_over_every_transport() {
 
 #[test]
 fn start_honours_command_and_environment_and_output_is_kept() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let id = world.id("a");
     let bundle = world.bundle("b", &["false"]);
     let before = std::fs::read(bundle.join("config.json")).unwrap();
@@ -152,7 +152,7 @@ fn start_honours_command_and_environment_and_output_is_kept() {
 
 #[test]
 fn a_command_gives_its_exit_code_and_its_output_within_bounds() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let id = world.id("a");
     world.run(&id, &["sleep", "100"]);
     let run = |extra: Value| {
@@ -190,7 +190,7 @@ fn a_command_gives_its_exit_code_and_its_output_within_bounds() {
 
 #[test]
 fn bad_ids_and_bad_parameters_are_refused_with_a_reason() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let bundle = world.bundle("b", &["true"]);
     for id in ["--root=/x", "-x", "../x", "a/../b", "", "123", "a b", "a\u{0}b", "a\nb", &"a".repeat(129)] {
         let params = json!({"containerId": id, "bundlePath": bundle, "command": "true"});
@@ -246,7 +246,7 @@ fn bad_ids_and_bad_parameters_are_refused_with_a_reason() {
 
 #[test]
 fn a_dobby_specification_is_answered_with_a_reason() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let id = world.id("a");
     let cases = [
         json!({"dobbySpec": {}}),
@@ -265,7 +265,7 @@ fn a_dobby_specification_is_answered_with_a_reason() {
 
 #[test]
 fn operations_in_the_wrong_state_fail_with_a_reason_and_change_nothing() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let id = world.id("a");
     let about = json!({"containerId": id});
     world.run(&id, &["sleep", "100"]);
@@ -288,7 +288,7 @@ fn operations_in_the_wrong_state_fail_with_a_reason_and_change_nothing() {
 
 #[test]
 fn the_seeds_curl_lines_work_as_they_are() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let bundle = world.bundle("sleep", &["sleep", "100"]);
     let id = world.id("SleepTest");
     let curl = |body: &str| {
@@ -326,13 +326,13 @@ fn the_seeds_curl_lines_work_as_they_are() {
 
 #[test]
 fn a_call_that_changes_something_is_carried_out_though_its_client_has_gone() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let id = world.id("a");
     let bundle = world.bundle("b", &["sleep", "100"]);
     let request = json!({"jsonrpc": "2.0", "id": 1, "method": format!("{PLUGIN}.startContainer"),
         "params": {"containerId": id, "bundlePath": bundle}});
     let mut client = world.tcp();
-    client.send(crate::wire::request("POST", "/jsonrpc", &[], &request.to_string()).as_bytes());
+    client.send(crate::support::wire::request("POST", "/jsonrpc", &[], &request.to_string()).as_bytes());
     // Gone once the call is known to be under way.
     world.until("the start begins", || world.done("listContainers", &json!({}))["containers"] != json!([]));
     drop(client);

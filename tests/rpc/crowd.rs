@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{PLUGIN, World};
+use crate::support::daemon_world::{DaemonWorld, PLUGIN};
 
 #[test]
 fn fifty_containers_start_and_go_at_once() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let bundle = world.bundle("b", &["sleep", "100"]);
     let mut clients = [world.ws(), world.ws()];
     let ids: Vec<String> = (0..50).map(|n| world.id(&format!("n{n}"))).collect();
@@ -38,7 +38,7 @@ fn fifty_containers_start_and_go_at_once() {
 
 #[test]
 fn clients_that_race_for_one_id_get_one_winner_each_time() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let id = world.id("a");
     let bundle = world.bundle("b", &["sleep", "100"]);
     let params = json!({"containerId": id, "bundlePath": bundle, "force": true});
@@ -63,7 +63,7 @@ fn clients_that_race_for_one_id_get_one_winner_each_time() {
 
 #[test]
 fn a_slow_call_on_one_container_delays_no_other() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let (slow, other) = (world.id("slow"), world.id("other"));
     world.run(&slow, &["sleep", "100"]);
     world.run(&other, &["sleep", "100"]);
@@ -90,7 +90,7 @@ fn a_slow_call_on_one_container_delays_no_other() {
 
 #[test]
 fn a_command_ends_with_the_client_that_waits_for_it() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let id = world.id("a");
     world.run(&id, &["sleep", "100"]);
     let about = json!({"containerId": id});
@@ -98,7 +98,7 @@ fn a_command_ends_with_the_client_that_waits_for_it() {
     let params = json!({"containerId": id, "command": "sleep 1000", "timeout": 60_000});
     let request = json!({"id": 1, "method": format!("{PLUGIN}.runCommand"), "params": params}).to_string();
     let mut http = world.tcp();
-    http.send(crate::wire::request("POST", "/jsonrpc", &[], &request).as_bytes());
+    http.send(crate::support::wire::request("POST", "/jsonrpc", &[], &request).as_bytes());
     world.until("the command runs", || processes() == 2);
     drop(http);
     world.until("the command ended with its HTTP client", || processes() == 1);

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
-use crate::world::{PLUGIN, PROGRAM, World};
+use crate::support::daemon_world::{DaemonWorld, PLUGIN, PROGRAM};
 
 fn sample(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/minidumps").join(name)
@@ -16,7 +16,7 @@ fn dumps(args: &[&str]) -> Output {
 }
 
 /// A bundle that does what `script` says, with `/opt/minidumps` for its dumps, which go to `dumps`.
-pub fn dumping(world: &World, script: &str) -> PathBuf {
+pub fn dumping(world: &DaemonWorld, script: &str) -> PathBuf {
     let bundle = world.bundle("b", &["sh", "-c", script]);
     std::fs::create_dir_all(world.path("rootfs/opt/minidumps")).unwrap();
     let file = bundle.join("config.json");
@@ -30,7 +30,7 @@ pub fn dumping(world: &World, script: &str) -> PathBuf {
 
 #[test]
 fn a_harvested_dump_is_told_before_the_end_of_its_container() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let id = world.id("a");
     let bundle = dumping(&world, "cat /crash >/opt/minidumps/crash.dmp; exit 9");
     std::fs::copy(sample("breakpad-segv-uid0.dmp"), world.path("rootfs/crash")).unwrap();

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::wire::Ws;
-use crate::world::{PLUGIN, World};
+use crate::support::daemon_world::{DaemonWorld, PLUGIN};
+use crate::support::wire::Ws;
 
 fn subscribe(ws: &mut Ws, event: &str, prefix: &Value) -> Value {
     ws.call(&format!("{PLUGIN}.register"), &json!({"event": event, "id": prefix}))
@@ -15,7 +15,7 @@ fn subscribe(ws: &mut Ws, event: &str, prefix: &Value) -> Value {
 
 #[test]
 fn a_subscriber_hears_of_containers_that_anyone_starts() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let id = world.id("a");
     let mut ws = world.ws();
     for event in ["onContainerStarted", "onContainerStopped"] {
@@ -35,7 +35,7 @@ fn a_subscriber_hears_of_containers_that_anyone_starts() {
 
 #[test]
 fn prefixes_are_texts_in_any_number_and_die_with_their_connection() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let mut ws = world.ws();
     for prefix in [json!("client.events.1"), json!(1), json!("")] {
         assert_eq!(subscribe(&mut ws, "onContainerStarted", &prefix)["result"], 0, "{prefix}");
@@ -69,7 +69,7 @@ fn prefixes_are_texts_in_any_number_and_die_with_their_connection() {
 
 #[test]
 fn registering_without_a_connection_is_answered_and_useless() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let params = json!({"event": "onContainerStarted", "id": "x"});
     for _ in 0..2 {
         assert_eq!(world.done("register", &params), 0);
@@ -79,7 +79,7 @@ fn registering_without_a_connection_is_answered_and_useless() {
 
 #[test]
 fn events_of_many_containers_come_in_order_for_each() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let mut ws = world.ws();
     for event in ["onContainerStarted", "onContainerStopped"] {
         subscribe(&mut ws, event, &json!("e"));
@@ -117,7 +117,7 @@ pub fn nothing_starts(dir: &Path) -> PathBuf {
 fn a_container_that_was_started_and_could_not_be_kept_has_failed() {
     let dir = tempfile::tempdir().unwrap();
     let runtime = nothing_starts(dir.path());
-    let world = World::with(&["--runtime", runtime.to_str().unwrap()]);
+    let world = DaemonWorld::with(&["--runtime", runtime.to_str().unwrap()]);
     let (id, bundle) = (world.id("a"), world.bundle("b", &["true"]));
     let mut ws = world.ws();
     for event in ["onContainerStarted", "onContainerStopped", "onContainerFailed"] {
@@ -133,7 +133,7 @@ fn a_container_that_was_started_and_could_not_be_kept_has_failed() {
 
 #[test]
 fn who_comes_back_hears_what_happened_while_no_daemon_was_there() {
-    let mut world = World::new();
+    let mut world = DaemonWorld::new();
     let id = world.id("a");
     let descriptor = world.run(&id, &["sleep", "1000"]);
     world.end(rustix::process::Signal::KILL);

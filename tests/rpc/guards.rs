@@ -7,14 +7,14 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use crate::wire::{Http, Ws, request};
-use crate::world::{PROGRAM, World};
+use crate::support::daemon_world::{DaemonWorld, PROGRAM};
+use crate::support::wire::{Http, Ws, request};
 
 const LIST: &str = r#"{"id":3,"method":"OCIContainer.1.listContainers"}"#;
 const NOBODY: u32 = 65534;
 
 /// The statuses of a POST and of a WebSocket upgrade with these headers.
-fn statuses(world: &World, headers: &[(&str, &str)]) -> (u16, u16) {
+fn statuses(world: &DaemonWorld, headers: &[(&str, &str)]) -> (u16, u16) {
     let post = world.tcp().request("POST", "/jsonrpc", headers, LIST);
     let upgrade = [
         ("Upgrade", "websocket"),
@@ -28,7 +28,7 @@ fn statuses(world: &World, headers: &[(&str, &str)]) -> (u16, u16) {
 
 #[test]
 fn only_this_host_may_be_meant() {
-    let world = World::with(&["--allow-host", "box.local"]);
+    let world = DaemonWorld::with(&["--allow-host", "box.local"]);
     let own = format!("127.0.0.1:{}", world.port);
     let cases = [
         (own.as_str(), true),
@@ -63,7 +63,7 @@ fn only_this_host_may_be_meant() {
 #[test]
 fn only_allowed_pages_may_call() {
     let page = "http://localhost:50050";
-    let world = World::with(&["--allow-origin", page]);
+    let world = DaemonWorld::with(&["--allow-origin", page]);
     let own = format!("http://127.0.0.1:{}", world.port);
     let cases: [(&[(&str, &str)], bool); 10] = [
         (&[("Origin", page)], true),
@@ -100,7 +100,7 @@ fn only_allowed_pages_may_call() {
 
 #[test]
 fn every_page_may_call_where_the_administrator_says_so() {
-    let world = World::with(&["--allow-origin", "*"]);
+    let world = DaemonWorld::with(&["--allow-origin", "*"]);
     for headers in
         [[("Origin", "http://any.example")], [("Origin", "null")], [("Sec-Fetch-Site", "cross-site")]]
     {
@@ -121,7 +121,7 @@ fn curl_as(uid: u32, args: &[&str]) -> String {
 
 #[test]
 fn other_users_are_refused_over_tcp_and_by_the_sockets_mode() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let url = format!("http://127.0.0.1:{}/jsonrpc", world.port);
     assert_eq!(curl_as(0, &[&url]), "200");
     assert_eq!(curl_as(NOBODY, &[&url]), "403");
@@ -130,7 +130,7 @@ fn other_users_are_refused_over_tcp_and_by_the_sockets_mode() {
     assert_eq!(mode & 0o7777, 0o660);
     std::fs::set_permissions(world.dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     assert_eq!(curl_as(NOBODY, &["--unix-socket", socket.to_str().unwrap(), &url]), "000");
-    let world = World::with(&["--tcp-allow-uid", "65534"]);
+    let world = DaemonWorld::with(&["--tcp-allow-uid", "65534"]);
     let url = format!("http://127.0.0.1:{}/jsonrpc", world.port);
     assert_eq!(curl_as(NOBODY, &[&url]), "200");
     assert_eq!(curl_as(NOBODY - 1, &[&url]), "403");
@@ -146,7 +146,7 @@ fn write_then_close_as(uid: u32, port: u16, text: &str) {
 
 #[test]
 fn a_request_whose_sender_has_closed_is_nobodys_and_refused() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let bundle = world.bundle("b", &["sleep", "100"]);
     let call = json!({"id": 1, "method": "OCIContainer.1.startContainer",
         "params": {"containerId": world.id("trap"), "bundlePath": bundle}});
@@ -171,7 +171,7 @@ fn a_token_is_wanted_where_one_is_set() {
     let mut made = std::fs::File::options().write(true).create(true).truncate(true).open(&file).unwrap();
     writeln!(made, "{token}").unwrap();
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
-    let world = World::with(&["--token-file", file.to_str().unwrap()]);
+    let world = DaemonWorld::with(&["--token-file", file.to_str().unwrap()]);
     let right = format!("Bearer {token}");
     let cases = [
         (Some(right.as_str()), (200, 101)),
@@ -197,7 +197,7 @@ fn a_token_is_wanted_where_one_is_set() {
 
 #[test]
 fn a_read_only_address_refuses_what_changes_something() {
-    let world = World::with(&["--tcp-read-only"]);
+    let world = DaemonWorld::with(&["--tcp-read-only"]);
     let call = |client: &mut Http, method: &str| {
         let body =
             json!({"id": 1, "method": format!("OCIContainer.1.{method}"), "params": {"containerId": "x"}});

@@ -7,17 +7,17 @@ use std::process::Command;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::support::daemon_world::DaemonWorld;
 
 /// The status and the reasons of `/healthz`.
-fn health(world: &World) -> (u16, Value) {
+fn health(world: &DaemonWorld) -> (u16, Value) {
     let answer = world.tcp().request("GET", "/healthz", &[], "");
     (answer.status, answer.json()["reasons"].clone())
 }
 
 #[test]
 fn health_tells_of_a_full_disk() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     assert_eq!(health(&world), (200, json!([])));
     for dir in ["log", "state"] {
         let dir = world.path(dir);
@@ -71,7 +71,7 @@ impl Drop for Crowd {
 
 #[test]
 fn without_another_process_calls_fail_and_work_again_later() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let (id, more) = (world.id("a"), world.id("b"));
     world.run(&id, &["sleep", "1000"]);
     let crowd = Crowd::of(world.pid());
@@ -99,7 +99,7 @@ fn without_another_process_calls_fail_and_work_again_later() {
     assert_eq!(health(&world), (200, json!([])));
     world.done("startContainer", &start);
     world.done("deleteContainer", &json!({"containerId": more, "force": true}));
-    assert!(world.runtime_list().is_empty() && crate::state::kept(&world.path("state")).is_empty());
+    assert!(world.runtime_list().is_empty() && crate::support::state::kept(&world.path("state")).is_empty());
     drop(crowd);
 }
 
@@ -133,7 +133,7 @@ fn a_clock_that_is_set_changes_nothing() {
     assert!(compiler.status().unwrap().success(), "{compiler:?}");
     fs::write(path("offset"), "0").unwrap();
     let preload = [("LD_PRELOAD", path("clock.so")), ("CLOCK", path("offset"))];
-    let world = World::with_environment(&preload.map(|(name, value)| (name, value.into_os_string())));
+    let world = DaemonWorld::with_environment(&preload.map(|(name, value)| (name, value.into_os_string())));
     let maps = fs::read_to_string(format!("/proc/{}/maps", world.pid())).unwrap();
     assert!(maps.contains("clock.so"), "the daemon has this clock");
     let ids = ["a", "b", "c"].map(|name| world.id(name));

@@ -1,14 +1,14 @@
 //! Paths, verbs, headers and content types.
 
-use crate::wire::request;
-use crate::world::World;
+use crate::support::daemon_world::DaemonWorld;
+use crate::support::wire::request;
 
 const LIST: &str = r#"{"jsonrpc":"2.0","id":3,"method":"org.rdk.OCIContainer.1.listContainers"}"#;
 const EMPTY_LIST: &str = r#"{"jsonrpc":"2.0","id":3,"result":{"containers":[],"success":true}}"#;
 
 #[test]
 fn paths_and_verbs_answer_as_thunder_does() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let cases = [
         ("POST", "/jsonrpc", LIST, 200),
         ("POST", "/jsonrpc/", LIST, 200),
@@ -53,7 +53,7 @@ fn paths_and_verbs_answer_as_thunder_does() {
 
 #[test]
 fn bare_methods_work_on_the_plugins_own_path_only() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let cases = [
         ("/jsonrpc/org.rdk.OCIContainer", "listContainers", "result"),
         ("/jsonrpc/org.rdk.OCIContainer", "1.listContainers", "result"),
@@ -75,7 +75,7 @@ fn bare_methods_work_on_the_plugins_own_path_only() {
 
 #[test]
 fn content_types_are_ignored_but_for_form_uploads() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let cases = [
         (None, 200),
         (Some("application/json"), 200),
@@ -93,7 +93,7 @@ fn content_types_are_ignored_but_for_form_uploads() {
 
 #[test]
 fn answers_have_thunders_headers() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let answer = world.post(LIST);
     assert_eq!(answer.header("content-type"), Some("application/json"));
     let no_cache = "no-cache, private, no-store, must-revalidate, max-stale=0, post-check=0, pre-check=0";
@@ -103,7 +103,7 @@ fn answers_have_thunders_headers() {
 
 #[test]
 fn every_way_to_send_a_body_works_and_the_connection_is_kept() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let mut client = world.tcp();
     let chunked = format!(
         "POST /jsonrpc HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{LIST}\r\n0\r\n\r\n",
@@ -135,7 +135,7 @@ fn every_way_to_send_a_body_works_and_the_connection_is_kept() {
 
 #[test]
 fn health_tells_that_all_is_well() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     for mut client in [world.tcp(), world.unix()] {
         let answer = client.request("GET", "/healthz", &[], "");
         assert_eq!(answer.body, r#"{"status":"ok","reasons":[],"containers":0}"#);

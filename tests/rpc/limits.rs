@@ -7,14 +7,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tungstenite::Message;
 
-use crate::wire::{Http, Ws, request};
-use crate::world::{PLUGIN, World};
+use crate::support::daemon_world::{DaemonWorld, PLUGIN};
+use crate::support::wire::{Http, Ws, request};
 
 const LIST: &str = r#"{"id":3,"method":"OCIContainer.1.listContainers"}"#;
 
 #[test]
 fn deep_nesting_is_a_parse_error_and_no_more() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let cases = [
         "[".repeat(100_000),
         "{\"a\":".repeat(100_000),
@@ -33,7 +33,7 @@ fn deep_nesting_is_a_parse_error_and_no_more() {
 
 #[test]
 fn bodies_headers_and_messages_have_a_largest_size() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let mut client = world.tcp();
     let fits = format!("{LIST}{}", " ".repeat(1024 * 1024 - LIST.len()));
     assert_eq!(client.request("POST", "/jsonrpc", &[], &fits).status, 200, "a body of 1 MiB");
@@ -67,7 +67,7 @@ fn bodies_headers_and_messages_have_a_largest_size() {
 
 #[test]
 fn a_clients_text_fills_neither_answers_nor_the_log() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let long = "x".repeat(500_000);
     for body in [
         json!({"id": 1, "method": format!("{long}.1.y")}),
@@ -84,7 +84,7 @@ fn a_clients_text_fills_neither_answers_nor_the_log() {
 
 #[test]
 fn half_a_header_is_not_waited_for_for_ever() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let mut client = world.tcp();
     client.send(b"POST /jsonrpc HTTP/1.1\r\nHost: loc");
     let mut good = world.tcp();
@@ -94,7 +94,7 @@ fn half_a_header_is_not_waited_for_for_ever() {
 
 #[test]
 fn half_a_body_is_not_waited_for_for_ever() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let mut client = world.tcp();
     client.send(b"POST /jsonrpc HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{");
     assert_eq!(client.answer().status, 408);
@@ -102,7 +102,7 @@ fn half_a_body_is_not_waited_for_for_ever() {
 
 #[test]
 fn too_many_connections_are_turned_away_and_room_comes_back() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let mut kept: Vec<Http> = (0..64).map(|_| world.tcp()).collect();
     for client in &mut kept {
         assert_eq!(client.request("POST", "/jsonrpc", &[], LIST).status, 200);
@@ -124,7 +124,7 @@ fn too_many_connections_are_turned_away_and_room_comes_back() {
 
 #[test]
 fn too_many_websockets_are_turned_away() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let kept: Vec<Ws> = (0..16).map(|_| world.ws()).collect();
     assert_eq!(Ws::connect(world.port, "/jsonrpc", &[]).map(drop), Err(503));
     assert_eq!(world.post(LIST).status, 200);
@@ -134,7 +134,7 @@ fn too_many_websockets_are_turned_away() {
 
 #[test]
 fn a_connection_has_a_bounded_number_of_subscriptions_and_calls() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let mut ws = world.ws();
     let mut register = |n: u32| {
         let params = json!({"event": "onContainerStarted", "id": n});
@@ -158,7 +158,7 @@ fn a_connection_has_a_bounded_number_of_subscriptions_and_calls() {
 
 #[test]
 fn a_client_that_reads_nothing_holds_up_nobody() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let mut deaf = TcpStream::connect(("127.0.0.1", world.port)).unwrap();
     deaf.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
     let batch = format!("[{}]", vec![r#"{"id":1,"method":"Controller.1.status"}"#; 32].join(","));
@@ -174,7 +174,7 @@ fn a_client_that_reads_nothing_holds_up_nobody() {
 
 #[test]
 fn a_websocket_that_reads_nothing_holds_up_nobody() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let mut deaf = world.ws();
     deaf.socket.get_ref().set_write_timeout(Some(Duration::from_millis(500))).unwrap();
     let batch = format!("[{}]", vec![r#"{"id":1,"method":"Controller.1.status"}"#; 32].join(","));
@@ -194,7 +194,7 @@ fn a_websocket_that_reads_nothing_holds_up_nobody() {
 
 #[test]
 fn running_out_of_descriptors_is_survived_quietly() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let pid = rustix::process::Pid::from_raw(world.pid().try_into().unwrap());
     let open = std::fs::read_dir(format!("/proc/{}/fd", world.pid())).unwrap().count() as u64;
     let limit = rustix::process::Rlimit { current: Some(open + 3), maximum: Some(open + 3) };
@@ -211,7 +211,7 @@ fn running_out_of_descriptors_is_survived_quietly() {
 #[test]
 fn strangers_cannot_take_the_room_of_those_who_may_call() {
     use std::os::unix::process::CommandExt;
-    let world = World::new();
+    let world = DaemonWorld::new();
     let connect = format!("exec {{fd}}<>/dev/tcp/127.0.0.1/{}", world.port);
     let script = format!("for n in {{1..80}}; do {connect}; done; echo ready; read _");
     let mut command = std::process::Command::new("bash");

@@ -12,21 +12,12 @@ mod dumps;
 mod events;
 mod guards;
 mod hardship;
-mod hold;
 mod http;
-#[path = "../support/hugetlb.rs"]
-mod hugetlb;
 mod limits;
-#[path = "../support/own_hook.rs"]
-mod own_hook;
 mod pids;
 mod protocol;
-#[path = "../support/state.rs"]
-mod state;
-#[path = "../support/test_dir.rs"]
-mod test_dir;
+#[path = "../support/mod.rs"]
+mod support;
 mod unprivileged;
 mod untold;
 mod websocket;
-mod wire;
-mod world;

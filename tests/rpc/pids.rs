@@ -4,7 +4,7 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use crate::world::{PROGRAM, World};
+use crate::support::daemon_world::{DaemonWorld, PROGRAM};
 
 /// Runs in a pid namespace of its own, where the next number can be chosen (pid_namespaces(7)).
 const SCRIPT: &str = r#"
@@ -39,7 +39,7 @@ wait
 
 #[test]
 fn a_number_that_is_used_again_is_not_taken_for_the_container() {
-    let mut world = World::new();
+    let mut world = DaemonWorld::new();
     world.end(Signal::TERM);
     world.bundle("bundle", &["sleep", "1000"]);
     let mut command = Command::new("unshare");

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{PLUGIN, World};
+use crate::support::daemon_world::{DaemonWorld, PLUGIN};
 
 const LIST: &str = "org.rdk.OCIContainer.1.listContainers";
 
 /// Sends `text` in all three ways and gives the one answer; the empty text when there is none.
-fn everywhere(world: &World, text: &str) -> String {
+fn everywhere(world: &DaemonWorld, text: &str) -> String {
     let mut answers = Vec::new();
     for mut client in [world.tcp(), world.unix()] {
         answers.push(client.request("POST", "/jsonrpc", &[], text).body);
@@ -24,7 +24,7 @@ fn everywhere(world: &World, text: &str) -> String {
 
 #[test]
 fn ids_of_every_kind_come_back_unchanged() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let ids = [
         "0",
         "3",
@@ -56,7 +56,7 @@ fn ids_of_every_kind_come_back_unchanged() {
 
 #[test]
 fn errors_have_thunders_codes_and_texts() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let cases = [
         (format!("{PLUGIN}.nope"), json!({}), -32601, "Unknown method."),
         ("".to_owned(), json!({}), -32601, "Unknown method."),
@@ -109,7 +109,7 @@ fn errors_have_thunders_codes_and_texts() {
 
 #[test]
 fn what_is_no_request_is_told_so() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let cases = [
         ("hello", -32700),
         ("{", -32700),
@@ -135,7 +135,7 @@ fn what_is_no_request_is_told_so() {
 
 #[test]
 fn liberties_that_clients_take_are_taken() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let expected = r#"{"jsonrpc":"2.0","id":3,"result":{"containers":[],"success":true}}"#;
     let texts = [
         format!(r#"{{"id":3,"method":"{LIST}"}}"#),
@@ -158,7 +158,7 @@ fn liberties_that_clients_take_are_taken() {
 
 #[test]
 fn batches_are_answered_in_order_and_notifications_not_at_all() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let call = |id: &str| format!(r#"{{{id}"method":"{PLUGIN}.versions"}}"#);
     let one = r#"{"jsonrpc":"2.0","id":1,"result":[]}"#;
     assert_eq!(everywhere(&world, &call("")), "");
@@ -179,7 +179,7 @@ fn batches_are_answered_in_order_and_notifications_not_at_all() {
 
 #[test]
 fn built_ins_and_the_controller_answer() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let status = json!([{
         "callsign": "org.rdk.OCIContainer", "locator": "libWPEFrameworkOCIContainer.so",
         "classname": "org.rdk.OCIContainer", "autostart": true, "startmode": "Activated",

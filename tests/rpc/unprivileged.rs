@@ -6,12 +6,12 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::world::{PLUGIN, World};
+use crate::support::daemon_world::{DaemonWorld, PLUGIN};
 
 const USER: u32 = 65534;
 
 /// A bundle with a user namespace, in which root is the user.
-fn bundle(world: &World, name: &str) -> std::path::PathBuf {
+fn bundle(world: &DaemonWorld, name: &str) -> std::path::PathBuf {
     let dir = world.bundle(name, &["sh", "-c", "trap 'exit 4' TERM; echo ready; sleep 1000 & wait"]);
     edit(&dir, |config| {
         config["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
@@ -31,7 +31,7 @@ fn edit(bundle: &std::path::Path, change: impl FnOnce(&mut Value)) {
 
 #[test]
 fn containers_of_an_ordinary_user_start_answer_and_stop() {
-    let world = World::of_user(USER);
+    let world = DaemonWorld::of_user(USER);
     let id = world.id("a");
     let about = json!({"containerId": id});
     let mut ws = world.ws();
@@ -60,12 +60,12 @@ fn containers_of_an_ordinary_user_start_answer_and_stop() {
     world.done("stopContainer", &about);
     assert!(ws.text().contains("onContainerStopped"));
     assert_eq!(world.done("waitContainer", &about)["exitCode"], 4);
-    assert!(crate::state::kept(&world.path("state")).is_empty());
+    assert!(crate::support::state::kept(&world.path("state")).is_empty());
 }
 
 #[test]
 fn what_needs_root_is_said_in_one_line() {
-    let world = World::of_user(USER);
+    let world = DaemonWorld::of_user(USER);
     // Minidumps need a loop device.
     let bundle = bundle(&world, "dumps");
     let path = json!({"image": world.path("i.img"), "containerSource": "/tmp/dumps",
@@ -78,7 +78,7 @@ fn what_needs_root_is_said_in_one_line() {
     let reason = error["data"].as_str().unwrap();
     assert!(reason.starts_with("cannot start container") && reason.lines().count() == 1, "{error}");
     assert!(!world.path("i.img").exists());
-    assert!(crate::state::kept(&world.path("state")).is_empty());
+    assert!(crate::support::state::kept(&world.path("state")).is_empty());
     let mut command = Command::new(world.program());
     let output = command.args(["serve", "--no-tcp"]).uid(USER).current_dir("/").output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);

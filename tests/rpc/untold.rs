@@ -7,16 +7,16 @@ use serde_json::{Value, json};
 
 use crate::dumps::dumping;
 use crate::events::nothing_starts;
-use crate::hold::Hold;
-use crate::state::notes;
-use crate::wire::Ws;
-use crate::world::{PLUGIN, World};
+use crate::support::daemon_world::{DaemonWorld, PLUGIN};
+use crate::support::hold::Hold;
+use crate::support::state::notes;
+use crate::support::wire::Ws;
 
 /// A client of all events.
 struct Listener(Ws);
 
 impl Listener {
-    fn new(world: &World) -> Self {
+    fn new(world: &DaemonWorld) -> Self {
         let mut ws = world.ws();
         for event in ["onContainerStarted", "onMinidump", "onContainerStopped", "onContainerFailed"] {
             let params = json!({"event": event, "id": "e"});
@@ -54,7 +54,7 @@ const LEAVES_A_DUMP: &str = "trap 'echo MDMP >/opt/minidumps/x.dmp; exit 9' TERM
 
 #[test]
 fn an_end_that_was_not_told_is_told_by_the_next_daemon() {
-    let mut world = World::new();
+    let mut world = DaemonWorld::new();
     let id = world.id("a");
     world.done("startContainer", &json!({"containerId": id, "bundlePath": dumping(&world, LEAVES_A_DUMP)}));
     let logs = || world.done("getContainerLogs", &json!({"containerId": id})).to_string();
@@ -90,7 +90,7 @@ fn an_end_that_was_not_told_is_told_by_the_next_daemon() {
 
 #[test]
 fn a_start_that_was_not_told_is_told_by_the_next_daemon() {
-    let mut world = World::new();
+    let mut world = DaemonWorld::new();
     let id = world.id("a");
     let bundle = world.bundle("b", &["sleep", "1000"]);
     let shelf = world.path("state").join(&id);
@@ -115,7 +115,7 @@ fn a_start_that_was_not_told_is_told_by_the_next_daemon() {
 fn a_failure_that_was_not_told_is_told_by_the_next_daemon() {
     let dir = tempfile::tempdir().unwrap();
     let runtime = nothing_starts(dir.path());
-    let mut world = World::with(&["--runtime", runtime.to_str().unwrap()]);
+    let mut world = DaemonWorld::with(&["--runtime", runtime.to_str().unwrap()]);
     let id = world.id("a");
     let shelf = world.path("state").join(&id);
     let hold = Hold::behind(&world, 1, "/^(rmdir|unlinkat)$", &shelf);
@@ -132,7 +132,7 @@ fn a_failure_that_was_not_told_is_told_by_the_next_daemon() {
 
 #[test]
 fn what_was_told_is_forgotten() {
-    let mut world = World::new();
+    let mut world = DaemonWorld::new();
     let (lives, ends) = (world.id("lives"), world.id("ends"));
     let mut listener = Listener::new(&world);
     for id in [&lives, &ends] {

@@ -7,15 +7,15 @@ use tungstenite::protocol::frame::coding::{Data, OpCode};
 use tungstenite::protocol::frame::{Frame, FrameHeader};
 use tungstenite::{Bytes, Message};
 
-use crate::wire::{Ws, request};
-use crate::world::{PLUGIN, World};
+use crate::support::daemon_world::{DaemonWorld, PLUGIN};
+use crate::support::wire::{Ws, request};
 
 const VERSIONS: &str = r#"{"id":1,"method":"OCIContainer.versions"}"#;
 const ANSWER: &str = r#"{"jsonrpc":"2.0","id":1,"result":[]}"#;
 
 #[test]
 fn the_first_subprotocol_is_echoed_whatever_it_is() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let cases = [
         (None, None),
         (Some("notification"), Some("notification")),
@@ -34,7 +34,7 @@ fn the_first_subprotocol_is_echoed_whatever_it_is() {
 
 #[test]
 fn paths_lead_to_the_plugin_or_nowhere() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let full = "org.rdk.OCIContainer.1.listContainers";
     let cases = [
         ("/jsonrpc", full, Ok(true)),
@@ -56,7 +56,7 @@ fn paths_lead_to_the_plugin_or_nowhere() {
 
 #[test]
 fn half_hearted_handshakes_are_refused() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let full = [
         ("Upgrade", "websocket"),
         ("Connection", "keep-alive, Upgrade"),
@@ -81,7 +81,7 @@ fn half_hearted_handshakes_are_refused() {
 
 #[test]
 fn frames_of_every_shape_are_understood() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let mut ws = world.ws();
     ws.socket.send(Message::binary(VERSIONS.as_bytes().to_vec())).unwrap();
     assert_eq!(ws.text(), ANSWER, "a binary frame");
@@ -120,7 +120,7 @@ fn frames_of_every_shape_are_understood() {
 
 #[test]
 fn a_close_is_answered_and_the_connection_ends() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let mut ws = world.ws();
     ws.socket.close(None).unwrap();
     assert!(matches!(ws.socket.read(), Ok(Message::Close(_))), "the server answers a close");
@@ -131,7 +131,7 @@ fn a_close_is_answered_and_the_connection_ends() {
 
 #[test]
 fn broken_frames_end_the_connection_and_nothing_else() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let mut innocent = world.ws();
     let mut header_of_a_gigabyte = vec![0x81, 0xff];
     header_of_a_gigabyte.extend(1_u64.wrapping_shl(30).to_be_bytes());
@@ -156,7 +156,7 @@ fn broken_frames_end_the_connection_and_nothing_else() {
 
 #[test]
 fn calls_run_side_by_side() {
-    let world = World::new();
+    let world = DaemonWorld::new();
     let id = world.id("a");
     world.run(&id, &["sleep", "100"]);
     let mut ws = world.ws();

@@ -6,7 +6,7 @@ use rustix::process::Signal;
 
 use crate::counts::Counts;
 use crate::place::Place;
-use crate::random::Random;
+use crate::support::random::Random;
 
 /// How the daemon goes.
 #[derive(Debug, Clone, Copy)]

@@ -58,8 +58,10 @@ pub(crate) fn check(place: &Place, fresh: &Figures) {
     for dir in ["runtime", "hook/state_dir", "images"] {
         until(&format!("{dir} is empty"), || names(&place.path(dir)).is_empty());
     }
-    until("no container is kept", || crate::state::kept(&place.path("state")).is_empty());
-    until("no note is old", || crate::state::notes(&place.path("state")).iter().all(|note| is_fresh(note)));
+    until("no container is kept", || crate::support::state::kept(&place.path("state")).is_empty());
+    until("no note is old", || {
+        crate::support::state::notes(&place.path("state")).iter().all(|note| is_fresh(note))
+    });
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     let ours = place.path("").display().to_string();
     assert!(!mounts.contains(&ours), "{mounts}");

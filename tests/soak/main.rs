@@ -13,19 +13,11 @@
 mod client;
 mod counts;
 mod fate;
-#[path = "../support/hugetlb.rs"]
-mod hugetlb;
 mod leaks;
 mod listener;
-#[path = "../support/own_hook.rs"]
-mod own_hook;
 mod place;
-#[path = "../vm/random.rs"]
-mod random;
-#[path = "../support/state.rs"]
-mod state;
-#[path = "../support/test_dir.rs"]
-mod test_dir;
+#[path = "../support/mod.rs"]
+mod support;
 mod worker;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,7 +26,7 @@ use std::time::{Duration, Instant};
 use crate::counts::Counts;
 use crate::listener::Listener;
 use crate::place::Place;
-use crate::random::Random;
+use crate::support::random::Random;
 
 /// How many clients there are.
 const CLIENTS: u64 = 8;

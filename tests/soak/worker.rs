@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::client::{Client, Gone};
 use crate::counts::Counts;
 use crate::place::{Place, SCRIPTS};
-use crate::random::Random;
+use crate::support::random::Random;
 
 /// What clients do, each as often as it stands here.
 const ACTIONS: [&str; 26] = [

@@ -13,7 +13,6 @@ pub(crate) fn hook_program() -> PathBuf {
 
 /// The command where the directories are empty that the hook goes to when it knows no settings: those of the host are
 /// not a test's.
-#[allow(dead_code, reason = "not every test binary needs it")]
 pub(crate) fn away_from_the_host(command: &Command) -> Command {
     const HIDE: &str = "for dir in /run/oci-minidump /var/lib/oci-minidump; do \
                         mkdir -p $dir && mount -t tmpfs tmpfs $dir || exit 1; done; exec \"$0\" \"$@\"";

@@ -24,7 +24,6 @@ pub(crate) fn make(dir: &Path, first: &str) -> PathBuf {
 }
 
 /// Gives a daemon its places in `dir`, and this hook.
-#[allow(dead_code, reason = "not every test binary starts daemons")]
 pub(crate) fn live_in(command: &mut std::process::Command, dir: &Path) {
     for (flag, name) in [
         ("--socket", "socket"),

@@ -15,14 +15,12 @@ pub(crate) fn crasher() -> &'static Path {
 }
 
 /// `examples/without.rs`, which makes the kernel look older.
-#[allow(dead_code, reason = "not every test binary needs it")]
 pub(crate) fn without() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| build("without", &["build", "--example", "without"], &[]))
 }
 
 /// `examples/faulty.rs`, which kills a program at one exact system call, holds it up there, or lets that call fail.
-#[allow(dead_code, reason = "not every test binary needs it")]
 pub(crate) fn faulty() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| build("faulty", &["build", "--example", "faulty"], &[]))

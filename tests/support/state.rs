@@ -3,14 +3,12 @@
 use std::path::{Path, PathBuf};
 
 /// All but the notes of what it told a moment ago, which go by themselves.
-#[allow(dead_code, reason = "not every test binary looks")]
 pub(crate) fn kept(dir: &Path) -> Vec<PathBuf> {
     let (_notes, kept) = entries(dir);
     kept
 }
 
 /// The notes.
-#[allow(dead_code, reason = "not every test binary looks")]
 pub(crate) fn notes(dir: &Path) -> Vec<PathBuf> {
     let (notes, _kept) = entries(dir);
     notes

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::guest::{Guest, Place};
 use crate::options::Options;
-use crate::random::Random;
+use crate::support::random::Random;
 use crate::tell::{Counts, tell};
 use crate::write_log::{Write, apply, kept, read, volatile};
 

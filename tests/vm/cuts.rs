@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::guest::{Guest, Place};
 use crate::judge::{Due, closed_dumps, judge};
 use crate::options::Options;
-use crate::random::Random;
+use crate::support::random::Random;
 use crate::tell::{Counts, tell};
 
 const GUESTS: u64 = 2;

@@ -11,7 +11,8 @@ mod guest;
 mod interrupt;
 mod judge;
 mod options;
-mod random;
+#[path = "../support/mod.rs"]
+mod support;
 mod tell;
 mod write_log;
 

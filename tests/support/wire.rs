@@ -9,10 +9,10 @@ use serde_json::Value;
 use tungstenite::{ClientRequestBuilder, Message, WebSocket};
 
 /// How long an answer may take before a test fails.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Both kinds of sockets.
-pub trait Socket: Read + Write {
+pub(crate) trait Socket: Read + Write {
     /// How long a read may block.
     fn patience(&self, time: Duration);
 }
@@ -31,45 +31,45 @@ impl Socket for UnixStream {
 
 /// An HTTP answer.
 #[derive(Debug, Clone)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 }
 
 /// A kept HTTP connection.
-pub struct Http {
+pub(crate) struct Http {
     reader: BufReader<Box<dyn Socket>>,
 }
 
 impl Http {
-    pub fn over(socket: impl Socket + 'static) -> Self {
+    pub(crate) fn over(socket: impl Socket + 'static) -> Self {
         socket.patience(PATIENCE);
         Self { reader: BufReader::new(Box::new(socket)) }
     }
 
-    pub fn send(&mut self, raw: &[u8]) {
+    pub(crate) fn send(&mut self, raw: &[u8]) {
         self.reader.get_mut().write_all(raw).unwrap();
     }
 
     /// The next answer.
-    pub fn answer(&mut self) -> Answer {
+    pub(crate) fn answer(&mut self) -> Answer {
         self.try_answer().expect("the server closed the connection without an answer")
     }
 
     /// The next answer, or `None` when the server closed the connection.
-    pub fn try_answer(&mut self) -> Option<Answer> {
+    pub(crate) fn try_answer(&mut self) -> Option<Answer> {
         let mut line = String::new();
         if self.reader.read_line(&mut line).ok()? == 0 {
             return None;
@@ -92,7 +92,7 @@ impl Http {
     }
 
     /// Whether the server closes the connection without another byte.
-    pub fn is_closed(&mut self) -> bool {
+    pub(crate) fn is_closed(&mut self) -> bool {
         match self.reader.read(&mut [0]) {
             Ok(count) => count == 0,
             Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
@@ -100,14 +100,14 @@ impl Http {
     }
 
     /// Sends a request with a body and gives its answer.
-    pub fn request(&mut self, verb: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    pub(crate) fn request(&mut self, verb: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         self.send(request(verb, path, headers, body).as_bytes());
         self.answer()
     }
 }
 
 /// The text of a request. `Host` is the server's unless given.
-pub fn request(verb: &str, path: &str, headers: &[(&str, &str)], body: &str) -> String {
+pub(crate) fn request(verb: &str, path: &str, headers: &[(&str, &str)], body: &str) -> String {
     let mut text = format!("{verb} {path} HTTP/1.1\r\n");
     if !headers.iter().any(|(name, _)| *name == "Host") {
         text.push_str("Host: localhost\r\n");
@@ -119,15 +119,15 @@ pub fn request(verb: &str, path: &str, headers: &[(&str, &str)], body: &str) -> 
 }
 
 /// A WebSocket client.
-pub struct Ws {
-    pub socket: WebSocket<TcpStream>,
+pub(crate) struct Ws {
+    pub(crate) socket: WebSocket<TcpStream>,
     /// What the server echoed as subprotocol.
-    pub protocol: Option<String>,
+    pub(crate) protocol: Option<String>,
 }
 
 impl Ws {
     /// Connects; `Err` is the HTTP status of a refusal.
-    pub fn connect(port: u16, path: &str, headers: &[(&str, &str)]) -> Result<Self, u16> {
+    pub(crate) fn connect(port: u16, path: &str, headers: &[(&str, &str)]) -> Result<Self, u16> {
         let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut request = ClientRequestBuilder::new(format!("ws://127.0.0.1:{port}{path}").parse().unwrap());
@@ -147,12 +147,12 @@ impl Ws {
         }
     }
 
-    pub fn send(&mut self, text: &str) {
+    pub(crate) fn send(&mut self, text: &str) {
         self.socket.send(Message::text(text)).unwrap();
     }
 
     /// The next text frame.
-    pub fn text(&mut self) -> String {
+    pub(crate) fn text(&mut self) -> String {
         loop {
             match self.socket.read() {
                 Ok(Message::Text(text)) => return text.as_str().to_owned(),
@@ -165,13 +165,13 @@ impl Ws {
     }
 
     /// Sends a text and gives the next one back.
-    pub fn ask(&mut self, text: &str) -> String {
+    pub(crate) fn ask(&mut self, text: &str) -> String {
         self.send(text);
         self.text()
     }
 
     /// Calls a method and gives its whole answer; events that come before it are dropped.
-    pub fn call(&mut self, method: &str, params: &Value) -> Value {
+    pub(crate) fn call(&mut self, method: &str, params: &Value) -> Value {
         let id = format!("call {method}");
         let request = serde_json::json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
         self.send(&request.to_string());

@@ -6,14 +6,14 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::world::World;
+use crate::support::daemon_world::DaemonWorld;
 
 /// Holds each thread of the daemon behind a system call on one file, by means of strace.
-pub struct Hold(Child);
+pub(crate) struct Hold(Child);
 
 impl Hold {
     /// Behind the `nth` of the `calls` that name `path`.
-    pub fn behind(world: &World, nth: u32, calls: &str, path: &Path) -> Self {
+    pub(crate) fn behind(world: &DaemonWorld, nth: u32, calls: &str, path: &Path) -> Self {
         let said = world.path("strace.log");
         let mut strace = Command::new("strace");
         strace.args(["-f", "-e", &format!("trace={calls}")]).arg("-P").arg(path);
@@ -26,7 +26,7 @@ impl Hold {
     }
 
     /// Kills the daemon where it is held.
-    pub fn kill(mut self, world: &mut World) {
+    pub(crate) fn kill(mut self, world: &mut DaemonWorld) {
         let daemon = Pid::from_raw(world.pid().try_into().unwrap()).unwrap();
         kill_process(daemon, Signal::KILL).unwrap();
         // Only then does the daemon's end reach its parent.

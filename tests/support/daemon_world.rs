@@ -13,27 +13,27 @@ use nix::sched::{CloneFlags, unshare};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::test_dir::test_dir;
-use crate::wire::{Answer, Http, Ws};
+use crate::support::test_dir::test_dir;
+use crate::support::wire::{Answer, Http, Ws};
 
 /// The program under test.
-pub const PROGRAM: &str = env!("CARGO_BIN_EXE_ocicontainer");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_ocicontainer");
 /// The plugin's name in methods.
-pub const PLUGIN: &str = "org.rdk.OCIContainer.1";
+pub(crate) const PLUGIN: &str = "org.rdk.OCIContainer.1";
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// Gives this thread, and what it starts, mounts of its own.
-pub fn leave_the_hosts_mounts() {
+pub(crate) fn leave_the_hosts_mounts() {
     unshare(CloneFlags::CLONE_NEWNS).unwrap();
     let flags = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     mount(None::<&str>, "/", None::<&str>, flags, None::<&str>).unwrap();
 }
 
 /// A daemon with everything around it. Dropping it ends the daemon and deletes its containers.
-pub struct World {
-    pub dir: TempDir,
-    pub port: u16,
+pub(crate) struct DaemonWorld {
+    pub(crate) dir: TempDir,
+    pub(crate) port: u16,
     number: u32,
     daemon: Option<Child>,
     flags: Vec<String>,
@@ -41,29 +41,29 @@ pub struct World {
     user: u32,
 }
 
-impl World {
+impl DaemonWorld {
     /// A daemon with the settings of the tests.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(&[])
     }
 
     /// A daemon with further flags.
-    pub fn with(flags: &[&str]) -> Self {
+    pub(crate) fn with(flags: &[&str]) -> Self {
         Self::build(flags, &[], 0)
     }
 
     /// A daemon with further variables in its environment.
-    pub fn with_environment(environment: &[(&'static str, OsString)]) -> Self {
+    pub(crate) fn with_environment(environment: &[(&'static str, OsString)]) -> Self {
         Self::build(&[], environment, 0)
     }
 
     /// A daemon that another user than root runs, whose world it is.
-    pub fn of_user(user: u32) -> Self {
+    pub(crate) fn of_user(user: u32) -> Self {
         Self::build(&[], &[], user)
     }
 
     fn build(flags: &[&str], environment: &[(&'static str, OsString)], user: u32) -> Self {
-        crate::hugetlb::mount_what_crun_wants();
+        crate::support::hugetlb::mount_what_crun_wants();
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
         // The root of a user namespace must get through to its root file system.
@@ -73,24 +73,24 @@ impl World {
         let mut world =
             Self { dir, port: 0, number, daemon: None, flags, environment: environment.to_vec(), user };
         world.make_rootfs();
-        crate::own_hook::make(world.dir.path(), "");
+        crate::support::own_hook::make(world.dir.path(), "");
         std::os::unix::fs::chown(world.dir.path(), Some(user), None).unwrap();
         world.start();
         world
     }
 
     /// A path in the world's directory.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// A container id that no other test has: cgroups are named after it.
-    pub fn id(&self, name: &str) -> String {
+    pub(crate) fn id(&self, name: &str) -> String {
         format!("t{}-{}-{name}", std::process::id(), self.number)
     }
 
     /// The program, where the user of this world can run it: the project may lie where only root may pass.
-    pub fn program(&self) -> PathBuf {
+    pub(crate) fn program(&self) -> PathBuf {
         if self.user == 0 {
             return PROGRAM.into();
         }
@@ -102,14 +102,14 @@ impl World {
     }
 
     /// The command that starts a daemon in this world.
-    pub fn serve_command(&self) -> Command {
+    pub(crate) fn serve_command(&self) -> Command {
         let mut command = Command::new(self.program());
         command.arg("serve");
         let has = |name: &str| self.flags.iter().any(|flag| flag == name);
         if !has("--listen") && !has("--no-tcp") {
             command.args(["--listen", "127.0.0.1:0"]);
         }
-        crate::own_hook::live_in(&mut command, &self.path(""));
+        crate::support::own_hook::live_in(&mut command, &self.path(""));
         command.args(["--stop-timeout", "2"]).args(&self.flags);
         command.uid(self.user).gid(self.user).current_dir("/");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
@@ -117,7 +117,7 @@ impl World {
     }
 
     /// Starts the daemon and waits until it answers.
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let log = fs::File::options().create(true).append(true).open(self.path("daemon.log")).unwrap();
         let before = self.log().len();
         let daemon = self.serve_command().stdin(Stdio::null()).stderr(log).spawn().unwrap();
@@ -132,7 +132,7 @@ impl World {
     }
 
     /// Ends the daemon by a signal and gives its exit status.
-    pub fn end(&mut self, signal: rustix::process::Signal) -> Option<i32> {
+    pub(crate) fn end(&mut self, signal: rustix::process::Signal) -> Option<i32> {
         let mut daemon = self.daemon.take()?;
         let pid = rustix::process::Pid::from_child(&daemon);
         rustix::process::kill_process(pid, signal).unwrap();
@@ -140,17 +140,17 @@ impl World {
     }
 
     /// The daemon's process id.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.daemon.as_ref().unwrap().id()
     }
 
     /// What the daemon logged.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.path("daemon.log")).unwrap_or_default()
     }
 
     /// Waits for something that must come true.
-    pub fn until(&self, what: &str, mut fact: impl FnMut() -> bool) {
+    pub(crate) fn until(&self, what: &str, mut fact: impl FnMut() -> bool) {
         let begin = Instant::now();
         while !fact() {
             assert!(begin.elapsed() < Duration::from_secs(20), "never: {what}\n{}", self.log());
@@ -159,27 +159,27 @@ impl World {
     }
 
     /// A new TCP connection.
-    pub fn tcp(&self) -> Http {
+    pub(crate) fn tcp(&self) -> Http {
         Http::over(std::net::TcpStream::connect(("127.0.0.1", self.port)).unwrap())
     }
 
     /// A new connection to the Unix socket.
-    pub fn unix(&self) -> Http {
+    pub(crate) fn unix(&self) -> Http {
         Http::over(std::os::unix::net::UnixStream::connect(self.path("socket")).unwrap())
     }
 
     /// A new WebSocket.
-    pub fn ws(&self) -> Ws {
+    pub(crate) fn ws(&self) -> Ws {
         Ws::connect(self.port, "/jsonrpc", &[("Sec-WebSocket-Protocol", "notification")]).unwrap()
     }
 
     /// POSTs a body to `/jsonrpc`.
-    pub fn post(&self, body: &str) -> Answer {
+    pub(crate) fn post(&self, body: &str) -> Answer {
         self.tcp().request("POST", "/jsonrpc", &[], body)
     }
 
     /// Calls a method of the plugin by HTTP: its result, or its error.
-    pub fn call(&self, method: &str, params: &Value) -> Result<Value, Value> {
+    pub(crate) fn call(&self, method: &str, params: &Value) -> Result<Value, Value> {
         let request =
             json!({"jsonrpc": "2.0", "id": 1, "method": format!("{PLUGIN}.{method}"), "params": params});
         let mut answer = self.post(&request.to_string()).json();
@@ -190,12 +190,12 @@ impl World {
     }
 
     /// As [`Self::call`], for calls that must succeed.
-    pub fn done(&self, method: &str, params: &Value) -> Value {
+    pub(crate) fn done(&self, method: &str, params: &Value) -> Value {
         self.call(method, params).unwrap_or_else(|error| panic!("{method} {params}: {error}\n{}", self.log()))
     }
 
     /// Runs a verb of the command line against this daemon.
-    pub fn cli(&self, args: &[&str]) -> Output {
+    pub(crate) fn cli(&self, args: &[&str]) -> Output {
         let (verb, rest) = args.split_first().unwrap();
         let mut command = Command::new(PROGRAM);
         command.arg(verb).arg("--socket").arg(self.path("socket")).args(rest);
@@ -215,7 +215,7 @@ impl World {
     }
 
     /// A bundle whose container runs `args`.
-    pub fn bundle(&self, name: &str, args: &[&str]) -> PathBuf {
+    pub(crate) fn bundle(&self, name: &str, args: &[&str]) -> PathBuf {
         let dir = self.path(name);
         fs::create_dir_all(&dir).unwrap();
         let mount = |target: &str, kind: &str, options: &[&str]| json!({"destination": target, "type": kind, "source": kind, "options": options});
@@ -243,14 +243,14 @@ impl World {
     }
 
     /// Starts a container that runs `args` and gives its descriptor.
-    pub fn run(&self, id: &str, args: &[&str]) -> i64 {
+    pub(crate) fn run(&self, id: &str, args: &[&str]) -> i64 {
         let bundle = self.bundle(&format!("bundle-{id}"), args);
         let result = self.done("startContainer", &json!({"containerId": id, "bundlePath": bundle}));
         result["descriptor"].as_i64().unwrap()
     }
 
     /// The ids that the runtime knows.
-    pub fn runtime_list(&self) -> Vec<String> {
+    pub(crate) fn runtime_list(&self) -> Vec<String> {
         let output =
             Command::new("crun").arg("--root").arg(self.path("runtime")).args(["list", "-q"]).output();
         let text = String::from_utf8(output.unwrap().stdout).unwrap();
@@ -267,7 +267,7 @@ impl World {
     }
 }
 
-impl Drop for World {
+impl Drop for DaemonWorld {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("--- log of the daemon ---\n{}", self.log());

@@ -10,7 +10,7 @@ use oci_minidump::control::{ContainerId, Event, ExitStatus, Manager, Settings, S
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::TryRecvError;
 
-use crate::hugetlb::mount_what_crun_wants;
+use crate::support::hugetlb::mount_what_crun_wants;
 
 /// Long enough for everything that ends at all.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
@@ -19,19 +19,19 @@ const PROGRAMS: [&str; 13] =
     ["cat", "echo", "env", "false", "kill", "ls", "pwd", "sh", "sleep", "test", "trap", "true", "yes"];
 
 /// The world of one test.
-pub(crate) struct World {
+pub(crate) struct ManagerWorld {
     pub(crate) dir: PathBuf,
     pub(crate) settings: Settings,
     name: String,
 }
 
-impl World {
+impl ManagerWorld {
     /// A new world; `name` is the test's and makes its container ids unique on the host.
     pub(crate) fn new(name: &str, runtime: &str) -> Self {
         mount_what_crun_wants();
         let program = Path::new(runtime).file_name().unwrap().display();
         let name = format!("{name}-{program}-{}", std::process::id());
-        let dir = crate::test_dir::test_dir().join(format!("oci-minidump-control-{name}"));
+        let dir = crate::support::test_dir::test_dir().join(format!("oci-minidump-control-{name}"));
         fs::create_dir(&dir).unwrap();
         let root = dir.join("rootfs");
         for sub in ["bin", "dev", "opt", "proc", "sys", "tmp"] {
@@ -118,7 +118,11 @@ impl World {
     /// Nothing may be left of any container, anywhere.
     pub(crate) async fn nothing_is_left(&self, manager: &Manager) {
         assert_eq!(manager.list(), [], "containers are left");
-        assert_eq!(crate::state::kept(&self.settings.state_dir), [""; 0].map(PathBuf::from), "state is left");
+        assert_eq!(
+            crate::support::state::kept(&self.settings.state_dir),
+            [""; 0].map(PathBuf::from),
+            "state is left"
+        );
         let root = self.settings.runtime_root.as_ref().unwrap();
         assert_eq!(names(root), [""; 0], "the runtime has containers left");
         assert!(self.cgroups().is_empty(), "cgroups are left: {:?}", self.cgroups());
@@ -132,7 +136,7 @@ impl World {
     }
 }
 
-impl Drop for World {
+impl Drop for ManagerWorld {
     /// Also after a failure: no container, no mount and no file stays.
     fn drop(&mut self) {
         let root = self.settings.runtime_root.clone().unwrap();

@@ -12,23 +12,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
-mod host;
-mod run;
-
-#[allow(unused_imports, reason = "not every test binary needs all of it")]
-pub(crate) use host::{away_from_the_host, command, files_in, hook_program, mounts_below, wait_until};
-pub(crate) use run::Run;
-
-use crate::hugetlb::mount_what_crun_wants;
-use crate::programs::{crasher, without};
-use crate::test_dir::test_dir;
+use crate::support::host::{command, files_in, hook_program, mounts_below, wait_until};
+use crate::support::hugetlb::mount_what_crun_wants;
+use crate::support::programs::{crasher, without};
+use crate::support::run::Run;
+use crate::support::test_dir::test_dir;
 
 /// Where containers of every test mount their minidump directory.
 pub(crate) const SOURCE: &str = "/opt/minidumps";
 
 /// A path below a world that is longer than 120 bytes, with blanks and without ASCII. Wherever a person may put something,
 /// it works there.
-#[allow(dead_code, reason = "not every test binary needs it")]
 pub(crate) const AWKWARD: &str =
     "a b/k\u{e4}se/a directory whose name is so long that the whole path has more than 120 bytes/it's here";
 
@@ -37,7 +31,7 @@ pub(crate) const PREFIX: &str = "oci-minidump-";
 
 /// A temporary directory with everything a test needs.
 #[derive(Debug)]
-pub(crate) struct World {
+pub(crate) struct HookWorld {
     pub(crate) dir: PathBuf,
     runtime: &'static str,
     name: String,
@@ -54,7 +48,7 @@ pub(crate) struct Bundle {
     pub(crate) dir: PathBuf,
 }
 
-impl World {
+impl HookWorld {
     pub(crate) fn new(runtime: &'static str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         mount_what_crun_wants();
@@ -390,7 +384,7 @@ impl Bundle {
     }
 }
 
-impl Drop for World {
+impl Drop for HookWorld {
     fn drop(&mut self) {
         for name in self.containers.lock().unwrap().iter() {
             // Most are deleted by now.
