@@ -73,8 +73,10 @@ fn a_shared_volume_passes_no_mount_on() {
             // The volume is a mount of its own on the host, and shared.
             command("mount", &["--bind".as_ref(), volume.as_ref(), volume.as_ref()]);
             command("mount", &["--make-shared".as_ref(), volume.as_ref()]);
+            world.expect_remains();
             run_twice(&world, &bundle);
             command("umount", &[volume.as_ref()]);
+            world.expect_nothing();
         });
     }
 }
