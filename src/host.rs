@@ -99,7 +99,7 @@ pub fn check_below(dir: &Path, path: &Path) -> Result<()> {
             Err(error) => return Err(error).tried(|| format!("cannot inspect {}", part.display())),
         }
     }
-    check_trusted(nearest(path.parent().unwrap_or(dir)))
+    check_trusted(nearest(path))
 }
 
 /// `dir` or its nearest parent that exists.

@@ -136,7 +136,7 @@ fn loop_control() -> Result<String> {
 
 fn look_at(plan: &Plan, bundle: &Bundle) -> Vec<Finding> {
     vec![
-        finding(format!("image {}", plan.image.display()), image(plan)),
+        finding(format!("image {}", plan.image.display()), image(plan, bundle)),
         finding(
             format!("directory {} in the container", plan.container_source.display()),
             mount_point(plan, bundle),
@@ -145,7 +145,10 @@ fn look_at(plan: &Plan, bundle: &Bundle) -> Vec<Finding> {
     ]
 }
 
-fn image(plan: &Plan) -> Result<String> {
+fn image(plan: &Plan, bundle: &Bundle) -> Result<String> {
+    if plan.image.starts_with(bundle.rootfs()?) {
+        return Err(Error::new(ErrorKind::Config, "lies in the container's root file system"));
+    }
     let Some(image) = LockedImage::open(&plan.image, std::time::Duration::ZERO)? else {
         return new_image(plan);
     };

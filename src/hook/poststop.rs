@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::harvest::LOCK_TIMEOUT;
 use crate::hook::leftover::{Terms, harvest_at};
 use crate::hook::options::{Options, plans};
+use crate::hook::previous::harvest_waiting;
 use crate::hook::record::Record;
 use crate::hook::settle::{Settled, settle};
 use crate::image::mark::Mark;
@@ -35,7 +36,11 @@ pub fn poststop(options: &Options, state: &State, dir: &Path, admin: &Admin) -> 
         report(state, &without_record(options, state, dir, &terms));
     }
     for record in records {
+        let images =
+            record.iter().flat_map(|record| &record.paths).map(|prepared| prepared.plan.image.clone());
+        let images: Vec<_> = images.collect();
         report(state, &record.map_or_else(Settled::failed, |record| settle(&record, &terms)));
+        images.iter().for_each(|image| harvest_waiting(image, admin));
     }
     Record::remove_unfinished(&admin.state_dir, &state.id, dir);
     Ok(())

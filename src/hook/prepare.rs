@@ -54,8 +54,6 @@ struct Ready<'a> {
     /// Locked until the container has the mount.
     image: LockedImage,
     identity: Identity,
-    /// One that was made just now is removed again when the container cannot have it.
-    is_new: bool,
 }
 
 /// Prepares every plan. When a plan fails that is not required, the container starts without it.
@@ -105,7 +103,7 @@ fn try_prepare(state: &State, plans: &Plans, bundle: &Bundle, admin: &Admin) -> 
     let record = write_record(&start, pid, &all, left);
     let placed = place(&start, all, plans.required);
     match (&placed, record) {
-        // An image that is left, with dumps of an earlier run or because something holds it, must be found.
+        // An image that is left because something holds it must be found.
         (Err(_), Some(record)) if record.paths.iter().all(|prepared| !prepared.plan.image.exists()) => {
             if let Err(error) = record.remove() {
                 log::warn!("container {}: {}", state.id, error.report());
@@ -168,41 +166,35 @@ fn place(start: &Start<'_>, all: Vec<Ready<'_>>, required: bool) -> Result<()> {
 
 /// Takes back what was made for a container that cannot have it.
 fn undo(ready: Ready<'_>) {
-    let Ready { source, device, image, is_new, .. } = ready;
+    let Ready { source, device, image, .. } = ready;
     // The mount and the device go with their last descriptors.
     drop((source, device));
-    if is_new && let Err(error) = image.remove() {
+    if let Err(error) = image.remove() {
         log::warn!("{}", error.report());
     }
 }
 
 /// Makes or finds the image of a plan and mounts it, in no namespace yet.
 fn ready<'a>(plan: &'a Plan, start: &Start<'_>) -> Result<Ready<'a>> {
-    if plan.host_destination.starts_with(start.rootfs) {
-        let what = format!(
-            "hostDestination {} lies in the container's root file system",
-            plan.host_destination.display()
-        );
-        return Err(Error::new(ErrorKind::Config, format!("{what} ({}.hostDestination)", plan.origin)));
+    for (key, path) in [("hostDestination", &plan.host_destination), ("image", &plan.image)] {
+        if path.starts_with(start.rootfs) {
+            let what = format!("{key} {} lies in the container's root file system", path.display());
+            return Err(Error::new(ErrorKind::Config, format!("{what} ({}.{key})", plan.origin)));
+        }
     }
     let mark = Mark {
         container: Some(start.state.id.clone()),
         app_state: start.state.app_state().map(str::to_owned),
         destination: Some(plan.host_destination.clone()),
     };
-    if let Some(image) = make_way(plan, &mark, start.admin, start.deadline)? {
-        let device = LoopDevice::attach(image.file(), &plan.image, false)?;
-        let source = mount(&device, writable(image.file(), plan, start)?, start.container)?;
-        let identity = image.identity()?;
-        return Ok(Ready { plan, source, device, image, identity, is_new: false });
-    }
+    make_way(plan, &mark, start.admin, start.deadline)?;
     let image = NewImage::make(plan)?;
     mark.write(image.file());
     remember_dir(plan, start);
     let identity = Identity::of(image.file())?;
     let device = LoopDevice::attach(image.file(), &plan.image, false)?;
     let source = mount(&device, writable(image.file(), plan, start)?, start.container)?;
-    Ok(Ready { plan, source, device, image: image.publish()?, identity, is_new: true })
+    Ok(Ready { plan, source, device, image: image.publish()?, identity })
 }
 
 /// Makes sure that `sweep` finds a new image also after a reboot. A container must not fail for want of it.

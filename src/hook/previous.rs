@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::harvest::{ImageOutcome, LOCK_TIMEOUT};
-use crate::hook::leftover::{Terms, harvest_at, owner, publish, user};
+use crate::hook::leftover::{Terms, harvest_at, publish, user};
 use crate::hook::settle::Settled;
 use crate::image::aside;
 use crate::image::lock::LockedImage;
@@ -20,17 +20,15 @@ const DETACH_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long images that wait for their harvest may hold up a start.
 const WAITING_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Makes sure that the image of a plan can be made, or gives the one that must be used again: its dumps could not be
-/// harvested, and are this container's own.
-///
-/// An image that waits for its harvest is moved aside when it is another container's, when something still holds its mount
-/// though its container has ended, or when reading it takes too long.
+/// Makes sure that the image of a plan can be made: what is there is harvested, or moved aside when that cannot be done now.
+/// It is never mounted again: the next run could overwrite dumps that are not safe yet.
 ///
 /// # Errors
-/// [`ErrorKind::Busy`] when a container uses the image, or may; [`ErrorKind::Config`] when it is not one of ours.
-pub fn make_way(plan: &Plan, ours: &Mark, admin: &Admin, deadline: Deadline) -> Result<Option<LockedImage>> {
+/// [`ErrorKind::Busy`] when a container uses the image, or may; [`ErrorKind::Config`] when it is not one of ours;
+/// [`ErrorKind::NoSpace`] when too many images of that name wait already.
+pub fn make_way(plan: &Plan, ours: &Mark, admin: &Admin, deadline: Deadline) -> Result<()> {
     harvest_waiting(&plan.image, admin);
-    let Some(image) = LockedImage::open(&plan.image, deadline.left(LOCK_TIMEOUT))? else { return Ok(None) };
+    let Some(image) = LockedImage::open(&plan.image, deadline.left(LOCK_TIMEOUT))? else { return Ok(()) };
     check_ours(&image, plan)?;
     let terms = Terms { admin, lock_timeout: LOCK_TIMEOUT, detach_timeout: DETACH_TIMEOUT, deadline };
     if let Some(device) = user(&image, &terms)? {
@@ -40,27 +38,16 @@ pub fn make_way(plan: &Plan, ours: &Mark, admin: &Admin, deadline: Deadline) -> 
         Ok(harvest) => match (harvest.image, harvest.failure()) {
             (ImageOutcome::Kept, Some(failure)) => failure.report(),
             (ImageOutcome::Kept, None) => "something still holds the mount of an earlier run".to_owned(),
-            _ => return Ok(None),
+            _ => return Ok(()),
         },
         Err(error) if error.kind() == ErrorKind::Corrupt => {
             log::warn!("{}; it is kept as {}", error.report(), aside::keep_damaged(&image)?.display());
-            return Ok(None);
+            return Ok(());
         }
         Err(error) => error.report(),
     };
-    if !deadline.has_passed() && can_be_used_again(&image, ours, admin)? {
-        log::warn!("{reason}; the dumps stay in the image, which is used again");
-        return Ok(Some(image));
-    }
     log::warn!("{reason}; the image waits for its harvest as {}", aside::move_aside(&image)?.display());
-    Ok(None)
-}
-
-/// Whether an image with dumps in it may be mounted into the container: not when the dumps are another container's.
-fn can_be_used_again(image: &LockedImage, ours: &Mark, admin: &Admin) -> Result<bool> {
-    let owner = owner(image, ours, admin)?;
-    let is_own = owner.container == ours.container && owner.destination == ours.destination;
-    Ok(is_own && image.attached(Duration::ZERO)?.is_none())
+    Ok(())
 }
 
 fn check_ours(image: &LockedImage, plan: &Plan) -> Result<()> {
@@ -75,9 +62,9 @@ fn check_ours(image: &LockedImage, plan: &Plan) -> Result<()> {
     )))
 }
 
-/// Harvests what can be harvested by now of the images that were at `image`. What cannot must not keep the container from
-/// starting.
-fn harvest_waiting(image: &Path, admin: &Admin) {
+/// Harvests what can be harvested by now of the images that were at `image`. What cannot must keep no container from
+/// starting or from being deleted.
+pub fn harvest_waiting(image: &Path, admin: &Admin) {
     let deadline = Deadline::after(WAITING_TIMEOUT);
     let terms = Terms { admin, lock_timeout: Duration::ZERO, detach_timeout: Duration::ZERO, deadline };
     let waiting = aside::waiting(image).unwrap_or_else(|error| {

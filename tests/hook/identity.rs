@@ -372,3 +372,21 @@ fn a_poststop_of_a_container_that_runs_changes_nothing() {
     world.control(&["delete", "--force"], "one", &[]).expect(0);
     assert_dump(&world, "late.dmp", &dump_bytes(700), "one");
 }
+
+/// The next run of the same container does not get at dumps that are not safe yet: it could write over them.
+#[test]
+fn dumps_that_could_not_be_harvested_are_out_of_reach_of_the_next_run() {
+    let world = HookWorld::new("crun");
+    let bundle = world.bundle("app", &["none"]);
+    // There is nowhere for the dumps to go.
+    fs::write(world.dumps_dir(), "in the way").unwrap();
+    for size in [3000, 4000, 5000] {
+        set_actions(&bundle, &["write", "crash.dmp", &size.to_string(), "none"]);
+        world.run(&bundle, "one").expect(0);
+    }
+    fs::remove_file(world.dumps_dir()).unwrap();
+    let swept = sweep(&world);
+    let mut sizes: Vec<u64> = world.dumps().iter().map(|path| fs::metadata(path).unwrap().len()).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [3000, 4000, 5000], "{swept}\n{}", world.log());
+}
