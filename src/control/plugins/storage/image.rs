@@ -140,6 +140,12 @@ async fn run(program: &Path, options: &[&str], image: &File, shown: &Path) -> Re
     }
 }
 
+/// Detaches the loop device of an image as soon as no container has it mounted.
+pub(crate) fn release(path: &Path) -> Result<()> {
+    let Some(image) = LockedImage::open(path, LOCK_TIMEOUT)? else { return Ok(()) };
+    LoopDevice::of(image.file())?.map_or(Ok(()), |device| device.detach())
+}
+
 /// Removes an image that goes with its container, unless another one uses it, whose it is then.
 pub(crate) fn remove(path: &Path) -> Result<()> {
     let Some(image) = LockedImage::open(path, LOCK_TIMEOUT)? else { return Ok(()) };

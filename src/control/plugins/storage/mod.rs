@@ -57,6 +57,9 @@ struct DynamicMount {
 struct StorageNote {
     /// Images that go with the container.
     remove: Vec<PathBuf>,
+    /// All images: a daemon that was killed while it attached one on an old kernel left a device that stays.
+    #[serde(default)]
+    images: Vec<PathBuf>,
 }
 
 impl Plugin for Storage {
@@ -118,13 +121,14 @@ impl Plugin for Storage {
     fn post_stop<'a>(&'a self, container: &'a ContainerRef<'a>, last: bool) -> PluginFuture<'a> {
         Box::pin(async move {
             let dir = container.dir.file(DIR);
-            let Some(StorageNote { remove }) = container.dir.note(NOTE)? else { return Ok(()) };
+            let Some(StorageNote { remove, images }) = container.dir.note(NOTE)? else { return Ok(()) };
             blocking(move || {
                 mounted::unmount_all(&dir)?;
                 if !last {
                     return Ok(());
                 }
                 mounted::remove_all(&dir)?;
+                images.iter().map(|image| image::release(image)).fold(Ok(()), Result::and)?;
                 remove.iter().map(|image| image::remove(image)).fold(Ok(()), Result::and)
             })
             .await?;
@@ -148,7 +152,8 @@ fn remember(container: &ContainerRef<'_>, images: &[LoopMount]) -> Result<()> {
     }
     let passing = images.iter().filter(|image| !image.persistent);
     let remove = passing.map(|image| image.source.clone()).collect();
-    container.dir.write_note(NOTE, &StorageNote { remove })
+    let images = images.iter().map(|image| image.source.clone()).collect();
+    container.dir.write_note(NOTE, &StorageNote { remove, images })
 }
 
 /// A place in the container that cannot lead out of it.
