@@ -112,16 +112,13 @@ pub fn owner(image: &LockedImage, fallback: &Mark, admin: &Admin) -> Result<Mark
 fn release(image: &LockedImage, device: &LoopDevice, admin: &Admin) -> Result<Liveness> {
     let records = Record::of_image(&admin.state_dir, &image.identity()?)?;
     let liveness = records.iter().map(Record::liveness).max();
-    match liveness {
-        Some(Liveness::Ended) => {
-            for error in unmount_here(device) {
-                log::warn!("{}", error.report());
-            }
+    if !matches!(liveness, Some(Liveness::Running | Liveness::Unknown)) {
+        if liveness.is_some() {
+            unmount_here(device).iter().for_each(|error| log::warn!("{}", error.report()));
         }
-        Some(Liveness::Running | Liveness::Unknown) => {}
-        // Killed in the middle of attaching on an old kernel, a hook leaves a device that does not detach by itself, and
-        // perhaps no record. A device that is mounted or open somewhere detaches only when that ends.
-        None => device.detach()?,
+        // Killed in the middle of attaching on an old kernel, a hook leaves a device that does not detach by itself. One
+        // that is mounted or open somewhere detaches only when that ends.
+        device.detach()?;
     }
     Ok(liveness.unwrap_or(Liveness::Unknown))
 }
