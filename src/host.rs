@@ -83,7 +83,7 @@ pub fn check_trusted(dir: &Path) -> Result<()> {
 }
 
 /// Checks that `path`, which lies below `dir` or is `dir`, leads nowhere else: nothing between the two is a symbolic link,
-/// and no stranger can put one there. What does not exist yet leads nowhere.
+/// and no stranger can put one there. What does not exist yet leads nowhere, and `dir` itself is the administrator's choice.
 ///
 /// # Errors
 /// [`ErrorKind::Attack`] naming the link, or the directory and its weakness; else the kernel's.
@@ -312,11 +312,12 @@ mod tests {
         assert!(check_below(&dir, &dir.join("file/x")).is_err());
         let weak = dir.join("real/deep");
         std::fs::set_permissions(&weak, Permissions::from_mode(0o777)).unwrap();
-        for below in ["x", "not/there/yet"] {
+        for below in ["", "x", "not/there/yet"] {
             let error = check_below(&dir, &weak.join(below)).unwrap_err();
             assert!(error.report().contains("real/deep is writable by everybody"), "{}", error.report());
         }
-        check_below(&dir, &weak).unwrap();
+        std::fs::set_permissions(&dir, Permissions::from_mode(0o777)).unwrap();
+        check_below(&dir, &dir).unwrap();
         std::fs::remove_dir_all(dir).unwrap();
     }
 }
