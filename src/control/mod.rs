@@ -4,7 +4,7 @@
 //! both. Stopping or killing it does not affect containers, and the next daemon takes over.
 //!
 //! A [`Manager`] must be opened inside a tokio runtime with one thread, and it reaps every child of the process:
-//! other parts of the same process must start children by [`helper`], never by `std::process` or `tokio::process`.
+//! no other part of the same process can learn how a child of its own ended.
 //!
 //! The rooms, from the bottom up:
 //!
@@ -54,5 +54,4 @@ pub use model::request::{ExecLimits, ExecOutput, ExecRequest, Source, StartReque
 pub use model::state::{ExitStatus, Health, Listed, State};
 pub use output::read::LogPart;
 pub use plugins::catalogue::plugin_reference;
-pub use process::helper;
 pub use settings::Settings;

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
-use oci_minidump::control::helper::{Helper, Running, Streams};
-use oci_minidump::control::{Event, ExecRequest, ExitStatus, Manager, State};
+use oci_minidump::control::{Event, ExecRequest, Manager, State};
 use oci_minidump::error::ErrorKind;
+use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::chosen::runtimes;
-use crate::support::manager_world::{LONG, ManagerWorld, names, next, text, until};
+use crate::support::manager_world::{LONG, ManagerWorld, names, next, until};
+use crate::support::programs::minimal_daemon;
+use crate::support::test_runtimes::runtimes;
 
 #[tokio::test]
 async fn containers_go_on_and_are_adopted() {
@@ -98,51 +101,24 @@ async fn what_was_left_half_made_is_cleaned_up() {
     assert!(!state.join("+ended.0.7.cut").exists());
 }
 
-/// The program `hold`. Cargo may have to build it; nothing but a helper may run it beside a reaper.
-async fn program() -> PathBuf {
-    static PROGRAM: tokio::sync::OnceCell<PathBuf> = tokio::sync::OnceCell::const_new();
-    let build = async {
-        let patience = std::time::Duration::from_secs(600);
-        let mut cargo = Helper::new("/usr/bin/env".as_ref(), Streams::Captured(1 << 24), patience);
-        cargo.args(["--chdir", env!("CARGO_MANIFEST_DIR")]);
-        cargo.args(std::env::vars_os().map(|(mut name, value)| {
-            name.push("=");
-            name.push(value);
-            name
-        }));
-        cargo.args([env!("CARGO"), "build", "--example", "hold"]);
-        cargo.args(["--message-format=json-render-diagnostics"]);
-        let built = cargo.run().await.unwrap();
-        let messages = String::from_utf8_lossy(&built.stdout);
-        let messages =
-            messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-        let mut hold = messages.filter(|message| message["target"]["name"] == "hold");
-        let path = hold.find_map(|message| message["executable"].as_str().map(PathBuf::from));
-        path.unwrap_or_else(|| panic!("{}", text(&built)))
-    };
-    PROGRAM.get_or_init(|| build).await.clone()
-}
-
-/// A daemon in a process of its own, to be killed: `examples/hold.rs`.
+/// A daemon in a process of its own, to be killed: `examples/minimal_daemon.rs`. It is never waited for, as the manager of
+/// another test may reap it.
 struct Daemon {
-    running: Running,
+    pid: Pid,
     said: PathBuf,
 }
 
 impl Daemon {
-    async fn start(world: &ManagerWorld, containers: &[(&str, PathBuf)]) -> Self {
+    fn start(world: &ManagerWorld, containers: &[(&str, PathBuf)]) -> Self {
         let said = world.dir.join("daemon-said");
         let output = fs::File::create(&said).unwrap();
-        let program = program().await;
-        let mut helper = Helper::new(&program, Streams::File(output.into()), LONG * 3);
-        for dir in ["state", "log", "runtime"] {
-            helper.args([world.dir.join(dir)]);
-        }
-        helper.args([&world.settings.runtime]);
+        let mut command = Command::new(minimal_daemon());
+        command.args(["state", "log", "runtime"].map(|dir| world.dir.join(dir))).arg(&world.settings.runtime);
         for (name, bundle) in containers {
-            helper.args([world.id(name).as_str()]).args([bundle]);
+            command.arg(world.id(name).as_str()).arg(bundle);
         }
-        Self { running: helper.start().unwrap(), said }
+        command.process_group(0).stdin(Stdio::piped()).stderr(output.try_clone().unwrap()).stdout(output);
+        Self { pid: Pid::from_child(&command.spawn().unwrap()), said }
     }
 
     fn said(&self) -> String {
@@ -150,9 +126,23 @@ impl Daemon {
     }
 
     async fn kill_dash_nine(self) {
-        let pid = rustix::process::Pid::from_raw(self.running.pid()).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-        assert_eq!(self.running.finish().await.exit, ExitStatus::Signal(9));
+        kill_process(self.pid, Signal::KILL).unwrap();
+        until("the daemon is dead", || !self.lives()).await;
+    }
+
+    /// Whether it is neither gone nor a zombie.
+    fn lives(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid.as_raw_nonzero()));
+        stat.is_ok_and(|stat| !stat.contains(") Z "))
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if self.lives() {
+            // It may have ended just now.
+            let _gone = kill_process(self.pid, Signal::KILL);
+        }
     }
 }
 
@@ -161,7 +151,7 @@ async fn kill_dash_nine_leaves_all_running_and_the_dead_are_reported() {
     let world = ManagerWorld::new("kill9", "crun");
     let names_and_bundles =
         ["lives", "dies", "waits"].map(|name| (name, world.sleeper(&format!("b-{name}"))));
-    let daemon = Daemon::start(&world, &names_and_bundles).await;
+    let daemon = Daemon::start(&world, &names_and_bundles);
     until("all are started", || daemon.said().lines().count() == 3).await;
     let descriptors: BTreeMap<String, i32> = daemon
         .said()
@@ -172,7 +162,7 @@ async fn kill_dash_nine_leaves_all_running_and_the_dead_are_reported() {
     daemon.kill_dash_nine().await;
     world.runtime(&["kill", world.id("dies").as_str(), "KILL"]).await;
     let root = world.settings.runtime_root.clone().unwrap();
-    assert_eq!(names(&root).len(), 3, "nobody has deleted anything");
+    assert_eq!(names(&root).len(), 3, "nothing is deleted");
 
     let manager = world.open().await;
     let mut events = manager.subscribe();
@@ -199,12 +189,11 @@ async fn kill_dash_nine_leaves_all_running_and_the_dead_are_reported() {
 #[tokio::test]
 async fn the_end_of_somebody_elses_children_is_seen() {
     let world = ManagerWorld::new("orphans", "crun");
-    let first = Daemon::start(&world, &[("a", world.sleeper("b"))]).await;
+    let first = Daemon::start(&world, &[("a", world.sleeper("b"))]);
     until("it is started", || first.said().lines().count() == 1).await;
     let first_said = first.said();
     first.kill_dash_nine().await;
-    // This process is the subreaper above both daemons, so the container is its child now.
-    let second = Daemon::start(&world, &[]).await;
+    let second = Daemon::start(&world, &[]);
     let id = world.id("a");
     until("it is adopted", || second.said() == first_said).await;
     world.runtime(&["kill", id.as_str(), "KILL"]).await;
@@ -222,7 +211,7 @@ async fn kill_dash_nine_during_a_start_leaves_no_half_container() {
     for round in 0..12_u64 {
         let name = format!("r{round}");
         let bundle = world.sleeper(&name);
-        let daemon = Daemon::start(&world, &[(&name, bundle)]).await;
+        let daemon = Daemon::start(&world, &[(&name, bundle)]);
         let shelf = world.settings.state_dir.join(world.id(&name).as_str());
         until("the start has begun", || shelf.exists()).await;
         tokio::time::sleep(std::time::Duration::from_micros(round * 1500)).await;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use oci_minidump::control::{ContainerId, ExecLimits, ExecOutput, ExecRequest, ExitStatus, Manager};
 
-use crate::support::chosen::runtimes;
 use crate::support::manager_world::{LONG, ManagerWorld};
+use crate::support::test_runtimes::runtimes;
 
 fn words(words: &[&str]) -> ExecRequest {
     ExecRequest { command: words.iter().map(|word| (*word).to_owned()).collect(), options: Vec::new() }

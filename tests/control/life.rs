@@ -3,8 +3,8 @@
 use oci_minidump::control::{Event, ExecRequest, ExitStatus, Listed, StartRequest, State};
 use oci_minidump::error::ErrorKind;
 
-use crate::support::chosen::runtimes;
 use crate::support::manager_world::{LONG, ManagerWorld, next, until};
+use crate::support::test_runtimes::runtimes;
 
 #[tokio::test]
 async fn from_start_to_stop() {

@@ -10,8 +10,9 @@
 #![cfg(feature = "daemon")]
 
 mod adopt;
+mod concurrency;
 mod exec;
-mod late;
+mod late_harvest;
 mod life;
 mod logs;
 mod minidump;
@@ -20,6 +21,5 @@ mod runtimes;
 mod start;
 mod stats;
 mod stop;
-mod storm;
 #[path = "../support/mod.rs"]
 mod support;

@@ -10,8 +10,8 @@ use oci_minidump::control::{Event, ExitStatus, Manager, StartRequest};
 use oci_minidump::error::ErrorKind;
 use serde_json::{Value, json};
 
-use crate::support::chosen::runtimes;
 use crate::support::manager_world::{LONG, ManagerWorld, next};
+use crate::support::test_runtimes::runtimes;
 
 pub(crate) fn plugin(world: &ManagerWorld, required: bool) -> Value {
     let path = |name: &str| world.dir.join(name);
@@ -96,7 +96,7 @@ async fn what_the_real_hook_harvests_is_told_on_every_runtime() {
         for sample in ["whole", "cut"] {
             fs::copy(world.dir.join(sample), world.dir.join("rootfs/opt").join(sample)).unwrap();
         }
-        world.settings.hook = Some(crate::support::own_hook::make(&world.dir, ""));
+        world.settings.hook = Some(crate::support::hook_wrapper::make(&world.dir, ""));
         let manager = world.open().await;
         let mut events = manager.subscribe();
         let id = world.id("a");

@@ -9,8 +9,8 @@ use oci_minidump::control::{Event, ExecRequest, StartRequest};
 use oci_minidump::error::ErrorKind;
 use serde_json::json;
 
-use crate::support::chosen::runtimes;
-use crate::support::manager_world::{ManagerWorld, text};
+use crate::support::manager_world::ManagerWorld;
+use crate::support::test_runtimes::runtimes;
 
 /// A start that must fail with `kind`, and with `reason` in its report.
 struct Case {
@@ -231,18 +231,7 @@ async fn a_strangers_container_is_left_alone() {
         serde_json::from_slice(&fs::read(bundle.join("config.json")).unwrap()).unwrap();
     config["process"]["terminal"] = false.into();
     fs::write(bundle.join("config.json"), config.to_string()).unwrap();
-    let log =
-        oci_minidump::control::helper::Streams::File(fs::File::create(world.dir.join("out")).unwrap().into());
-    let mut stranger = oci_minidump::control::helper::Helper::new(
-        "/usr/bin/crun".as_ref(),
-        log,
-        crate::support::manager_world::LONG,
-    )
-    .detached();
-    stranger.args(["--root", world.settings.runtime_root.as_ref().unwrap().to_str().unwrap()]);
-    stranger.args(["run", "--detach", "--bundle", bundle.to_str().unwrap(), id.as_str()]);
-    let ran = stranger.run().await.unwrap();
-    assert_eq!(ran.exit, oci_minidump::control::ExitStatus::Code(0), "{}", text(&ran));
+    world.runtime(&["run", "--detach", "--bundle", bundle.to_str().unwrap(), id.as_str()]).await;
 
     let error = manager.start(StartRequest::new(id.clone(), &bundle)).await.unwrap_err().report();
     assert!(error.contains("already exists"), "{error}");

@@ -6,8 +6,8 @@ use std::{fs, path::Path};
 use oci_minidump::control::{Event, StartRequest};
 use serde_json::{Value, json};
 
-use crate::support::chosen::runtimes;
 use crate::support::manager_world::{LONG, ManagerWorld, next};
+use crate::support::test_runtimes::runtimes;
 
 /// What the runtime got.
 fn shadow(world: &ManagerWorld, id: &str) -> Value {

@@ -4,8 +4,8 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::chosen::runtimes;
 use crate::support::manager_world::ManagerWorld;
+use crate::support::test_runtimes::runtimes;
 
 /// A number from a cgroup file of version 1, wherever this host has the group.
 fn v1(controller: &str, pid: &Value, file: &str) -> u64 {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use oci_minidump::control::{ExitStatus, StartRequest, State};
 use oci_minidump::error::ErrorKind;
 
-use crate::support::chosen::runtimes;
 use crate::support::manager_world::{LONG, ManagerWorld};
+use crate::support::test_runtimes::runtimes;
 
 const KILLED: ExitStatus = ExitStatus::Signal(9);
 

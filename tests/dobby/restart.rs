@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::daemon::{end, left, pid, start, world};
 use crate::specs::with;
 use crate::support::daemon_world::{DaemonWorld, PLUGIN};
-use crate::support::hold::Hold;
+use crate::support::syscall_gate::SyscallGate;
 use crate::support::wire::Ws;
 
 /// A spec whose container leaves a line in `/count/runs` and then does `rest`.
@@ -95,10 +95,10 @@ fn it_comes_back_when_the_daemon_is_killed_between() {
     let init = i32::try_from(pid(&world, &id)).unwrap();
     // The next start begins with this.
     let old = world.path("state").join(&id).join("container.pid");
-    let hold = Hold::behind(&world, 1, "/^unlink", &old);
+    let gate = SyscallGate::behind(&world, 1, "/^unlink", &old);
     kill_process(Pid::from_raw(init).unwrap(), Signal::KILL).unwrap();
     world.until("it is about to be started again", || !old.exists());
-    hold.kill(&mut world);
+    gate.kill(&mut world);
     assert_eq!(lines(&runs), 1);
     world.start();
     world.until("it runs again", || lines(&runs) == 2);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::examples::tempdir;
 use crate::specs::with;
-use crate::support::hugetlb::mount_what_crun_wants;
+use crate::support::cgroup_hugetlb::mount_what_crun_wants;
 
 /// Settings with a device that exists everywhere, and groups that are all mapped in different ways.
 const SETTINGS: &str = r#"{"gpu": {"devNodes": ["/dev/loop-contro?"], "groupIds": [44, 1003, 5],

@@ -45,7 +45,7 @@ struct Line {
 
 impl QuickStartHost {
     fn new() -> Self {
-        crate::support::hugetlb::mount_what_crun_wants();
+        crate::support::cgroup_hugetlb::mount_what_crun_wants();
         let mode = PermissionsExt::from_mode(0o755);
         let dir = tempfile::Builder::new()
             .prefix("oci-minidump-q")

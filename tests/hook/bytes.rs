@@ -5,9 +5,9 @@ use std::fs;
 use oci_minidump::settings::DEFAULT_IMGSIZE;
 
 use crate::images::{dump_bytes, image};
-use crate::support::chosen::runtimes;
 use crate::support::hook_world::HookWorld;
 use crate::support::host::command;
+use crate::support::test_runtimes::runtimes;
 
 #[test]
 fn bytes_written_in_a_container_arrive() {

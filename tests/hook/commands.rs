@@ -6,9 +6,9 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::images::{dump_bytes, image};
-use crate::support::chosen::runtimes;
 use crate::support::hook_world::{AWKWARD, HookWorld};
 use crate::support::host::{away_from_the_host, command, files_in};
+use crate::support::test_runtimes::runtimes;
 
 const UNKNOWN: &str = "{\n\t\"ociVersion\": \"1.0.2\",\n\t\"x-vendor\": {\n\t\t\"limit\": 18446744073709551615,\n\t\t\"half\": 0.5\n\t},\n\t\"rdkPlugins\": {\n\t\t\"networking\": {\n\t\t\t\"required\": false\n\t\t}\n\t}\n}\n";
 

@@ -7,9 +7,9 @@ use minidump::{Minidump, MinidumpException, MinidumpModuleList, MinidumpThreadLi
 use serde_json::json;
 
 use crate::images::dump_bytes;
-use crate::support::chosen::runtimes;
 use crate::support::hook_world::HookWorld;
 use crate::support::host::files_in;
+use crate::support::test_runtimes::runtimes;
 
 /// Every kind of crash, and whether it leaves a dump.
 const KINDS: [(&str, bool); 5] =

@@ -9,9 +9,9 @@ use oci_minidump::settings::DEFAULT_IMGSIZE;
 use serde_json::json;
 
 use crate::images::{dump_bytes, image, whole_dump};
-use crate::support::chosen::runtimes;
 use crate::support::hook_world::{Bundle, HookWorld, SOURCE};
 use crate::support::host::{command, wait_until};
+use crate::support::test_runtimes::runtimes;
 
 /// Copies an image while it is mounted and synced: what a power cut leaves.
 fn cut_power(world: &HookWorld, size: u64) -> std::path::PathBuf {

@@ -7,9 +7,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use rustix::fs::inotify::{self, ReadFlags, WatchFlags};
 
 use crate::images::{dump_bytes, image};
-use crate::support::chosen::runtimes;
 use crate::support::hook_world::HookWorld;
 use crate::support::host::command;
+use crate::support::test_runtimes::runtimes;
 
 #[test]
 fn a_missing_destination_is_made_for_root_only() {

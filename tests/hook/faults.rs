@@ -1,7 +1,7 @@
 //! Each system call of the hook fails once: no space, a broken disk, too many files, no memory. The hook says so in one
 //! line, gives up or goes on, and never loses a dump.
 
-use crate::faulty::{Case, Held, OPTIONAL, POSTSTOP, PRESTART, SWEEP, Stage};
+use crate::fault_injection::{Case, Held, OPTIONAL, POSTSTOP, PRESTART, SWEEP, Stage};
 use crate::support::run::Run;
 
 /// How many worlds share the calls of a case: most of the time a life waits for the kernel.

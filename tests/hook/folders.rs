@@ -9,10 +9,10 @@ use std::path::Path;
 use oci_minidump::settings::DEFAULT_IMGSIZE;
 
 use crate::images::{harvest, image, whole_dump};
-use crate::support::chosen::runtimes;
 use crate::support::hook_world::HookWorld;
 use crate::support::host::files_in;
 use crate::support::run::Run;
+use crate::support::test_runtimes::runtimes;
 
 /// Makes an image, and harvests it by hand.
 fn make_and_harvest(world: &HookWorld, fill: impl FnOnce(&Path) + Send) -> Run {

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use crate::cycle::wait_until_stopped;
 use crate::images::{dump_bytes, whole_dump};
-use crate::support::chosen::runtimes;
 use crate::support::hook_world::{Bundle, HookWorld, SOURCE};
 use crate::support::host::{command, files_in, hook_program, wait_until};
+use crate::support::test_runtimes::runtimes;
 
 /// What the program of a bundle does.
 fn set_actions(bundle: &Bundle, actions: &[&str]) {

@@ -2,10 +2,10 @@
 //! cut. Done again, everything is as if that had never happened.
 //!
 //! A call that only reads is no step of its own: being killed before it is the same as being killed before the next
-//! call that changes something (see `CHANGES` in `examples/faulty.rs`). Neither is one that only gives something up,
+//! call that changes something (see `CHANGES` in `examples/fault_injector.rs`). Neither is one that only gives something up,
 //! such as close(2), because death does the same.
 
-use crate::faulty::{Case, Held, POSTSTOP, PRESTART, SWEEP, Stage};
+use crate::fault_injection::{Case, Held, POSTSTOP, PRESTART, SWEEP, Stage};
 
 /// How many worlds share the steps of a case: most of the time a life waits for the kernel.
 const WORKERS: usize = 4;

@@ -10,7 +10,7 @@ use oci_minidump::settings::DEFAULT_IMGSIZE;
 use crate::images::{harvest, image, whole_dump};
 use crate::support::hook_world::HookWorld;
 use crate::support::host::{command, hook_program};
-use crate::support::programs::without;
+use crate::support::programs::kernel_without;
 
 #[test]
 fn a_dump_for_which_there_is_no_room_does_not_keep_the_others_back() {
@@ -138,7 +138,7 @@ fn what_lies_among_stale_drafts_is_not_waited_for() {
 
 /// A harvest by hand on a kernel that seems to lack something.
 fn harvest_without(missing: &str, world: &HookWorld, image: &std::path::Path) -> Command {
-    let mut command = Command::new(without());
+    let mut command = Command::new(kernel_without());
     command.arg(missing).arg(hook_program()).arg("--settings").arg(world.path("settings.toml"));
     command.arg("harvest").arg(image).arg("--to").arg(world.dumps_dir());
     command

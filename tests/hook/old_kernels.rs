@@ -5,9 +5,9 @@ use std::fs;
 use serde_json::json;
 
 use crate::images::dump_bytes;
-use crate::support::chosen::runtimes;
 use crate::support::hook_world::HookWorld;
 use crate::support::host::command;
+use crate::support::test_runtimes::runtimes;
 
 /// What a kernel may lack: before 5.2, 5.6, 5.8, 5.12, 5.3, 5.9, and 5.2 with everything after it; and what a file system
 /// may lack.

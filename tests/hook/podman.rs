@@ -8,11 +8,11 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 
 use crate::images::{dump_bytes, image};
-use crate::support::chosen::runtimes;
 use crate::support::hook_world::{AWKWARD, HookWorld};
 use crate::support::host::{files_in, hook_program};
 use crate::support::programs::crasher;
 use crate::support::run::Run;
+use crate::support::test_runtimes::runtimes;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// What enables the hook.

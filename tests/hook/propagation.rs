@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use nix::sched::{CloneFlags, unshare};
 use serde_json::json;
 
-use crate::faulty::Held;
+use crate::fault_injection::Held;
 use crate::images::dump_bytes;
-use crate::support::chosen::runtimes;
 use crate::support::hook_world::{Bundle, HookWorld, SOURCE};
 use crate::support::host::command;
+use crate::support::test_runtimes::runtimes;
 
 /// Runs `work` in a mount namespace of its own, in which every mount is shared as on a host with systemd, and everything
 /// that it runs there.

@@ -22,11 +22,11 @@ use rustix::mount::{UnmountFlags, unmount};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 use serde_json::json;
 
-use crate::faulty::Held;
+use crate::fault_injection::Held;
 use crate::images::{dump_bytes, image};
-use crate::support::chosen::runtimes;
 use crate::support::hook_world::{Bundle, HookWorld, SOURCE};
 use crate::support::host::hook_program;
+use crate::support::test_runtimes::runtimes;
 
 /// How long between two changes; a timer makes some 60 microseconds of it, a tenth of what a round takes.
 const PAUSE: Duration = Duration::from_micros(5);

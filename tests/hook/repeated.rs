@@ -5,8 +5,8 @@ use std::fs;
 use serde_json::json;
 
 use crate::images::dump_bytes;
-use crate::support::chosen::runtimes;
 use crate::support::hook_world::HookWorld;
+use crate::support::test_runtimes::runtimes;
 
 #[test]
 fn poststop_again_alone_or_in_parallel_changes_nothing() {

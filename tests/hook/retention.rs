@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use oci_minidump::settings::DEFAULT_IMGSIZE;
 
 use crate::images::{harvest, image, whole_dump};
-use crate::support::chosen::runtimes;
 use crate::support::hook_world::{HookWorld, SOURCE};
 use crate::support::host::command;
 use crate::support::run::Run;
+use crate::support::test_runtimes::runtimes;
 
 /// Writes a dump that was finished at a time, in seconds since 1970.
 fn write(path: &Path, seconds: u64, size: usize) {

@@ -8,9 +8,9 @@ use oci_minidump::image::mount::label::MountLabel;
 use oci_minidump::proc::selinux;
 use serde_json::{Value, json};
 
-use crate::support::chosen::runtimes;
 use crate::support::hook_world::{Bundle, HookWorld};
 use crate::support::host::command;
+use crate::support::test_runtimes::runtimes;
 
 /// What makes a container special.
 type Kind = (&'static str, fn(&HookWorld, &Bundle));

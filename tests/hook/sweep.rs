@@ -6,9 +6,9 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::images::dump_bytes;
-use crate::support::chosen::runtimes;
 use crate::support::hook_world::{Bundle, HookWorld};
 use crate::support::host::command;
+use crate::support::test_runtimes::runtimes;
 
 fn sweep(world: &HookWorld, code: i32) -> Value {
     let run = world.hook(&["sweep", "--json"]).expect(code);

@@ -103,7 +103,7 @@ fn no_acknowledged_dump_is_lost_whatever_happens() {
     };
     println!("{steps} operations, seed {seed}");
     // Built before the time counts.
-    let _programs = (support::programs::crasher(), support::programs::faulty());
+    let _programs = (support::programs::crasher(), support::programs::fault_injector());
     let (counts, next, failed) = (Counts::default(), AtomicU64::new(first), Mutex::new(None));
     let begin = Instant::now();
     std::thread::scope(|scope| {

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::operations::{Action, BUNDLES, CONTAINERS, DESTINATIONS, IMAGES, Wish};
 use crate::support::hook_world::{Bundle, HookWorld, SOURCE};
 use crate::support::host::{command, hook_program, wait_until};
-use crate::support::programs::faulty;
+use crate::support::programs::fault_injector;
 use crate::support::run::Run;
 
 /// The names of containers, bundles, images and destinations. The last image lies where only the list of known
@@ -29,7 +29,7 @@ const SMALL: &str = "mode=700,size=16m";
 /// Harm that is done to the next hook of a stage.
 #[derive(Debug, Clone)]
 pub(crate) struct Fault {
-    /// As `examples/faulty.rs` understands it: the calls that count, and what happens at which of them.
+    /// As `examples/fault_injector.rs` understands it: the calls that count, and what happens at which of them.
     pub(crate) what: String,
     /// Where the calls are listed.
     pub(crate) report: PathBuf,
@@ -72,7 +72,7 @@ impl Place {
 
     /// The script is called with a stage. The first hook that finds a fault laid for its stage takes it.
     fn script_text(&self) -> String {
-        let (dir, hook, faulty) = (self.world.dir.display(), hook_program(), faulty());
+        let (dir, hook, faulty) = (self.world.dir.display(), hook_program(), fault_injector());
         let run = format!("'{}' --settings '{dir}/settings.toml' \"$1\" 2>>'{dir}/hook.log'", hook.display());
         format!(
             "fault='{dir}'/fault-$1\n\

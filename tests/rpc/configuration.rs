@@ -254,7 +254,7 @@ fn systemd_hands_over_sockets_and_hears_of_readiness() {
         .arg("--runtime-root")
         .arg(dir.path().join("runtime"))
         .arg("--hook")
-        .arg(crate::support::own_hook::make(dir.path(), ""));
+        .arg(crate::support::hook_wrapper::make(dir.path(), ""));
     command.env("NOTIFY_SOCKET", dir.path().join("notify")).stderr(std::process::Stdio::null());
     let mut daemon = command.spawn().unwrap();
     let begin = std::time::Instant::now();

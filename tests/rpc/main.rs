@@ -5,19 +5,19 @@
 
 mod bytes;
 mod cli;
+mod concurrency;
 mod configuration;
 mod containers;
-mod crowd;
+mod degraded;
 mod dumps;
 mod events;
 mod guards;
-mod hardship;
 mod http;
 mod limits;
+mod outbox;
 mod pids;
 mod protocol;
 #[path = "../support/mod.rs"]
 mod support;
 mod unprivileged;
-mod untold;
 mod websocket;

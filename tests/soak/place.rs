@@ -37,13 +37,13 @@ pub(crate) struct Place {
 impl Place {
     /// A daemon, and bundles for `containers` ids.
     pub(crate) fn new(containers: usize) -> Self {
-        crate::support::hugetlb::mount_what_crun_wants();
+        crate::support::cgroup_hugetlb::mount_what_crun_wants();
         let place = crate::support::test_dir::test_dir();
         let dir = tempfile::Builder::new().prefix("ocicontainer-soak-").tempdir_in(place).unwrap();
         let ids = (0..containers).map(|n| format!("soak{}-{n}", std::process::id())).collect();
         let place = Self { dir, ids, daemon: Mutex::default(), started: Mutex::new(SystemTime::now()) };
         place.make_rootfs();
-        crate::support::own_hook::make(place.dir.path(), "");
+        crate::support::hook_wrapper::make(place.dir.path(), "");
         for id in &place.ids {
             for (name, script) in SCRIPTS {
                 place.make_bundle(id, name, script);
@@ -83,7 +83,7 @@ impl Place {
         let log = fs::File::options().create(true).append(true).open(self.path("daemon.log")).unwrap();
         let mut command = Command::new(self.path("ocicontainer"));
         command.args(["serve", "--no-tcp", "--stop-timeout", "1", "--log-limit", "60000"]);
-        crate::support::own_hook::live_in(&mut command, &self.path(""));
+        crate::support::hook_wrapper::live_in(&mut command, &self.path(""));
         command.stdin(Stdio::null()).stderr(log);
         *self.started.lock().unwrap() = SystemTime::now();
         *self.daemon.lock().unwrap() = Some(command.spawn().unwrap());

@@ -63,7 +63,7 @@ impl DaemonWorld {
     }
 
     fn build(flags: &[&str], environment: &[(&'static str, OsString)], user: u32) -> Self {
-        crate::support::hugetlb::mount_what_crun_wants();
+        crate::support::cgroup_hugetlb::mount_what_crun_wants();
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
         // The root of a user namespace must get through to its root file system.
@@ -73,7 +73,7 @@ impl DaemonWorld {
         let mut world =
             Self { dir, port: 0, number, daemon: None, flags, environment: environment.to_vec(), user };
         world.make_rootfs();
-        crate::support::own_hook::make(world.dir.path(), "");
+        crate::support::hook_wrapper::make(world.dir.path(), "");
         std::os::unix::fs::chown(world.dir.path(), Some(user), None).unwrap();
         world.start();
         world
@@ -109,7 +109,7 @@ impl DaemonWorld {
         if !has("--listen") && !has("--no-tcp") {
             command.args(["--listen", "127.0.0.1:0"]);
         }
-        crate::support::own_hook::live_in(&mut command, &self.path(""));
+        crate::support::hook_wrapper::live_in(&mut command, &self.path(""));
         command.args(["--stop-timeout", "2"]).args(&self.flags);
         command.uid(self.user).gid(self.user).current_dir("/");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));

@@ -5,12 +5,12 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use oci_minidump::control::helper::{Finished, Helper, Streams};
-use oci_minidump::control::{ContainerId, Event, ExitStatus, Manager, Settings, StartRequest, Subscription};
+use oci_minidump::control::{ContainerId, Event, Manager, Settings, StartRequest, Subscription};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::TryRecvError;
 
-use crate::support::hugetlb::mount_what_crun_wants;
+use crate::support::cgroup_hugetlb::mount_what_crun_wants;
+use crate::support::host_program::HostProgram;
 
 /// Long enough for everything that ends at all.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
@@ -103,16 +103,11 @@ impl ManagerWorld {
 
     /// Calls the runtime itself, beside the manager.
     pub(crate) async fn runtime(&self, args: &[&str]) -> String {
-        let mut helper = self.helper(self.settings.runtime.to_str().unwrap());
-        helper.args(["--root", self.settings.runtime_root.as_ref().unwrap().to_str().unwrap()]).args(args);
-        let finished = helper.run().await.unwrap();
-        assert_eq!(finished.exit, ExitStatus::Code(0), "{args:?}: {}", text(&finished));
-        String::from_utf8_lossy(&finished.stdout).into_owned()
-    }
-
-    /// Any program of the host.
-    pub(crate) fn helper(&self, program: &str) -> Helper {
-        Helper::new(Path::new(program), Streams::Captured(1 << 20), LONG)
+        let root = self.settings.runtime_root.as_ref().unwrap().to_str().unwrap();
+        let all = [&["--root", root], args].concat();
+        let ended = HostProgram::start(self.settings.runtime.to_str().unwrap(), all).finish().await;
+        assert_eq!(ended.code, 0, "{args:?}: {ended}");
+        ended.stdout
     }
 
     /// Nothing may be left of any container, anywhere.
@@ -171,16 +166,6 @@ pub(crate) fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<_> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names
-}
-
-/// Everything a helper said.
-pub(crate) fn text(finished: &Finished) -> String {
-    format!(
-        "{}\n{}{}",
-        finished.exit,
-        String::from_utf8_lossy(&finished.stdout),
-        String::from_utf8_lossy(&finished.stderr)
-    )
 }
 
 /// The next event, which must come.

@@ -13,21 +13,22 @@
     reason = "a test that cannot go on has failed"
 )]
 
-pub(crate) mod chosen;
+pub(crate) mod cgroup_hugetlb;
 #[cfg(feature = "daemon")]
 pub(crate) mod daemon_world;
-#[cfg(feature = "daemon")]
-pub(crate) mod hold;
 pub(crate) mod hook_world;
+pub(crate) mod hook_wrapper;
 pub(crate) mod host;
-pub(crate) mod hugetlb;
+pub(crate) mod host_program;
 #[cfg(feature = "daemon")]
 pub(crate) mod manager_world;
-pub(crate) mod own_hook;
 pub(crate) mod programs;
 pub(crate) mod random;
 pub(crate) mod run;
 pub(crate) mod state;
+#[cfg(feature = "daemon")]
+pub(crate) mod syscall_gate;
 pub(crate) mod test_dir;
+pub(crate) mod test_runtimes;
 #[cfg(feature = "daemon")]
 pub(crate) mod wire;

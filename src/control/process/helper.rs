@@ -27,7 +27,7 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 /// Where a helper's standard streams lead.
 #[derive(Debug)]
-pub enum Streams {
+pub(crate) enum Streams {
     /// Nothing to read; up to this many bytes of stdout and of stderr are kept.
     Captured(usize),
     /// Nothing to read; both outputs go to this file.
@@ -36,7 +36,7 @@ pub enum Streams {
 
 /// A helper to run.
 #[derive(Debug)]
-pub struct Helper {
+pub(crate) struct Helper {
     command: Command,
     streams: Streams,
     deadline: Duration,
@@ -45,17 +45,17 @@ pub struct Helper {
 
 /// What a helper gave.
 #[derive(Debug)]
-pub struct Finished {
+pub(crate) struct Finished {
     /// How it ended.
-    pub exit: ExitStatus,
+    pub(crate) exit: ExitStatus,
     /// The beginning of its standard output, if captured.
-    pub stdout: Vec<u8>,
+    pub(crate) stdout: Vec<u8>,
     /// The beginning of its standard error, if captured.
-    pub stderr: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
     /// Whether some output is missing.
-    pub truncated: bool,
+    pub(crate) truncated: bool,
     /// Whether it was killed at its deadline.
-    pub timed_out: bool,
+    pub(crate) timed_out: bool,
     /// The cgroups of the processes that were killed then, without our own.
     pub(crate) groups: Vec<Cgroups>,
 }
@@ -64,7 +64,7 @@ impl Helper {
     /// A run of `program`, in a process group of its own and with an environment of one `PATH`. Dropping the run
     /// kills it, and so does the end of this process.
     #[must_use]
-    pub fn new(program: &Path, streams: Streams, deadline: Duration) -> Self {
+    pub(crate) fn new(program: &Path, streams: Streams, deadline: Duration) -> Self {
         let mut command = Command::new(program);
         command.env_clear().env("PATH", PATH).process_group(0);
         Self { command, streams, deadline, attached: true }
@@ -72,13 +72,13 @@ impl Helper {
 
     /// The same, but neither a dropped run nor the end of this process ends the helper.
     #[must_use]
-    pub fn detached(mut self) -> Self {
+    pub(crate) fn detached(mut self) -> Self {
         self.attached = false;
         self
     }
 
     /// Its arguments.
-    pub fn args<S: AsRef<std::ffi::OsStr>>(&mut self, args: impl IntoIterator<Item = S>) -> &mut Self {
+    pub(crate) fn args<S: AsRef<std::ffi::OsStr>>(&mut self, args: impl IntoIterator<Item = S>) -> &mut Self {
         self.command.args(args);
         self
     }
@@ -93,7 +93,7 @@ impl Helper {
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] when there is no such program; the kernel's.
-    pub fn start(self) -> Result<Running> {
+    pub(crate) fn start(self) -> Result<Running> {
         let Self { mut command, streams, deadline, attached } = self;
         let name = command.get_program().to_string_lossy().into_owned();
         let limit = connect(&mut command, streams, &name)?;
@@ -118,7 +118,7 @@ impl Helper {
     ///
     /// # Errors
     /// As [`Helper::start`]; a deadline that passed is none.
-    pub async fn run(self) -> Result<Finished> {
+    pub(crate) async fn run(self) -> Result<Finished> {
         Ok(self.start()?.finish().await)
     }
 }
@@ -170,7 +170,7 @@ impl Drop for KillGuard {
 }
 
 /// A helper at work.
-pub struct Running {
+pub(crate) struct Running {
     /// Helpers also run where no manager reaps.
     reaping: Pin<Box<dyn Future<Output = ()> + Send>>,
     guard: KillGuard,
@@ -190,12 +190,12 @@ impl std::fmt::Debug for Running {
 impl Running {
     /// Its process id.
     #[must_use]
-    pub fn pid(&self) -> i32 {
+    pub(crate) fn pid(&self) -> i32 {
         self.guard.pid.as_raw_nonzero().get()
     }
 
     /// Waits for its end, reading what it says; kills it with all its descendants at the deadline.
-    pub async fn finish(self) -> Finished {
+    pub(crate) async fn finish(self) -> Finished {
         let reaping = self.reaping;
         let Self { mut guard, mut status, stdout, stderr, limit, deadline, .. } = self;
         let (mut out, mut err) = (Captured::new(limit), Captured::new(limit));

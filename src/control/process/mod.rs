@@ -8,6 +8,6 @@
 
 pub(crate) mod cgroup;
 pub(crate) mod handle;
-pub mod helper;
+pub(crate) mod helper;
 pub(crate) mod reaper;
 pub(crate) mod tree;

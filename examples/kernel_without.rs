@@ -1,7 +1,7 @@
 //! Runs a program on a kernel that seems to be older: the named system calls fail as if they did not exist.
 //!
 //! ```text
-//! without CALL[,CALL...] PROGRAM [ARGUMENT...]
+//! kernel_without CALL[,CALL...] PROGRAM [ARGUMENT...]
 //! ```
 //!
 //! CALL is one of fsopen, openat2, mount_setattr, pidfd_open, close_range, memfd_create, fallocate, LOOP_CONFIGURE (an ioctl), or
@@ -23,7 +23,7 @@ const LOOP_CONFIGURE: u64 = 0x4C0A;
 
 fn main() -> ExitCode {
     let Err(error) = run();
-    let _closed = writeln!(std::io::stderr(), "without: {error}");
+    let _closed = writeln!(std::io::stderr(), "kernel_without: {error}");
     ExitCode::FAILURE
 }
 

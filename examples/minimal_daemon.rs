@@ -1,6 +1,6 @@
 //! Starts containers and holds them until it is killed: the smallest daemon there is.
 //!
-//! `hold STATE_DIR LOG_DIR RUNTIME_ROOT RUNTIME [ID BUNDLE]...` prints `DESCRIPTOR ID` for each, adopted ones first,
+//! `minimal_daemon STATE_DIR LOG_DIR RUNTIME_ROOT RUNTIME [ID BUNDLE]...` prints `DESCRIPTOR ID` for each, adopted ones first,
 //! and later `ID: STATUS` for each that ends.
 
 #![allow(clippy::print_stdout, reason = "this is what it is for")]

@@ -16,7 +16,7 @@ use crate::images::dump_bytes;
 use crate::neighbour::Neighbour;
 use crate::support::hook_world::{Bundle, HookWorld, PREFIX, SOURCE};
 use crate::support::host::{away_from_the_host, files_in, hook_program};
-use crate::support::programs::{faulty, without};
+use crate::support::programs::{fault_injector, kernel_without};
 use crate::support::run::Run;
 use crate::support::test_dir::test_dir;
 
@@ -85,7 +85,7 @@ pub(crate) struct Case {
     pub(crate) image: Image,
     /// The size of images made.
     pub(crate) imgsize: u64,
-    /// What the kernel lacks (see `examples/without.rs`).
+    /// What the kernel lacks (see `examples/kernel_without.rs`).
     pub(crate) missing: &'static str,
     /// Whether the container may only start with its directory.
     pub(crate) required: bool,
@@ -244,7 +244,7 @@ impl<'a> Stage<'a> {
     /// The stage with a fault (`none`, `kill@N`, `ERRNO@N`) among calls of `kinds`. Gives the calls seen, too.
     pub(crate) fn run(&self, held: &Held, kinds: &str, fault: &str) -> (Run, Vec<String>) {
         let report = self.world.path("calls");
-        let mut command = Command::new(faulty());
+        let mut command = Command::new(fault_injector());
         command.arg(&report).args([kinds, fault]).args(self.words(self.case.stage));
         let held = Some(held).filter(|_| self.case.stage == "prestart");
         let (what, step) = fault.split_once('@').unwrap_or((fault, "0"));
@@ -261,7 +261,7 @@ impl<'a> Stage<'a> {
 
     /// The command line of the hook on the kernel of the case.
     fn words(&self, stage: &str) -> Vec<OsString> {
-        let launcher = [without().into(), self.case.missing.into()];
+        let launcher = [kernel_without().into(), self.case.missing.into()];
         let settings = self.world.path("settings.toml").into();
         let hook = [hook_program().into(), "--settings".into(), settings, stage.into()];
         launcher.into_iter().filter(|_| !self.case.missing.is_empty()).chain(hook).collect()

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use crate::dumps::dumping;
 use crate::events::nothing_starts;
 use crate::support::daemon_world::{DaemonWorld, PLUGIN};
-use crate::support::hold::Hold;
 use crate::support::state::notes;
+use crate::support::syscall_gate::SyscallGate;
 use crate::support::wire::Ws;
 
 /// A client of all events.
@@ -60,10 +60,10 @@ fn an_end_that_was_not_told_is_told_by_the_next_daemon() {
     let logs = || world.done("getContainerLogs", &json!({"containerId": id})).to_string();
     world.until("it is ready", || logs().contains("ready"));
     let shelf = world.path("state").join(&id);
-    let hold = Hold::behind(&world, 1, "/^(rmdir|unlinkat)$", &shelf);
+    let gate = SyscallGate::behind(&world, 1, "/^(rmdir|unlinkat)$", &shelf);
     world.done("stopContainer", &json!({"containerId": id}));
     world.until("it is put away", || !shelf.exists());
-    hold.kill(&mut world);
+    gate.kill(&mut world);
     world.start();
     // Whoever comes within a minute hears it, with a third daemon, too.
     for daemon in 1..3 {
@@ -96,14 +96,14 @@ fn a_start_that_was_not_told_is_told_by_the_next_daemon() {
     let shelf = world.path("state").join(&id);
     let record = shelf.join("record.json");
     // The first record says that there will be a container, the second that there is one.
-    let hold = Hold::behind(&world, 2, "/^rename", &record);
+    let gate = SyscallGate::behind(&world, 2, "/^rename", &record);
     let mut caller = world.ws();
     let start = json!({"id": 1, "method": format!("{PLUGIN}.startContainer"),
         "params": {"containerId": id, "bundlePath": bundle}});
     caller.send(&start.to_string());
     let recorded = || fs::read_to_string(&record).is_ok_and(|text| text.contains("start_time"));
     world.until("it runs", recorded);
-    hold.kill(&mut world);
+    gate.kill(&mut world);
     world.start();
     let mut listener = Listener::new(&world);
     assert_eq!(listener.next(&id), "onContainerStarted");
@@ -118,14 +118,14 @@ fn a_failure_that_was_not_told_is_told_by_the_next_daemon() {
     let mut world = DaemonWorld::with(&["--runtime", runtime.to_str().unwrap()]);
     let id = world.id("a");
     let shelf = world.path("state").join(&id);
-    let hold = Hold::behind(&world, 1, "/^(rmdir|unlinkat)$", &shelf);
+    let gate = SyscallGate::behind(&world, 1, "/^(rmdir|unlinkat)$", &shelf);
     let mut caller = world.ws();
     let start = json!({"id": 1, "method": format!("{PLUGIN}.startContainer"),
         "params": {"containerId": id, "bundlePath": world.bundle("b", &["true"])}});
     caller.send(&start.to_string());
     world.until("it is put away", || !shelf.exists() && world.log().contains("calls startContainer"));
     world.until("its failure is noted", || !notes(&world.path("state")).is_empty());
-    hold.kill(&mut world);
+    gate.kill(&mut world);
     world.start();
     assert_eq!(Listener::new(&world).next(&id), "onContainerFailed");
 }

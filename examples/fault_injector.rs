@@ -2,7 +2,7 @@
 //! or child, the program is killed, the call fails, or the program is held up while others do something.
 //!
 //! ```text
-//! faulty REPORT KINDS FAULT PROGRAM [ARGUMENT...]
+//! fault_injector REPORT KINDS FAULT PROGRAM [ARGUMENT...]
 //! ```
 //!
 //! KINDS is a list of `changes`, `opens` and `reads`, separated by commas. FAULT is `none`, `kill@N`, `hold@N`, or
@@ -85,7 +85,7 @@ fn main() -> ExitCode {
     match run(std::env::args().skip(1).collect()) {
         Ok(code) => code.into(),
         Err(error) => {
-            let _closed = writeln!(std::io::stderr(), "faulty: {error}");
+            let _closed = writeln!(std::io::stderr(), "fault_injector: {error}");
             250.into()
         }
     }
@@ -93,7 +93,7 @@ fn main() -> ExitCode {
 
 fn run(words: Vec<String>) -> Result<u8, Failure> {
     let [report, kinds, fault, program, arguments @ ..] = &words[..] else {
-        return Err("usage: faulty REPORT KINDS FAULT PROGRAM [ARGUMENT...]".into());
+        return Err("usage: fault_injector REPORT KINDS FAULT PROGRAM [ARGUMENT...]".into());
     };
     if report == "--traced" {
         return Err(be_traced(kinds, program, arguments)?.into());

@@ -7,15 +7,16 @@ use oci_minidump::control::{ContainerId, Event, Manager, StartRequest, Subscript
 use serde_json::{Value, json};
 
 use crate::minidump::{dumps, plugin};
-use crate::support::chosen::runtimes;
-use crate::support::manager_world::{ManagerWorld, names, next, text, until};
-use crate::support::own_hook;
+use crate::support::hook_wrapper;
+use crate::support::host_program::HostProgram;
+use crate::support::manager_world::{ManagerWorld, names, next, until};
+use crate::support::test_runtimes::runtimes;
 
 /// The real hook with settings of the world's. It may be told not to sweep.
 fn hook(world: &ManagerWorld, sweeps: bool) -> PathBuf {
     let nothing = r#"{"harvested": [], "in_use": [], "failures": []}"#;
     let refusal = format!("[ $1 = sweep ] && {{ echo '{nothing}'; exit; }}");
-    own_hook::make(&world.dir, if sweeps { "" } else { &refusal })
+    hook_wrapper::make(&world.dir, if sweeps { "" } else { &refusal })
 }
 
 /// A world with a container that has written a dump and runs on without a daemon.
@@ -114,10 +115,9 @@ async fn what_was_harvested_while_no_daemon_looked_is_told_by_the_next() {
     let state = json!({"ociVersion": "1.0.2", "id": id.as_str(), "status": "stopped", "bundle": bundle});
     fs::write(world.dir.join("state.json"), state.to_string()).unwrap();
     let line = format!("exec \"$0\" poststop < {}", world.dir.join("state.json").display());
-    let mut poststop = world.helper("/bin/sh");
-    poststop.args(["-c", &line, world.dir.join("oci-minidump-hook").to_str().unwrap()]);
-    let finished = poststop.run().await.unwrap();
-    assert!(world.dir.join("dumps/a.dmp").exists(), "{}", text(&finished));
+    let hook = world.dir.join("oci-minidump-hook");
+    let ended = HostProgram::start("/bin/sh", ["-c", &line, hook.to_str().unwrap()]).finish().await;
+    assert!(world.dir.join("dumps/a.dmp").exists(), "{ended}");
     let manager = world.open().await;
     let mut events = manager.subscribe();
     hears_of_the_dump(&world, &id, &mut events).await;

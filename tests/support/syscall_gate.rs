@@ -9,9 +9,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::support::daemon_world::DaemonWorld;
 
 /// Holds each thread of the daemon behind a system call on one file, by means of strace.
-pub(crate) struct Hold(Child);
+pub(crate) struct SyscallGate(Child);
 
-impl Hold {
+impl SyscallGate {
     /// Behind the `nth` of the `calls` that name `path`.
     pub(crate) fn behind(world: &DaemonWorld, nth: u32, calls: &str, path: &Path) -> Self {
         let said = world.path("strace.log");
@@ -20,9 +20,9 @@ impl Hold {
         strace.args(["-e", &format!("inject={calls}:delay_exit=60000000:when={nth}")]);
         strace.arg("-o").arg(world.path("strace.out")).arg("-p").arg(world.pid().to_string());
         strace.stdin(Stdio::null()).stderr(fs::File::create(&said).unwrap());
-        let held = Self(strace.spawn().expect("strace"));
+        let gate = Self(strace.spawn().expect("strace"));
         world.until("strace is attached", || fs::read_to_string(&said).unwrap().contains("attached"));
-        held
+        gate
     }
 
     /// Kills the daemon where it is held.
