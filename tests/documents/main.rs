@@ -10,6 +10,8 @@
 
 mod binaries;
 mod commands;
+mod example_host;
+mod examples;
 mod files;
 mod links;
 mod markdown;
