@@ -112,7 +112,7 @@ impl<'a> Destination<'a> {
             }
         }
         let what = format!("there are too many unfinished files {PART}* in {}", self.path.display());
-        Ok(Err(Error::new(ErrorKind::NoSpace, what).advise("remove them")))
+        Ok(Err(Error::new(ErrorKind::NoSpace, what).advise("remove those of programs that have ended")))
     }
 
     /// Removes the drafts of hooks that were killed: their locks are free.

@@ -142,7 +142,7 @@ impl NewImage {
             other => {
                 other.tried(|| format!("cannot name the image {}", self.path.display()))?;
                 self.temporary = None;
-                let file = self.file.try_clone().tried(|| "cannot copy a descriptor")?;
+                let file = self.file.try_clone().tried(|| "cannot duplicate the descriptor of the image")?;
                 Ok(LockedImage::new(file, self.path.clone()))
             }
         }

@@ -118,7 +118,7 @@ fn a_damaged_index_of_a_directory_is_repaired() {
         .hook(&["harvest", path.to_str().unwrap(), "--to", world.dumps_dir().to_str().unwrap()])
         .expect(0);
     assert!(fs::read(world.dump()).unwrap() == dump_bytes(50_000), "{}", run.story());
-    assert!(run.stderr().contains("the user-space reader cannot bear"), "{}", run.story());
+    assert!(run.stderr().contains("makes the user-space reader fail"), "{}", run.story());
     for path in crate::support::host::files_in(&world.path("images")) {
         fs::remove_file(path).unwrap();
     }

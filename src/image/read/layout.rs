@@ -48,7 +48,7 @@ pub(super) fn check(file: &File) -> Result<Tables> {
 }
 
 pub(super) fn wrong(what: &str) -> Error {
-    Error::new(ErrorKind::Corrupt, format!("the user-space reader is not for this image: {what}"))
+    Error::new(ErrorKind::Corrupt, format!("the user-space reader cannot read this image: {what}"))
 }
 
 fn unreadable(error: io::Error) -> Error {

@@ -51,7 +51,7 @@ impl UserSpace {
 
     fn try_open(file: &File) -> Result<Self> {
         let tables = layout::check(file)?;
-        let copy = || file.try_clone().tried(|| "cannot copy a descriptor");
+        let copy = || file.try_clone().tried(|| "cannot duplicate the descriptor of the image");
         let image = copy()?;
         let fs = Ext4::load(Box::new(Positioned(copy()?))).map_err(|e| corrupt("the file system", e))?;
         Ok(Self { fs, image, tables, has_panicked: false })
@@ -60,11 +60,11 @@ impl UserSpace {
     /// Calls `ext4-view`; never again once it has panicked.
     fn guarded<T>(&mut self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
         if self.has_panicked {
-            return Err(unbearable());
+            return Err(reader_failed());
         }
         let outcome = process::caught(|| work(self));
         self.has_panicked = outcome.is_none();
-        outcome.unwrap_or_else(|| Err(unbearable()))
+        outcome.unwrap_or_else(|| Err(reader_failed()))
     }
 
     fn open_file(&self, place: &Place) -> Result<ext4_view::File> {
@@ -80,11 +80,11 @@ fn path(below_root: &[u8]) -> Result<PathBuf> {
 
 /// Calls `ext4-view`, which slices and unwraps what a damaged image says.
 fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    process::caught(work).unwrap_or_else(|| Err(unbearable()))
+    process::caught(work).unwrap_or_else(|| Err(reader_failed()))
 }
 
-fn unbearable() -> Error {
-    Error::new(ErrorKind::Corrupt, "the image is damaged in a way that the user-space reader cannot bear")
+fn reader_failed() -> Error {
+    Error::new(ErrorKind::Corrupt, "the image is damaged in a way that makes the user-space reader fail")
 }
 
 impl Tree for UserSpace {
