@@ -76,7 +76,8 @@ pub fn attach(container: &Container, items: &[Item<'_>], all: bool) -> Result<Ve
 
 /// Enters the container's mount namespace with this thread, and opens its root file system there.
 fn enter(container: &Container) -> Result<OwnedFd> {
-    unshare(CloneFlags::CLONE_FS).tried(|| "cannot give the mounting thread a root and current directory of its own")?;
+    unshare(CloneFlags::CLONE_FS)
+        .tried(|| "cannot give the mounting thread a root and current directory of its own")?;
     if let Some(namespace) = &container.mount_namespace {
         setns(namespace, CloneFlags::CLONE_NEWNS).tried(|| "cannot enter the container's mount namespace")?;
     }
