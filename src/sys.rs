@@ -213,21 +213,30 @@ pub fn set_round_robin(pid: i32, priority: u8) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Prepares `command` so that the child inherits `fd` as descriptor 3.
+/// Prepares `command` so that the child inherits `fds` as descriptors 3, 4, and so on.
+///
+/// # Errors
+/// The kernel's.
 #[cfg(feature = "daemon")]
-pub fn pass_on(command: &mut Command, fd: std::os::fd::OwnedFd) -> &mut Command {
+pub fn pass_on(command: &mut Command, fds: &[std::os::fd::OwnedFd]) -> io::Result<()> {
+    let end = 3 + RawFd::try_from(fds.len()).map_err(io::Error::other)?;
+    // Copies above the numbers that are given out: no dup2 below closes one that is still to be copied.
+    let copies: io::Result<Vec<_>> =
+        fds.iter().map(|fd| Ok(rustix::io::fcntl_dupfd_cloexec(fd, end)?)).collect();
+    let copies = copies?;
     // SAFETY: between fork and exec the closure makes only system calls that are async-signal-safe and allocates
     // nothing.
     unsafe {
         command.pre_exec(move || {
-            let result = match fd.as_raw_fd() {
-                // dup2 onto itself would leave it to be closed at the exec.
-                3 => nix::libc::fcntl(3, nix::libc::F_SETFD, 0),
-                fd => nix::libc::dup2(fd, 3),
-            };
-            if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-        })
+            for (number, fd) in (3..).zip(&copies) {
+                if nix::libc::dup2(fd.as_raw_fd(), number) < 0 {
+                    return Err(io::Error::last_os_error());
+                }
+            }
+            Ok(())
+        });
     }
+    Ok(())
 }
 
 /// Registers a descriptor with the runtime that runs this task, to be told when it can be read.

@@ -82,6 +82,8 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start" -l west
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start" -l socket -d 'The daemon\'s Unix socket' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start-spec" -l env -d 'Environment variable for the container; may be repeated' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start-spec" -l westeros -d 'Westeros display socket to mount into the container' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start-spec" -l socket -d 'The daemon\'s Unix socket' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start-spec" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start-spec" -s h -l help -d 'Print help'

@@ -56,7 +56,7 @@ pub(crate) struct Launch<'a> {
     /// Where the runtime's own complaints go, if not to the output.
     pub(crate) log: Option<&'a Path>,
     /// What the container's program finds as descriptor 3.
-    pub(crate) passed: Option<OwnedFd>,
+    pub(crate) passed: Vec<OwnedFd>,
 }
 
 /// An `exec` to launch.
@@ -95,8 +95,8 @@ impl Runtime {
         let verb: &[&str] = if launch.verb == Verb::Run { &["run", "--detach"] } else { &["create"] };
         helper.args(verb).args(["--bundle"]).args([launch.bundle]);
         helper.args(["--pid-file"]).args([pid_file]);
-        if let Some(passed) = launch.passed {
-            helper.args(["--preserve-fds=1"]).pass(passed);
+        if !launch.passed.is_empty() {
+            helper.args([format!("--preserve-fds={}", launch.passed.len())]).pass(&launch.passed)?;
         }
         helper.args(["--", launch.id.as_str()]);
         helper.start()

@@ -36,8 +36,10 @@ pub struct RuntimeExtras {
     pub loop_mounts: Vec<LoopMount>,
     /// Every plugin that is asked for, these four included; by name.
     pub plugins: BTreeMap<String, PluginSection>,
-    /// Plugins of the oldest kind, by name, with their data. All of them count as required.
+    /// Plugins of the oldest kind, by name, with their data. None of them is required.
     pub legacy_plugins: BTreeMap<String, Value>,
+    /// What is legal but odd about the plugins.
+    pub warnings: Vec<String>,
 }
 
 /// A container's network.
@@ -113,7 +115,8 @@ impl RuntimeExtras {
         let mut all = BTreeMap::new();
         plugins::merge(&Node::new("", config, &findings), &mut all);
         schema::check_all(&all, &findings);
-        findings.into_result(ErrorKind::Input, "the configuration's rdkPlugins are refused")?;
+        let warnings =
+            findings.into_result(ErrorKind::Input, "the configuration's rdkPlugins are refused")?;
         let data = |name: &str| all.get(name).map_or(&Value::Null, |plugin| &plugin.data);
         let legacy = config.get("legacyPlugins").and_then(Value::as_object).into_iter().flatten();
         Ok(Self {
@@ -124,6 +127,7 @@ impl RuntimeExtras {
             loop_mounts: LoopMount::all(data("storage")),
             legacy_plugins: legacy.map(|(name, plugin)| (name.clone(), plugin["data"].clone())).collect(),
             plugins: all,
+            warnings,
         })
     }
 }
@@ -147,6 +151,7 @@ impl Network {
 fn output(data: &Value) -> OutputTarget {
     match data["sink"].as_str() {
         None => OutputTarget::Unsaid,
+        Some("file") if data["fileOptions"]["path"].is_null() => OutputTarget::Discard,
         Some("file") => OutputTarget::File {
             path: path(&data["fileOptions"]["path"]),
             limit: data["fileOptions"]["limit"]

@@ -11,6 +11,8 @@ use crate::dobby::spec::PluginSection;
 pub(crate) enum Kind {
     Any,
     Bool,
+    /// As [`Kind::Bool`]; a text instead has no effect, as with Dobby.
+    LenientBool,
     Text,
     Texts,
     OneOf(&'static [&'static str]),
@@ -62,7 +64,7 @@ const LOOPBACK: &[Member] = &[
 const DYNAMIC: &[Member] = &[
     needed("source", Kind::Text),
     needed("destination", Kind::Text),
-    needed("flags", SIZE),
+    may("flags", SIZE),
     may("options", Kind::Texts),
 ];
 const MOUNT_OWNER: &[Member] = &[
@@ -118,7 +120,7 @@ const PLUGINS: &[(&str, Schema)] = &[
         "logging",
         &[
             needed("sink", Kind::OneOf(&["file", "journald", "devnull"])),
-            may("fileOptions", Kind::Object(&[needed("path", Kind::Text), needed("limit", INT32)])),
+            may("fileOptions", Kind::Object(&[needed("path", Kind::Text), may("limit", INT32)])),
             may("journaldOptions", Kind::Object(&[needed("priority", Kind::Text)])),
         ],
     ),
@@ -126,9 +128,9 @@ const PLUGINS: &[(&str, Schema)] = &[
         "networking",
         &[
             may("type", Kind::OneOf(&["nat", "open", "none"])),
-            may("ipv4", Kind::Bool),
-            may("ipv6", Kind::Bool),
-            may("dnsmasq", Kind::Bool),
+            may("ipv4", Kind::LenientBool),
+            may("ipv6", Kind::LenientBool),
+            may("dnsmasq", Kind::LenientBool),
             may("portForwarding", Kind::Object(FORWARDING)),
             may("multicastForwarding", Kind::Objects(&[needed("ip", Kind::Text), needed("port", PORT)])),
             may("interContainer", Kind::Objects(BETWEEN)),
@@ -168,29 +170,37 @@ pub(crate) fn members(plugin: &str) -> Option<Schema> {
 
 /// Checks the data of known plugins.
 pub(crate) fn check_all(plugins: &BTreeMap<String, PluginSection>, findings: &Findings) {
-    for (name, plugin) in plugins.iter().filter(|(_, plugin)| !plugin.data.is_null()) {
+    for (name, plugin) in plugins {
         let Some(members) = members(name) else { continue };
         let data = Node::new(data_of(name), &plugin.data, findings);
+        if name == "minidump" {
+            check_minidump(&data, plugin.required);
+        }
+        if plugin.data.is_null() {
+            continue;
+        }
         object(&data, members);
         if name == "logging" && plugin.data["sink"] == "file" && data.given("fileOptions").is_none() {
-            data.wrong("has no fileOptions for its sink \"file\"");
+            data.warn("has no fileOptions for its sink \"file\": the output is discarded");
         }
     }
+}
+
+/// Without either member the plugin does nothing, which a container that needs it cannot mean.
+fn check_minidump(data: &Node<'_>, required: bool) {
+    const RULE: &str = "has neither destinationPath nor paths";
+    if ["destinationPath", "paths"].iter().any(|key| data.given(key).is_some()) {
+        return;
+    }
+    if required { data.wrong(RULE) } else { data.warn(format_args!("{RULE}, and has no effect")) }
 }
 
 /// Checks that the data of known plugins are complete: a spec that says nothing asks for nothing.
 pub(crate) fn check_complete(plugins: &BTreeMap<String, PluginSection>, findings: &Findings) {
     for (name, plugin) in plugins.iter().filter(|(name, _)| members(name).is_some()) {
-        let data = Node::new(data_of(name), &plugin.data, findings);
-        if plugin.data.is_null() {
-            if !["localtime", "gamepad"].contains(&name.as_str()) {
-                let rule = "is missing".to_owned();
-                findings.wrong(Problem { field: data_of(name), value: None, rule });
-            }
-        } else if name == "minidump"
-            && ["destinationPath", "paths"].iter().all(|key| data.given(key).is_none())
-        {
-            data.wrong("has neither destinationPath nor paths");
+        if plugin.data.is_null() && !["localtime", "gamepad", "minidump"].contains(&name.as_str()) {
+            let rule = "is missing".to_owned();
+            findings.wrong(Problem { field: data_of(name), value: None, rule });
         }
     }
 }
@@ -216,6 +226,8 @@ fn check(node: &Node<'_>, kind: Kind) {
     match kind {
         Kind::Any => {}
         Kind::Bool => _ = node.boolean(),
+        Kind::LenientBool if node.value().is_string() => node.warn("is a text and has no effect"),
+        Kind::LenientBool => _ = node.boolean(),
         Kind::Text => _ = node.text(),
         Kind::Texts => _ = node.texts(),
         Kind::OneOf(allowed) => _ = node.one_of(allowed),

@@ -191,6 +191,6 @@ pub struct PluginSection {
     pub required: bool,
     /// Plugins that must run before it.
     pub depends_on: Vec<String>,
-    /// Its settings: an object, or null.
+    /// Its settings: an object or null; anything for a plugin that is not known.
     pub data: Value,
 }

@@ -54,10 +54,17 @@ impl Params {
         self.text(name).map(|text| Some(text).filter(|text| !matches!(*text, "" | "null")))
     }
 
-    /// A flag: only JSON's `true` counts.
-    #[must_use]
-    pub fn flag(&self, name: &str) -> bool {
-        self.get(name) == Some(&Value::Bool(true))
+    /// A flag, false when absent. The texts `true` and `false` count, too: RDK's own test suite sends one.
+    ///
+    /// # Errors
+    /// It is there and anything else.
+    pub fn flag(&self, name: &str) -> Result<bool, Fault> {
+        match self.get(name) {
+            None => Ok(false),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(Value::String(text)) if ["true", "false"].contains(&text.as_str()) => Ok(text == "true"),
+            Some(_) => Err(Fault::parameter(format!("parameter {name} must be true or false"))),
+        }
     }
 
     /// An array of strings; empty when absent.

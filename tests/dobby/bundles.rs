@@ -143,3 +143,30 @@ fn runs(world: &DaemonWorld, id: &str) -> Option<String> {
     let pid = info["info"]["pids"][0].as_u64()?;
     fs::read_to_string(format!("/proc/{pid}/root/data/runs")).ok()
 }
+
+/// The limit of processes of a container, from its cgroup.
+fn pids_max(pid: u64) -> String {
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let path = |line: &str| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        match controllers {
+            "pids" => Some(format!("/sys/fs/cgroup/pids{path}/pids.max")),
+            "" => Some(format!("/sys/fs/cgroup{path}/pids.max")),
+            _ => None,
+        }
+    };
+    let found = groups.lines().filter_map(path).find_map(|path| fs::read_to_string(path).ok());
+    found.unwrap_or_else(|| panic!("{groups}")).trim().to_owned()
+}
+
+#[test]
+fn a_bundle_without_a_limit_of_processes_has_dobbys() {
+    let world = world();
+    for (name, own, expected) in [("none", Value::Null, "256"), ("own", json!({"limit": 17}), "17")] {
+        let id = world.id(name);
+        let dir = bundle(&world, &id, "sleep 60", |config| config["linux"]["resources"]["pids"] = own);
+        world.done("startContainer", &json!({"containerId": id, "bundlePath": dir}));
+        assert_eq!(pids_max(pid(&world, &id)), expected, "{name}");
+        end(&world, &id);
+    }
+}

@@ -77,17 +77,6 @@ fn every_mistake_of_a_spec_is_told_and_nothing_is_left() {
 }
 
 #[test]
-fn plugins_of_the_oldest_kind_are_refused() {
-    let world = world();
-    let spec = with(&json!({"plugins": [{"name": "EthanLog", "data": {}}]}));
-    let params = json!({"containerId": world.id("plugin"), "dobbySpec": spec});
-    let error = world.call("startContainerFromDobbySpec", &params).unwrap_err();
-    let data = error["data"].as_str().unwrap();
-    assert!(data.contains("not supported") && data.contains("\"EthanLog\""), "{data}");
-    assert!(left(&world).is_empty());
-}
-
-#[test]
 fn a_killed_daemon_leaves_nothing_that_the_next_one_does_not_remove() {
     let mut world = world();
     let (runs, ended) = (world.id("runs"), world.id("ended"));
@@ -119,6 +108,13 @@ fn the_command_line_starts_and_converts() {
     let program = || fs::read(format!("/proc/{}/cmdline", pid(&world, &id))).unwrap();
     world.until("it runs the command", || program() == b"sleep\x0077\0");
     end(&world, &id);
+    let words = ["start-spec", &id, &text(&spec), "--env", "A=b c", "--", "sh", "-c", "echo $A; sleep 60"];
+    let output = world.cli(&words);
+    assert!(output.status.success(), "{output:?}");
+    crate::plugins::says(&world, &id, "b c\n");
+    end(&world, &id);
+    let output = world.cli(&["start-spec", &id, &text(&spec), "--westeros", "/nonexistent/socket"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("/nonexistent/socket"), "{output:?}");
     let output = world.cli(&["start-spec", &id, &text(&bad)]);
     assert_eq!(output.status.code(), Some(3), "{output:?}");
 

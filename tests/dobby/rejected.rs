@@ -213,12 +213,12 @@ fn plugins() {
     check(&[
         (json!({"plugins": [{}]}), "plugins[0].name: is missing"),
         (json!({"plugins": [{"name": 1}]}), "plugins[0].name: 1 is not a string"),
-        (json!({"rdkPlugins": {"minidump": {}}}), "rdkPlugins.minidump.data: is missing"),
-        (json!({"rdkPlugins": {"minidump": null}}), "rdkPlugins.minidump.data: is missing"),
+        (
+            json!({"rdkPlugins": {"minidump": {"required": true}}}),
+            "rdkPlugins.minidump.data: null has neither destinationPath nor paths",
+        ),
         (json!({"rdkPlugins": {"x": {"required": 1}}}), "rdkPlugins.x.required: 1 is not true or false"),
         (json!({"rdkPlugins": {"x": {"dependsOn": "y"}}}), "rdkPlugins.x.dependsOn: \"y\" is not an array"),
-        (data("x", json!([])), "rdkPlugins.x.data: [] is not an object"),
-        (data("minidump", json!({})), "rdkPlugins.minidump.data: {} has neither destinationPath nor paths"),
         (data("minidump", json!({"destinationPath": 1})), "data.destinationPath: 1 is not a string"),
         (data("minidump", json!({"paths": [{}]})), "data.paths[0].image: is missing"),
         (data("logging", json!({})), "rdkPlugins.logging.data.sink: is missing"),
@@ -226,11 +226,11 @@ fn plugins() {
             data("logging", json!({"sink": "printer"})),
             "data.sink: \"printer\" is not one of file, journald, devnull",
         ),
-        (data("logging", json!({"sink": "file"})), "data: {\"sink\":\"file\"} has no fileOptions"),
         (
-            data("logging", json!({"sink": "file", "fileOptions": {"path": "/l"}})),
-            "fileOptions.limit: is missing",
+            data("logging", json!({"sink": "file", "fileOptions": {"limit": 1}})),
+            "fileOptions.path: is missing",
         ),
+        (data("networking", json!({"dnsmasq": 1})), "networking.data.dnsmasq: 1 is not true or false"),
         (
             data("networking", json!({"type": "bridge"})),
             "networking.data.type: \"bridge\" is not one of nat, open, none",

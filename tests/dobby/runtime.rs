@@ -131,9 +131,13 @@ fn plugins_of_any_bundle() {
     let bundle = |namespaces: Value, plugins: Value| {
         RuntimeExtras::of_config(&json!({"linux": {"namespaces": namespaces}, "rdkPlugins": plugins}))
     };
-    let minidump = json!({"minidump": {"required": true, "data": {}}, "oomcrash": {"data": null}});
+    let minidump = json!({"minidump": {"data": {}}, "oomcrash": {"data": null}});
     let runtime = bundle(json!([{"type": "network"}]), minidump).unwrap();
     assert_eq!((runtime.network, runtime.plugins.len()), (Network::Isolated, 2));
+    let warning = "rdkPlugins.minidump.data: {} has neither destinationPath nor paths, and has no effect";
+    assert_eq!(runtime.warnings, [warning]);
+    let report = bundle(json!([]), json!({"minidump": {"required": true}})).unwrap_err().report();
+    assert!(report.contains("has neither destinationPath nor paths"), "{report}");
     assert_eq!(bundle(json!([]), json!(null)).unwrap().network, Network::Host);
     let nat = json!({"networking": {"data": {"type": "nat"}}});
     assert_eq!(bundle(json!([]), nat).unwrap().network, Network::Nat);

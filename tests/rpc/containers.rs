@@ -280,8 +280,12 @@ fn operations_in_the_wrong_state_fail_with_a_reason_and_change_nothing() {
     world.done("pauseContainer", &about);
     fails("pauseContainer", &about);
     fails("executeCommand", &json!({"containerId": id, "command": "true"}));
-    // The text "true" does not force; a plain stop works on a paused container too.
-    world.done("stopContainer", &json!({"containerId": id, "force": "true"}));
+    for wrong in [json!(1), json!("yes"), json!([])] {
+        let error = world.call("stopContainer", &json!({"containerId": id, "force": wrong})).unwrap_err();
+        assert!(error["data"].as_str().unwrap().contains("force must be true or false"), "{error}");
+    }
+    // As RDK's own test suite sends it; a plain stop works on a paused container too.
+    world.done("stopContainer", &json!({"containerId": id, "force": "false"}));
     world.done("waitContainer", &about);
     fails("stopContainer", &about);
 }

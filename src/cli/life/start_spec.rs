@@ -17,6 +17,12 @@ pub(crate) struct StartSpec {
     id: String,
     /// The specification (JSON)
     file: PathBuf,
+    /// Environment variable for the container; may be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    env: Vec<String>,
+    /// Westeros display socket to mount into the container
+    #[arg(long, value_name = "SOCKET")]
+    westeros: Option<PathBuf>,
     /// Command to run instead of the specification's
     #[arg(last = true)]
     command: Vec<String>,
@@ -27,8 +33,13 @@ pub(crate) struct StartSpec {
 impl StartSpec {
     pub(crate) fn run(&self) -> Result<()> {
         let spec = Input::File(self.file.clone()).read()?;
-        let command = shell_words::join(&self.command);
-        let params = json!({"containerId": self.id, "dobbySpec": spec, "command": command});
+        let params = json!({
+            "containerId": self.id,
+            "dobbySpec": spec,
+            "command": shell_words::join(&self.command),
+            "westerosSocket": self.westeros,
+            "envvar": self.env,
+        });
         let result = self.common.connect()?.call("startContainerFromDobbySpec", params)?;
         if self.common.json {
             return term::json(&result);

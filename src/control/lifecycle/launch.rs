@@ -11,7 +11,7 @@ use crate::control::model::event::{Event, Origin};
 use crate::control::model::state::ExitStatus;
 use crate::control::output::log_store::LogStore;
 use crate::control::phase::Phase;
-use crate::control::plugins::plugin::ContainerRef;
+use crate::control::plugins::plugin::{ContainerRef, Passed};
 use crate::control::plugins::plugin_set::PluginSet;
 use crate::control::process::handle::Process;
 use crate::control::process::helper::Finished;
@@ -25,7 +25,7 @@ const MAX_REASON: u64 = 4096;
 /// The runtime's complaints about a start whose output cannot be read back.
 const RUNTIME_LOG: &str = "runtime.log";
 
-/// Runs a container in the directory that was made for it, with the descriptor that its plugins have `passed`.
+/// Runs a container in the directory that was made for it, with the descriptors that its plugins have `passed`.
 ///
 /// # Errors
 /// The runtime's, with its reason; those of required plugins.
@@ -33,13 +33,14 @@ pub(crate) async fn run(
     ctx: &Context,
     container: &Container,
     plugins: &PluginSet,
-    passed: Option<OwnedFd>,
+    passed: Vec<Passed>,
     output: OwnedFd,
 ) -> Result<()> {
     let (dir, target) = (&container.dir, ContainerRef::of(container));
     dir.save(&container.saved_state(None))?;
     let log = container.policy().sink.is_write_only().then(|| dir.file(RUNTIME_LOG));
     let verb = if plugins.wants_process(target) { Verb::Create } else { Verb::Run };
+    let passed = passed.into_iter().map(|passed| passed.resolve(&output)).collect::<Result<_>>()?;
     let launch = Launch { verb, id: &container.id, bundle: dir.path(), log: log.as_deref(), passed };
     let before = Snapshot::look(&container.policy().dump_dirs);
     let finished = ctx.runtime.run(launch, &dir.file(PID_FILE), output)?.finish().await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::control::bundle::policy::Policy;
-use crate::control::bundle::{config, source, spec};
+use crate::control::bundle::{config, pids, source, spec};
 use crate::control::container::Container;
 use crate::control::lifecycle::context::Context;
 use crate::control::lifecycle::{cleanup, launch};
@@ -93,11 +93,17 @@ async fn prepare_and_run(
     dir.create()?;
     let bundle = open_bundle(ctx, container, request, spec)?;
     let mut config = config::effective(bundle, request, ctx.hook.as_deref())?;
+    let is_bundle = matches!(request.source, Source::Bundle(_));
+    if is_bundle {
+        pids::limit(&mut config, &ctx.settings.dobby_settings);
+    }
     config_edit::drop_launcher(&mut config);
     let runtime = RuntimeExtras::of_config(&config)?;
     container.set_policy(Policy::new(&runtime, &config, &container.id));
     let (mut plugins, missing) = PluginSet::of(&runtime)?;
-    for warning in missing {
+    // Those of a spec were logged when it was converted.
+    let odd = runtime.warnings.iter().filter(|_| is_bundle);
+    for warning in odd.chain(&missing) {
         log::warn!("container {}: {warning}", container.id);
     }
     let mounts = config["mounts"].as_array().map_or(0, Vec::len);

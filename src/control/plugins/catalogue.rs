@@ -1,7 +1,9 @@
 //! Every plugin that there is a stand-in for.
 
 use crate::control::plugins::plugin::Plugin;
-use crate::control::plugins::{crash, devices, ipc, localtime, logging, network, rtscheduling, storage};
+use crate::control::plugins::{
+    crash, devices, ipc, legacy, localtime, logging, network, rtscheduling, storage,
+};
 use crate::dobby::schema::Member;
 
 /// Every plugin, in the order of their names.
@@ -21,6 +23,9 @@ pub(crate) const ALL: &[&dyn Plugin] = &[
     &storage::Storage,
 ];
 
+/// Plugins of the oldest kind, which a specification lists in `plugins`. None of them leaves anything to be undone.
+const LEGACY: &[&dyn Plugin] = &[&legacy::ethanlog::EthanLog, &legacy::opencdm::OpenCdm];
+
 /// The name of each plugin, as in `rdkPlugins`, with the members of its data; `*` marks those that must be given.
 #[must_use]
 pub fn plugin_reference() -> Vec<(&'static str, Vec<String>)> {
@@ -30,6 +35,11 @@ pub fn plugin_reference() -> Vec<(&'static str, Vec<String>)> {
 /// The plugin of this name.
 pub(crate) fn find(name: &str) -> Option<&'static dyn Plugin> {
     ALL.iter().find(|plugin| plugin.name() == name).copied()
+}
+
+/// The plugin of the oldest kind of this name.
+pub(crate) fn find_legacy(name: &str) -> Option<&'static dyn Plugin> {
+    LEGACY.iter().find(|plugin| plugin.name() == name).copied()
 }
 
 #[cfg(test)]

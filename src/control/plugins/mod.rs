@@ -10,6 +10,7 @@ mod crash;
 pub(crate) mod data;
 mod devices;
 mod ipc;
+mod legacy;
 mod localtime;
 mod logging;
 pub(crate) mod mount_points;

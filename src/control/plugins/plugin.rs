@@ -43,7 +43,7 @@ pub(crate) trait Plugin: Sync {
     }
 
     /// Prepares the host (`preCreation`). Before each start. It may give a descriptor, which the container finds under
-    /// the number [`PASSED`]; only one plugin may.
+    /// the number [`Invocation::descriptor`].
     ///
     /// # Errors
     /// When it cannot do its work. What it did so far is for [`Plugin::post_stop`].
@@ -51,7 +51,7 @@ pub(crate) trait Plugin: Sync {
         &'a self,
         _job: &'a Invocation<'a>,
         _config: &'a Value,
-    ) -> PluginFuture<'a, Option<OwnedFd>> {
+    ) -> PluginFuture<'a, Option<Passed>> {
         Box::pin(std::future::ready(Ok(None)))
     }
 
@@ -87,8 +87,30 @@ pub(crate) trait Plugin: Sync {
     }
 }
 
-/// The number of the descriptor that a plugin hands to a container: the first behind the standard streams.
-pub(crate) const PASSED: i32 = 3;
+/// The number of the first descriptor that a plugin hands to a container: behind the standard streams.
+pub(crate) const FIRST_PASSED: i32 = 3;
+
+/// A descriptor that a plugin hands to a container.
+#[derive(Debug)]
+pub(crate) enum Passed {
+    /// Of its own.
+    File(OwnedFd),
+    /// The one that the container writes its output to.
+    Output,
+}
+
+impl Passed {
+    /// The descriptor, given where the `output` goes.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(crate) fn resolve(self, output: &OwnedFd) -> Result<OwnedFd> {
+        match self {
+            Self::File(file) => Ok(file),
+            Self::Output => output.try_clone().tried(|| "cannot duplicate the descriptor of the output"),
+        }
+    }
+}
 
 /// Does work that the kernel may hold up, in a thread of its own.
 pub(crate) async fn blocking<T: Send + 'static>(
@@ -128,6 +150,8 @@ pub(crate) struct Invocation<'a> {
     pub(crate) container: ContainerRef<'a>,
     /// The plugin's `data`: an object of the form that [`crate::dobby`] checks, or null.
     pub(crate) data: &'a Value,
+    /// The number that the container finds the plugin's descriptor under, if it hands one over.
+    pub(crate) descriptor: i32,
 }
 
 impl Invocation<'_> {

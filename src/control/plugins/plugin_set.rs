@@ -1,13 +1,11 @@
 //! Runs the plugins that a container asks for, in the order in which they depend on each other.
 
-use std::os::fd::OwnedFd;
-
 use serde_json::Value;
 
 use crate::control::model::state::ExitStatus;
 use crate::control::plugins::catalogue::{self, ALL};
 use crate::control::plugins::config_edit;
-use crate::control::plugins::plugin::{ContainerRef, Invocation, Plugin};
+use crate::control::plugins::plugin::{ContainerRef, FIRST_PASSED, Invocation, Passed, Plugin};
 use crate::dobby::runtime::RuntimeExtras;
 use crate::dobby::spec::PluginSection as Section;
 use crate::error::{Error, ErrorKind, Result};
@@ -34,19 +32,25 @@ impl PluginSet {
     pub(crate) fn of(runtime: &RuntimeExtras) -> Result<(Self, Vec<String>)> {
         let unknown = runtime.plugins.iter().filter(|(name, _)| catalogue::find(name).is_none());
         let (required, optional): (Vec<_>, Vec<_>) = unknown.partition(|(_, section)| section.required);
-        let mut missing: Vec<_> = required.iter().map(|(name, _)| title(name)).collect();
-        missing.extend(runtime.legacy_plugins.keys().map(|name| title(name)));
+        let missing: Vec<_> = required.iter().map(|(name, _)| title(name)).collect();
         if !missing.is_empty() {
             let what = format!("the container needs what is not supported: {}", missing.join(", "));
             return Err(Error::new(ErrorKind::Unsupported, what));
         }
-        let without = |name| format!("{} is not supported: the container starts without it", title(name));
-        let warnings = optional.iter().map(|(name, _)| without(name)).collect();
+        let without =
+            |name: &String| format!("{} is not supported: the container starts without it", title(name));
+        let legacy = runtime.legacy_plugins.keys().filter(|name| catalogue::find_legacy(name).is_none());
+        let warnings = optional.iter().map(|(name, _)| *name).chain(legacy).map(without).collect();
         let mut entries = Vec::new();
         for (name, section) in in_order(runtime)? {
             if let Some(plugin) = catalogue::find(name) {
                 let required = section.required || plugin.is_vital();
                 entries.push(RequestedPlugin { plugin, data: section.data.clone(), required });
+            }
+        }
+        for (name, data) in &runtime.legacy_plugins {
+            if let Some(plugin) = catalogue::find_legacy(name) {
+                entries.push(RequestedPlugin { plugin, data: data.clone(), required: false });
             }
         }
         Ok((Self { entries }, warnings))
@@ -61,14 +65,14 @@ impl PluginSet {
         &mut self,
         container: ContainerRef<'_>,
         config: &mut Value,
-    ) -> Result<Option<OwnedFd>> {
-        let mut passed = None;
+    ) -> Result<Vec<Passed>> {
+        let mut passed = Vec::new();
         let mut done = Vec::new();
         for entry in self.entries.drain(..) {
             let before = config.clone();
-            match entry.set_up(container, config).await {
+            match entry.set_up(container, passed.len(), config).await {
                 Ok(given) => {
-                    passed = passed.or(given);
+                    passed.extend(given);
                     done.push(entry);
                 }
                 Err(error) => {
@@ -87,22 +91,18 @@ impl PluginSet {
     ///
     /// # Errors
     /// That of the first plugin that fails: the configuration counts on each by now.
-    pub(crate) async fn prepare(
-        &self,
-        container: ContainerRef<'_>,
-        config: &Value,
-    ) -> Result<Option<OwnedFd>> {
-        let mut passed = None;
+    pub(crate) async fn prepare(&self, container: ContainerRef<'_>, config: &Value) -> Result<Vec<Passed>> {
+        let mut passed = Vec::new();
         for entry in &self.entries {
-            let given = entry.plugin.prepare(&entry.call(container), config).await;
-            passed = passed.or(given.map_err(|error| error.within(title(entry.plugin.name())))?);
+            let given = entry.plugin.prepare(&entry.call(container, passed.len()), config).await;
+            passed.extend(given.map_err(|error| error.within(title(entry.plugin.name())))?);
         }
         Ok(passed)
     }
 
     /// Whether the program must wait for [`PluginSet::create_runtime`].
     pub(crate) fn wants_process(&self, container: ContainerRef<'_>) -> bool {
-        self.entries.iter().any(|entry| entry.plugin.wants_process(&entry.call(container)))
+        self.entries.iter().any(|entry| entry.plugin.wants_process(&entry.call(container, 0)))
     }
 
     /// The container's first process is `pid`, and its program waits.
@@ -111,7 +111,7 @@ impl PluginSet {
     /// As [`PluginSet::set_up`].
     pub(crate) async fn create_runtime(&self, container: ContainerRef<'_>, pid: i32) -> Result<()> {
         for entry in &self.entries {
-            if let Err(error) = entry.plugin.create_runtime(&entry.call(container), pid).await {
+            if let Err(error) = entry.plugin.create_runtime(&entry.call(container, 0), pid).await {
                 entry.tolerate(container, error)?;
             }
         }
@@ -120,12 +120,19 @@ impl PluginSet {
 }
 
 impl RequestedPlugin {
-    fn call<'a>(&'a self, container: ContainerRef<'a>) -> Invocation<'a> {
-        Invocation { container, data: &self.data }
+    /// What it is to do; plugins before it have handed over `passed` descriptors.
+    fn call<'a>(&'a self, container: ContainerRef<'a>, passed: usize) -> Invocation<'a> {
+        let descriptor = FIRST_PASSED.saturating_add(i32::try_from(passed).unwrap_or(i32::MAX));
+        Invocation { container, data: &self.data, descriptor }
     }
 
-    async fn set_up(&self, container: ContainerRef<'_>, config: &mut Value) -> Result<Option<OwnedFd>> {
-        let call = self.call(container);
+    async fn set_up(
+        &self,
+        container: ContainerRef<'_>,
+        passed: usize,
+        config: &mut Value,
+    ) -> Result<Option<Passed>> {
+        let call = self.call(container, passed);
         self.plugin.configure(&call, config)?;
         self.plugin.prepare(&call, config).await
     }

@@ -83,10 +83,12 @@ impl Helper {
         self
     }
 
-    /// Lets it inherit `fd` as its descriptor 3.
-    pub(crate) fn pass(&mut self, fd: OwnedFd) -> &mut Self {
-        crate::sys::pass_on(&mut self.command, fd);
-        self
+    /// Lets it inherit `fds` as its descriptors 3, 4, and so on.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(crate) fn pass(&mut self, fds: &[OwnedFd]) -> Result<()> {
+        crate::sys::pass_on(&mut self.command, fds).tried(|| "cannot hand on a descriptor")
     }
 
     /// Starts it.

@@ -40,6 +40,8 @@ fn destination(node: &Node<'_>) -> Option<String> {
         "is longer than 4095 bytes"
     } else if path.split('/').any(|part| part == "..") {
         "contains '..'"
+    } else if path.split('/').all(|part| part.is_empty() || part == ".") {
+        "is the root of the container"
     } else {
         return Some(path);
     };

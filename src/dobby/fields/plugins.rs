@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::dobby::read::node::Node;
+use crate::dobby::schema;
 use crate::dobby::spec::PluginSection;
 
 /// `plugins`: plugins of the oldest kind, by name.
@@ -28,12 +29,13 @@ pub(in crate::dobby) fn merge(spec: &Node<'_>, plugins: &mut BTreeMap<String, Pl
         let Some(node) = section.member(name) else { continue };
         let plugin = plugins.entry(name.clone()).or_default();
         if !node.value().is_null() && node.object().is_some() {
-            overlay(&node, plugin);
+            overlay(&node, plugin, schema::members(name).is_some());
         }
     }
 }
 
-fn overlay(node: &Node<'_>, plugin: &mut PluginSection) {
+/// Of a plugin that is not known, the data may be anything: it is only kept.
+fn overlay(node: &Node<'_>, plugin: &mut PluginSection, is_known: bool) {
     node.only(&["required", "dependsOn", "data"]);
     if let Some(required) = node.given("required").and_then(|node| node.boolean()) {
         plugin.required = required;
@@ -42,6 +44,10 @@ fn overlay(node: &Node<'_>, plugin: &mut PluginSection) {
         plugin.depends_on = depends_on.texts();
     }
     let Some(data) = node.given("data") else { return };
+    if !is_known && !data.value().is_object() {
+        plugin.data = data.value().clone();
+        return;
+    }
     let Some((_, members)) = data.object() else { return };
     if !plugin.data.is_object() {
         plugin.data = Value::Object(serde_json::Map::new());

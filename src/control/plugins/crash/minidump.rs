@@ -22,7 +22,7 @@ use serde_json::Value;
 use crate::control::model::state::ExitStatus;
 use crate::control::plugins::config_edit;
 use crate::control::plugins::plugin::{
-    ContainerRef, Invocation, PASSED, Plugin, PluginFuture, blocking, unmount,
+    ContainerRef, Invocation, Passed, Plugin, PluginFuture, blocking, unmount,
 };
 use crate::control::state::container_dir::{ContainerDir, DUMPS};
 use crate::deadline::Deadline;
@@ -73,20 +73,20 @@ impl Plugin for Minidump {
             let what = format!("data.destinationPath {} is not an absolute path", path.display());
             return Err(Error::new(ErrorKind::Config, what));
         }
-        config_edit::set_env(config, &[format!("BREAKPAD_FD={PASSED}")])
+        config_edit::set_env(config, &[format!("BREAKPAD_FD={}", call.descriptor)])
     }
 
     fn prepare<'a>(
         &'a self,
         call: &'a Invocation<'a>,
         config: &'a Value,
-    ) -> PluginFuture<'a, Option<OwnedFd>> {
+    ) -> PluginFuture<'a, Option<Passed>> {
         Box::pin(async move {
             let Some(path) = destination(call)? else { return Ok(None) };
             let app_state = config["annotations"]["fireboltState"].as_str().map(str::to_owned);
             let note = DumpNote { destination: path, app_state };
             let container_dir = call.container.dir.clone();
-            blocking(move || open_new(&container_dir, &note)).await.map(Some)
+            blocking(move || open_new(&container_dir, &note)).await.map(|file| Some(Passed::File(file)))
         })
     }
 

@@ -34,6 +34,13 @@ impl Plugin for Gpu {
     fn create_runtime<'a>(&'a self, call: &'a Invocation<'a>, pid: i32) -> PluginFuture<'a> {
         Box::pin(async move {
             let bytes = bytes(call)?;
+            if extra_cgroup::is_pure_v2() {
+                log::warn!(
+                    "container {}: version 2 of cgroups has no limit of graphics memory",
+                    call.container.id
+                );
+                return Ok(());
+            }
             extra_cgroup::set(&extra_cgroup::enter(call, CONTROLLER, pid)?.join(LIMIT), &bytes.to_string())
         })
     }

@@ -10,7 +10,6 @@ mod image;
 mod mounted;
 mod owner;
 
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -18,7 +17,7 @@ use serde_json::Value;
 
 use crate::control::plugins::config_edit::Bind;
 use crate::control::plugins::data::{Whole, or_default};
-use crate::control::plugins::plugin::{ContainerRef, Invocation, Plugin, PluginFuture, blocking};
+use crate::control::plugins::plugin::{ContainerRef, Invocation, Passed, Plugin, PluginFuture, blocking};
 use crate::control::plugins::storage::mounted::HARMLESS;
 use crate::dobby::runtime::LoopMount;
 use crate::dobby::spec::MOUNT_FLAGS;
@@ -90,7 +89,7 @@ impl Plugin for Storage {
         &'a self,
         call: &'a Invocation<'a>,
         config: &'a Value,
-    ) -> PluginFuture<'a, Option<OwnedFd>> {
+    ) -> PluginFuture<'a, Option<Passed>> {
         Box::pin(async move {
             let owner = owner::of_process(config);
             let Data { mount_owner, .. } = call.data()?;

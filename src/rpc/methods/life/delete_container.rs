@@ -19,6 +19,6 @@ pub(crate) const METHOD: Method = Method {
 };
 
 async fn call(manager: Manager, params: Params) -> CallResult {
-    manager.delete(&container(&manager, &params)?, params.flag("force")).await?;
+    manager.delete(&container(&manager, &params)?, params.flag("force")?).await?;
     done()
 }

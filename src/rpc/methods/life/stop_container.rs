@@ -18,6 +18,6 @@ pub(crate) const METHOD: Method = Method {
 };
 
 async fn call(manager: Manager, params: Params) -> CallResult {
-    manager.stop(&container(&manager, &params)?, params.flag("force")).await?;
+    manager.stop(&container(&manager, &params)?, params.flag("force")?).await?;
     done()
 }
