@@ -96,7 +96,7 @@ async fn prepare_and_run(
     config_edit::drop_launcher(&mut config);
     let runtime = RuntimeExtras::of_config(&config)?;
     container.set_policy(Policy::new(&runtime, &config, &container.id));
-    let (mut plugins, missing) = PluginSet::of(&runtime)?;
+    let (mut plugins, missing) = PluginSet::of(&runtime, &ctx.settings.dobby_settings)?;
     for warning in missing {
         log::warn!("container {}: {warning}", container.id);
     }

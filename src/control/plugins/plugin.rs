@@ -128,6 +128,8 @@ pub(crate) struct Invocation<'a> {
     pub(crate) container: ContainerRef<'a>,
     /// The plugin's `data`: an object of the form that [`crate::dobby`] checks, or null.
     pub(crate) data: &'a Value,
+    /// The file with Dobby's own settings, which need not exist.
+    pub(crate) dobby_settings: &'a Path,
 }
 
 impl Invocation<'_> {

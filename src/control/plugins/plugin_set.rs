@@ -1,6 +1,7 @@
 //! Runs the plugins that a container asks for, in the order in which they depend on each other.
 
 use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -23,15 +24,16 @@ struct RequestedPlugin {
     plugin: &'static dyn Plugin,
     data: Value,
     required: bool,
+    dobby_settings: PathBuf,
 }
 
 impl PluginSet {
-    /// The plugins of a configuration, and warnings about those that are missing here.
+    /// The plugins of a configuration, and warnings about those that are missing here. `dobby_settings` is for them.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] naming all that is missing and required; [`ErrorKind::Config`] when plugins depend on
     /// each other in a circle, or on one that the container does not ask for.
-    pub(crate) fn of(runtime: &RuntimeExtras) -> Result<(Self, Vec<String>)> {
+    pub(crate) fn of(runtime: &RuntimeExtras, dobby_settings: &Path) -> Result<(Self, Vec<String>)> {
         let unknown = runtime.plugins.iter().filter(|(name, _)| catalogue::find(name).is_none());
         let (required, optional): (Vec<_>, Vec<_>) = unknown.partition(|(_, section)| section.required);
         let mut missing: Vec<_> = required.iter().map(|(name, _)| title(name)).collect();
@@ -46,7 +48,8 @@ impl PluginSet {
         for (name, section) in in_order(runtime)? {
             if let Some(plugin) = catalogue::find(name) {
                 let required = section.required || plugin.is_vital();
-                entries.push(RequestedPlugin { plugin, data: section.data.clone(), required });
+                let (data, dobby_settings) = (section.data.clone(), dobby_settings.to_owned());
+                entries.push(RequestedPlugin { plugin, data, required, dobby_settings });
             }
         }
         Ok((Self { entries }, warnings))
@@ -121,7 +124,7 @@ impl PluginSet {
 
 impl RequestedPlugin {
     fn call<'a>(&'a self, container: ContainerRef<'a>) -> Invocation<'a> {
-        Invocation { container, data: &self.data }
+        Invocation { container, data: &self.data, dobby_settings: &self.dobby_settings }
     }
 
     async fn set_up(&self, container: ContainerRef<'_>, config: &mut Value) -> Result<Option<OwnedFd>> {
@@ -192,7 +195,8 @@ mod tests {
     use serde_json::json;
 
     fn chain(plugins: &Value) -> Result<(PluginSet, Vec<String>)> {
-        PluginSet::of(&RuntimeExtras::of_config(&json!({"rdkPlugins": plugins})).unwrap())
+        let extras = RuntimeExtras::of_config(&json!({"rdkPlugins": plugins})).unwrap();
+        PluginSet::of(&extras, Path::new("/nonexistent"))
     }
 
     #[test]
