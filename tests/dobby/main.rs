@@ -35,3 +35,4 @@ mod storage;
 #[path = "../support/mod.rs"]
 mod support;
 mod undone;
+mod wall;

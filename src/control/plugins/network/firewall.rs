@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::control::model::state::ExitStatus;
@@ -49,6 +49,23 @@ pub(crate) async fn lead_localhost(
     let Some(text) = rules::localhost(access, to_host) else { return Ok(()) };
     within(pin, || route_localnet("eth0"))??;
     restore(container_dir, Family::V4, &text, Some(pin)).await
+}
+
+/// Looks for the programs that change rules.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] naming the one that is not installed.
+pub(crate) fn check_programs() -> Result<()> {
+    families().try_for_each(|family| {
+        let (save, restore) = names(family);
+        program(save).and(program(restore)).map(drop)
+    })
+}
+
+/// The families of addresses that need rules: not IPv6 where the kernel has none.
+fn families() -> impl Iterator<Item = Family> {
+    let has_ipv6 = Path::new("/proc/net/if_inet6").exists();
+    [Family::V4, Family::V6].into_iter().filter(move |family| has_ipv6 || *family == Family::V4)
 }
 
 /// Whether the kernel shows iptables what passes through bridges, and from which port it comes.
@@ -107,11 +124,7 @@ pub(crate) async fn apply(container_dir: &ContainerDir, leased: &BTreeSet<Ipv4Ad
     let noted: BTreeSet<_> = all.iter().map(|access| access.address).collect();
     all.extend(leased.difference(&noted).map(|address| Access::only_out(*address)));
     all.sort_by_key(|access| access.address);
-    for family in [Family::V4, Family::V6] {
-        // A kernel without IPv6 needs no rules for it.
-        if family == Family::V6 && !Path::new("/proc/net/if_inet6").exists() {
-            continue;
-        }
+    for family in families() {
         let saved = save(family).await?;
         if let Some(text) = rules::script(family, &all, &saved) {
             restore(container_dir, family, &text, None).await?;
@@ -127,19 +140,22 @@ fn names(family: Family) -> (&'static str, &'static str) {
     }
 }
 
-fn helper(name: &str) -> Result<Helper> {
-    let program = host::find_program(name, &[]).ok_or_else(|| {
+fn program(name: &str) -> Result<PathBuf> {
+    host::find_program(name, &[]).ok_or_else(|| {
         let what = format!("network \"nat\" needs {name}, which is not installed");
         Error::new(ErrorKind::Unsupported, what).advise("install the package iptables")
-    })?;
-    Ok(Helper::new(&program, Streams::Captured(MAX_RULES), TIMEOUT).detached())
+    })
+}
+
+fn helper(name: &str) -> Result<Helper> {
+    Ok(Helper::new(&program(name)?, Streams::Captured(MAX_RULES), TIMEOUT).detached())
 }
 
 /// The host's rules.
 async fn save(family: Family) -> Result<String> {
     let (name, _) = names(family);
     let finished = helper(name)?.run().await?;
-    check(name, &finished)?;
+    succeeded(name, &finished)?;
     if finished.truncated {
         return Err(Error::new(
             ErrorKind::System,
@@ -162,10 +178,10 @@ async fn restore(container_dir: &ContainerDir, family: Family, text: &str, pin: 
     }
     let finished = helper.run().await;
     discard(&script);
-    check(name, &finished?)
+    succeeded(name, &finished?)
 }
 
-fn check(name: &str, finished: &Finished) -> Result<()> {
+fn succeeded(name: &str, finished: &Finished) -> Result<()> {
     if finished.exit == ExitStatus::Code(0) {
         return Ok(());
     }

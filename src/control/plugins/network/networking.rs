@@ -30,6 +30,7 @@ impl Plugin for Networking {
             Network::Nat => {
                 // Before anything is made: the start would come to it last.
                 nat::program()?;
+                firewall::check_programs()?;
                 let (wishes, network): (Wishes, _) = (call.data()?, nat::host_network(call)?);
                 warn_of_the_rest(call, &wishes);
                 nat::isolate(config)?;
