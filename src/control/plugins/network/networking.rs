@@ -1,6 +1,5 @@
-//! `networking`: sets up a network of `type` `nat`, `none` or `open`, and the ports of `portForwarding` and
-//! `interContainer`: a container with `nat` reaches no other and no port of the host that is not named. It always counts
-//! as required.
+//! `networking`: sets up a network of `type` `nat`, `none` or `open`. With `nat`, a container reaches the outside, and those
+//! ports of the host and of other containers that `portForwarding` and `interContainer` name. It always counts as required.
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! The rules of iptables that hold containers apart, as text for iptables-restore.
 //!
-//! All chains are our own and are written anew, whole, each time a container comes or goes. What is refused is refused
+//! All chains are our own and are written again, whole, each time a container comes or goes. What is refused is refused
 //! in the table `mangle`, which packets pass before `filter`: no rule of netavark or of a firewall can let it through.
 //! What is granted is also accepted in `filter`, where a firewall may refuse everything by default.
 

@@ -2,6 +2,7 @@
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use crate::control::plugins::data::{Whole, or_default};
 
@@ -9,12 +10,12 @@ use crate::control::plugins::data::{Whole, or_default};
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Wishes {
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "flag")]
     ipv4: bool,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "flag")]
     pub(crate) ipv6: bool,
     /// Whether the host answers for names.
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "flag")]
     pub(crate) dnsmasq: bool,
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) port_forwarding: Forwarding,
@@ -41,7 +42,7 @@ impl Wishes {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Forwarding {
     /// Whether ports of the host are found under the container's own `localhost`.
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "flag")]
     pub(crate) localhost_masquerade: bool,
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) host_to_container: Vec<Port>,
@@ -66,7 +67,7 @@ pub(crate) struct Between {
     #[serde(flatten)]
     pub(crate) port: Port,
     /// Whether it is found under, or leads to, the container's own `localhost`.
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "flag")]
     pub(crate) localhost_masquerade: bool,
 }
 
@@ -108,6 +109,12 @@ impl<'de> Deserialize<'de> for Protocol {
     }
 }
 
+/// A switch. Any other value than true leaves it off, as with Dobby: some bundles have `"true"` there, of which the reader
+/// of the configuration warns.
+fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(Value::deserialize(deserializer)? == true)
+}
+
 fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
     let Whole(number) = Whole::deserialize(deserializer)?;
     let port = u16::try_from(number).ok().filter(|port| *port > 0);
@@ -122,10 +129,10 @@ mod tests {
 
     #[test]
     fn ports_have_a_protocol_and_families_a_default() {
-        let wishes: Wishes = read(&json!({"ipv6": null, "interContainer": [
+        let wishes: Wishes = read(&json!({"ipv6": null, "dnsmasq": "true", "interContainer": [
             {"direction": "in", "port": 80.0, "protocol": "UDP"}, {"direction": "out", "port": 81, "protocol": null}]}))
         .unwrap();
-        assert!(wishes.ipv4() && !wishes.ipv6);
+        assert!(wishes.ipv4() && !wishes.ipv6 && !wishes.dnsmasq);
         let ports: Vec<_> = wishes.inter_container.iter().map(|between| between.port).collect();
         assert_eq!(
             ports,
