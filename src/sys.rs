@@ -239,6 +239,18 @@ pub fn pass_on(command: &mut Command, fds: &[std::os::fd::OwnedFd]) -> io::Resul
     Ok(())
 }
 
+/// Has a program start in the network of `namespace` (network_namespaces(7)).
+#[cfg(feature = "daemon")]
+pub fn enter_network(command: &mut Command, namespace: std::os::fd::OwnedFd) -> &mut Command {
+    // SAFETY: between fork and exec the closure makes one system call and allocates nothing.
+    unsafe {
+        command.pre_exec(move || {
+            nix::sched::setns(namespace.as_fd(), nix::sched::CloneFlags::CLONE_NEWNET)
+                .map_err(io::Error::from)
+        })
+    }
+}
+
 /// Registers a descriptor with the runtime that runs this task, to be told when it can be read.
 ///
 /// # Errors

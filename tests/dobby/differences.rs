@@ -57,7 +57,7 @@ fn escaped_names(spec: &Value, config: &mut Value) {
 }
 
 /// Every difference.
-pub(crate) const DIFFERENCES: [Difference; 42] = [
+pub(crate) const DIFFERENCES: [Difference; 48] = [
     seen(
         no_init,
         told(
@@ -230,9 +230,27 @@ pub(crate) const DIFFERENCES: [Difference; 42] = [
     ),
     told(
         "`rdkPlugins.networking`",
-        "forwards ports of the container to the host, multicast, and ports between containers",
-        "forwards ports of the host to the container only, and warns of the others",
-        "that is what netavark offers",
+        "forwards multicast groups, with ebtables and smcroute",
+        "warns that it does not",
+        "it needs a daemon of its own, whose configuration Dobby rewrites",
+    ),
+    told(
+        "`rdkPlugins.networking.interContainer`",
+        "shows the server the address of the container that uses its port",
+        "shows it the bridge's address",
+        "containers are isolated from each other on the bridge, too, and have no way back but through it",
+    ),
+    told(
+        "`rdkPlugins.networking.portForwarding.containerToHost`: IPv6",
+        "leads a port of the bridge to `::1`, which the kernel drops",
+        "opens the port on the bridge's own IPv6 address: what serves it must listen there",
+        "an address of loopback cannot be reached from another network by IPv6",
+    ),
+    told(
+        "`rdkPlugins.networking`: ports of the host",
+        "leaves them open to containers unless the host's firewall closes them",
+        "closes them to containers, except for those of `containerToHost` and `dnsmasq`",
+        "an app has no business with the services of the box that it does not name",
     ),
     told(
         "`rdkPlugins.minidump.destinationPath`",
@@ -307,9 +325,29 @@ pub(crate) const DIFFERENCES: [Difference; 42] = [
     ),
     told(
         "`network`: nat",
-        "sets up bridge and rules itself, with dnsmasq of its own for names, and IPv6",
-        "lets netavark do it, with Dobby's bridge and IPv4 addresses and the host's `/etc/resolv.conf`; a start fails without netavark",
+        "sets up bridge and rules itself",
+        "lets netavark do it, with Dobby's bridge and addresses, and adds rules of its own; a start fails without netavark or \
+         iptables",
         "a maintained engine beats code of our own",
+    ),
+    told(
+        "`network`: nat, `dnsmasq`",
+        "names the bridge in `/etc/resolv.conf` and leads its port 53 to `127.0.0.1`",
+        "does the same if anything answers there, or if the host has no other name servers than its own; else it mounts the \
+         host's file, with a warning",
+        "a host without dnsmasq has names, too",
+    ),
+    told(
+        "settings: `network.externalInterfaces`",
+        "starts no container with a network namespace without any",
+        "lets containers reach the outside through every interface then",
+        "a host without the setting has a network, too",
+    ),
+    told(
+        "settings: `network.addressRange`",
+        "reads it, and its plugin uses `100.64.11.0` all the same",
+        "uses it; a new one counts once no container has an address of the old one",
+        "a setting should have an effect",
     ),
     told(
         "`network`: open",

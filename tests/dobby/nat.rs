@@ -17,18 +17,18 @@ use crate::start::{SLEEP_TEST, cgroups, memory};
 use crate::support::daemon_world::DaemonWorld;
 
 /// A host outside, at 203.0.113.1, which knows no way back to the containers' addresses.
-struct Outside {
+pub(crate) struct Outside {
     stop: Sender<()>,
     thread: JoinHandle<()>,
 }
 
-fn ip(args: &str) {
+pub(crate) fn ip(args: &str) {
     let output = Command::new("ip").args(args.split(' ')).output().unwrap();
     assert!(output.status.success(), "ip {args}: {output:?}");
 }
 
 /// Gives this thread, and what it starts, a network of its own.
-fn leave_the_hosts_network() {
+pub(crate) fn leave_the_hosts_network() {
     unshare(CloneFlags::CLONE_NEWNET).unwrap();
     ip("link set lo up");
 }
@@ -51,7 +51,7 @@ fn serve(ready: &Receiver<()>, listening: &Sender<()>, stop: &Receiver<()>) {
 
 impl Outside {
     /// Moves this thread into a network of its own and connects that with the outside.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         leave_the_hosts_network();
         let ((said, heard), (ready, is_ready)) = (channel(), channel());
         let ((listening, listens), (stop, is_stopped)) = (channel(), channel());
@@ -69,14 +69,14 @@ impl Outside {
         Self { stop, thread }
     }
 
-    fn end(self) {
+    pub(crate) fn end(self) {
         self.stop.send(()).unwrap();
         self.thread.join().unwrap();
     }
 }
 
 /// What is set up for containers on the host's side: ports of the bridge, and rules that name one address.
-fn set_up(address: &str) -> (usize, bool) {
+pub(crate) fn set_up(address: &str) -> (usize, bool) {
     let said = |program: &str, args: &[&str]| {
         let output = Command::new(program).args(args).output().unwrap();
         assert!(output.status.success(), "{program} {args:?}: {output:?}");
@@ -164,13 +164,19 @@ fn a_bundle_reaches_the_outside_by_its_plugin() {
     let world = world();
     let id = world.id("bundle");
     let ports = json!({"containerToHost": [{"port": 7357}], "hostToContainer": []});
-    let data = json!({"type": "nat", "ipv4": true, "dnsmasq": true, "portForwarding": ports});
+    let groups = json!([{"ip": "239.255.255.250", "port": 1900}]);
+    let data = json!({"type": "nat", "ipv4": true, "dnsmasq": true, "portForwarding": ports, "multicastForwarding": groups});
     let script = "busybox nc 203.0.113.1 8080 < /dev/null; grep -c . /etc/resolv.conf; sleep 60";
     let servers = std::fs::read_to_string("/etc/resolv.conf").unwrap();
     let servers = servers.lines().filter(|line| !line.is_empty()).count();
     Way::Bundle.start(&world, &id, script, &required("networking", &data));
     world.until("it was answered", || log(&world, &id) == format!("from 203.0.113.2\n{servers}\n"));
-    assert!(world.log().contains("portForwarding.containerToHost of the plugin networking is not supported"));
+    assert!(
+        world.log().contains("multicastForwarding of the plugin networking is not supported"),
+        "{}",
+        world.log()
+    );
+    assert!(world.log().contains("nothing answers for names on 127.0.0.1"), "{}", world.log());
     end(&world, &id);
     assert_eq!(set_up("100.64.11.0/24"), (0, false), "{}", world.log());
     outside.end();

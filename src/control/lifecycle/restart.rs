@@ -59,7 +59,8 @@ pub(crate) async fn restart(ctx: &Context, container: &Arc<Container>) -> Option
 
 async fn run(ctx: &Context, container: &Container, output: OwnedFd) -> Result<()> {
     let config = container.dir.config()?;
-    let (plugins, _warned_before) = PluginSet::of(&RuntimeExtras::of_config(&config)?)?;
+    let extras = RuntimeExtras::of_config(&config)?;
+    let (plugins, _warned_before) = PluginSet::of(&extras, &ctx.settings.dobby_settings)?;
     let passed = plugins.prepare(ContainerRef::of(container), &config).await?;
     launch::run(ctx, container, &plugins, passed, output).await
 }

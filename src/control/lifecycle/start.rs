@@ -100,7 +100,7 @@ async fn prepare_and_run(
     config_edit::drop_launcher(&mut config);
     let runtime = RuntimeExtras::of_config(&config)?;
     container.set_policy(Policy::new(&runtime, &config, &container.id));
-    let (mut plugins, missing) = PluginSet::of(&runtime)?;
+    let (mut plugins, missing) = PluginSet::of(&runtime, &ctx.settings.dobby_settings)?;
     // Those of a spec were logged when it was converted.
     let odd = runtime.warnings.iter().filter(|_| is_bundle);
     for warning in odd.chain(&missing) {

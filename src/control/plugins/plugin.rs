@@ -152,6 +152,8 @@ pub(crate) struct Invocation<'a> {
     pub(crate) data: &'a Value,
     /// The number that the container finds the plugin's descriptor under, if it hands one over.
     pub(crate) descriptor: i32,
+    /// The file with Dobby's own settings, which need not exist.
+    pub(crate) dobby_settings: &'a Path,
 }
 
 impl Invocation<'_> {

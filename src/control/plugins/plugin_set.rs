@@ -1,5 +1,7 @@
 //! Runs the plugins that a container asks for, in the order in which they depend on each other.
 
+use std::path::{Path, PathBuf};
+
 use serde_json::Value;
 
 use crate::control::model::state::ExitStatus;
@@ -21,15 +23,16 @@ struct RequestedPlugin {
     plugin: &'static dyn Plugin,
     data: Value,
     required: bool,
+    dobby_settings: PathBuf,
 }
 
 impl PluginSet {
-    /// The plugins of a configuration, and warnings about those that are missing here.
+    /// The plugins of a configuration, and warnings about those that are missing here. `dobby_settings` is for them.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] naming all that is missing and required; [`ErrorKind::Config`] when plugins depend on
     /// each other in a circle, or on one that the container does not ask for.
-    pub(crate) fn of(runtime: &RuntimeExtras) -> Result<(Self, Vec<String>)> {
+    pub(crate) fn of(runtime: &RuntimeExtras, dobby_settings: &Path) -> Result<(Self, Vec<String>)> {
         let unknown = runtime.plugins.iter().filter(|(name, _)| catalogue::find(name).is_none());
         let (required, optional): (Vec<_>, Vec<_>) = unknown.partition(|(_, section)| section.required);
         let missing: Vec<_> = required.iter().map(|(name, _)| title(name)).collect();
@@ -45,12 +48,14 @@ impl PluginSet {
         for (name, section) in in_order(runtime)? {
             if let Some(plugin) = catalogue::find(name) {
                 let required = section.required || plugin.is_vital();
-                entries.push(RequestedPlugin { plugin, data: section.data.clone(), required });
+                let (data, dobby_settings) = (section.data.clone(), dobby_settings.to_owned());
+                entries.push(RequestedPlugin { plugin, data, required, dobby_settings });
             }
         }
         for (name, data) in &runtime.legacy_plugins {
             if let Some(plugin) = catalogue::find_legacy(name) {
-                entries.push(RequestedPlugin { plugin, data: data.clone(), required: false });
+                let (data, dobby_settings) = (data.clone(), dobby_settings.to_owned());
+                entries.push(RequestedPlugin { plugin, data, required: false, dobby_settings });
             }
         }
         Ok((Self { entries }, warnings))
@@ -123,7 +128,7 @@ impl RequestedPlugin {
     /// What it is to do; plugins before it have handed over `passed` descriptors.
     fn call<'a>(&'a self, container: ContainerRef<'a>, passed: usize) -> Invocation<'a> {
         let descriptor = FIRST_PASSED.saturating_add(i32::try_from(passed).unwrap_or(i32::MAX));
-        Invocation { container, data: &self.data, descriptor }
+        Invocation { container, data: &self.data, descriptor, dobby_settings: &self.dobby_settings }
     }
 
     async fn set_up(
@@ -199,7 +204,8 @@ mod tests {
     use serde_json::json;
 
     fn chain(plugins: &Value) -> Result<(PluginSet, Vec<String>)> {
-        PluginSet::of(&RuntimeExtras::of_config(&json!({"rdkPlugins": plugins})).unwrap())
+        let extras = RuntimeExtras::of_config(&json!({"rdkPlugins": plugins})).unwrap();
+        PluginSet::of(&extras, Path::new("/nonexistent"))
     }
 
     #[test]

@@ -91,6 +91,16 @@ impl Helper {
         crate::sys::pass_on(&mut self.command, fds).tried(|| "cannot hand on a descriptor")
     }
 
+    /// Has it start in the network that is pinned at `place`.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(crate) fn enter_network(&mut self, place: &Path) -> Result<&mut Self> {
+        let namespace = std::fs::File::open(place).tried(|| format!("cannot open {}", place.display()))?;
+        crate::sys::enter_network(&mut self.command, namespace.into());
+        Ok(self)
+    }
+
     /// Starts it.
     ///
     /// # Errors

@@ -58,7 +58,7 @@ impl Plugin for HttpProxy {
         };
         let mut direct = data.ignore_proxy;
         if data.ignore_proxy_on_bridge {
-            direct.insert(0, nat::GATEWAY.to_owned());
+            direct.insert(0, nat::host_network(call)?.range.gateway().to_string());
         }
         let mut env = vec![format!("http_proxy=http://{host}:{port}")];
         if !direct.is_empty() {

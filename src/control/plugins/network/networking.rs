@@ -1,12 +1,13 @@
-//! `networking`: sets up a network of `type` `nat`, `none` or `open`, and the ports of
-//! `portForwarding.hostToContainer`. It always counts as required.
+//! `networking`: sets up a network of `type` `nat`, `none` or `open`. With `nat`, a container reaches the outside, and those
+//! ports of the host and of other containers that `portForwarding` and `interContainer` name. It always counts as required.
 
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::control::plugins::config_edit;
-use crate::control::plugins::network::{nat, resolv_conf};
+use crate::control::plugins::network::wishes::Wishes;
+use crate::control::plugins::network::{firewall, nat, resolv_conf};
 use crate::control::plugins::plugin::{ContainerRef, Invocation, Plugin, PluginFuture};
 use crate::dobby::runtime::Network;
 use crate::error::Result;
@@ -28,9 +29,14 @@ impl Plugin for Networking {
             Network::Nat => {
                 // Before anything is made: the start would come to it last.
                 nat::program()?;
-                warn_of_the_rest(call);
+                firewall::check_programs()?;
+                let (wishes, network): (Wishes, _) = (call.data()?, nat::host_network(call)?);
+                warn_of_the_rest(call, &wishes);
                 nat::isolate(config)?;
-                resolv_conf::mount(config)
+                match resolv_conf::resolver().filter(|_| wishes.dnsmasq) {
+                    Some(_) => resolv_conf::of_bridge(call, network.range, wishes.ipv4(), config),
+                    None => resolv_conf::mount(config),
+                }
             }
             Network::Isolated => isolate(config),
             Network::Host if lacks_resolver(config) => resolv_conf::mount(config),
@@ -55,14 +61,25 @@ fn is_nat(call: &Invocation<'_>) -> bool {
     call.data["type"] == "nat"
 }
 
-/// netavark forwards ports of the host to the container, and nothing else that Dobby knows.
-fn warn_of_the_rest(call: &Invocation<'_>) {
-    for what in ["/portForwarding/containerToHost", "/interContainer", "/multicastForwarding", "/ipv6"] {
-        let wish = call.data.pointer(what).unwrap_or(&Value::Null);
-        if wish == true || wish.as_array().is_some_and(|wishes| !wishes.is_empty()) {
-            let name = what.trim_start_matches('/').replace('/', ".");
-            log::warn!("container {}: {name} of the plugin networking is not supported", call.container.id);
-        }
+/// Says what of its wishes a container does not get.
+fn warn_of_the_rest(call: &Invocation<'_>, wishes: &Wishes) {
+    let id = call.container.id;
+    if call.data["multicastForwarding"].as_array().is_some_and(|groups| !groups.is_empty()) {
+        log::warn!("container {id}: multicastForwarding of the plugin networking is not supported");
+    }
+    if wishes.dnsmasq && resolv_conf::resolver().is_none() {
+        log::warn!(
+            "container {id}: nothing answers for names on 127.0.0.1: it gets the host's /etc/resolv.conf"
+        );
+    }
+    if !wishes.ipv4() && wishes.asks_for_localhost() {
+        log::warn!("container {id}: localhostMasquerade has no effect without IPv4");
+    }
+    if !firewall::sees_ports() {
+        log::warn!(
+            "container {id}: the kernel module br_netfilter is not loaded: a container with CAP_NET_RAW can send from \
+             the address of another"
+        );
     }
 }
 
