@@ -51,7 +51,7 @@ enum Verb {
     Dumps(local::dumps::Dumps),
 }
 
-/// The whole command line, for the manual page and the shell completions.
+/// The whole command line: for manual pages, shell completions, and programs that build a command line.
 #[must_use]
 pub fn command() -> clap::Command {
     Cli::command()

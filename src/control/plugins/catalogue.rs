@@ -27,6 +27,7 @@ pub(crate) const ALL: &[&dyn Plugin] = &[
 const LEGACY: &[&dyn Plugin] = &[&legacy::ethanlog::EthanLog, &legacy::opencdm::OpenCdm];
 
 /// The name of each plugin, as in `rdkPlugins`, with the members of its data; `*` marks those that must be given.
+/// A program that makes specs can list from it what this version supports.
 #[must_use]
 pub fn plugin_reference() -> Vec<(&'static str, Vec<String>)> {
     ALL.iter().map(|plugin| (plugin.name(), plugin.schema().iter().map(Member::shown).collect())).collect()

@@ -30,9 +30,9 @@ pub struct Method {
     pub aliases: &'static [&'static str],
     /// Whether it changes anything.
     pub access: Access,
-    /// Its parameters with what must be said of each, for the manual page; `*` marks those that must be given.
+    /// Its parameters with what must be said of each, for manual pages and generated clients; `*` marks those that must be given.
     pub parameters: &'static [&'static str],
-    /// The members of its result, for the manual page.
+    /// The members of its result, for manual pages and generated clients.
     pub result: &'static [&'static str],
     /// Carries it out.
     pub call: fn(Manager, Params) -> Call,
