@@ -143,7 +143,7 @@ impl LockedImage {
         if same_file(&self.file, &self.path)? {
             return Ok(());
         }
-        let what = format!("another image has the name {} by now", self.path.display());
+        let what = format!("the path {} now leads to another image", self.path.display());
         Err(Error::new(ErrorKind::Busy, what).advise("try again"))
     }
 }

@@ -89,8 +89,9 @@ impl LoopDevice {
         }
         Err(Error::new(
             ErrorKind::Busy,
-            format!("every free loop device was taken by others, {MAX_ATTACH_TRIES} times"),
-        ))
+            format!("cannot attach an image: other processes took all of {MAX_ATTACH_TRIES} free loop devices first"),
+        )
+        .advise("try again"))
     }
 
     /// Detaches the device, at once or when whoever has it mounted is done.
@@ -284,8 +285,9 @@ mod old {
         }
         Err(Error::new(
             ErrorKind::Busy,
-            format!("every free loop device was taken by others, {MAX_ATTACH_TRIES} times"),
-        ))
+            format!("cannot attach an image: other processes took all of {MAX_ATTACH_TRIES} free loop devices first"),
+        )
+        .advise("try again"))
     }
 }
 
