@@ -13,6 +13,7 @@ mod events;
 mod guards;
 mod hardship;
 mod http;
+mod inside;
 mod limits;
 mod pids;
 mod protocol;

@@ -7,8 +7,9 @@ use crate::control::container::Container;
 use crate::control::events::dumps::Snapshot;
 use crate::control::lifecycle::cleanup;
 use crate::control::lifecycle::context::Context;
+use crate::control::lifecycle::inside::{hibernate, mount};
 use crate::control::model::event::{Event, Origin};
-use crate::control::model::state::ExitStatus;
+use crate::control::model::state::{ExitStatus, State};
 use crate::control::output::log_store::LogStore;
 use crate::control::phase::Phase;
 use crate::control::plugins::plugin::ContainerRef;
@@ -38,6 +39,8 @@ pub(crate) async fn run(
 ) -> Result<()> {
     let (dir, target) = (&container.dir, ContainerRef::of(container));
     dir.save(&container.saved_state(None))?;
+    hibernate::forget(container);
+    mount::forget(container);
     let log = container.policy().sink.is_write_only().then(|| dir.file(RUNTIME_LOG));
     let verb = if plugins.wants_process(target) { Verb::Create } else { Verb::Run };
     let launch = Launch { verb, id: &container.id, bundle: dir.path(), log: log.as_deref(), passed };
@@ -96,12 +99,17 @@ pub(crate) fn track_init(container: &Container) -> Result<Process> {
     Ok(init)
 }
 
-/// The container runs: announces its start, which its saved state keeps.
-pub(crate) fn mark_running(ctx: &Context, container: &Arc<Container>, init: Process) -> Arc<Process> {
+/// The container runs; its saved state says that its start is to be announced.
+pub(crate) fn mark_running(container: &Arc<Container>, init: Process) -> Arc<Process> {
     let init = Arc::new(init);
     cleanup::transition(container, Phase::Running(Arc::clone(&init)));
-    announce_start(ctx, container);
     init
+}
+
+/// Announces that a container runs now, because it was started.
+pub(crate) fn announce_running(ctx: &Context, container: &Arc<Container>) {
+    cleanup::announce_state(ctx, container, State::Running);
+    announce_start(ctx, container);
 }
 
 /// Announces the start of a container. A later daemon does so again, unless this was received by then.

@@ -137,6 +137,16 @@ impl ContainerDir {
         write_new(&path, &text).tried(what)
     }
 
+    /// Writes a note in the place of an earlier one, whole or not at all.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(crate) fn replace_note<T: Serialize>(&self, name: &str, note: &T) -> Result<()> {
+        let path = self.file(name);
+        let text = serde_json::to_vec(note).map_err(std::io::Error::from);
+        host::write_private(&path, &text.tried(|| format!("cannot write {}", path.display()))?)
+    }
+
     /// Reads a note; `None` when there is none.
     ///
     /// # Errors
