@@ -58,6 +58,12 @@ pub struct MountRequest {
     pub flags: Vec<String>,
 }
 
+/// What a later daemon must know, in the order in which it was mounted.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Note {
+    mounts: Vec<Made>,
+}
+
 /// A mount that was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Made {
@@ -88,7 +94,7 @@ pub(crate) async fn mount(ctx: &Context, id: &ContainerId, request: MountRequest
         Ok(id)
     });
     made.push(Made { target, id: mount.await? });
-    container.dir.replace_note(NOTE, &made)
+    container.dir.replace_note(NOTE, &Note { mounts: made })
 }
 
 /// Takes out the latest mount at a path.
@@ -104,7 +110,7 @@ pub(crate) async fn unmount(ctx: &Context, id: &ContainerId, target: &Path) -> R
     };
     let (place, mount) = (Inside::of(&container)?, made.remove(at));
     apart(&container, move || place.detach(&mount)).await?;
-    container.dir.replace_note(NOTE, &made)
+    container.dir.replace_note(NOTE, &Note { mounts: made })
 }
 
 /// A new run of the container has none of the mounts.
@@ -113,7 +119,7 @@ pub(crate) fn forget(container: &Container) {
 }
 
 fn made(container: &Container) -> Result<Vec<Made>> {
-    Ok(container.dir.note(NOTE)?.unwrap_or_default())
+    Ok(container.dir.note::<Note>(NOTE)?.unwrap_or_default().mounts)
 }
 
 fn attributes(flags: &[String]) -> Result<u64> {
