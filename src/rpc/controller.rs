@@ -5,8 +5,9 @@ use std::cell::Cell;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
+use crate::rpc::api::Api;
 use crate::rpc::errors::{CallResult, Fault, quoted};
-use crate::rpc::identity::{Api, PluginIdentity};
+use crate::rpc::identity::PluginIdentity;
 use crate::rpc::params::Params;
 
 /// How many changes of state a slow subscriber may lag behind.

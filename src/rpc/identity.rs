@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use crate::control::State;
 use crate::error::{Error, ErrorKind, Result};
+use crate::rpc::api::Api;
 use crate::rpc::designator::{Version, split_version};
 
 /// The callsign that generic builds use; it always works beside the configured one.
@@ -14,41 +14,6 @@ const ALIAS: &str = "OCIContainer";
 const CONTROLLER: &str = "Controller";
 /// The largest plugin file that is read, in bytes.
 const MAX_FILE: u64 = 64 * 1024;
-
-/// The version of the plugin's interface that clients are written for. Members of results and events are those of the later
-/// one in any case; only the names of states differ.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-pub enum Api {
-    /// States as `Running`.
-    #[default]
-    #[serde(rename = "1.0.4")]
-    #[value(name = "1.0.4")]
-    V1_0_4,
-    /// States as `RUNNING`.
-    #[serde(rename = "1.0.8")]
-    #[value(name = "1.0.8")]
-    V1_0_8,
-}
-
-impl Api {
-    /// The name of a state.
-    #[must_use]
-    pub fn state(self, state: State) -> String {
-        match self {
-            Self::V1_0_4 => state.name().to_owned(),
-            Self::V1_0_8 => state.name().to_uppercase(),
-        }
-    }
-
-    /// The last part of the version.
-    #[must_use]
-    pub fn patch(self) -> u32 {
-        match self {
-            Self::V1_0_4 => 4,
-            Self::V1_0_8 => 8,
-        }
-    }
-}
 
 /// The configuration of a Thunder plugin, as in Thunder's own plugin files. Other members are Thunder's and ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

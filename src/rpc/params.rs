@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::rpc::api::Api;
 use crate::rpc::errors::Fault;
-use crate::rpc::identity::Api;
 
 /// The parameters of one call.
 #[derive(Debug, Clone)]

@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::control::Event;
+use crate::rpc::api::Api;
 use crate::rpc::controller::StateChange;
 use crate::rpc::envelope::notification;
 use crate::rpc::errors::Fault;
-use crate::rpc::identity::{Api, Target};
+use crate::rpc::identity::Target;
 use crate::rpc::params::Params;
 
 /// The most subscriptions of one connection.

@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 use crate::control::Settings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host;
-use crate::rpc::identity::{Api, PluginIdentity};
+use crate::rpc::api::Api;
+use crate::rpc::identity::PluginIdentity;
 use crate::server::guard::GuardSettings;
 
 /// The settings file, unless another is given.

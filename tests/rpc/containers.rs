@@ -53,7 +53,7 @@ fn info_has_the_members_of_the_contract_in_order() {
     world.run(&id, &["sleep", "100"]);
     let result = world.done("getContainerInfo", &json!({"containerId": id}));
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    assert_eq!(keys(&result), ["info", "success"]);
+    assert_eq!(keys(&result), ["info", "errorReason", "success"]);
     let info = &result["info"];
     for key in ["cpu", "id", "memory", "pids", "state", "timestamp"] {
         assert!(info.get(key).is_some(), "{key}: {info}");

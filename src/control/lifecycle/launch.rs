@@ -7,7 +7,6 @@ use crate::control::container::Container;
 use crate::control::events::dumps::Snapshot;
 use crate::control::lifecycle::cleanup;
 use crate::control::lifecycle::context::Context;
-use crate::control::lifecycle::inside::{hibernate, mount};
 use crate::control::model::event::{Event, Origin};
 use crate::control::model::state::{ExitStatus, State};
 use crate::control::output::log_store::LogStore;
@@ -39,8 +38,7 @@ pub(crate) async fn run(
 ) -> Result<()> {
     let (dir, target) = (&container.dir, ContainerRef::of(container));
     dir.save(&container.saved_state(None))?;
-    hibernate::forget(container);
-    mount::forget(container);
+    dir.forget_run();
     let log = container.policy().sink.is_write_only().then(|| dir.file(RUNTIME_LOG));
     let verb = if plugins.wants_process(target) { Verb::Create } else { Verb::Run };
     let launch = Launch { verb, id: &container.id, bundle: dir.path(), log: log.as_deref(), passed };

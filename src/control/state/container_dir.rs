@@ -22,6 +22,9 @@ const REMOVE_ATTEMPTS: u32 = 10;
 const CONFIG: &str = "config.json";
 /// The saved state.
 const RECORD: &str = "record.json";
+/// What is hibernated, and what was mounted later: notes of one run, of which the next one knows nothing.
+pub(crate) const HIBERNATION: &str = "hibernation.json";
+pub(crate) const MOUNTS: &str = "mounts.json";
 /// The runtime's pid file.
 pub(crate) const PID_FILE: &str = "container.pid";
 /// The most bytes of a small text file that are read.
@@ -177,6 +180,12 @@ impl ContainerDir {
     /// Removes one file, if it is there.
     pub(crate) fn discard(&self, name: &str) {
         discard(&self.file(name));
+    }
+
+    /// Removes the notes of an earlier run.
+    pub(crate) fn forget_run(&self) {
+        self.discard(HIBERNATION);
+        self.discard(MOUNTS);
     }
 
     /// Removes the directory and everything in it.

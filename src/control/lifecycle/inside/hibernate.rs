@@ -17,11 +17,10 @@ use crate::control::model::state::State;
 use crate::control::phase::Phase;
 use crate::control::process::handle::{Process, ProcessIdentity};
 use crate::control::process::tree;
+use crate::control::state::container_dir::HIBERNATION;
 use crate::control::stats;
 use crate::error::{Error, ErrorKind, Result};
 
-/// The file that says which processes may be hibernated.
-const NOTE: &str = "hibernation.json";
 /// How often the processes are listed anew: some may have been started meanwhile.
 const MAX_ROUNDS: usize = 8;
 
@@ -88,11 +87,11 @@ async fn checkpoint_all(
         let fresh: Vec<_> = pids(container).into_iter().filter(|pid| !note.pids.contains(pid)).collect();
         if fresh.is_empty() {
             note.complete = true;
-            return container.dir.replace_note(NOTE, note);
+            return container.dir.replace_note(HIBERNATION, note);
         }
         for pid in fresh {
             note.pids.push(pid);
-            container.dir.replace_note(NOTE, note)?;
+            container.dir.replace_note(HIBERNATION, note)?;
             let done = tokio::select! {
                 biased;
                 () = &mut interruption => {
@@ -160,7 +159,7 @@ async fn awake(ctx: &Context, container: &Container, _change: OwnedMutexGuard<()
 
 /// The note of this run of the container.
 fn noted(container: &Container, init: &Process) -> Option<Note> {
-    let note = container.dir.note::<Note>(NOTE).unwrap_or_else(|error| {
+    let note = container.dir.note::<Note>(HIBERNATION).unwrap_or_else(|error| {
         log::warn!("container {}: {}", container.id, error.report());
         None
     });
@@ -176,9 +175,9 @@ async fn wake_all(ctx: &Context, container: &Container, mut pids: Vec<i32>) -> R
             memcr.restore(pid).await?;
         }
         pids.pop();
-        container.dir.replace_note(NOTE, &Note { init, pids: pids.clone(), complete: true })?;
+        container.dir.replace_note(HIBERNATION, &Note { init, pids: pids.clone(), complete: true })?;
     }
-    container.dir.discard(NOTE);
+    container.dir.discard(HIBERNATION);
     Ok(())
 }
 
@@ -195,7 +194,7 @@ async fn wake_in_time(ctx: &Context, container: &Container, pids: Vec<i32>) {
     if tokio::time::timeout(ctx.settings.stop_timeout, wake).await.is_err() {
         log::warn!("container {}: memcr does not wake it up in time", container.id);
     }
-    container.dir.discard(NOTE);
+    container.dir.discard(HIBERNATION);
 }
 
 /// A container is to be stopped: one that is hibernated is woken up, so that it can end by itself.
@@ -222,9 +221,4 @@ pub(crate) fn recover(ctx: &Arc<Context>, container: &Arc<Container>, init: &Arc
         wake_in_time(&ctx, &container, note.pids).await;
         enter(&ctx, &container, Phase::Running(init), State::Running);
     });
-}
-
-/// A new run of the container knows no hibernation.
-pub(crate) fn forget(container: &Container) {
-    container.dir.discard(NOTE);
 }

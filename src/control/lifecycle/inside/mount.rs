@@ -18,13 +18,12 @@ use crate::control::lifecycle::context::Context;
 use crate::control::model::id::ContainerId;
 use crate::control::model::state::State;
 use crate::control::process::handle::Process;
+use crate::control::state::container_dir::MOUNTS;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::image::mount::target::{mount_point, resolve};
 use crate::proc::mountinfo;
 use crate::process::caught;
 
-/// The file that lists what was mounted.
-const NOTE: &str = "mounts.json";
 /// The most mounts in one container.
 const MAX_MOUNTS: usize = 64;
 /// How long the container's file systems may take.
@@ -94,7 +93,7 @@ pub(crate) async fn mount(ctx: &Context, id: &ContainerId, request: MountRequest
         Ok(id)
     });
     made.push(Made { target, id: mount.await? });
-    container.dir.replace_note(NOTE, &Note { mounts: made })
+    container.dir.replace_note(MOUNTS, &Note { mounts: made })
 }
 
 /// Takes out the latest mount at a path.
@@ -110,16 +109,11 @@ pub(crate) async fn unmount(ctx: &Context, id: &ContainerId, target: &Path) -> R
     };
     let (place, mount) = (Inside::of(&container)?, made.remove(at));
     apart(&container, move || place.detach(&mount)).await?;
-    container.dir.replace_note(NOTE, &Note { mounts: made })
-}
-
-/// A new run of the container has none of the mounts.
-pub(crate) fn forget(container: &Container) {
-    container.dir.discard(NOTE);
+    container.dir.replace_note(MOUNTS, &Note { mounts: made })
 }
 
 fn made(container: &Container) -> Result<Vec<Made>> {
-    Ok(container.dir.note::<Note>(NOTE)?.unwrap_or_default().mounts)
+    Ok(container.dir.note::<Note>(MOUNTS)?.unwrap_or_default().mounts)
 }
 
 fn attributes(flags: &[String]) -> Result<u64> {
