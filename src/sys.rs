@@ -146,6 +146,32 @@ pub fn mount_idmap(mount: BorrowedFd<'_>, user_namespace: BorrowedFd<'_>) -> io:
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Gives a detached mount, and with `recursive` all below it, these attributes (`MOUNT_ATTR_*`), replaces how access times
+/// are kept, and has it pass nothing on to other mounts (`mount_setattr`, since Linux 5.12).
+///
+/// # Errors
+/// `ENOSYS` on older kernels; else the kernel's.
+#[cfg(feature = "daemon")]
+pub fn mount_attributes(mount: BorrowedFd<'_>, attr_set: u64, recursive: bool) -> io::Result<()> {
+    const MOUNT_ATTR_ATIME: u64 = 0x70;
+    let attr =
+        MountAttr { attr_set, attr_clr: MOUNT_ATTR_ATIME, propagation: nix::libc::MS_PRIVATE, userns_fd: 0 };
+    let recursive = if recursive { nix::libc::AT_RECURSIVE } else { 0 };
+    // SAFETY: the path is a valid empty C string, `attr` is a valid `struct mount_attr` of the given size; the
+    // kernel only reads both.
+    let result = unsafe {
+        nix::libc::syscall(
+            nix::libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            nix::libc::AT_EMPTY_PATH | recursive,
+            &raw const attr,
+            size_of::<MountAttr>(),
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Closes every descriptor from `first` on: whatever the runtime leaked into this process.
 ///
 /// Must run before anything else in the process opens a descriptor it wants to keep.

@@ -16,6 +16,9 @@ _ocicontainer() {
             ",$1")
                 cmd="ocicontainer"
                 ;;
+            ocicontainer,annotate)
+                cmd="ocicontainer__subcmd__annotate"
+                ;;
             ocicontainer,convert-spec)
                 cmd="ocicontainer__subcmd__convert__subcmd__spec"
                 ;;
@@ -31,6 +34,9 @@ _ocicontainer() {
             ocicontainer,exec)
                 cmd="ocicontainer__subcmd__exec"
                 ;;
+            ocicontainer,hibernate)
+                cmd="ocicontainer__subcmd__hibernate"
+                ;;
             ocicontainer,info)
                 cmd="ocicontainer__subcmd__info"
                 ;;
@@ -40,8 +46,14 @@ _ocicontainer() {
             ocicontainer,logs)
                 cmd="ocicontainer__subcmd__logs"
                 ;;
+            ocicontainer,mount)
+                cmd="ocicontainer__subcmd__mount"
+                ;;
             ocicontainer,pause)
                 cmd="ocicontainer__subcmd__pause"
+                ;;
+            ocicontainer,remove-annotation)
+                cmd="ocicontainer__subcmd__remove__subcmd__annotation"
                 ;;
             ocicontainer,resume)
                 cmd="ocicontainer__subcmd__resume"
@@ -61,8 +73,14 @@ _ocicontainer() {
             ocicontainer,stop)
                 cmd="ocicontainer__subcmd__stop"
                 ;;
+            ocicontainer,unmount)
+                cmd="ocicontainer__subcmd__unmount"
+                ;;
             ocicontainer,wait)
                 cmd="ocicontainer__subcmd__wait"
+                ;;
+            ocicontainer,wakeup)
+                cmd="ocicontainer__subcmd__wakeup"
                 ;;
             ocicontainer__subcmd__dumps,info)
                 cmd="ocicontainer__subcmd__dumps__subcmd__info"
@@ -77,12 +95,30 @@ _ocicontainer() {
 
     case "${cmd}" in
         ocicontainer)
-            opts="-h -V --help --version serve list state info start start-spec convert-spec stop pause resume exec logs wait delete events dumps"
+            opts="-h -V --help --version serve list state info start start-spec convert-spec stop pause resume hibernate wakeup annotate remove-annotation mount unmount exec logs wait delete events dumps"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ocicontainer__subcmd__annotate)
+            opts="-h --socket --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -216,6 +252,32 @@ _ocicontainer() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        ocicontainer__subcmd__hibernate)
+            opts="-h --dest --compress --socket --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --dest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --compress)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         ocicontainer__subcmd__info)
             opts="-h --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -274,7 +336,51 @@ _ocicontainer() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        ocicontainer__subcmd__mount)
+            opts="-o -h --options --socket --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --options)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         ocicontainer__subcmd__pause)
+            opts="-h --socket --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ocicontainer__subcmd__remove__subcmd__annotation)
             opts="-h --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -311,7 +417,7 @@ _ocicontainer() {
             return 0
             ;;
         ocicontainer__subcmd__serve)
-            opts="-h --config --log-level --listen --no-tcp --socket --socket-group --runtime --runtime-root --state-dir --log-dir --log-limit --stop-timeout --runtime-timeout --bundle-root --hook --dobby-settings --allow-origin --allow-host --tcp-allow-uid --tcp-read-only --token-file --plugin-config --callsign --autostart --help"
+            opts="-h --config --log-level --listen --no-tcp --socket --socket-group --runtime --runtime-root --state-dir --log-dir --log-limit --stop-timeout --runtime-timeout --bundle-root --hook --dobby-settings --allow-origin --allow-host --tcp-allow-uid --tcp-read-only --token-file --plugin-config --callsign --api --memcr-socket --autostart --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -398,6 +504,14 @@ _ocicontainer() {
                     return 0
                     ;;
                 --callsign)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --api)
+                    COMPREPLY=($(compgen -W "1.0.4 1.0.8" -- "${cur}"))
+                    return 0
+                    ;;
+                --memcr-socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -500,6 +614,24 @@ _ocicontainer() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        ocicontainer__subcmd__unmount)
+            opts="-h --socket --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         ocicontainer__subcmd__wait)
             opts="-h --timeout --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -511,6 +643,24 @@ _ocicontainer() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ocicontainer__subcmd__wakeup)
+            opts="-h --socket --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

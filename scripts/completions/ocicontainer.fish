@@ -36,6 +36,12 @@ complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "convert-s
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "stop" -d 'Stop a container: SIGTERM, then SIGKILL after the stop timeout'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "pause" -d 'Freeze a running container'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "resume" -d 'Thaw a paused container'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "hibernate" -d 'Have memcr write out the memory of a running container'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "wakeup" -d 'Wake up a hibernated container'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "annotate" -d 'Make an annotation on a container'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "remove-annotation" -d 'Remove an annotation of a container'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "mount" -d 'Mount a directory of the host in a running container'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "unmount" -d 'Take out again what mount put into a container'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "exec" -d 'Run a command in a running container, print its output and exit with its exit code'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "logs" -d 'Print the end of a container\'s output'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "wait" -d 'Wait until a container is gone and print its exit status'
@@ -63,11 +69,14 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l tcp-
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l token-file -d 'File with the bearer token that TCP clients must present' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l plugin-config -d 'Thunder plugin file (JSON): callsign, classname, locator, autostart' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l callsign -d 'The plugin\'s callsign [default: org.rdk.OCIContainer]' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l api -d 'Version of the plugin\'s interface that clients are written for: 1.0.8 has states in upper case [default: 1.0.4]' -r -f -a "1.0.4\t'States as `Running`'
+1.0.8\t'States as `RUNNING`'"
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l memcr-socket -d 'memcr\'s Unix socket, for hibernation [default: /tmp/memcrcom]' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l autostart -d 'Whether the plugin answers before Controller.1.activate [default: true]' -r -f -a "true\t''
 false\t''"
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l no-tcp -d 'Answer on the Unix socket only'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l tcp-read-only -d 'Allow only read-only methods over TCP'
-complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand list" -l socket -d 'The daemon\'s Unix socket' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand list" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand list" -s h -l help -d 'Print help'
@@ -100,6 +109,27 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand pause" -s h -l
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand resume" -l socket -d 'The daemon\'s Unix socket' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand resume" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand resume" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand hibernate" -l dest -d 'Directory for the memory [default: memcr\'s own]' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand hibernate" -l compress -d 'Compression: lz4 or zstd [default: memcr\'s own]' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand hibernate" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand hibernate" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand hibernate" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand wakeup" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand wakeup" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand wakeup" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand annotate" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand annotate" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand annotate" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand remove-annotation" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand remove-annotation" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand remove-annotation" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand mount" -s o -l options -d 'Flags with commas between them: rbind, ro, noexec and others of mount(8)' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand mount" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand mount" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand mount" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand unmount" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand unmount" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand unmount" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -l option -d 'Option of the runtime\'s exec, such as --option --cwd=/tmp; may be repeated' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -l timeout -d 'Timeout of the command in seconds; it is killed then' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -l socket -d 'The daemon\'s Unix socket' -r -F

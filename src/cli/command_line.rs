@@ -3,7 +3,7 @@
 use clap::{CommandFactory, Parser, Subcommand};
 use log::LevelFilter;
 
-use crate::cli::{life, local, query};
+use crate::cli::{inside, life, local, query};
 use crate::error::{ExitCode, Result};
 
 /// What `--help` says at its end.
@@ -42,6 +42,12 @@ enum Verb {
     Stop(life::stop::Stop),
     Pause(life::pause::Pause),
     Resume(life::resume::Resume),
+    Hibernate(inside::hibernate::Hibernate),
+    Wakeup(inside::wakeup::Wakeup),
+    Annotate(inside::annotate::Annotate),
+    RemoveAnnotation(inside::remove_annotation::RemoveAnnotation),
+    Mount(inside::mount::MountVerb),
+    Unmount(inside::unmount::Unmount),
     Exec(life::exec::ExecVerb),
     Logs(query::logs::Logs),
     Wait(query::wait::Wait),
@@ -77,6 +83,12 @@ pub fn run() -> Result<u8> {
         Verb::Stop(verb) => verb.run(),
         Verb::Pause(verb) => verb.run(),
         Verb::Resume(verb) => verb.run(),
+        Verb::Hibernate(verb) => verb.run(),
+        Verb::Wakeup(verb) => verb.run(),
+        Verb::Annotate(verb) => verb.run(),
+        Verb::RemoveAnnotation(verb) => verb.run(),
+        Verb::Mount(verb) => verb.run(),
+        Verb::Unmount(verb) => verb.run(),
         Verb::Exec(verb) => return verb.run(),
         Verb::Logs(verb) => verb.run(),
         Verb::Wait(verb) => verb.run(),

@@ -4,12 +4,14 @@
 //!   daemon.
 //! - `query`: verbs that ask the daemon.
 //! - `life`: verbs that start, stop and use containers.
+//! - `inside`: verbs that change a container which runs.
 //! - `local`: verbs that need no daemon, and the daemon itself.
 //! - `command_line`: all verbs.
 
 mod client;
 mod command_line;
 mod common;
+mod inside;
 mod life;
 mod local;
 mod query;

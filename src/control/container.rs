@@ -32,6 +32,8 @@ pub(crate) struct Container {
     pub(crate) change: Arc<tokio::sync::Mutex<()>>,
     /// Whether its processes are being read: such a read can hang for as long as the container likes.
     pub(crate) being_read: Arc<AtomicBool>,
+    /// Whether a thread works on its mounts: its file systems can keep that for as long as they like.
+    pub(crate) being_mounted: Arc<AtomicBool>,
     cgroups: OnceLock<Cgroups>,
     status: watch::Sender<Status>,
 }
@@ -68,6 +70,7 @@ impl Container {
             policy: OnceLock::new(),
             change: Arc::default(),
             being_read: Arc::default(),
+            being_mounted: Arc::default(),
             cgroups: OnceLock::new(),
             status: watch::Sender::new(Status {
                 phase: Phase::Starting,
@@ -121,11 +124,7 @@ impl Container {
 
     /// A client wants it to end: it is not restarted.
     pub(crate) fn request_stop(&self) {
-        self.status.send_if_modified(|status| {
-            status.stop_requested = true;
-            // No one waits for that.
-            false
-        });
+        self.status.send_modify(|status| status.stop_requested = true);
     }
 
     /// Whether a client wants it to end.
@@ -168,6 +167,9 @@ impl Container {
             Phase::Starting | Phase::Gone(Ending::NeverStarted) => State::Starting,
             Phase::Running(_) if self.is_frozen() => State::Paused,
             Phase::Running(_) => State::Running,
+            Phase::Hibernating(_) => State::Hibernating,
+            Phase::Hibernated(_) => State::Hibernated,
+            Phase::Awakening(_) => State::Awakening,
             Phase::Stopping(_) | Phase::CleaningUp | Phase::Gone(Ending::Ended(_)) => State::Stopping,
             Phase::Undeletable(_) => State::Stopped,
         }
@@ -188,6 +190,13 @@ impl Container {
         let mut status = self.status.subscribe();
         let ended = status.wait_for(|status| status.phase.ending().is_some()).await;
         ended.ok().and_then(|status| status.phase.ending()).unwrap_or(Ending::NeverStarted)
+    }
+
+    /// Waits until a client wants it to end, or it has ended: what goes on with its processes is in vain then.
+    pub(crate) async fn interruption(&self) {
+        let mut status = self.status.subscribe();
+        let in_vain = |status: &Status| status.stop_requested || status.phase.init().is_none();
+        let _container_gone = status.wait_for(in_vain).await;
     }
 
     /// What a later daemon must know; its start counts as not announced.

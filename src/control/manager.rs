@@ -1,16 +1,20 @@
 //! The public handle of the control layer.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::control::container::Container;
 use crate::control::events::bus::Subscription;
 use crate::control::health::disk_problem;
 use crate::control::lifecycle::context::Context;
+use crate::control::lifecycle::inside::mount::MountRequest;
+use crate::control::lifecycle::inside::{annotate, hibernate, mount};
 use crate::control::lifecycle::{exec, recover, stop, supervisor};
+use crate::control::memcr::HibernateOptions;
 use crate::control::model::event::Event;
 use crate::control::model::id::ContainerId;
 use crate::control::model::request::{ExecLimits, ExecOutput, ExecRequest, StartRequest};
@@ -113,7 +117,9 @@ impl Manager {
             container.init().map_or_else(Vec::new, |init| tree::with_descendants(init.identity().pid))
         });
         let processes = processes(&container, pids.clone()).await;
-        Ok(stats::info(id.as_str(), container.state().name(), container.cgroups(), &pids, processes))
+        let annotations = annotate::of(&container);
+        let annotations = if annotations.is_empty() { Value::Null } else { json!(annotations) };
+        Ok(stats::info(&container, &pids, processes, annotations))
     }
 
     /// Starts a container and gives its descriptor, once its program runs.
@@ -147,6 +153,55 @@ impl Manager {
     /// [`ErrorKind::NotFound`]; [`ErrorKind::Busy`] in any state but Paused; the runtime's.
     pub async fn resume(&self, id: &ContainerId) -> Result<()> {
         stop::resume(self.ctx(), id).await
+    }
+
+    /// Begins to hibernate a running container by memcr, and returns; [`Event::StateChanged`] reports how that ends.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], also without memcr; [`ErrorKind::Busy`] in any state but Running.
+    pub async fn hibernate(&self, id: &ContainerId, options: HibernateOptions) -> Result<()> {
+        hibernate::hibernate(self.ctx(), id, options).await
+    }
+
+    /// Wakes up a hibernated container, and returns when it runs.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], also without memcr; [`ErrorKind::Busy`] in any state but Hibernated; memcr's.
+    pub async fn wakeup(&self, id: &ContainerId) -> Result<()> {
+        hibernate::wakeup(self.ctx(), id).await
+    }
+
+    /// Makes an annotation on a container, in the place of an earlier one of that key. It lasts as long as the container.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], [`ErrorKind::Busy`] unless it runs, [`ErrorKind::Input`] when it is too long.
+    pub async fn annotate(&self, id: &ContainerId, key: &str, value: &str) -> Result<()> {
+        annotate::annotate(self.ctx(), id, key, value).await
+    }
+
+    /// Removes an annotation of a container.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], [`ErrorKind::Busy`] unless it runs.
+    pub async fn remove_annotation(&self, id: &ContainerId, key: &str) -> Result<()> {
+        annotate::remove(self.ctx(), id, key).await
+    }
+
+    /// Mounts a directory of the host in a running container.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], [`ErrorKind::Busy`] unless Running, [`ErrorKind::Input`] for a flag or path that cannot be
+    /// used, [`ErrorKind::Attack`] when the path in the container leads where nothing may be mounted; the kernel's.
+    pub async fn mount(&self, id: &ContainerId, request: MountRequest) -> Result<()> {
+        mount::mount(self.ctx(), id, request).await
+    }
+
+    /// Takes out again what [`Manager::mount`] put at this path in the container.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], [`ErrorKind::Busy`] unless Running; the kernel's.
+    pub async fn unmount(&self, id: &ContainerId, target: &Path) -> Result<()> {
+        mount::unmount(self.ctx(), id, target).await
     }
 
     /// Launches a command in a running container and returns; its output goes to the container's log.

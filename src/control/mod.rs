@@ -15,6 +15,7 @@
 //! - `process`: processes of the host, their trees and cgroups.
 //! - `output`: where containers write, and their logs.
 //! - `runtime`: the OCI runtime's command line.
+//! - `memcr`: memcr's protocol.
 //! - `state`: what the next daemon finds.
 //! - `bundle`: the bundle that the runtime gets.
 //! - `phase`: where a container stands, with the state diagram; `container`: one container.
@@ -33,6 +34,7 @@ mod events;
 mod health;
 mod lifecycle;
 mod manager;
+mod memcr;
 mod model;
 mod output;
 mod phase;
@@ -46,7 +48,9 @@ mod stats;
 mod tasks;
 
 pub use events::bus::Subscription;
+pub use lifecycle::inside::mount::MountRequest;
 pub use manager::Manager;
+pub use memcr::{Compression, HibernateOptions};
 pub use model::command_line::split_words;
 pub use model::event::Event;
 pub use model::id::ContainerId;

@@ -11,6 +11,14 @@
 //!                 +-- found dead -------+
 //! ```
 //!
+//! A running container may hibernate, from which a stop or its end leads on as from Running:
+//!
+//! ```text
+//!     Running --> Hibernating --> Hibernated --> Awakening --> Running
+//!        ^             |               ^              |
+//!        +-- failed ---+               +--- failed ---+
+//! ```
+//!
 //! A restart is the start of another [`Container`](crate::control::container::Container) in the place of one that is gone.
 
 use std::sync::Arc;
@@ -25,6 +33,12 @@ pub(crate) enum Phase {
     Starting,
     /// Its program, of which this is the first process, runs or is frozen: the kernel knows which.
     Running(Arc<Process>),
+    /// memcr writes the memory of its processes out.
+    Hibernating(Arc<Process>),
+    /// The memory of its processes is written out.
+    Hibernated(Arc<Process>),
+    /// memcr reads the memory of its processes back.
+    Awakening(Arc<Process>),
     /// Its first process was sent a signal to end.
     Stopping(Arc<Process>),
     /// It ended; what is left of it is being removed.
@@ -47,12 +61,18 @@ pub(crate) enum Ending {
 impl Phase {
     /// Whether a container may go from this phase to `next`.
     pub(crate) fn may_become(&self, next: &Self) -> bool {
-        use Phase::{CleaningUp, Gone, Running, Starting, Stopping, Undeletable};
+        use Phase::{
+            Awakening, CleaningUp, Gone, Hibernated, Hibernating, Running, Starting, Stopping, Undeletable,
+        };
 
         matches!(
             (self, next),
             (Starting, Running(_) | CleaningUp | Gone(Ending::NeverStarted))
-                | (Running(_), Stopping(_) | CleaningUp)
+                | (Running(_), Hibernating(_) | Hibernated(_))
+                | (Hibernating(_), Hibernated(_) | Running(_))
+                | (Hibernated(_), Awakening(_))
+                | (Awakening(_), Running(_) | Hibernated(_))
+                | (Running(_) | Hibernating(_) | Hibernated(_) | Awakening(_), Stopping(_) | CleaningUp)
                 | (Stopping(_), CleaningUp)
                 | (CleaningUp, Undeletable(_) | Gone(_))
                 | (Undeletable(_), Gone(Ending::Ended(_)))
@@ -62,7 +82,11 @@ impl Phase {
     /// The first process, as long as it has not ended.
     pub(crate) fn init(&self) -> Option<&Arc<Process>> {
         match self {
-            Self::Running(init) | Self::Stopping(init) => Some(init),
+            Self::Running(init)
+            | Self::Hibernating(init)
+            | Self::Hibernated(init)
+            | Self::Awakening(init)
+            | Self::Stopping(init) => Some(init),
             _ => None,
         }
     }
@@ -81,6 +105,9 @@ impl Phase {
         match self {
             Self::Starting => "starting",
             Self::Running(_) => "running",
+            Self::Hibernating(_) => "hibernating",
+            Self::Hibernated(_) => "hibernated",
+            Self::Awakening(_) => "awakening",
             Self::Stopping(_) => "stopping",
             Self::CleaningUp => "cleaning up",
             Self::Undeletable(_) => "undeletable",
@@ -100,6 +127,9 @@ mod tests {
         let phases = [
             Phase::Starting,
             Phase::Running(Arc::clone(&us)),
+            Phase::Hibernating(Arc::clone(&us)),
+            Phase::Hibernated(Arc::clone(&us)),
+            Phase::Awakening(Arc::clone(&us)),
             Phase::Stopping(us),
             Phase::CleaningUp,
             Phase::Undeletable(exit),
@@ -108,13 +138,16 @@ mod tests {
         ];
         // A row for each phase to start from, a column for each to go to.
         let allowed = [
-            ". R . C . . N", // starting
-            ". . S C . . .", // running
-            ". . . C . . .", // stopping
-            ". . . . U E N", // cleaning up
-            ". . . . . E .", // undeletable
-            ". . . . . . .", // ended
-            ". . . . . . .", // never started
+            ". R . . . . C . . N", // starting
+            ". . h H . S C . . .", // running
+            ". R . H . S C . . .", // hibernating
+            ". . . . A S C . . .", // hibernated
+            ". R . H . S C . . .", // awakening
+            ". . . . . . C . . .", // stopping
+            ". . . . . . . U E N", // cleaning up
+            ". . . . . . . . E .", // undeletable
+            ". . . . . . . . . .", // ended
+            ". . . . . . . . . .", // never started
         ];
         for (from, row) in phases.iter().zip(allowed) {
             let ways = phases.iter().map(|to| from.may_become(to));

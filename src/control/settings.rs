@@ -25,6 +25,8 @@ pub struct Settings {
     /// The `oci-minidump-hook` to register in bundles that ask for it; `None` looks for it beside our own
     /// executable and in the usual places.
     pub hook: Option<PathBuf>,
+    /// memcr's Unix socket, for hibernation.
+    pub memcr_socket: PathBuf,
     /// Dobby's own settings, for the conversion of its specs; the file need not exist.
     pub dobby_settings: PathBuf,
 }
@@ -41,6 +43,7 @@ impl Default for Settings {
             runtime_timeout: Duration::from_secs(30),
             bundle_roots: Vec::new(),
             hook: None,
+            memcr_socket: "/tmp/memcrcom".into(),
             dobby_settings: crate::dobby::settings::DEFAULT_PATH.into(),
         }
     }

@@ -5,23 +5,23 @@
 //! namespace alone, so the rest of the process never leaves the host's, and no fork is needed.
 
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use nix::sched::{CloneFlags, setns, unshare};
-use pathrs::RootRef;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount, unmount};
 use sys_mount::{Mount, MountFlags};
 
-use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::error::{Error, Result, Tried};
 use crate::hook::container::Container;
 use crate::hook::propagation::isolate;
 use crate::image::loopback::LoopDevice;
 use crate::image::mount::detached::Detached;
 use crate::image::mount::options::Writable;
-use crate::process::{apart, caught};
+use crate::image::mount::target::{mount_point, resolve};
+use crate::process::apart;
 
 /// A file system that is ready to be put into a container.
 #[derive(Debug)]
@@ -48,15 +48,11 @@ pub struct Item<'a> {
     pub target: &'a Path,
 }
 
-/// File systems on which nothing may be mounted: whoever gets us there wants to mislead us (linux/magic.h).
-const SYSTEM_FILE_SYSTEMS: [(rustix::fs::FsWord, &str); 4] =
-    [(0x9fa0, "proc"), (0x6265_6572, "sysfs"), (0x0027_e0eb, "cgroup"), (0x6367_7270, "cgroup2")];
-
 /// Puts every item into the container; gives for each what went wrong, if anything. With `all`, the first failure
 /// takes the others out again and is the result.
 ///
 /// # Errors
-/// [`ErrorKind::Attack`] when a path leads where nothing may be mounted; else the kernel's.
+/// [`Attack`](crate::error::ErrorKind::Attack) when a path leads where nothing may be mounted; else the kernel's.
 pub fn attach(container: &Container, items: &[Item<'_>], all: bool) -> Result<Vec<Option<Error>>> {
     apart(|| {
         let root = enter(container)?;
@@ -88,11 +84,7 @@ fn enter(container: &Container) -> Result<OwnedFd> {
 }
 
 fn attach_one(root: &OwnedFd, item: &Item<'_>, has_namespace: bool) -> Result<()> {
-    // Without openat2(2) the library looks at /proc, and panics when that fails at the wrong moment.
-    let target = caught(|| mount_point(root, item.target)).unwrap_or_else(|| {
-        let what = format!("cannot find {} in the container", item.target.display());
-        Err(Error::new(ErrorKind::System, what).advise("the library pathrs panicked; is /proc mounted?"))
-    })?;
+    let target = mount_point(root, item.target)?;
     // The propagation of the host's own mounts is not ours to change; what is mounted there is unmounted at poststop.
     if has_namespace {
         isolate(&target)?;
@@ -104,84 +96,6 @@ fn attach_one(root: &OwnedFd, item: &Item<'_>, has_namespace: bool) -> Result<()
                 .tried(|| format!("cannot mount on {} in the container", item.target.display()))
         }
         Source::Device { writable, .. } => mount_device(item, writable, &target),
-    }
-}
-
-/// The directory in the container on which the image goes, made if it is missing.
-fn mount_point(root: &OwnedFd, path: &Path) -> Result<OwnedFd> {
-    let handle = match resolve(root, path) {
-        Err(error) if is_missing(&error) => make(root, path)?,
-        other => other.map_err(|e| cannot_find(path, e))?,
-    };
-    let stat =
-        rustix::fs::fstat(&handle).tried(|| format!("cannot inspect {} in the container", path.display()))?;
-    if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::Directory {
-        let kind = rustix::fs::FileType::from_raw_mode(stat.st_mode);
-        return Err(trap(path, &format!("is not a directory but {}", kind_name(kind))));
-    }
-    let top = rustix::fs::fstat(root).tried(|| "cannot inspect the root file system")?;
-    if (stat.st_dev, stat.st_ino) == (top.st_dev, top.st_ino) {
-        return Err(trap(path, "leads to the root directory"));
-    }
-    let kind = rustix::fs::fstatfs(&handle).tried(|| format!("cannot inspect {}", path.display()))?.f_type;
-    if let Some((_, name)) = SYSTEM_FILE_SYSTEMS.iter().find(|(magic, _)| *magic == kind) {
-        return Err(trap(path, &format!("leads into {name}")));
-    }
-    Ok(handle)
-}
-
-fn resolve(root: &OwnedFd, path: &Path) -> std::result::Result<OwnedFd, pathrs::error::Error> {
-    let root = RootRef::from_fd(root.as_fd());
-    Ok(root.resolve(path)?.into())
-}
-
-fn make(root: &OwnedFd, path: &Path) -> Result<OwnedFd> {
-    let root = RootRef::from_fd(root.as_fd());
-    let made = root.mkdir_all(path, &std::fs::Permissions::from_mode(0o755));
-    made.map(Into::into).map_err(|error| {
-        let read_only = errno(&error) == Some(nix::libc::EROFS);
-        let kind = if read_only { ErrorKind::NoSpace } else { ErrorKind::System };
-        let error =
-            Error::new(kind, format!("cannot make {} in the container", path.display())).caused_by(error);
-        if read_only {
-            error.advise(
-                "make the directory in the root file system, or put a tmpfs on its parent in mounts[]",
-            )
-        } else {
-            error.advise("a link that leads nowhere, or a file, may be in the way")
-        }
-    })
-}
-
-fn is_missing(error: &pathrs::error::Error) -> bool {
-    errno(error) == Some(nix::libc::ENOENT)
-}
-
-fn errno(error: &pathrs::error::Error) -> Option<i32> {
-    match error.kind() {
-        pathrs::error::ErrorKind::OsError(errno) => errno,
-        _ => None,
-    }
-}
-
-fn cannot_find(path: &Path, error: pathrs::error::Error) -> Error {
-    let attack = matches!(error.kind(), pathrs::error::ErrorKind::SafetyViolation);
-    let kind = if attack { ErrorKind::Attack } else { ErrorKind::System };
-    Error::new(kind, format!("cannot find {} in the container", path.display())).caused_by(error)
-}
-
-fn trap(path: &Path, what: &str) -> Error {
-    Error::new(ErrorKind::Attack, format!("{} in the container {what}", path.display()))
-        .advise("fix the root file system or choose another containerSource")
-}
-
-fn kind_name(kind: rustix::fs::FileType) -> &'static str {
-    match kind {
-        rustix::fs::FileType::RegularFile => "a file",
-        rustix::fs::FileType::Fifo => "a FIFO",
-        rustix::fs::FileType::Socket => "a socket",
-        rustix::fs::FileType::CharacterDevice | rustix::fs::FileType::BlockDevice => "a device",
-        _ => "something else",
     }
 }
 

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
+use crate::rpc::api::Api;
 use crate::rpc::errors::{CallResult, Fault, quoted};
 use crate::rpc::identity::PluginIdentity;
 use crate::rpc::params::Params;
@@ -27,8 +28,13 @@ impl StateChange {
 }
 
 /// The interface version of the plugin that this daemon stands in for.
-fn plugin_version() -> Value {
-    json!({"hash": concat!("oci-minidump-", env!("CARGO_PKG_VERSION")), "major": 1, "minor": 0, "patch": 4})
+fn plugin_version(api: Api) -> Value {
+    json!({
+        "hash": concat!("oci-minidump-", env!("CARGO_PKG_VERSION")),
+        "major": 1,
+        "minor": 0,
+        "patch": api.patch(),
+    })
 }
 
 /// The Controller: it activates the plugin and notifies subscribers.
@@ -90,7 +96,7 @@ impl Controller {
             "state": if self.is_active() { "activated" } else { "deactivated" },
             "observers": 0,
             "module": "Plugin_OCIContainer",
-            "version": plugin_version(),
+            "version": plugin_version(self.identity().api),
         }]))
     }
 

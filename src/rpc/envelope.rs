@@ -90,6 +90,19 @@ fn entry(value: Value) -> Entry {
     Ok(Request { id, method, params })
 }
 
+/// A result of the plugin with the member `errorReason` of interface 1.0.8, empty since the call succeeded. `success` stays
+/// the last member.
+#[must_use]
+pub fn with_reason(mut result: Value) -> Value {
+    if let Value::Object(members) = &mut result
+        && let Some(success) = members.remove("success")
+    {
+        members.insert("errorReason".to_owned(), "".into());
+        members.insert("success".to_owned(), success);
+    }
+    result
+}
+
 /// The answer to one request, or `None` when it wanted none.
 #[must_use]
 pub fn reply(id: &Id, outcome: &Result<Value, Fault>) -> Option<String> {

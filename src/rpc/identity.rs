@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::rpc::api::Api;
 use crate::rpc::designator::{Version, split_version};
 
 /// The callsign that generic builds use; it always works beside the configured one.
@@ -26,6 +27,9 @@ pub struct PluginIdentity {
     pub locator: String,
     /// Whether the plugin answers from the start, or only after `Controller.1.activate`.
     pub autostart: bool,
+    /// The version of the interface; a setting of the daemon, not of the plugin file.
+    #[serde(skip)]
+    pub api: Api,
 }
 
 impl Default for PluginIdentity {
@@ -35,6 +39,7 @@ impl Default for PluginIdentity {
             classname: "org.rdk.OCIContainer".to_owned(),
             locator: "libWPEFrameworkOCIContainer.so".to_owned(),
             autostart: true,
+            api: Api::default(),
         }
     }
 }

@@ -5,6 +5,7 @@
 //!
 //! From the bottom up:
 //!
+//! - [`api`]: the versions of the interface.
 //! - [`errors`]: failures as a client sees them.
 //! - [`id`]: the id of a request; [`envelope`]: requests and responses as JSON.
 //! - [`designator`]: how the member `method` is read; [`params`]: how the parameters are read.
@@ -13,6 +14,7 @@
 //! - [`methods`]: the methods of the plugin.
 //! - [`service`]: from a message to its answer.
 
+pub mod api;
 pub mod controller;
 pub mod designator;
 pub mod envelope;

@@ -4,19 +4,28 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::rpc::api::Api;
 use crate::rpc::errors::Fault;
 
 /// The parameters of one call.
 #[derive(Debug, Clone)]
 pub struct Params {
     raw: Value,
+    /// The interface that the answer is for.
+    pub api: Api,
 }
 
 impl Params {
     /// The `params` member as sent.
     #[must_use]
     pub fn new(raw: Value) -> Self {
-        Self { raw }
+        Self { raw, api: Api::default() }
+    }
+
+    /// The same parameters, of a client of this interface.
+    #[must_use]
+    pub fn for_api(self, api: Api) -> Self {
+        Self { api, ..self }
     }
 
     /// The member as sent, for the few built-ins that take a bare string.

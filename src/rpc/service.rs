@@ -103,7 +103,8 @@ impl Service {
         match entry {
             Err(fault) => (Id::null(), Step::Done(Err(fault))),
             Ok(Request { id, method, params }) => {
-                let step = self.route(&method, Params::new(params), caller);
+                let params = Params::new(params).for_api(self.identity().api);
+                let step = self.route(&method, params, caller);
                 (id, step.unwrap_or_else(|fault| Step::Done(Err(fault))))
             }
         }
@@ -196,7 +197,9 @@ impl Work {
         for (id, step) in self.steps {
             let outcome = match step {
                 Step::Done(outcome) => outcome,
-                Step::Call(method, params) => (method.call)(service.manager().clone(), params).await,
+                Step::Call(method, params) => {
+                    (method.call)(service.manager().clone(), params).await.map(envelope::with_reason)
+                }
             };
             let outcome =
                 if self.with_error_kinds { outcome.map_err(Fault::with_error_kind) } else { outcome };

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::control::Event;
+use crate::rpc::api::Api;
 use crate::rpc::controller::StateChange;
 use crate::rpc::envelope::notification;
 use crate::rpc::errors::Fault;
@@ -16,6 +17,8 @@ const MAX_SUBSCRIPTIONS: usize = 64;
 #[derive(Debug, Default)]
 pub struct Subscriptions {
     entries: Vec<Registration>,
+    /// The interface that the notifications are for.
+    api: Api,
 }
 
 /// One subscription; all three parts are its key.
@@ -39,6 +42,12 @@ impl Registration {
 }
 
 impl Subscriptions {
+    /// None yet, for clients of an interface.
+    #[must_use]
+    pub fn of(api: Api) -> Self {
+        Self { api, ..Self::default() }
+    }
+
     /// Adds a subscription. Unknown event names are accepted, as with Thunder.
     ///
     /// # Errors
@@ -88,7 +97,7 @@ impl Subscriptions {
     /// The same, but only for those after the first `known` subscriptions.
     #[must_use]
     pub fn messages_after(&self, known: usize, event: &Event) -> Vec<String> {
-        let (name, params) = describe(event);
+        let (name, params) = describe(event, self.api);
         self.render(known, Target::Plugin, name, &params)
     }
 
@@ -106,21 +115,36 @@ impl Subscriptions {
 }
 
 /// An event's name and parameters, in Thunder's shape: the descriptor is text, but for a failure, where it is a number.
-fn describe(event: &Event) -> (&'static str, Value) {
+/// `containerId` and `error` are those of interface 1.0.8.
+fn describe(event: &Event, api: Api) -> (&'static str, Value) {
+    let id = event.container().as_str();
     match event {
-        Event::Started { id, descriptor } => {
-            ("onContainerStarted", json!({"descriptor": descriptor.to_string(), "name": id.as_str()}))
+        Event::Started { descriptor, .. } => {
+            let params = json!({"descriptor": descriptor.to_string(), "name": id, "containerId": id});
+            ("onContainerStarted", params)
         }
-        Event::Stopped { id, descriptor, .. } => {
-            ("onContainerStopped", json!({"descriptor": descriptor.to_string(), "name": id.as_str()}))
+        Event::Stopped { descriptor, .. } => {
+            let params = json!({"descriptor": descriptor.to_string(), "name": id, "containerId": id});
+            ("onContainerStopped", params)
         }
-        Event::Failed { id, descriptor, error_code } => {
-            let params = json!({"descriptor": descriptor, "name": id.as_str(), "errorCode": error_code});
+        Event::Failed { descriptor, error_code, .. } => {
+            let params = json!({
+                "descriptor": descriptor,
+                "name": id,
+                "errorCode": error_code,
+                "containerId": id,
+                "error": error_code,
+            });
             ("onContainerFailed", params)
         }
-        Event::Minidump { id, path, size, truncated, .. } => {
+        Event::StateChanged { state, .. } => {
+            let params = json!({"containerId": id, "name": id, "state": api.state(*state)});
+            ("onContainerStateChanged", params)
+        }
+        Event::Minidump { path, size, truncated, .. } => {
             let path = path.to_string_lossy();
-            let params = json!({"name": id.as_str(), "path": path, "size": size, "truncated": truncated});
+            let params =
+                json!({"name": id, "path": path, "size": size, "truncated": truncated, "containerId": id});
             ("onMinidump", params)
         }
     }
@@ -147,7 +171,7 @@ mod tests {
         let expected = ["client.events.1.", "1.", "."].map(|prefix| {
             format!(
                 "{{\"jsonrpc\":\"2.0\",\"method\":\"{prefix}onContainerStarted\",\
-                 \"params\":{{\"descriptor\":\"91\",\"name\":\"x\"}}}}"
+                 \"params\":{{\"descriptor\":\"91\",\"name\":\"x\",\"containerId\":\"x\"}}}}"
             )
         });
         assert_eq!(told, expected);

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::control::Settings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host;
+use crate::rpc::api::Api;
 use crate::rpc::identity::PluginIdentity;
 use crate::server::guard::GuardSettings;
 
@@ -96,6 +97,12 @@ pub struct ServeOptions {
     /// The plugin's callsign [default: org.rdk.OCIContainer]
     #[arg(long, value_name = "NAME")]
     pub callsign: Option<String>,
+    /// Version of the plugin's interface that clients are written for: 1.0.8 has states in upper case [default: 1.0.4]
+    #[arg(long, value_name = "VERSION")]
+    pub api: Option<Api>,
+    /// memcr's Unix socket, for hibernation [default: /tmp/memcrcom]
+    #[arg(long, value_name = "PATH")]
+    pub memcr_socket: Option<PathBuf>,
     /// Whether the plugin answers before Controller.1.activate [default: true]
     #[arg(long, value_name = "BOOL", action = clap::ArgAction::Set)]
     pub autostart: Option<bool>,
@@ -158,6 +165,7 @@ impl ServeOptions {
             runtime_timeout: seconds(self.runtime_timeout, default.runtime_timeout),
             bundle_roots: self.bundle_roots.clone(),
             hook: self.hook.clone(),
+            memcr_socket: self.memcr_socket.clone().unwrap_or(default.memcr_socket),
             dobby_settings: self.dobby_settings.clone().unwrap_or(default.dobby_settings),
         }
     }
@@ -172,6 +180,7 @@ impl ServeOptions {
         if let Some(callsign) = &self.callsign {
             identity.callsign.clone_from(callsign);
         }
+        identity.api = self.api.unwrap_or_default();
         identity.autostart = self.autostart.unwrap_or(identity.autostart);
         identity.check()?;
         Ok(identity)

@@ -127,14 +127,14 @@ impl Session {
         slot: Option<OwnedSemaphorePermit>,
         protocol: Option<&HeaderValue>,
     ) -> Self {
-        let service = &connection.daemon.service;
+        let service = Rc::clone(&connection.daemon.service);
         Self {
             events: service.manager().subscribe(),
             changes: service.state_changes(),
             connection,
             target,
             with_error_kinds: protocol.is_some_and(|name| name == OWN_PROTOCOL),
-            subscriptions: Subscriptions::default(),
+            subscriptions: Subscriptions::of(service.identity().api),
             attached: JoinSet::new(),
             replies: mpsc::channel(MAX_CALLS),
             calls: 0,
@@ -164,16 +164,21 @@ impl Session {
         let mut pinged = false;
         loop {
             let step = tokio::select! {
+                // In this order: the answer to a call before the events that it led to.
+                biased;
+                reply = self.replies.1.recv() => {
+                    self.calls -= 1;
+                    say(socket, reply.flatten()).await
+                }
+                _ = closing.wait_for(|closing| *closing) => {
+                    return close(CloseCode::Away, "the daemon shuts down");
+                }
                 frame = socket.next(), if self.calls < MAX_CALLS => {
                     (silent_since, pinged) = (Instant::now(), false);
                     match frame {
                         Some(frame) => self.receive(frame, socket).await,
                         None => ControlFlow::Break(None),
                     }
-                }
-                reply = self.replies.1.recv() => {
-                    self.calls -= 1;
-                    say(socket, reply.flatten()).await
                 }
                 event = self.events.recv() => self.notify(event, socket).await,
                 Ok(change) = self.changes.recv() => {
@@ -183,9 +188,6 @@ impl Session {
                     silent_since = Instant::now();
                     if std::mem::replace(&mut pinged, true) { return close(CloseCode::Away, "silent for too long") }
                     flow(socket.send(Message::Ping(Vec::new().into())).await)
-                }
-                _ = closing.wait_for(|closing| *closing) => {
-                    return close(CloseCode::Away, "the daemon shuts down");
                 }
             };
             if let ControlFlow::Break(end) = step {

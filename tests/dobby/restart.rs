@@ -139,7 +139,7 @@ fn a_crashed_container_that_cannot_start_again_has_failed() {
     for name in ["x.onContainerStarted", "x.onContainerStopped"] {
         assert_eq!(event(&mut ws), (name.to_owned(), descriptor.to_string()));
     }
-    let params = json!({"descriptor": descriptor, "name": id, "errorCode": 1});
+    let params = json!({"descriptor": descriptor, "name": id, "errorCode": 1, "containerId": id, "error": 1});
     let failed = json!({"jsonrpc": "2.0", "method": "x.onContainerFailed", "params": params});
     assert_eq!(serde_json::from_str::<Value>(&ws.text()).unwrap(), failed);
     world.until("it is gone", || left(&world).is_empty());

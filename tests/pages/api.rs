@@ -1,6 +1,6 @@
 //! The API: methods, events, plugins.
 
-use oci_minidump::control::{ContainerId, Event, ExitStatus, plugin_reference};
+use oci_minidump::control::{ContainerId, Event, ExitStatus, State, plugin_reference};
 use oci_minidump::rpc::identity::Target;
 use oci_minidump::rpc::methods::METHODS;
 use oci_minidump::rpc::methods::method::{Access, Method};
@@ -75,12 +75,16 @@ fn samples() -> Vec<(Event, &'static str)> {
         Event::Started { id: id.clone(), descriptor: 1 },
         Event::Stopped { id: id.clone(), descriptor: 1, exit: ExitStatus::Code(0) },
         Event::Failed { id: id.clone(), descriptor: 1, error_code: 1 },
+        Event::StateChanged { id: id.clone(), state: State::Hibernated },
         Event::Minidump { id, name: "a.dmp".into(), path: "/a.dmp".into(), size: 1, truncated: false },
     ];
     let when = |event: &Event| match event {
         Event::Started { .. } => "The program of a container runs.",
         Event::Stopped { .. } => "A container has ended and was deleted, and its dumps are on the disk.",
         Event::Failed { .. } => "A container was started and could not be kept, or could not be restarted.",
+        Event::StateChanged { .. } => {
+            "A container is in another state than before. It is not sent again after a crash of the daemon."
+        }
         Event::Minidump { .. } => {
             "A crash dump of a container is on the host at `path`: before `onContainerStopped`, or later, when a start \
              or a sweep harvests it."
@@ -91,7 +95,14 @@ fn samples() -> Vec<(Event, &'static str)> {
 
 /// The name and the parameters of an event as a client gets them.
 fn sent(event: &Event) -> (String, Value) {
-    for name in ["onContainerStarted", "onContainerStopped", "onContainerFailed", "onMinidump"] {
+    let names = [
+        "onContainerStarted",
+        "onContainerStopped",
+        "onContainerFailed",
+        "onContainerStateChanged",
+        "onMinidump",
+    ];
+    for name in names {
         let mut subscriptions = Subscriptions::default();
         let wanted = json!({"event": name, "id": "c"});
         subscriptions.register(Target::Plugin, &Params::new(wanted)).unwrap();

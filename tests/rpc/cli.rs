@@ -194,7 +194,11 @@ fn first_event(world: &DaemonWorld, name: &str, flags: &[&str]) -> String {
 fn events_are_printed_as_they_happen() {
     let world = DaemonWorld::new();
     let text = first_event(&world, "text", &[]);
-    assert!(text.starts_with("onContainer") && text.contains(" descriptor="), "{text}");
+    assert!(
+        text.starts_with("onContainer")
+            && [" descriptor=", " state="].iter().any(|member| text.contains(member)),
+        "{text}"
+    );
     let value: Value = serde_json::from_str(&first_event(&world, "json", &["--json"])).unwrap();
     assert!(value["event"].is_string() && value["params"]["name"].is_string(), "{value}");
     world.until("all is gone", || world.done("listContainers", &json!({}))["containers"] == json!([]));

@@ -19,22 +19,30 @@ fn a_container_lives_as_the_seed_says() {
     let descriptor = world.run(&id, &["sleep", "100"]);
     assert!((1..=1023).contains(&descriptor));
     let list = world.done("listContainers", &json!({}));
-    let expected = format!(r#"{{"containers":[{{"Descriptor":{descriptor},"Id":"{id}"}}],"success":true}}"#);
+    let expected = format!(
+        r#"{{"containers":[{{"Descriptor":{descriptor},"Id":"{id}"}}],"errorReason":"","success":true}}"#
+    );
     assert_eq!(text(&list), expected);
-    let state = |name: &str| format!(r#"{{"containerId":"{id}","state":"{name}","success":true}}"#);
+    let state =
+        |name: &str| format!(r#"{{"containerId":"{id}","state":"{name}","errorReason":"","success":true}}"#);
     assert_eq!(text(&world.done("getContainerState", &about)), state("Running"));
-    assert_eq!(text(&world.done("pauseContainer", &about)), r#"{"success":true}"#);
+    assert_eq!(text(&world.done("pauseContainer", &about)), r#"{"errorReason":"","success":true}"#);
     assert_eq!(text(&world.done("getContainerState", &about)), state("Paused"));
-    assert_eq!(text(&world.done("resumeContainer", &about)), r#"{"success":true}"#);
+    assert_eq!(text(&world.done("resumeContainer", &about)), r#"{"errorReason":"","success":true}"#);
     assert_eq!(text(&world.done("getContainerState", &about)), state("Running"));
     let by_descriptor = json!({"containerId": descriptor.to_string()});
-    let expected = format!(r#"{{"containerId":"{descriptor}","state":"Running","success":true}}"#);
+    let expected =
+        format!(r#"{{"containerId":"{descriptor}","state":"Running","errorReason":"","success":true}}"#);
     assert_eq!(text(&world.done("getContainerState", &by_descriptor)), expected);
     let force = json!({"containerId": id, "force": true});
-    assert_eq!(text(&world.done("stopContainer", &force)), r#"{"success":true}"#);
-    let expected = format!(r#"{{"containerId":"{id}","exitCode":null,"signal":9,"success":true}}"#);
+    assert_eq!(text(&world.done("stopContainer", &force)), r#"{"errorReason":"","success":true}"#);
+    let expected =
+        format!(r#"{{"containerId":"{id}","exitCode":null,"signal":9,"errorReason":"","success":true}}"#);
     assert_eq!(text(&world.done("waitContainer", &about)), expected);
-    assert_eq!(text(&world.done("listContainers", &json!({}))), r#"{"containers":[],"success":true}"#);
+    assert_eq!(
+        text(&world.done("listContainers", &json!({}))),
+        r#"{"containers":[],"errorReason":"","success":true}"#
+    );
     assert!(world.runtime_list().is_empty());
 }
 
@@ -45,7 +53,7 @@ fn info_has_the_members_of_the_contract_in_order() {
     world.run(&id, &["sleep", "100"]);
     let result = world.done("getContainerInfo", &json!({"containerId": id}));
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    assert_eq!(keys(&result), ["info", "success"]);
+    assert_eq!(keys(&result), ["info", "errorReason", "success"]);
     let info = &result["info"];
     for key in ["cpu", "id", "memory", "pids", "state", "timestamp"] {
         assert!(info.get(key).is_some(), "{key}: {info}");
@@ -132,7 +140,9 @@ fn start_honours_command_and_environment_and_output_is_kept() {
     let log = world.done("getContainerLogs", &json!({"containerId": id}));
     assert_eq!(
         text(&log),
-        format!(r#"{{"containerId":"{id}","log":"bar baz\na;b\n","next":12,"success":true}}"#)
+        format!(
+            r#"{{"containerId":"{id}","log":"bar baz\na;b\n","next":12,"errorReason":"","success":true}}"#
+        )
     );
     let next = log["next"].as_u64().unwrap();
     for (from, text) in [(next, ""), (next - 2, &log["log"].as_str().unwrap()[next as usize - 2..])] {
@@ -161,7 +171,7 @@ fn a_command_gives_its_exit_code_and_its_output_within_bounds() {
         world.call("runCommand", &params)
     };
     let result = run(json!({"command": "sh -c 'echo out; echo err >&2; exit 7'"})).unwrap();
-    let expected = r#"{"exitCode":7,"signal":null,"stdout":"out\n","stderr":"err\n","truncated":false,"timedOut":false,"success":true}"#;
+    let expected = r#"{"exitCode":7,"signal":null,"stdout":"out\n","stderr":"err\n","truncated":false,"timedOut":false,"errorReason":"","success":true}"#;
     assert_eq!(text(&result), expected);
     let result = run(json!({"command": ["echo", "a  b", "; rm -rf /", "$HOME"]})).unwrap();
     assert_eq!(result["stdout"], "a  b ; rm -rf / $HOME\n");
@@ -321,9 +331,9 @@ fn the_seeds_curl_lines_work_as_they_are() {
     let execute = format!(
         r#"{{"jsonrpc": "2.0", "id": 3, "method": "org.rdk.OCIContainer.1.executeCommand", "params": {{"containerId": "{id}", "options": "", "command": "ls"}}}}"#
     );
-    assert_eq!(curl(&execute), json!({"success": true}));
+    assert_eq!(curl(&execute), json!({"errorReason": "", "success": true}));
     for method in ["pauseContainer", "resumeContainer", "stopContainer"] {
-        assert_eq!(call(method), json!({"success": true}), "{method}");
+        assert_eq!(call(method), json!({"errorReason": "", "success": true}), "{method}");
     }
     world.until("the container is gone", || world.runtime_list().is_empty());
 }

@@ -44,7 +44,7 @@ fn a_harvested_dump_is_told_before_the_end_of_its_container() {
     let dump = destination.join("crash.dmp");
     let size = std::fs::metadata(sample("breakpad-segv-uid0.dmp")).unwrap().len();
     let expected = format!(
-        r#"{{"jsonrpc":"2.0","method":"e.onMinidump","params":{{"name":"{id}","path":"{}","size":{size},"truncated":false}}}}"#,
+        r#"{{"jsonrpc":"2.0","method":"e.onMinidump","params":{{"name":"{id}","path":"{}","size":{size},"truncated":false,"containerId":"{id}"}}}}"#,
         dump.display()
     );
     assert_eq!(ws.text(), expected, "{}", world.log());

@@ -26,7 +26,7 @@ fn a_subscriber_hears_of_containers_that_anyone_starts() {
     world.done("stopContainer", &json!({"containerId": id, "force": true}));
     for event in ["onContainerStarted", "onContainerStopped"] {
         let expected = format!(
-            r#"{{"jsonrpc":"2.0","method":"client.org.rdk.OCIContainer.events.{event}","params":{{"descriptor":"{descriptor}","name":"{id}"}}}}"#
+            r#"{{"jsonrpc":"2.0","method":"client.org.rdk.OCIContainer.events.{event}","params":{{"descriptor":"{descriptor}","name":"{id}","containerId":"{id}"}}}}"#
         );
         assert_eq!(ws.text(), expected);
     }
@@ -126,7 +126,7 @@ fn a_container_that_was_started_and_could_not_be_kept_has_failed() {
     let error = world.call("startContainer", &json!({"containerId": id, "bundlePath": bundle})).unwrap_err();
     assert!(error["data"].as_str().unwrap().contains("left no"), "{error}");
     let expected = format!(
-        r#"{{"jsonrpc":"2.0","method":"e.onContainerFailed","params":{{"descriptor":734,"name":"{id}","errorCode":1}}}}"#
+        r#"{{"jsonrpc":"2.0","method":"e.onContainerFailed","params":{{"descriptor":734,"name":"{id}","errorCode":1,"containerId":"{id}","error":1}}}}"#
     );
     assert_eq!(ws.text(), expected);
 }
@@ -148,7 +148,7 @@ fn who_comes_back_hears_what_happened_while_no_daemon_was_there() {
         subscribe(&mut ws, "onContainerStarted", &json!("e"));
         assert_eq!(subscribe(&mut ws, "onContainerStopped", &json!("e"))["result"], 0);
         let expected = json!({"jsonrpc": "2.0", "method": "e.onContainerStopped",
-            "params": {"descriptor": descriptor.to_string(), "name": id}});
+            "params": {"descriptor": descriptor.to_string(), "name": id, "containerId": id}});
         assert_eq!(serde_json::from_str::<Value>(&ws.text()).unwrap(), expected);
     }
     // When it was started anew, that is old news.

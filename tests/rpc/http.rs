@@ -4,7 +4,8 @@ use crate::support::daemon_world::DaemonWorld;
 use crate::support::wire::request;
 
 const LIST: &str = r#"{"jsonrpc":"2.0","id":3,"method":"org.rdk.OCIContainer.1.listContainers"}"#;
-const EMPTY_LIST: &str = r#"{"jsonrpc":"2.0","id":3,"result":{"containers":[],"success":true}}"#;
+const EMPTY_LIST: &str =
+    r#"{"jsonrpc":"2.0","id":3,"result":{"containers":[],"errorReason":"","success":true}}"#;
 
 #[test]
 fn paths_and_verbs_answer_as_thunder_does() {

@@ -13,6 +13,7 @@ mod dumps;
 mod events;
 mod guards;
 mod http;
+mod inside;
 mod limits;
 mod outbox;
 mod pids;

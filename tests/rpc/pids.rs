@@ -27,7 +27,7 @@ sleep 1000 &
 stranger=$!
 echo "the container was $pid, the stranger is $stranger"
 serve
-until [ "$(cli list --json)" = '{"containers":[],"success":true}' ]; do sleep 0.02; done
+until [ "$(cli list --json)" = '{"containers":[],"errorReason":"","success":true}' ]; do sleep 0.02; done
 cli stop --force "$ID" || echo "nobody was stopped"
 # Everything that takes time has had it: another container is started and stopped.
 cli start "$ID" "$DIR/bundle"

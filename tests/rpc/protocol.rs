@@ -44,7 +44,9 @@ fn ids_of_every_kind_come_back_unchanged() {
         let answer = everywhere(&world, &format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{LIST}"}}"#));
         assert_eq!(
             answer,
-            format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"containers":[],"success":true}}}}"#)
+            format!(
+                r#"{{"jsonrpc":"2.0","id":{id},"result":{{"containers":[],"errorReason":"","success":true}}}}"#
+            )
         );
     }
     for id in ["true", "false", "[]", "{}", "[1]"] {
@@ -136,7 +138,7 @@ fn what_is_no_request_is_told_so() {
 #[test]
 fn liberties_that_clients_take_are_taken() {
     let world = DaemonWorld::new();
-    let expected = r#"{"jsonrpc":"2.0","id":3,"result":{"containers":[],"success":true}}"#;
+    let expected = r#"{"jsonrpc":"2.0","id":3,"result":{"containers":[],"errorReason":"","success":true}}"#;
     let texts = [
         format!(r#"{{"id":3,"method":"{LIST}"}}"#),
         format!(r#"{{"jsonrpc":"1.0","id":3,"method":"{LIST}","params":{{}}}}"#),

@@ -139,6 +139,14 @@ impl DaemonWorld {
         daemon.wait().unwrap().code()
     }
 
+    /// Starts the daemon anew, with another value of a flag that it was given.
+    pub(crate) fn restart_with(&mut self, flag: &str, value: &str) {
+        self.end(rustix::process::Signal::TERM);
+        let at = self.flags.iter().position(|given| given == flag).unwrap();
+        value.clone_into(&mut self.flags[at + 1]);
+        self.start();
+    }
+
     /// The daemon's process id.
     pub(crate) fn pid(&self) -> u32 {
         self.daemon.as_ref().unwrap().id()

@@ -168,14 +168,24 @@ pub(crate) fn names(dir: &Path) -> Vec<String> {
     names
 }
 
-/// The next event, which must come.
+/// The next event that is not just a change of state, which must come.
 pub(crate) async fn next(events: &mut Subscription) -> Event {
-    tokio::time::timeout(LONG, events.recv()).await.expect("no event came").unwrap()
+    loop {
+        let event = tokio::time::timeout(LONG, events.recv()).await.expect("no event came").unwrap();
+        if !matches!(event, Event::StateChanged { .. }) {
+            return event;
+        }
+    }
 }
 
-/// Whether no event waits.
+/// Whether no event waits but changes of state.
 pub(crate) fn is_quiet(events: &mut Subscription) -> bool {
-    matches!(events.try_recv(), Err(TryRecvError::Empty))
+    loop {
+        match events.try_recv() {
+            Ok(Event::StateChanged { .. }) => {}
+            other => return matches!(other, Err(TryRecvError::Empty)),
+        }
+    }
 }
 
 /// Waits until something is so.

@@ -8,7 +8,13 @@ use crate::cli::term;
 use crate::error::Result;
 
 /// Every event of the plugin.
-const EVENTS: [&str; 4] = ["onContainerStarted", "onContainerStopped", "onContainerFailed", "onMinidump"];
+const EVENTS: [&str; 5] = [
+    "onContainerStarted",
+    "onContainerStopped",
+    "onContainerFailed",
+    "onContainerStateChanged",
+    "onMinidump",
+];
 
 /// Print events as they happen, until interrupted
 #[derive(Debug, Args)]
@@ -38,7 +44,9 @@ impl Events {
 fn describe(event: &str, params: &Value) -> String {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let mut words = vec![event.to_owned(), text(&params["name"])];
-    for (name, value) in params.as_object().into_iter().flatten().filter(|(name, _)| *name != "name") {
+    for (name, value) in
+        params.as_object().into_iter().flatten().filter(|(name, _)| *name != "name" && *name != "containerId")
+    {
         words.push(format!("{name}={}", text(value)));
     }
     words.join(" ")

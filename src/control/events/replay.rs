@@ -33,6 +33,10 @@ impl Replay {
 
     /// Called with each event before it is sent.
     pub(crate) fn note(&mut self, origin: Origin, number: u64, event: &Event) {
+        // A late subscriber asks for the state.
+        if matches!(event, Event::StateChanged { .. }) {
+            return;
+        }
         match origin {
             Origin::EarlierDaemon => self.retain(number, event),
             Origin::ThisDaemon => self.follow(number, event),
@@ -63,7 +67,7 @@ impl Replay {
                     self.retain(number, event);
                 }
             }
-            Event::Minidump { .. } => {}
+            Event::StateChanged { .. } | Event::Minidump { .. } => {}
         }
     }
 

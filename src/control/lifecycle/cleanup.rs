@@ -8,7 +8,7 @@ use crate::control::container::Container;
 use crate::control::events::dumps::Snapshot;
 use crate::control::lifecycle::context::Context;
 use crate::control::model::event::{Event, Origin};
-use crate::control::model::state::ExitStatus;
+use crate::control::model::state::{ExitStatus, State};
 use crate::control::phase::{Ending, Phase};
 use crate::control::plugins::plugin::ContainerRef;
 use crate::control::plugins::plugin_set;
@@ -23,6 +23,11 @@ pub(crate) fn transition(container: &Container, next: Phase) {
     if let Err(error) = container.transition_to(next) {
         log::error!("{}", error.report());
     }
+}
+
+/// Announces the state that a container is in now.
+pub(crate) fn announce_state(ctx: &Context, container: &Container, state: State) {
+    ctx.bus.send(container.origin, Event::StateChanged { id: container.id.clone(), state });
 }
 
 /// Cleans up after a start that failed: nothing may be left of it.

@@ -9,7 +9,7 @@ use crate::control::lifecycle::cleanup;
 use crate::control::lifecycle::context::Context;
 use crate::control::lifecycle::restart;
 use crate::control::model::event::Event;
-use crate::control::model::state::ExitStatus;
+use crate::control::model::state::{ExitStatus, State};
 use crate::control::phase::{Ending, Phase};
 use crate::control::plugins::plugin::ContainerRef;
 use crate::control::plugins::plugin_set;
@@ -57,6 +57,7 @@ pub(crate) async fn clean_up(
     ctx.registry.remember_exit(&container.id, exit);
     log::info!("container {} ended with {exit}", container.id);
     let is_gone = leave_registry(ctx, container, removed, next.as_ref());
+    cleanup::announce_state(ctx, container, State::Stopped);
     ctx.outbox.deliver(posted);
     let last = if is_gone { Phase::Gone(Ending::Ended(exit)) } else { Phase::Undeletable(exit) };
     cleanup::transition(container, last);

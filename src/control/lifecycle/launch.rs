@@ -8,7 +8,7 @@ use crate::control::events::dumps::Snapshot;
 use crate::control::lifecycle::cleanup;
 use crate::control::lifecycle::context::Context;
 use crate::control::model::event::{Event, Origin};
-use crate::control::model::state::ExitStatus;
+use crate::control::model::state::{ExitStatus, State};
 use crate::control::output::log_store::LogStore;
 use crate::control::phase::Phase;
 use crate::control::plugins::plugin::{ContainerRef, Passed};
@@ -38,6 +38,7 @@ pub(crate) async fn run(
 ) -> Result<()> {
     let (dir, target) = (&container.dir, ContainerRef::of(container));
     dir.save(&container.saved_state(None))?;
+    dir.forget_run();
     let log = container.policy().sink.is_write_only().then(|| dir.file(RUNTIME_LOG));
     let verb = if plugins.wants_process(target) { Verb::Create } else { Verb::Run };
     let passed = passed.into_iter().map(|passed| passed.resolve(&output)).collect::<Result<_>>()?;
@@ -97,12 +98,17 @@ pub(crate) fn track_init(container: &Container) -> Result<Process> {
     Ok(init)
 }
 
-/// The container runs: announces its start, which its saved state keeps.
-pub(crate) fn mark_running(ctx: &Context, container: &Arc<Container>, init: Process) -> Arc<Process> {
+/// The container runs; its saved state says that its start is to be announced.
+pub(crate) fn mark_running(container: &Arc<Container>, init: Process) -> Arc<Process> {
     let init = Arc::new(init);
     cleanup::transition(container, Phase::Running(Arc::clone(&init)));
-    announce_start(ctx, container);
     init
+}
+
+/// Announces that a container runs now, because it was started.
+pub(crate) fn announce_running(ctx: &Context, container: &Arc<Container>) {
+    cleanup::announce_state(ctx, container, State::Running);
+    announce_start(ctx, container);
 }
 
 /// Announces the start of a container. A later daemon does so again, unless this was received by then.

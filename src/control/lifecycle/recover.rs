@@ -7,6 +7,7 @@ use crate::control::container::Container;
 use crate::control::events::entry::EntryName;
 use crate::control::events::leftovers;
 use crate::control::lifecycle::context::Context;
+use crate::control::lifecycle::inside::hibernate;
 use crate::control::lifecycle::{cleanup, launch, supervisor};
 use crate::control::model::id::ContainerId;
 use crate::control::model::state::ExitStatus;
@@ -79,6 +80,7 @@ fn adopt(ctx: &Arc<Context>, container: Arc<Container>, init: Process) {
     ctx.logs.watch(&container.id, &container.policy().sink);
     let init = Arc::new(init);
     cleanup::transition(&container, Phase::Running(Arc::clone(&init)));
+    hibernate::recover(ctx, &container, &init);
     supervisor::supervise(ctx, container, init);
 }
 
@@ -97,7 +99,8 @@ async fn finish_start(ctx: Arc<Context>, container: Arc<Container>) {
     cleanup::announce_dumps_since_start(&ctx, &container);
     match find_init(&ctx, &container).await {
         Ok(init) => {
-            let init = launch::mark_running(&ctx, &container, init);
+            let init = launch::mark_running(&container, init);
+            launch::announce_running(&ctx, &container);
             supervisor::supervise(&ctx, Arc::clone(&container), init);
         }
         Err(error) => {

@@ -48,7 +48,11 @@ pub(crate) async fn restart(ctx: &Context, container: &Arc<Container>) -> Option
         Err(error) => Err(error),
     };
     match ran.and_then(|()| launch::track_init(container)) {
-        Ok(init) => Some(launch::mark_running(ctx, container, init)),
+        Ok(init) => {
+            let init = launch::mark_running(container, init);
+            launch::announce_running(ctx, container);
+            Some(init)
+        }
         Err(error) => {
             log::error!("container {id} cannot be restarted: {}", error.report());
             cleanup::report_failed_start(ctx, container).await;

@@ -37,7 +37,7 @@ pub(crate) async fn start(ctx: &Context, request: StartRequest) -> Result<(Arc<C
     }
     match launch::track_init(&container) {
         Ok(init) => {
-            let init = launch::mark_running(ctx, &container, init);
+            let init = launch::mark_running(&container, init);
             Ok((Arc::clone(&container), init))
         }
         Err(error) => {
@@ -62,7 +62,11 @@ async fn claim_id(ctx: &Context, request: &StartRequest) -> Result<Arc<Container
             Claim::Taken(holder) => holder,
         };
         match holder.phase() {
-            Phase::Starting | Phase::Running(_) => {
+            Phase::Starting
+            | Phase::Running(_)
+            | Phase::Hibernating(_)
+            | Phase::Hibernated(_)
+            | Phase::Awakening(_) => {
                 let what = format!("container {id} is {} already", holder.state());
                 return Err(Error::new(ErrorKind::Busy, what));
             }

@@ -7,6 +7,7 @@ use rustix::process::Signal;
 use crate::control::container::Container;
 use crate::control::lifecycle::cleanup;
 use crate::control::lifecycle::context::Context;
+use crate::control::lifecycle::inside::hibernate;
 use crate::control::model::id::ContainerId;
 use crate::control::model::state::{ExitStatus, State};
 use crate::control::phase::{Ending, Phase};
@@ -22,10 +23,16 @@ pub(crate) async fn stop(ctx: &Arc<Context>, id: &ContainerId, force: bool) -> R
     let _change = container.change.lock().await;
     let (init, is_first) = match container.phase() {
         Phase::Starting | Phase::Gone(Ending::NeverStarted) => return Err(no_container(id.as_str())),
-        Phase::Running(init) => (init, true),
+        Phase::Running(init)
+        | Phase::Hibernating(init)
+        | Phase::Hibernated(init)
+        | Phase::Awakening(init) => (init, true),
         Phase::Stopping(init) if force => (init, false),
         Phase::Stopping(_) | Phase::CleaningUp | Phase::Undeletable(_) | Phase::Gone(_) => return Ok(()),
     };
+    if is_first && !force {
+        hibernate::end(ctx, &container).await;
+    }
     let signal = if force { Signal::KILL } else { Signal::TERM };
     if !init.signal(signal)? {
         return Ok(());
@@ -33,6 +40,7 @@ pub(crate) async fn stop(ctx: &Arc<Context>, id: &ContainerId, force: bool) -> R
     let is_frozen = container.is_frozen();
     if is_first {
         cleanup::transition(&container, Phase::Stopping(Arc::clone(&init)));
+        cleanup::announce_state(ctx, &container, State::Stopping);
     }
     if !force && is_first {
         let escalation = escalate_to_kill(Arc::clone(ctx), Arc::clone(&container), Arc::clone(&init));
@@ -81,7 +89,9 @@ pub(crate) async fn pause(ctx: &Context, id: &ContainerId) -> Result<()> {
     let container = ctx.registry.find(id)?;
     let _change = container.change.lock().await;
     container.must_be(State::Running, "pause")?;
-    ctx.runtime.pause(id).await
+    ctx.runtime.pause(id).await?;
+    cleanup::announce_state(ctx, &container, State::Paused);
+    Ok(())
 }
 
 /// Thaws a paused container.
@@ -89,7 +99,9 @@ pub(crate) async fn resume(ctx: &Context, id: &ContainerId) -> Result<()> {
     let container = ctx.registry.find(id)?;
     let _change = container.change.lock().await;
     container.must_be(State::Paused, "resume")?;
-    ctx.runtime.resume(id).await
+    ctx.runtime.resume(id).await?;
+    cleanup::announce_state(ctx, &container, State::Running);
+    Ok(())
 }
 
 /// Deletes a container, killing it first with `force`, and returns when it is gone.
@@ -98,11 +110,11 @@ pub(crate) async fn delete(ctx: &Arc<Context>, id: &ContainerId, force: bool) ->
     match container.phase() {
         Phase::Undeletable(_) => return cleanup::retry(ctx, &container).await,
         Phase::Stopping(_) | Phase::CleaningUp | Phase::Gone(_) => container.request_stop(),
-        Phase::Starting | Phase::Running(_) if !force => {
+        phase if !force && (phase.init().is_some() || matches!(phase, Phase::Starting)) => {
             let what = format!("container {id} is {}", container.state());
             return Err(Error::new(ErrorKind::Busy, what).advise("stop it first, or force the deletion"));
         }
-        Phase::Starting | Phase::Running(_) => {}
+        _ => {}
     }
     if force {
         stop(ctx, id, true).await?;

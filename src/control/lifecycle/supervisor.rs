@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::control::container::Container;
 use crate::control::lifecycle::context::Context;
-use crate::control::lifecycle::{exit, restart, start};
+use crate::control::lifecycle::{exit, launch, restart, start};
 use crate::control::model::request::StartRequest;
 use crate::control::model::state::ExitStatus;
 use crate::control::process::handle::Process;
@@ -27,6 +27,8 @@ pub(crate) async fn start(ctx: &Arc<Context>, request: StartRequest) -> Result<i
             Ok((container, init)) => {
                 // The caller may have gone away.
                 let _caller_gone = report.send(Ok(container.descriptor));
+                // Behind the answer, so that the client that started it knows its descriptor first.
+                launch::announce_running(&shared, &container);
                 run(shared, Step::Running(container, init)).await;
             }
             Err(error) => drop(report.send(Err(error))),

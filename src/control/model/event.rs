@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::control::model::id::ContainerId;
-use crate::control::model::state::ExitStatus;
+use crate::control::model::state::{ExitStatus, State};
 
 /// Something happened to a container. For one container the order is Started, Minidump (any number), Stopped. A
 /// Minidump outside of that is of an earlier life, and was harvested late: at the next start, or by a sweep.
@@ -36,6 +36,13 @@ pub enum Event {
         /// Always 1, as Thunder has it.
         error_code: i32,
     },
+    /// It is in another state now. Not kept for later: the state of a container can be asked for.
+    StateChanged {
+        /// Which one.
+        id: ContainerId,
+        /// The new state.
+        state: State,
+    },
     /// A crash dump of it was brought to the host.
     Minidump {
         /// Which container.
@@ -59,6 +66,7 @@ impl Event {
             Self::Started { id, .. }
             | Self::Stopped { id, .. }
             | Self::Failed { id, .. }
+            | Self::StateChanged { id, .. }
             | Self::Minidump { id, .. } => id,
         }
     }

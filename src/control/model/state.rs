@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::control::model::id::ContainerId;
 
 /// The state of a container, by Thunder's names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
     /// The runtime is at work; the container's program may not run yet.
     Starting,
@@ -17,6 +17,12 @@ pub enum State {
     Stopping,
     /// All its processes are frozen.
     Paused,
+    /// memcr writes the memory of its processes out.
+    Hibernating,
+    /// The memory of its processes is written out, and they stand still.
+    Hibernated,
+    /// memcr reads the memory of its processes back.
+    Awakening,
     /// It ended, but the runtime could not delete it; `delete` tries again.
     Stopped,
     /// Nothing is known.
@@ -32,6 +38,9 @@ impl State {
             Self::Running => "Running",
             Self::Stopping => "Stopping",
             Self::Paused => "Paused",
+            Self::Hibernating => "Hibernating",
+            Self::Hibernated => "Hibernated",
+            Self::Awakening => "Awakening",
             Self::Stopped => "Stopped",
             Self::Unknown => "Unknown",
         }

@@ -22,6 +22,9 @@ const REMOVE_ATTEMPTS: u32 = 10;
 const CONFIG: &str = "config.json";
 /// The saved state.
 const RECORD: &str = "record.json";
+/// What is hibernated, and what was mounted later: notes of one run, of which the next one knows nothing.
+pub(crate) const HIBERNATION: &str = "hibernation.json";
+pub(crate) const MOUNTS: &str = "mounts.json";
 /// The runtime's pid file.
 pub(crate) const PID_FILE: &str = "container.pid";
 /// The most bytes of a small text file that are read.
@@ -137,6 +140,16 @@ impl ContainerDir {
         write_new(&path, &text).tried(what)
     }
 
+    /// Writes a note in the place of an earlier one, whole or not at all.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(crate) fn replace_note<T: Serialize>(&self, name: &str, note: &T) -> Result<()> {
+        let path = self.file(name);
+        let text = serde_json::to_vec(note).map_err(std::io::Error::from);
+        host::write_private(&path, &text.tried(|| format!("cannot write {}", path.display()))?)
+    }
+
     /// Reads a note; `None` when there is none.
     ///
     /// # Errors
@@ -167,6 +180,12 @@ impl ContainerDir {
     /// Removes one file, if it is there.
     pub(crate) fn discard(&self, name: &str) {
         discard(&self.file(name));
+    }
+
+    /// Removes the notes of an earlier run.
+    pub(crate) fn forget_run(&self) {
+        self.discard(HIBERNATION);
+        self.discard(MOUNTS);
     }
 
     /// Removes the directory and everything in it.

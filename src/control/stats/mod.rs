@@ -12,6 +12,7 @@ pub(crate) use processes::processes;
 use figures::Figures;
 
 use crate::control::clock::monotonic;
+use crate::control::container::Container;
 use crate::control::process::cgroup::{Cgroups, read};
 
 /// The most processes that are listed of one container.
@@ -38,18 +39,16 @@ pub(crate) fn pids(cgroups: Option<&Cgroups>) -> Option<Vec<i32>> {
     cgroups.and_then(|cgroups| cgroups.pids(MAX_PIDS))
 }
 
-/// The object, keys in alphabetical order. `processes` is null when they could not be read in time.
-pub(crate) fn info(
-    id: &str,
-    state: &str,
-    cgroups: Option<&Cgroups>,
-    pids: &[i32],
-    processes: Value,
-) -> Value {
-    let figures = cgroups.map(figures).unwrap_or_default();
+/// The object, keys in alphabetical order. `processes` is null when they could not be read in time,
+/// `annotations` when there are none.
+pub(crate) fn info(container: &Container, pids: &[i32], processes: Value, annotations: Value) -> Value {
+    let figures = container.cgroups().map(figures).unwrap_or_default();
     let mut info = Map::new();
+    if !annotations.is_null() {
+        info.insert("annotations".to_owned(), annotations);
+    }
     info.insert("cpu".to_owned(), json!({"usage": {"percpu": figures.percpu, "total": figures.total}}));
-    info.insert("id".to_owned(), id.into());
+    info.insert("id".to_owned(), container.id.as_str().into());
     info.insert(
         "memory".to_owned(),
         json!({"user": {
@@ -61,7 +60,7 @@ pub(crate) fn info(
     );
     info.insert("pids".to_owned(), pids.into());
     info.insert("processes".to_owned(), processes);
-    info.insert("state".to_owned(), state.to_lowercase().into());
+    info.insert("state".to_owned(), container.state().name().to_lowercase().into());
     info.insert("timestamp".to_owned(), monotonic().into());
     Value::Object(info)
 }

@@ -3,10 +3,12 @@
 //! - [`method`]: what a method is; [`common`]: what several of them have in common.
 //! - `query`: methods that only look.
 //! - `life`: methods that start, stop and delete containers.
+//! - `inside`: methods that change a container which runs.
 //! - `command`: methods that run commands in containers.
 
 mod command;
 pub mod common;
+mod inside;
 mod life;
 pub mod method;
 mod query;
@@ -28,6 +30,12 @@ pub static METHODS: &[Method] = &[
     query::wait_container::METHOD,
     query::get_container_logs::METHOD,
     command::run_command::METHOD,
+    inside::hibernate_container::METHOD,
+    inside::wakeup_container::METHOD,
+    inside::annotate::METHOD,
+    inside::remove_annotation::METHOD,
+    inside::mount::METHOD,
+    inside::unmount::METHOD,
 ];
 
 /// The method of that name or alias; letter case counts.

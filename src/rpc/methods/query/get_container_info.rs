@@ -13,7 +13,10 @@ pub(crate) const METHOD: Method = Method {
     aliases: &[],
     access: Access::Read,
     parameters: &["containerId*"],
-    result: &["info (cpu, memory, pids, processes, state, timestamp)", "success"],
+    result: &[
+        "info (annotations if there are any, cpu, memory, pids, processes, state, timestamp)",
+        "success",
+    ],
     call: |manager, params| Box::pin(call(manager, params)),
 };
 

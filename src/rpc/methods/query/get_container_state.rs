@@ -20,5 +20,5 @@ pub(crate) const METHOD: Method = Method {
 async fn call(manager: Manager, params: Params) -> CallResult {
     let sent = params.text("containerId")?;
     let state = manager.state(&container(&manager, &params)?)?;
-    Ok(json!({"containerId": sent, "state": state.name(), "success": true}))
+    Ok(json!({"containerId": sent, "state": params.api.state(state), "success": true}))
 }
