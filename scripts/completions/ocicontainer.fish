@@ -42,7 +42,7 @@ complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "annotate"
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "remove-annotation" -d 'Remove an annotation of a container'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "mount" -d 'Mount a directory of the host in a running container'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "unmount" -d 'Take out again what mount put into a container'
-complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "exec" -d 'Run a command in a running container, print its output and exit with its exit code'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "exec" -d 'Run a command in a running container and exit with its exit code'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "logs" -d 'Print the end of a container\'s output'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "wait" -d 'Wait until a container is gone and print its exit status'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "delete" -d 'Remove a container with all its state'

@@ -2,12 +2,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::control::container::Container;
 use crate::control::events::bus::Subscription;
 use crate::control::health::disk_problem;
 use crate::control::lifecycle::context::Context;
@@ -27,11 +25,6 @@ use crate::control::settings::Settings;
 use crate::control::state::lock::StateLock;
 use crate::control::stats;
 use crate::error::{Error, ErrorKind, Result};
-
-/// How long the processes of a container may take to be read.
-const READ_TIMEOUT: Duration = Duration::from_millis(500);
-/// The stack of the thread that reads them, in bytes.
-const READER_STACK_BYTES: usize = 256 * 1024;
 
 /// A handle to all containers; a clone costs a reference count. `Send` and `Sync`, as are all its futures.
 ///
@@ -116,7 +109,7 @@ impl Manager {
             // Without a cgroup of its own, its processes are its init's descendants.
             container.init().map_or_else(Vec::new, |init| tree::with_descendants(init.identity().pid))
         });
-        let processes = processes(&container, pids.clone()).await;
+        let processes = stats::processes_in_time(&container, pids.clone()).await;
         let annotations = annotate::of(&container);
         let annotations = if annotations.is_empty() { Value::Null } else { json!(annotations) };
         Ok(stats::info(&container, &pids, processes, annotations))
@@ -280,30 +273,5 @@ impl Manager {
         degraded.extend(disk_problem("containers' output is lost", &settings.log_dir));
         degraded.extend(disk_problem("no container can start", &settings.state_dir));
         Health { degraded }
-    }
-}
-
-/// The processes of a container, or null when the container keeps them from being read. At most one thread per
-/// container is lost to such a one.
-async fn processes(container: &Container, pids: Vec<i32>) -> Value {
-    if container.being_read.swap(true, Ordering::AcqRel) {
-        return Value::Null;
-    }
-    let being_read = Arc::clone(&container.being_read);
-    let (sender, reading) = tokio::sync::oneshot::channel();
-    let read = move || {
-        let processes = stats::processes(&pids);
-        being_read.store(false, Ordering::Release);
-        // Nobody waits any more for what took too long.
-        let _late = sender.send(processes);
-    };
-    // Not tokio's threads: it panics when there can be none.
-    if let Err(error) = std::thread::Builder::new().stack_size(READER_STACK_BYTES).spawn(read) {
-        log::warn!("cannot read the processes of container {}: {error}", container.id);
-        container.being_read.store(false, Ordering::Release);
-    }
-    match tokio::time::timeout(READ_TIMEOUT, reading).await {
-        Ok(Ok(processes)) => processes,
-        _ => Value::Null,
     }
 }

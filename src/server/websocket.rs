@@ -170,9 +170,7 @@ impl Session {
                     self.calls -= 1;
                     say(socket, reply.flatten()).await
                 }
-                _ = closing.wait_for(|closing| *closing) => {
-                    return close(CloseCode::Away, "the daemon shuts down");
-                }
+                _ = closing.wait_for(|closing| *closing) => return close(CloseCode::Away, "the daemon shuts down"),
                 frame = socket.next(), if self.calls < MAX_CALLS => {
                     (silent_since, pinged) = (Instant::now(), false);
                     match frame {

@@ -111,7 +111,7 @@ fn a_stop_ends_a_hibernation() {
     let (id, (open, gate)) = (world.id("a"), channel());
     let requests = memcr(&world, 0, Some(gate));
     world.run(&id, &["sh", "-c", "trap 'exit 7' TERM; while :; do sleep 1 & wait; done"]);
-    // While memcr is at work: it is told to end that before anything is sent to the container.
+    // While memcr is at work: it must end that before anything is sent to the container.
     world.done("hibernateContainer", &json!({"containerId": id}));
     assert_eq!(requests.recv().unwrap().0, 100);
     assert_eq!(state(&world, &id), "Hibernating");

@@ -11,7 +11,7 @@ use crate::error::{ExitCode, Result};
 /// The exit code of `exec` when the command could not be run, as other container tools do.
 const NOT_RUN: u8 = 125;
 
-/// Run a command in a running container, print its output and exit with its exit code
+/// Run a command in a running container and exit with its exit code
 #[derive(Debug, Args)]
 pub(crate) struct ExecVerb {
     /// Id or descriptor

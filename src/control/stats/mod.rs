@@ -2,12 +2,13 @@
 
 mod figures;
 mod processes;
+mod reading;
 mod v1;
 mod v2;
 
 use serde_json::{Map, Value, json};
 
-pub(crate) use processes::processes;
+pub(crate) use reading::processes_in_time;
 
 use figures::Figures;
 
