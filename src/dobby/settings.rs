@@ -30,6 +30,10 @@ const OPTIONS: [&str; 13] = [
 ];
 /// The most processes of a container for which no other limit is given.
 const PIDS: u32 = 256;
+/// The AppArmor profile of a container for which no other is given.
+const APPARMOR: &str = "dobby_default";
+/// The keys that mean something here.
+const KEYS: [&str; 7] = ["gpu", "vpu", "extraEnvVariables", "defaultPlugins", "pids", "apparmor", "network"];
 
 /// The settings. The default is that of a host without a settings file.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +49,8 @@ pub struct DobbySettings {
     pub default_plugins: Vec<(String, Value)>,
     /// The most processes in a container whose configuration does not say; `None` for no limit.
     pub pids_limit: Option<u32>,
+    /// The AppArmor profile of a container whose configuration names none, if the kernel has it loaded.
+    pub apparmor_profile: Option<String>,
 }
 
 /// A piece of hardware as a container gets it.
@@ -68,13 +74,14 @@ impl Default for DobbySettings {
             extra_env: Vec::new(),
             default_plugins: Vec::new(),
             pids_limit: Some(PIDS),
+            apparmor_profile: Some(APPARMOR.to_owned()),
         }
     }
 }
 
 impl DobbySettings {
-    /// The settings of a file, and warnings. No file is the default. Keys that a conversion does not need are left
-    /// alone.
+    /// The settings of a file, and warnings. No file is the default. Keys that mean nothing here
+    /// are warned of.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] or [`ErrorKind::Input`] for a file that cannot be read or has wrong values, all of them
@@ -94,12 +101,14 @@ impl DobbySettings {
         if root.object().is_none() {
             return Self::default();
         }
+        root.only(&KEYS);
         Self {
             gpu: hardware(root, "gpu"),
             vpu: hardware(root, "vpu"),
             extra_env: extra_env(root),
             default_plugins: default_plugins(root),
             pids_limit: pids_limit(root),
+            apparmor_profile: apparmor_profile(root),
         }
     }
 }
@@ -190,6 +199,14 @@ fn pids_limit(root: &Node<'_>) -> Option<u32> {
     enabled.then_some(limit)
 }
 
+fn apparmor_profile(root: &Node<'_>) -> Option<String> {
+    let Some(apparmor) = root.given("apparmor") else { return Some(APPARMOR.to_owned()) };
+    apparmor.object()?.0.only(&["enable", "defaultProfile"]);
+    let enabled = apparmor.given("enable").and_then(|enable| enable.boolean()).unwrap_or(true);
+    let profile = apparmor.given("defaultProfile").and_then(|profile| profile.text());
+    enabled.then(|| profile.unwrap_or_else(|| APPARMOR.to_owned()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,8 +253,13 @@ mod tests {
             [("localtime".to_owned(), Value::Null), ("oomcrash".to_owned(), json!({"path": "/opt"}))];
         assert_eq!(settings.default_plugins, plugins);
         assert_eq!(settings.pids_limit, Some(100));
-        assert_eq!(warnings.unwrap().len(), 4);
+        let warnings = warnings.unwrap();
+        assert_eq!(warnings.len(), 5, "{warnings:?}");
+        assert!(warnings.iter().any(|warning| warning.starts_with("paths: {")), "{warnings:?}");
         assert_eq!(parse(&json!({"pids": {"enable": false}})).0.pids_limit, None);
+        let profile = |apparmor| parse(&json!({"apparmor": apparmor})).0.apparmor_profile;
+        assert_eq!(profile(json!({"enable": false})), None);
+        assert_eq!(profile(json!({"defaultProfile": "x"})).as_deref(), Some("x"));
         assert_eq!(parse(&json!({})).0, DobbySettings::default());
     }
 

@@ -3,13 +3,13 @@
 //! - [`source`]: which bundles may be started.
 //! - [`hook`]: finds the minidump hook and registers it.
 //! - [`config`]: the effective configuration: the bundle's, with what this start changes.
-//! - [`pids`]: the limit of processes for bundles that have none.
+//! - [`defaults`]: what the administrator gives a container that does not say otherwise.
 //! - [`spec`]: a bundle from a Dobby spec.
 //! - [`policy`]: what the configuration asks of the daemon itself.
 
 pub(crate) mod config;
+pub(crate) mod defaults;
 pub(crate) mod hook;
-pub(crate) mod pids;
 pub(crate) mod policy;
 pub(crate) mod source;
 pub(crate) mod spec;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::control::bundle::policy::Policy;
-use crate::control::bundle::{config, pids, source, spec};
+use crate::control::bundle::{config, defaults, source, spec};
 use crate::control::container::Container;
 use crate::control::lifecycle::context::Context;
 use crate::control::lifecycle::{cleanup, launch};
@@ -98,15 +98,13 @@ async fn prepare_and_run(
     let bundle = open_bundle(ctx, container, request, spec)?;
     let mut config = config::effective(bundle, request, ctx.hook.as_deref())?;
     let is_bundle = matches!(request.source, Source::Bundle(_));
-    if is_bundle {
-        pids::limit(&mut config, &ctx.settings.dobby_settings);
-    }
+    let odd_settings = defaults::apply(&mut config, &ctx.settings.dobby_settings)?;
     config_edit::drop_launcher(&mut config);
     let runtime = RuntimeExtras::of_config(&config)?;
     container.set_policy(Policy::new(&runtime, &config, &container.id));
     let (mut plugins, missing) = PluginSet::of(&runtime, &ctx.settings.dobby_settings)?;
     // Those of a spec were logged when it was converted.
-    let odd = runtime.warnings.iter().filter(|_| is_bundle);
+    let odd = odd_settings.iter().chain(&runtime.warnings).filter(|_| is_bundle);
     for warning in odd.chain(&missing) {
         log::warn!("container {}: {warning}", container.id);
     }

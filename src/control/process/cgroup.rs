@@ -16,6 +16,9 @@ const MAX_FILE: u64 = 256 * 1024;
 const REMOVE_ATTEMPTS: u32 = 100;
 const REMOVE_INTERVAL: Duration = Duration::from_millis(10);
 
+/// The controllers of version 2 where all are.
+const V2_CONTROLLERS: &str = "/sys/fs/cgroup/cgroup.controllers";
+
 /// The cgroup directories of a container.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Cgroups {
@@ -111,6 +114,18 @@ pub(crate) fn hierarchy(controller: &str) -> Option<PathBuf> {
     mounts
         .find(|mount| mount.root == Path::new("/") && has_controller(mount, controller))
         .map(|mount| mount.point)
+}
+
+/// Whether the host has cgroups of version 2 and no others.
+pub(crate) fn is_pure_v2() -> bool {
+    Path::new(V2_CONTROLLERS).exists()
+}
+
+/// Whether the host has a controller, of either version.
+pub(crate) fn has(controller: &str) -> bool {
+    let listed = || read(Path::new(V2_CONTROLLERS));
+    hierarchy(controller).is_some()
+        || listed().is_some_and(|names| names.split_whitespace().any(|name| name == controller))
 }
 
 /// The text of a cgroup file.

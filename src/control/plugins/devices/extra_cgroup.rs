@@ -9,9 +9,6 @@ use crate::control::process::cgroup::{Cgroups, hierarchy};
 use crate::control::state::container_dir::write_new;
 use crate::error::{Error, ErrorKind, Result, Tried};
 
-/// What only the root of a pure version 2 hierarchy has.
-const UNIFIED: &str = "/sys/fs/cgroup/cgroup.controllers";
-
 /// The container's own cgroup of this controller. Where the runtime made none, one is made and the process `pid` put
 /// into it; [`leave`] removes it.
 ///
@@ -26,11 +23,6 @@ pub(crate) fn enter(call: &Invocation<'_>, controller: &str, pid: i32) -> Result
         Error::new(ErrorKind::Unsupported, what)
     })?;
     make(&call.container, controller, &top, pid)
-}
-
-/// Whether the host has version 2 of cgroups alone, for which the vendors have no controllers.
-pub(crate) fn is_pure_v2() -> bool {
-    Path::new(UNIFIED).exists()
 }
 
 fn make(container: &ContainerRef<'_>, controller: &str, top: &Path, pid: i32) -> Result<PathBuf> {

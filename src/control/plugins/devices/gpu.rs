@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::control::plugins::data::Whole;
 use crate::control::plugins::devices::extra_cgroup;
 use crate::control::plugins::plugin::{ContainerRef, Invocation, Plugin, PluginFuture};
+use crate::control::process::cgroup;
 use crate::error::{Error, ErrorKind, Result};
 
 const CONTROLLER: &str = "gpu";
@@ -34,7 +35,7 @@ impl Plugin for Gpu {
     fn create_runtime<'a>(&'a self, call: &'a Invocation<'a>, pid: i32) -> PluginFuture<'a> {
         Box::pin(async move {
             let bytes = bytes(call)?;
-            if extra_cgroup::is_pure_v2() {
+            if cgroup::is_pure_v2() {
                 log::warn!(
                     "container {}: version 2 of cgroups has no limit of graphics memory",
                     call.container.id
