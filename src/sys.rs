@@ -154,8 +154,9 @@ pub fn mount_idmap(mount: BorrowedFd<'_>, user_namespace: BorrowedFd<'_>) -> io:
 #[cfg(feature = "daemon")]
 pub fn mount_attributes(mount: BorrowedFd<'_>, attr_set: u64, recursive: bool) -> io::Result<()> {
     const MOUNT_ATTR_ATIME: u64 = 0x70;
-    let attr =
-        MountAttr { attr_set, attr_clr: MOUNT_ATTR_ATIME, propagation: nix::libc::MS_PRIVATE, userns_fd: 0 };
+    // The C library's constant has another type on 32-bit machines.
+    const MS_PRIVATE: u64 = 1 << 18;
+    let attr = MountAttr { attr_set, attr_clr: MOUNT_ATTR_ATIME, propagation: MS_PRIVATE, userns_fd: 0 };
     let recursive = if recursive { nix::libc::AT_RECURSIVE } else { 0 };
     // SAFETY: the path is a valid empty C string, `attr` is a valid `struct mount_attr` of the given size; the
     // kernel only reads both.
