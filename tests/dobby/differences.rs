@@ -14,7 +14,12 @@ pub(crate) struct Difference {
     pub(crate) change: Option<fn(spec: &Value, config: &mut Value)>,
 }
 
-const fn told(topic: &'static str, dobby: &'static str, here: &'static str, why: &'static str) -> Difference {
+const fn documented(
+    topic: &'static str,
+    dobby: &'static str,
+    here: &'static str,
+    why: &'static str,
+) -> Difference {
     Difference { topic, dobby, here, why, change: None }
 }
 
@@ -60,7 +65,7 @@ fn escaped_names(spec: &Value, config: &mut Value) {
 pub(crate) const DIFFERENCES: [Difference; 48] = [
     seen(
         no_init,
-        told(
+        documented(
             "`args`: init",
             "puts `/usr/libexec/DobbyInit` in front of every command; a host without it cannot start anything",
             "puts it there only if the host has that program",
@@ -69,7 +74,7 @@ pub(crate) const DIFFERENCES: [Difference; 48] = [
     ),
     seen(
         lib64,
-        told(
+        documented(
             "`/lib64`",
             "the generic template makes the directory but mounts nothing there",
             "mounts the host's `/lib64` like `/lib`, where the host has it",
@@ -78,7 +83,7 @@ pub(crate) const DIFFERENCES: [Difference; 48] = [
     ),
     seen(
         absolute_cwd,
-        told(
+        documented(
             "`cwd`",
             "writes an absent, empty or relative directory as it is",
             "an absent or empty one is `/`, a relative one is taken from there",
@@ -87,14 +92,14 @@ pub(crate) const DIFFERENCES: [Difference; 48] = [
     ),
     seen(
         own_network,
-        told(
+        documented(
             "`network`: null",
             "gives the container the host's network",
             "is the same as no `network`: a network namespace of its own",
             "a container gets the host's network only if it asks for it by `open`",
         ),
     ),
-    told(
+    documented(
         "`network`: nat, private",
         "writes no network namespace and leaves that to an optional plugin; without the plugin the container has the \
          host's network",
@@ -103,7 +108,7 @@ pub(crate) const DIFFERENCES: [Difference; 48] = [
     ),
     seen(
         escaped_names,
-        told(
+        documented(
             "text in the configuration",
             "inserts `cwd`, mount types and options, names of system calls and plugins unescaped: they can add to the \
              configuration",
@@ -111,148 +116,153 @@ pub(crate) const DIFFERENCES: [Difference; 48] = [
             "a spec says what its fields say, and nothing else",
         ),
     ),
-    told(
+    documented(
         "NUL characters",
         "cuts a text at its first NUL character, or hands it on",
         "refuses the text",
         "no program, path or variable can contain one",
     ),
-    told(
+    documented(
         "refusals",
         "stops at the first mistake and reports nothing to the caller",
         "names every mistake with field, value and rule",
         "all mistakes can be corrected in one go",
     ),
-    told(
+    documented(
         "`rtPriority`",
         "hangs the daemon",
         "does what is intended: real-time scheduling with that priority and limit",
         "the hang is a bug in Dobby",
     ),
-    told(
+    documented(
         "`cpu.cores`: not a number",
         "reads `\"a\"` as the processors 1,3,5,6,7",
         "refuses it",
         "the error number of the failed conversion is taken for a set of processors",
     ),
-    told(
+    documented(
         "`cpu.cores`: an empty part, or processors the host does not have",
         "reads an empty part as processor 0, and runs on all processors if none of the named ones exists",
         "does the same with a warning",
         "it is unlikely to be intended",
     ),
-    told(
+    documented(
         "`mounts[].options` that are not a list",
         "ignores them, so that a mount meant to be read-only is writable",
         "refuses them; null means none",
         "protection must not be lost silently",
     ),
-    told(
+    documented(
         "`mounts[].destination`",
         "accepts any text; `..` in it fails later, at the start",
         "refuses an empty path, one with `..`, one of more than 4095 bytes, and one below a file",
         "such a container cannot start",
     ),
-    told(
+    documented(
         "mount points of single files",
         "makes a file to mount on only for the types `bind` and `rbind`",
         "also for other types with the option `bind` or `rbind`",
         "a file cannot be mounted on a directory",
     ),
-    told(
+    documented(
         "`seccomp.syscalls.names`",
         "does not check the type of the last name",
         "every name must be a string",
         "a filter with a hole does not protect",
     ),
-    told(
+    documented(
         "`gpu`: environment",
         "sets the GPU's environment also for `enable: false`",
         "sets it when the GPU is enabled",
         "the environment belongs to the device",
     ),
-    told(
+    documented(
         "`gpu`, `vpu`: no settings",
         "crashes without a settings file",
         "warns that the host has no device nodes for it",
         "a missing file must not cause a crash",
     ),
-    told(
+    documented(
         "`gpu`, `vpu`: groups",
         "maps each group of the settings to itself, even if that id is mapped already",
         "maps it to a free id in that case; several device nodes of one group share the mapping",
         "the kernel refuses to map an id twice",
     ),
-    told("`dbus.debug`", "exists in debug builds only", "always exists", "a spec means the same everywhere"),
-    told(
+    documented(
+        "`dbus.debug`",
+        "exists in debug builds only",
+        "always exists",
+        "a spec means the same everywhere",
+    ),
+    documented(
         "`plugins`: EthanLog",
         "reads the records from a pipe and sends them to the journal; they end with its daemon",
         "hands over the descriptor of the container's output, so that they lie in its log as the library writes them",
         "a container must not depend on the daemon",
     ),
-    told(
+    documented(
         "`plugins`: OpenCDM",
         "changes owner and mode of whatever lies at those names in `/tmp`",
         "does so only with what belongs to root and is not a link",
         "everybody can make files in `/tmp`",
     ),
-    told(
+    documented(
         "`rdkPlugins`: unknown names",
         "drops them",
         "keeps them; the start is refused if they are required, and warns of them otherwise",
         "a required plugin must not vanish",
     ),
-    told(
+    documented(
         "`rdkPlugins`: wrong values",
         "drops optional members of a wrong type, accepts any number for `required`, and any text for `networking.type` \
          and `logging.sink`",
         "refuses them, but for texts in `networking.ipv4`, `ipv6` and `dnsmasq`, which have no effect, with a warning",
         "a setting must not be lost silently, and specifications in use have those texts",
     ),
-    told(
+    documented(
         "`rdkPlugins.minidump`",
         "accepts `destinationPath` only",
         "accepts `destinationPath` and also `paths`; a section with neither is refused if the plugin is required",
         "`paths` is the older form, which this project exists for",
     ),
-    told(
+    documented(
         "`rdkPlugins`: hooks",
         "adds hooks that call its plugin launcher when it starts the container",
         "adds none; the daemon that starts the container does the work of the plugins",
         "the launcher loads Dobby's libraries",
     ),
-    told(
+    documented(
         "`rdkPlugins`: a plugin that fails",
         "fails every plugin when one is missing that another depends on, or when there are no plugin libraries at all",
         "fails the start when it is required, or is `networking`; else the container starts as if it had not asked for \
          it, with a warning",
         "what is optional stays optional, and no container gets the host's network by mistake",
     ),
-    told(
+    documented(
         "`rdkPlugins.networking`",
         "forwards multicast groups, with ebtables and smcroute",
         "warns that it does not",
         "it needs a daemon of its own, whose configuration Dobby rewrites",
     ),
-    told(
+    documented(
         "`rdkPlugins.networking.interContainer`",
         "shows the server the address of the container that uses its port",
         "shows it the bridge's address",
         "containers are isolated from each other on the bridge, too, and have no way back but through it",
     ),
-    told(
+    documented(
         "`rdkPlugins.networking.portForwarding.containerToHost`: IPv6",
         "leads a port of the bridge to `::1`, which the kernel drops",
         "opens the port on the bridge's own IPv6 address: what serves it must listen there",
         "an address of loopback cannot be reached from another network by IPv6",
     ),
-    told(
+    documented(
         "`rdkPlugins.networking`: ports of the host",
         "leaves them open to containers unless the host's firewall closes them",
         "closes them to containers, except for those of `containerToHost` and `dnsmasq`",
         "an app has no business with the services of the box that it does not name",
     ),
-    told(
+    documented(
         "`rdkPlugins.minidump.destinationPath`",
         "hands over a memfd, so that a dump dies with the daemon; the name is in local time and cut at 44 bytes, and the \
          file has a NUL byte too many",
@@ -260,7 +270,7 @@ pub(crate) const DIFFERENCES: [Difference; 48] = [
          is in UTC, the id is cut and not the time, a number distinguishes dumps of one second",
         "no dump is lost or overwritten",
     ),
-    told(
+    documented(
         "`rdkPlugins.storage.loopback`",
         "replaces an image that is damaged, was copied, or belongs to another user; deletes what is in `lost+found`; \
          removes an image that is not persistent while another container uses it",
@@ -268,100 +278,100 @@ pub(crate) const DIFFERENCES: [Difference; 48] = [
          removes the image; always mounts with nosuid and nodev",
         "an app's data must not be thrown away, and a container can write anything into its image",
     ),
-    told(
+    documented(
         "`rdkPlugins.storage.mountOwner`",
         "follows links, and makes root the owner when it does not know the user",
         "follows none, leaves files with several names alone, and refuses users it does not know; without a user, \
          the container's is meant",
         "the container may have made what lies there",
     ),
-    told(
+    documented(
         "`rdkPlugins.localtime`",
         "makes a link in the container's root file system",
         "mounts the host's file, read-only",
         "a bundle is never written to, and the container need not have the file the link leads to",
     ),
-    told(
+    documented(
         "`rdkPlugins.rtscheduling`",
         "has the runtime set the limit, which it cannot in a user namespace",
         "sets it from outside, and gives the cgroup of a bundle the real time without which version 1 refuses",
         "it works in every container",
     ),
-    told(
+    documented(
         "`rdkPlugins.ipc`",
         "mounts a socket whether or not it exists",
         "treats a missing socket as a failure of the plugin",
         "an optional plugin must not keep a container from starting",
     ),
-    told(
+    documented(
         "`restartOnCrash`",
         "knows it as long as its daemon runs; a bundle written from the spec has lost it",
         "writes the annotation `org.rdk.restartOnCrash` with the value `true`, which works in every bundle",
         "a converted spec behaves like the spec",
     ),
-    told(
+    documented(
         "settings: `extraEnvVariables`",
         "one malformed entry discards all",
         "it discards itself, with a warning",
         "the other entries are valid",
     ),
-    told(
+    documented(
         "real-time groups",
         "writes null for `realtimeRuntime` and `realtimePeriod` where the host has no such groups",
         "leaves them out",
         "null is not a number, and some runtimes refuse it",
     ),
-    told(
+    documented(
         "`console.limit`",
         "stops writing when the file is full",
         "drops the oldest output, a moment after the file has grown beyond its limit",
         "the end says what went wrong",
     ),
-    told(
+    documented(
         "`console` with a path that is a link or not a regular file",
         "writes to wherever it leads",
         "starts the container without keeping its output, with a warning",
         "a user who can write to the directory must not make root write elsewhere",
     ),
-    told(
+    documented(
         "`network`: nat",
         "sets up bridge and rules itself",
         "lets netavark do it, with Dobby's bridge and addresses, and adds rules of its own; a start fails without netavark or \
          iptables",
         "a maintained engine beats code of our own",
     ),
-    told(
+    documented(
         "`network`: nat, `dnsmasq`",
         "names the bridge in `/etc/resolv.conf` and leads its port 53 to `127.0.0.1`",
         "does the same if anything answers there, or if the host has no other name servers than its own; else it mounts the \
          host's file, with a warning",
         "a host without dnsmasq has names, too",
     ),
-    told(
+    documented(
         "settings: `network.externalInterfaces`",
         "starts no container with a network namespace without any",
         "lets containers reach the outside through every interface then",
         "a host without the setting has a network, too",
     ),
-    told(
+    documented(
         "settings: `network.addressRange`",
         "reads it, and its plugin uses `100.64.11.0` all the same",
         "uses it; a new one counts once no container has an address of the old one",
         "a setting should have an effect",
     ),
-    told(
+    documented(
         "`network`: open",
         "leaves the container's `/etc/resolv.conf` empty",
         "mounts the host's there, read-only, unless the spec mounts something there itself",
         "a network without names is of little use",
     ),
-    told(
+    documented(
         "ids of more than 64 characters",
         "makes them the host name, which the kernel refuses",
         "cuts the host name after 64 characters",
         "the id is legal, and containers are not looked up by their host name",
     ),
-    told(
+    documented(
         "the bundle directory",
         "a failure leaves a configuration without its root file system, or the other way round",
         "a bundle appears complete or not at all, and never in place of something else",

@@ -25,7 +25,7 @@ pub(crate) async fn processes_in_time(container: &Container, pids: Vec<i32>) -> 
     let read = move || {
         let processes = processes(&pids);
         being_read.store(false, Ordering::Release);
-        // Nobody waits any more for what took too long.
+        // No caller waits any more for what took too long.
         let _late = sender.send(processes);
     };
     // Not tokio's threads: it panics when there can be none.

@@ -10,7 +10,7 @@ use pathrs::RootRef;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::process::caught;
 
-/// File systems on which nothing may be mounted: whoever gets us there wants to mislead us (linux/magic.h).
+/// File systems on which nothing may be mounted: a path that leads there is meant to mislead us (linux/magic.h).
 const SYSTEM_FILE_SYSTEMS: [(rustix::fs::FsWord, &str); 4] =
     [(0x9fa0, "proc"), (0x6265_6572, "sysfs"), (0x0027_e0eb, "cgroup"), (0x6367_7270, "cgroup2")];
 
