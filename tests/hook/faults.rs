@@ -66,7 +66,7 @@ fn fail_at(
 fn assert_words(run: &Run, story: Story<'_>) {
     let text = run.stderr();
     // Before the hook's first instruction.
-    if text.contains("error while loading shared libraries") || text.starts_with("without: ") {
+    if text.contains("error while loading shared libraries") || text.starts_with("kernel_without: ") {
         return;
     }
     assert!(run.code().is_some_and(|code| (0..=9).contains(&code)), "{}", story());
@@ -94,8 +94,9 @@ fn required(stage: &Stage<'_>, held: Held, run: &Run, story: Story<'_>) {
 fn not_required(stage: &Stage<'_>, held: Held, run: &Run, story: Story<'_>) {
     let text = run.stderr();
     // Until config.json is read, the hook cannot know that it may fail.
-    let knows =
-        !["OCI state", "config.json", "shared libraries", "without: "].iter().any(|word| text.contains(word));
+    let knows = !["OCI state", "config.json", "shared libraries", "kernel_without: "]
+        .iter()
+        .any(|word| text.contains(word));
     assert!(run.code() == Some(0) || !knows, "{}", story());
     let has_directory = held.has_directory(&stage.bundle);
     assert!(
@@ -114,7 +115,7 @@ fn not_required(stage: &Stage<'_>, held: Held, run: &Run, story: Story<'_>) {
 fn poststop(stage: &Stage<'_>, held: Held, run: &Run, story: Story<'_>) {
     drop(held);
     let text = run.stderr();
-    let early = ["OCI state", "shared libraries", "without: "].iter().any(|word| text.contains(word));
+    let early = ["OCI state", "shared libraries", "kernel_without: "].iter().any(|word| text.contains(word));
     assert!(run.code() == Some(0) || early, "{}", story());
     stage.end(false, story);
 }
