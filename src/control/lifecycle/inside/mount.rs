@@ -192,7 +192,8 @@ impl Inside {
 
     /// Enters it with this thread, and gives the root directory there.
     fn enter(&self) -> Result<OwnedFd> {
-        unshare(CloneFlags::CLONE_FS).tried(|| "cannot separate the mounting thread")?;
+        unshare(CloneFlags::CLONE_FS)
+            .tried(|| "cannot give the mounting thread a root and current directory of its own")?;
         setns(&self.namespace, CloneFlags::CLONE_NEWNS)
             .tried(|| "cannot enter the container's mount namespace")?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
