@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::images::{dump_bytes, image};
 use crate::support::hook_world::{AWKWARD, HookWorld};
-use crate::support::host::{files_in, hook_program};
+use crate::support::host::{files_in, hook_program, mounts_below};
 use crate::support::programs::crasher;
 use crate::support::run::Run;
 use crate::support::test_runtimes::runtimes;
@@ -79,7 +79,16 @@ fn arguments(annotations: &[(&str, &str)]) -> Vec<String> {
 
 impl Drop for Podman<'_> {
     fn drop(&mut self) {
-        self.command(&["rmi", "--all", "--force"]);
+        // The clean-up that podman leaves to conmon may still go on, and with it the mount of the storage. The last podman
+        // to end takes that away.
+        for _ in 0..100 {
+            self.command(&["rmi", "--all", "--force"]);
+            if mounts_below(&self.world.path("storage")).is_empty() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        // The world says what is left.
     }
 }
 

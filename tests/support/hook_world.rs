@@ -205,20 +205,6 @@ impl HookWorld {
     }
 }
 
-/// Removes a world's directory. What was unmounted just now, or is in the namespace of a program that another test is
-/// starting, stays busy for a moment; what stays busy for longer fails.
-fn remove_dir(dir: &Path) {
-    for _ in 0..1000 {
-        match fs::remove_dir_all(dir) {
-            Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {
-                std::thread::sleep(std::time::Duration::from_millis(5));
-            }
-            other => return other.unwrap(),
-        }
-    }
-    fs::remove_dir_all(dir).unwrap();
-}
-
 impl Drop for HookWorld {
     fn drop(&mut self) {
         for name in self.containers.lock().unwrap().iter() {
@@ -230,7 +216,7 @@ impl Drop for HookWorld {
             let _gone = Command::new("umount").arg("--lazy").arg(path).output();
         }
         if mounts_below(&self.dir).is_empty() {
-            remove_dir(&self.dir);
+            fs::remove_dir_all(&self.dir).unwrap();
         }
         if !std::thread::panicking() {
             assert!(remains.is_empty(), "left behind: {remains:?}");
