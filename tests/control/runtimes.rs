@@ -23,8 +23,13 @@ done
 "#;
 
 fn fake(world: &mut ManagerWorld, body: &str) {
+    install(world, &format!("{FAKE}{body}\n"));
+}
+
+/// Puts a script in the runtime's place.
+fn install(world: &mut ManagerWorld, script: &str) {
     let path = world.dir.join("fake-runtime");
-    fs::write(&path, format!("{FAKE}{body}\n")).unwrap();
+    fs::write(&path, script).unwrap();
     fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
     world.settings.runtime = path;
     world.settings.runtime_timeout = Duration::from_millis(300);
@@ -118,4 +123,34 @@ async fn what_cannot_be_deleted_stays_and_can_be_deleted_later() {
     assert_eq!(manager.health().degraded, [""; 0]);
     world.settings.runtime = real;
     world.nothing_is_left(&manager).await;
+}
+
+/// As crun does when the first process is killed while prestart hooks run.
+#[tokio::test]
+async fn cgroups_that_the_runtime_leaves_after_a_failed_start_are_removed() {
+    let mut world = ManagerWorld::new("cgroups", "crun");
+    let id = world.id("a");
+    let plain = world.script("plain", "true");
+    let path = format!("/named-{id}");
+    let named = world.bundle("named", &["/bin/true"], |config| config["linux"]["cgroupsPath"] = path.into());
+    for (bundle, group) in [(plain, id.to_string()), (named, format!("named-{id}"))] {
+        let made = world.dir.join(&group);
+        let script = format!(
+            r#"#!/bin/busybox sh
+case " $* " in *" run "*)
+  for tasks in /sys/fs/cgroup/cgroup.procs /sys/fs/cgroup/*/cgroup.procs; do
+    if [ -e $tasks ]; then mkdir ${{tasks%/*}}/{group} && touch {}; fi
+  done
+  exit 1 ;;
+esac
+exec crun "$@"
+"#,
+            made.display()
+        );
+        install(&mut world, &script);
+        let manager = world.open().await;
+        manager.start(StartRequest::new(id.clone(), &bundle)).await.unwrap_err();
+        assert!(made.exists(), "the runtime made no cgroup");
+        world.nothing_is_left(&manager).await;
+    }
 }

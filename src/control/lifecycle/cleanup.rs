@@ -1,5 +1,6 @@
 //! Cleans up after containers: deletes them from the runtime, finds their dumps, removes their directories.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -12,6 +13,7 @@ use crate::control::model::state::{ExitStatus, State};
 use crate::control::phase::{Ending, Phase};
 use crate::control::plugins::plugin::ContainerRef;
 use crate::control::plugins::plugin_set;
+use crate::control::process::cgroup::Cgroups;
 use crate::control::runtime::OciState;
 use crate::error::Result;
 
@@ -118,7 +120,8 @@ async fn delete_from_runtime(ctx: &Context, container: &Container, exit: ExitSta
     Ok(())
 }
 
-/// Removes what is left of a container that does not run: from the runtime, which gave `known`, and here.
+/// Removes what is left of a container that does not run: from the runtime, which gave `known`, and here. crun leaves
+/// its cgroups when the first process is killed while hooks run.
 ///
 /// # Errors
 /// The runtime's, and the directory stays for another try.
@@ -127,7 +130,12 @@ pub(crate) async fn remove_everywhere(
     container: &Container,
     known: Option<OciState>,
 ) -> Result<()> {
+    let is_anothers = known.as_ref().is_some_and(|state| state.bundle != container.dir.path());
     force_delete(ctx, container, known).await?;
+    if !is_anothers && let Ok(config) = container.dir.config() {
+        let path = config["linux"]["cgroupsPath"].as_str().filter(|path| !path.is_empty());
+        Cgroups::at(Path::new(path.unwrap_or(container.id.as_str()))).remove().await;
+    }
     remove_dir(container).await
 }
 

@@ -35,6 +35,27 @@ impl Cgroups {
         Some(Self::parse(&groups, &mountinfo::own().ok()?))
     }
 
+    /// Those that a runtime makes for a container, whether they are there or not: `path` below every hierarchy, as
+    /// `linux.cgroupsPath` has it (config-linux.md, "Cgroups path"). None for a path of systemd's, `slice:prefix:name`.
+    pub(crate) fn at(path: &Path) -> Self {
+        let path = path.strip_prefix("/").unwrap_or(path);
+        let is_plain = path.components().all(|part| matches!(part, Component::Normal(_)));
+        if !is_plain || path.as_os_str().is_empty() || path.as_os_str().as_bytes().contains(&b':') {
+            return Self::default();
+        }
+        let mounts =
+            mountinfo::own().unwrap_or_default().into_iter().filter(|mount| mount.root == Path::new("/"));
+        let mut found = Self::default();
+        for mount in mounts {
+            match mount.fs_type.as_slice() {
+                b"cgroup" => found.v1.push((String::new(), mount.point.join(path))),
+                b"cgroup2" => found.unified = Some(mount.point.join(path)),
+                _ => {}
+            }
+        }
+        found
+    }
+
     /// Those that are not ours. A container that an unprivileged daemon starts stays in the cgroups of the daemon, whose
     /// figures are not its own.
     pub(crate) fn apart_from(mut self, ours: &Self) -> Self {
