@@ -1,4 +1,4 @@
-//! Makes `src/image/template.bin` anew, for maintainers: run it when the options of `image::create` change.
+//! Makes `src/image/create/template.bin` anew, for maintainers: run it when the options of `image::create` change.
 
 use std::io::Write;
 use std::os::unix::fs::FileExt;
@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         template.extend(run);
         at = end;
     }
-    let target = concat!(env!("CARGO_MANIFEST_DIR"), "/src/image/template.bin");
+    let target = concat!(env!("CARGO_MANIFEST_DIR"), "/src/image/create/template.bin");
     std::fs::write(target, &template)?;
     writeln!(std::io::stdout(), "{target}: {} bytes", template.len())?;
     Ok(())

@@ -17,6 +17,7 @@ use sys_mount::{Mount, MountFlags};
 use crate::error::{Error, Result, Tried};
 use crate::hook::container::Container;
 use crate::hook::propagation::isolate;
+use crate::image::create::root_inode::MODE as ROOT_MODE;
 use crate::image::loopback::LoopDevice;
 use crate::image::mount::detached::Detached;
 use crate::image::mount::options::Writable;
@@ -119,14 +120,19 @@ fn mount_device(item: &Item<'_>, writable: &Writable, target: &OwnedFd) -> Resul
         })
 }
 
-/// Lets the container's process, and whatever user it becomes, write into the root directory of an image.
+/// Lets the container's process, and whatever user it becomes, write into the root directory of an image. Every new image
+/// is made so; only one that holds other ids than the container's has to be changed.
 pub(super) fn own(root: &File, (uid, gid): (u32, u32)) -> Result<()> {
     let metadata = root.metadata().tried(|| "cannot inspect the root of the image")?;
     if (metadata.uid(), metadata.gid()) != (uid, gid) {
         std::os::unix::fs::fchown(root, Some(uid), Some(gid))
             .tried(|| "cannot give the image to the container's user")?;
     }
-    root.set_permissions(std::fs::Permissions::from_mode(0o1777)).tried(|| "cannot make the image writable")
+    if metadata.mode() & 0o7777 != u32::from(ROOT_MODE) {
+        let mode = std::fs::Permissions::from_mode(ROOT_MODE.into());
+        root.set_permissions(mode).tried(|| "cannot make the image writable")?;
+    }
+    Ok(())
 }
 
 /// Takes out again what was put in. The container is about to be given up, so what fails here goes with it.

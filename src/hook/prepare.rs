@@ -188,7 +188,7 @@ fn ready<'a>(plan: &'a Plan, start: &Start<'_>) -> Result<Ready<'a>> {
         destination: Some(plan.host_destination.clone()),
     };
     make_way(plan, &mark, start.admin, start.deadline)?;
-    let image = NewImage::make(plan)?;
+    let image = NewImage::make(plan, start.container.owner.inside)?;
     mark.write(image.file());
     remember_dir(plan, start);
     let identity = Identity::of(image.file())?;

@@ -11,5 +11,4 @@ pub mod mount;
 pub mod read;
 pub mod repair;
 pub mod superblock;
-mod template;
 pub mod token;

@@ -18,7 +18,9 @@ pub(crate) fn image(world: &HookWorld, size: u64, fill: impl FnOnce(&Path) + Sen
         imgsize: size,
         origin: "test".to_owned(),
     };
-    NewImage::make(&plan).and_then(NewImage::publish).unwrap_or_else(|error| panic!("{}", error.report()));
+    NewImage::make(&plan, (0, 0))
+        .and_then(NewImage::publish)
+        .unwrap_or_else(|error| panic!("{}", error.report()));
     world.with_mounted(&path, fill);
     path
 }

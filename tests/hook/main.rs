@@ -28,6 +28,7 @@ mod naming;
 mod neighbour;
 mod old_kernels;
 mod podman;
+mod pristine;
 mod propagation;
 mod races;
 mod repeated;

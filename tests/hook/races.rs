@@ -69,7 +69,7 @@ impl Field {
             imgsize: DEFAULT_IMGSIZE,
             origin: "test".to_owned(),
         };
-        let image = NewImage::make(&plan).unwrap();
+        let image = NewImage::make(&plan, (0, 0)).unwrap();
         let device = LoopDevice::attach(image.file(), &plan.image, false).unwrap();
         let held = Held::new();
         let container = Container::open(held.pid().cast_signed(), &rootfs, (0, 0)).unwrap();

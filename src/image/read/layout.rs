@@ -265,7 +265,7 @@ impl<'f> Extents<'f> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::template;
+    use crate::image::create::template;
     use crate::settings::DEFAULT_IMGSIZE;
 
     /// Where the first inode lies in the template: its descriptor is in the third block of 1024 bytes.

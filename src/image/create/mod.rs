@@ -1,5 +1,8 @@
 //! Making an image: from the template for the default size, by `mke2fs` for every other.
 
+pub mod root_inode;
+pub(super) mod template;
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,7 +15,6 @@ use crate::host;
 use crate::image::lock::LockedImage;
 use crate::image::loopback::LoopDevice;
 use crate::image::superblock::LABEL;
-use crate::image::template;
 use crate::image::token::Token;
 use crate::settings::{DEFAULT_IMGSIZE, Plan};
 use crate::tool;
@@ -38,11 +40,12 @@ pub struct NewImage {
 }
 
 impl NewImage {
-    /// Makes the image that `plan` describes, locked.
+    /// Makes the image that `plan` describes, locked. Its root directory belongs to the user and group `owner`, and
+    /// everybody can write there.
     ///
     /// # Errors
     /// [`ErrorKind::NoSpace`] when the file system has no room for it, [`ErrorKind::Unsupported`] without `mke2fs`.
-    pub fn make(plan: &Plan) -> Result<Self> {
+    pub fn make(plan: &Plan, owner: (u32, u32)) -> Result<Self> {
         let image = Self::empty(&plan.image, plan.imgsize, &plan.origin)?;
         let what = || format!("cannot write the image {}", plan.image.display());
         image.reserve(plan.imgsize)?;
@@ -54,6 +57,7 @@ impl NewImage {
             run_mke2fs(&image.file, plan.imgsize, &token.as_uuid(), &[])
                 .map_err(|e| e.within(plan.image.display()))?;
         }
+        root_inode::write(&image.file, owner).tried(what)?;
         Ok(image)
     }
 
