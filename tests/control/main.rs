@@ -9,6 +9,7 @@
 )]
 #![cfg(feature = "daemon")]
 
+mod accepted_stop;
 mod adopt;
 mod concurrency;
 mod exec;

@@ -8,13 +8,13 @@ use crate::control::events::entry::EntryName;
 use crate::control::events::leftovers;
 use crate::control::lifecycle::context::Context;
 use crate::control::lifecycle::inside::hibernate;
-use crate::control::lifecycle::{cleanup, launch, supervisor};
+use crate::control::lifecycle::{cleanup, launch, stop, supervisor};
 use crate::control::model::id::ContainerId;
 use crate::control::model::state::ExitStatus;
 use crate::control::phase::Phase;
 use crate::control::process::handle::Process;
 use crate::control::process::tree;
-use crate::control::state::container_dir::{ContainerDir, DUMPS};
+use crate::control::state::container_dir::{ContainerDir, DUMPS, STOP};
 use crate::control::state::saved_state::SavedState;
 use crate::error::{Error, ErrorKind, Result, Tried};
 
@@ -50,6 +50,9 @@ fn recover_one(ctx: &Arc<Context>, id: ContainerId) {
     let restarts = saved.as_ref().ok().and_then(|saved| saved.restarts);
     container.set_policy(Policy { restarts, ..Policy::of_recovered(&config, &id) });
     ctx.registry.insert(Arc::clone(&container));
+    if container.dir.file(STOP).exists() {
+        container.request_stop();
+    }
     let shared = Arc::clone(ctx);
     match saved {
         Ok(SavedState { init: Some(init), start_unannounced, exit, .. }) => {
@@ -81,6 +84,7 @@ fn adopt(ctx: &Arc<Context>, container: Arc<Container>, init: Process) {
     let init = Arc::new(init);
     cleanup::transition(&container, Phase::Running(Arc::clone(&init)));
     hibernate::recover(ctx, &container, &init);
+    stop::recover(ctx, &container);
     supervisor::supervise(ctx, container, init);
 }
 

@@ -1,9 +1,15 @@
 //! Stops, freezes, thaws and deletes containers.
+//!
+//! A stop that was accepted is kept in the container's directory: when the daemon ends before the container does, the
+//! next daemon sees it through.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::process::Signal;
+use serde::{Deserialize, Serialize};
 
+use crate::control::clock::boottime;
 use crate::control::container::Container;
 use crate::control::lifecycle::cleanup;
 use crate::control::lifecycle::context::Context;
@@ -13,7 +19,40 @@ use crate::control::model::state::{ExitStatus, State};
 use crate::control::phase::{Ending, Phase};
 use crate::control::process::handle::Process;
 use crate::control::registry::no_container;
+use crate::control::state::container_dir::STOP;
 use crate::error::{Error, ErrorKind, Result};
+
+/// A stop that was accepted, in the file `stop.json`.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct AcceptedStop {
+    /// When SIGKILL follows, in nanoseconds since the machine booted.
+    kill_at: u64,
+    /// Whether SIGTERM was sent.
+    signalled: bool,
+}
+
+impl AcceptedStop {
+    /// One that begins now.
+    fn now(ctx: &Context) -> Self {
+        let timeout = u64::try_from(ctx.settings.stop_timeout.as_nanos()).unwrap_or(u64::MAX);
+        Self { kill_at: boottime().saturating_add(timeout), signalled: false }
+    }
+
+    /// Keeps it for a later daemon. Without that the container is stopped all the same, as long as this one lives.
+    fn save(self, container: &Container) {
+        if let Err(error) = container.dir.replace_note(STOP, &self) {
+            log::warn!(
+                "container {}: a later daemon will not know of its stop: {}",
+                container.id,
+                error.report()
+            );
+        }
+    }
+
+    fn time_left(self, ctx: &Context) -> Duration {
+        Duration::from_nanos(self.kill_at.saturating_sub(boottime())).min(ctx.settings.stop_timeout)
+    }
+}
 
 /// Sends SIGTERM, or SIGKILL with `force`, and returns; SIGKILL follows after the stop timeout.
 pub(crate) async fn stop(ctx: &Arc<Context>, id: &ContainerId, force: bool) -> Result<()> {
@@ -31,22 +70,76 @@ pub(crate) async fn stop(ctx: &Arc<Context>, id: &ContainerId, force: bool) -> R
         Phase::Stopping(_) | Phase::CleaningUp | Phase::Undeletable(_) | Phase::Gone(_) => return Ok(()),
     };
     if is_first && !force {
-        hibernate::end(ctx, &container).await;
+        let accepted = AcceptedStop::now(ctx);
+        accepted.save(&container);
+        let stopped = terminate(ctx, &container, &init, accepted).await;
+        if stopped.is_err() && !matches!(container.phase(), Phase::Stopping(_)) {
+            container.dir.discard(STOP);
+        }
+        return stopped;
     }
-    let signal = if force { Signal::KILL } else { Signal::TERM };
-    if !init.signal(signal)? {
+    if !init.signal(Signal::KILL)? {
         return Ok(());
     }
     let is_frozen = container.is_frozen();
     if is_first {
-        cleanup::transition(&container, Phase::Stopping(Arc::clone(&init)));
-        cleanup::announce_state(ctx, &container, State::Stopping);
-    }
-    if !force && is_first {
-        let escalation = escalate_to_kill(Arc::clone(ctx), Arc::clone(&container), Arc::clone(&init));
-        ctx.tasks.spawn(escalation);
+        mark_stopping(ctx, &container, &init);
     }
     if is_frozen { thaw(ctx, id, &init).await } else { Ok(()) }
+}
+
+/// Sends SIGTERM, unless that was done, and has SIGKILL follow.
+async fn terminate(
+    ctx: &Arc<Context>,
+    container: &Arc<Container>,
+    init: &Arc<Process>,
+    accepted: AcceptedStop,
+) -> Result<()> {
+    if !accepted.signalled {
+        hibernate::end(ctx, container).await;
+        if !init.signal(Signal::TERM)? {
+            return Ok(());
+        }
+        AcceptedStop { signalled: true, ..accepted }.save(container);
+    }
+    let is_frozen = container.is_frozen();
+    mark_stopping(ctx, container, init);
+    let (shared, stopping) = (Arc::clone(ctx), Arc::clone(container));
+    ctx.tasks.spawn(escalate_to_kill(shared, stopping, Arc::clone(init), accepted.time_left(ctx)));
+    if is_frozen { thaw(ctx, &container.id, init).await } else { Ok(()) }
+}
+
+fn mark_stopping(ctx: &Context, container: &Container, init: &Arc<Process>) {
+    cleanup::transition(container, Phase::Stopping(Arc::clone(init)));
+    cleanup::announce_state(ctx, container, State::Stopping);
+}
+
+/// Sees the stop through that an earlier daemon had accepted for a container that it left, if there is one.
+pub(crate) fn recover(ctx: &Arc<Context>, container: &Arc<Container>) {
+    let accepted = match container.dir.note::<AcceptedStop>(STOP) {
+        Ok(None) => return,
+        Ok(Some(accepted)) => accepted,
+        Err(error) => {
+            log::warn!("container {}: its stop begins anew: {}", container.id, error.report());
+            AcceptedStop::now(ctx)
+        }
+    };
+    let (ctx, container) = (Arc::clone(ctx), Arc::clone(container));
+    let tasks = ctx.tasks.clone();
+    tasks.spawn(async move {
+        let _change = container.change.lock().await;
+        let init = match container.phase() {
+            Phase::Running(init)
+            | Phase::Hibernating(init)
+            | Phase::Hibernated(init)
+            | Phase::Awakening(init) => init,
+            _ => return,
+        };
+        log::info!("container {}: the stop that an earlier daemon accepted goes on", container.id);
+        if let Err(error) = terminate(&ctx, &container, &init, accepted).await {
+            log::error!("container {}: {}", container.id, error.report());
+        }
+    });
 }
 
 /// Thaws a frozen container that was sent a signal. With cgroup version 2, SIGKILL ends it all the same, so that
@@ -59,9 +152,14 @@ async fn thaw(ctx: &Context, id: &ContainerId, init: &Process) -> Result<()> {
 }
 
 /// Kills a container that ignores SIGTERM.
-async fn escalate_to_kill(ctx: Arc<Context>, container: Arc<Container>, init: Arc<Process>) {
+async fn escalate_to_kill(
+    ctx: Arc<Context>,
+    container: Arc<Container>,
+    init: Arc<Process>,
+    patience: Duration,
+) {
     let id = &container.id;
-    if tokio::time::timeout(ctx.settings.stop_timeout, container.ending()).await.is_ok() || !init.runs() {
+    if tokio::time::timeout(patience, container.ending()).await.is_ok() || !init.runs() {
         return;
     }
     log::warn!("container {id} ignores SIGTERM and is killed");

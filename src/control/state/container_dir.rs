@@ -22,9 +22,11 @@ const REMOVE_ATTEMPTS: u32 = 10;
 const CONFIG: &str = "config.json";
 /// The saved state.
 const RECORD: &str = "record.json";
-/// What is hibernated, and what was mounted later: notes of one run, of which the next one knows nothing.
+/// What is hibernated, what was mounted later, and the stop that was accepted: notes of one run, of which the next one
+/// knows nothing.
 pub(crate) const HIBERNATION: &str = "hibernation.json";
 pub(crate) const MOUNTS: &str = "mounts.json";
+pub(crate) const STOP: &str = "stop.json";
 /// The runtime's pid file.
 pub(crate) const PID_FILE: &str = "container.pid";
 /// The most bytes of a small text file that are read.
@@ -184,8 +186,9 @@ impl ContainerDir {
 
     /// Removes the notes of an earlier run.
     pub(crate) fn forget_run(&self) {
-        self.discard(HIBERNATION);
-        self.discard(MOUNTS);
+        for name in [HIBERNATION, MOUNTS, STOP] {
+            self.discard(name);
+        }
     }
 
     /// Removes the directory and everything in it.
