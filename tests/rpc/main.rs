@@ -16,6 +16,7 @@ mod http;
 mod limits;
 mod pids;
 mod protocol;
+mod started;
 #[path = "../support/mod.rs"]
 mod support;
 mod unprivileged;
