@@ -31,6 +31,11 @@ pub fn start(program: &str, stderr: LevelFilter, syslog: LevelFilter) {
     log::set_max_level(stderr.max(syslog));
 }
 
+/// Changes what is logged from now on, within what [`start`] allowed.
+pub fn set_level(level: LevelFilter) {
+    log::set_max_level(level);
+}
+
 /// A connection to `/dev/log` that never blocks: a stuck syslog daemon must not hold up a container.
 fn connect(program: &str) -> Option<Logger<LoggerBackend, Formatter3164>> {
     if !std::fs::metadata(DEV_LOG).ok()?.file_type().is_socket() {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use log::LevelFilter;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -27,6 +28,9 @@ const MAX_FILE: u64 = 64 * 1024;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServeOptions {
+    /// Minimum level to log: error, warn, info, debug; SIGHUP reads it again [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    pub log_level: Option<LevelFilter>,
     /// TCP address to answer on [default: 127.0.0.1:9998]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
