@@ -44,6 +44,13 @@ pub struct ServeOptions {
     /// Numeric id of the group that may use the Unix socket [default: the daemon's own]
     #[arg(long, value_name = "GID")]
     pub socket_group: Option<u32>,
+    /// Answer on D-Bus as Dobby does: system, or a bus's address (unix:path=PATH) [default: not at all]
+    #[arg(long, value_name = "system|ADDRESS", num_args = 0..=1, default_missing_value = "system")]
+    pub dbus: Option<String>,
+    /// User id allowed over D-Bus, in addition to root, the daemon's own and the socket's group; may be repeated
+    #[arg(long = "dbus-allow-uid", value_name = "UID")]
+    #[serde(alias = "dbus_allow_uid")]
+    pub dbus_allow_uids: Vec<u32>,
     /// OCI runtime: crun, runc, youki, or a path [default: crun]
     #[arg(long, value_name = "PROGRAM")]
     pub runtime: Option<PathBuf>,
@@ -114,6 +121,10 @@ pub struct ServerConfig {
     pub socket: PathBuf,
     /// The group of the Unix socket.
     pub socket_group: Option<u32>,
+    /// The bus to answer on; `None` for none.
+    pub dbus: Option<String>,
+    /// Users that may call over D-Bus.
+    pub dbus_uids: Vec<u32>,
     /// Whom the guards let call.
     pub guard: GuardSettings,
     /// Whether TCP callers may only look.
@@ -188,16 +199,17 @@ impl ServeOptions {
     pub fn config(&self) -> Result<ServerConfig> {
         let token = self.token_file.as_deref().map(crate::server::guard::token::read).transpose()?;
         let listen = Some(self.listen.unwrap_or(DEFAULT_LISTEN)).filter(|_| !self.no_tcp);
-        let mut uids = vec![0, rustix::process::geteuid().as_raw()];
-        uids.extend(&self.tcp_allow_uids);
+        let with_us = |uids: &[u32]| [&[0, rustix::process::geteuid().as_raw()], uids].concat();
         let config = ServerConfig {
             listen,
             socket: self.socket.clone().unwrap_or_else(|| DEFAULT_SOCKET.into()),
             socket_group: self.socket_group,
+            dbus: self.dbus.clone(),
+            dbus_uids: with_us(&self.dbus_allow_uids),
             guard: GuardSettings {
                 origins: self.allow_origins.clone(),
                 hosts: self.allow_hosts.clone(),
-                uids,
+                uids: with_us(&self.tcp_allow_uids),
                 token,
             },
             tcp_read_only: self.tcp_read_only,

@@ -10,10 +10,11 @@
 //! - [`answer`]: the HTTP answers; [`stream`]: a client's connection with its timeouts.
 //! - [`daemon`]: what all connections share; [`connection`]: what the requests of one connection have in common.
 //! - [`websocket`]: one WebSocket; [`http`]: one HTTP connection.
-//! - [`listen`]: where connections come from.
+//! - [`listen`]: where connections come from; [`bus`]: the daemon on D-Bus.
 //! - [`run`]: runs the daemon from its start to its end.
 
 pub mod answer;
+pub mod bus;
 pub mod config;
 pub mod connection;
 pub mod daemon;

@@ -9,6 +9,7 @@ use tokio::task::LocalSet;
 use crate::control::Manager;
 use crate::error::{Result, Tried};
 use crate::rpc::service::Service;
+use crate::server::bus;
 use crate::server::config::ServeOptions;
 use crate::server::daemon::Daemon;
 use crate::server::guard::Guard;
@@ -47,16 +48,21 @@ async fn serve(options: &ServeOptions, level: &LogLevel) -> Result<()> {
         refusals: RateLimited::default(),
     });
     let made = listeners.made.take();
+    let bus = bus::start(&daemon)?;
     let accepting = accept(&daemon, listeners);
     ready();
-    shutdown_signal.await;
+    tokio::select! {
+        () = shutdown_signal => {}
+        () = bus.asked_to_end() => {}
+    }
     log::info!("shutting down; containers keep running");
     for task in accepting {
         task.abort();
     }
     drop(made);
     daemon.closing.send_replace(true);
-    if tokio::time::timeout(limits::SHUTDOWN_GRACE, daemon.slots.emptied()).await.is_err() {
+    let ended = async { tokio::join!(daemon.slots.emptied(), bus.close()) };
+    if tokio::time::timeout(limits::SHUTDOWN_GRACE, ended).await.is_err() {
         log::warn!("shutdown timed out with requests in progress");
     }
     Ok(())

@@ -221,6 +221,20 @@ fn the_settings_file_sets_the_log_level_again_on_sighup() {
     }
 }
 
+#[cfg(not(feature = "dbus"))]
+#[test]
+fn a_program_without_dbus_says_so() {
+    let dir = tempfile::tempdir_in(crate::support::test_dir::test_dir()).unwrap();
+    crate::support::own_hook::make(dir.path(), "");
+    let mut command = std::process::Command::new(crate::support::daemon_world::PROGRAM);
+    command.args(["serve", "--no-tcp", "--dbus"]);
+    crate::support::own_hook::live_in(&mut command, dir.path());
+    let output = command.output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(9), "{message}");
+    assert!(message.contains("build it with --features dbus"), "{message}");
+}
+
 #[test]
 fn other_loopback_addresses_work_as_well() {
     for (listen, host) in [("[::1]:0", "[::1]"), ("127.0.0.2:0", "127.0.0.2")] {
