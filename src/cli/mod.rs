@@ -6,10 +6,12 @@
 //! - `life`: verbs that start, stop and use containers.
 //! - `local`: verbs that need no daemon, and the daemon itself.
 //! - `command_line`: all verbs.
+//! - [`dobby_tool`]: the program under the name `DobbyTool`.
 
 mod client;
 mod command_line;
 mod common;
+pub mod dobby_tool;
 mod life;
 mod local;
 mod query;

@@ -8,6 +8,7 @@ mod cli;
 mod configuration;
 mod containers;
 mod crowd;
+mod dobby_tool;
 mod dumps;
 mod events;
 mod guards;
