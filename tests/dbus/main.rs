@@ -7,5 +7,6 @@ mod bus;
 mod callers;
 mod containers;
 mod hardship;
+mod package;
 #[path = "../support/mod.rs"]
 mod support;
