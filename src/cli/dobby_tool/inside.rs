@@ -25,7 +25,10 @@ pub(crate) fn exec(client: &mut Client, args: &[String]) -> Outcome {
     let failed = format!("failed to execute command in container '{id}'");
     let listed = client.call("listContainers", json!({})).map_err(Failure::general(&*failed))?;
     let mut containers = listed["containers"].as_array().into_iter().flatten();
-    let is_it = |entry: &&Value| entry["Id"] == id.as_str() || entry["Descriptor"].to_string() == *id;
+    let number = id.parse::<i64>();
+    let is_it = |entry: &&Value| {
+        entry["Id"] == id.as_str() || number.as_ref().is_ok_and(|number| entry["Descriptor"] == *number)
+    };
     let descriptor = containers.find(is_it).map(|entry| entry["Descriptor"].to_string()).unwrap_or_default();
     let params = json!({
         "containerId": id,
