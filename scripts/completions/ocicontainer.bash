@@ -22,6 +22,9 @@ _ocicontainer() {
             ocicontainer,delete)
                 cmd="ocicontainer__subcmd__delete"
                 ;;
+            ocicontainer,dump)
+                cmd="ocicontainer__subcmd__dump"
+                ;;
             ocicontainer,dumps)
                 cmd="ocicontainer__subcmd__dumps"
                 ;;
@@ -77,7 +80,7 @@ _ocicontainer() {
 
     case "${cmd}" in
         ocicontainer)
-            opts="-h -V --help --version serve list state info start start-spec convert-spec stop pause resume exec logs wait delete events dumps"
+            opts="-h -V --help --version serve list state info dump start start-spec convert-spec stop pause resume exec logs wait delete events dumps"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -114,6 +117,24 @@ _ocicontainer() {
             ;;
         ocicontainer__subcmd__delete)
             opts="-h --force --socket --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ocicontainer__subcmd__dump)
+            opts="-h --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -311,7 +332,7 @@ _ocicontainer() {
             return 0
             ;;
         ocicontainer__subcmd__serve)
-            opts="-h --config --log-level --listen --no-tcp --socket --socket-group --runtime --runtime-root --state-dir --log-dir --log-limit --stop-timeout --runtime-timeout --bundle-root --hook --dobby-settings --allow-origin --allow-host --tcp-allow-uid --tcp-read-only --token-file --plugin-config --callsign --autostart --help"
+            opts="-h --config --log-level --listen --no-tcp --socket --socket-group --dbus --dbus-allow-uid --runtime --runtime-root --state-dir --log-dir --log-limit --stop-timeout --runtime-timeout --bundle-root --hook --dobby-settings --allow-origin --allow-host --tcp-allow-uid --tcp-read-only --token-file --plugin-config --callsign --autostart --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -334,6 +355,14 @@ _ocicontainer() {
                     return 0
                     ;;
                 --socket-group)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dbus)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dbus-allow-uid)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -493,7 +522,7 @@ _ocicontainer() {
             return 0
             ;;
         ocicontainer__subcmd__wait)
-            opts="-h --timeout --socket --json --help"
+            opts="-h --timeout --socket --json --help stopped started"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -10,7 +10,7 @@
 //! - `answer`: answers to calls; [`caller`]: who calls.
 //! - [`face`]: what all calls share.
 //! - `methods`: the methods, in a table.
-//! - `introspection`: the description that D-Bus clients ask for; `signals`: events as signals.
+//! - `signals`: events as signals; `introspection`: the description that D-Bus clients ask for.
 //! - `dispatch`: from a call to its answer.
 //! - [`serve`]: connects, serves, and connects again when the bus was restarted.
 
