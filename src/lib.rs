@@ -18,6 +18,7 @@
 //! - `dobby`: a Dobby spec becomes an OCI bundle (feature `daemon`).
 //! - `control`: starts, watches and stops containers through an OCI runtime (feature `daemon`).
 //! - `rpc`: the API: requests, method names, methods, errors, subscriptions (feature `daemon`).
+//! - `dbus`: Dobby's D-Bus interface (feature `dbus`).
 //! - `server`: HTTP, WebSocket and Unix socket in front of the API, and their guards (feature `daemon`).
 //! - `cli`: the command line of `ocicontainer`, one verb per file (feature `daemon`).
 //!
@@ -28,6 +29,8 @@ pub mod cli;
 pub mod command;
 #[cfg(feature = "daemon")]
 pub mod control;
+#[cfg(feature = "dbus")]
+pub mod dbus;
 pub mod deadline;
 #[cfg(feature = "daemon")]
 pub mod dobby;

@@ -31,6 +31,11 @@ pub fn start(program: &str, stderr: LevelFilter, syslog: LevelFilter) {
     log::set_max_level(stderr.max(syslog));
 }
 
+/// Changes what is logged from now on, within what [`start`] allowed.
+pub fn set_level(level: LevelFilter) {
+    log::set_max_level(level);
+}
+
 /// A connection to `/dev/log` that never blocks: a stuck syslog daemon must not hold up a container.
 fn connect(program: &str) -> Option<Logger<LoggerBackend, Formatter3164>> {
     if !std::fs::metadata(DEV_LOG).ok()?.file_type().is_socket() {
@@ -53,10 +58,13 @@ fn connect(program: &str) -> Option<Logger<LoggerBackend, Formatter3164>> {
 
 impl Log for TwoVoices {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= log::max_level()
+        metadata.level() <= log::max_level() && !is_foreign(metadata.target())
     }
 
     fn log(&self, record: &Record<'_>) {
+        if is_foreign(record.target()) {
+            return;
+        }
         let message = escape(&record.args().to_string());
         if record.level() <= self.stderr {
             // One write, so that lines of parallel hooks don't mix. Nobody may be listening, and that is fine.
@@ -75,6 +83,11 @@ impl Log for TwoVoices {
     }
 
     fn flush(&self) {}
+}
+
+/// Whether a message is of zbus, which logs what it reads and writes: a client's arguments are not for the log.
+fn is_foreign(target: &str) -> bool {
+    target.starts_with("zbus") || target.starts_with("tracing")
 }
 
 fn word(level: Level) -> &'static str {

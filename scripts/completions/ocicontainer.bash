@@ -25,6 +25,9 @@ _ocicontainer() {
             ocicontainer,delete)
                 cmd="ocicontainer__subcmd__delete"
                 ;;
+            ocicontainer,dump)
+                cmd="ocicontainer__subcmd__dump"
+                ;;
             ocicontainer,dumps)
                 cmd="ocicontainer__subcmd__dumps"
                 ;;
@@ -95,7 +98,7 @@ _ocicontainer() {
 
     case "${cmd}" in
         ocicontainer)
-            opts="-h -V --help --version serve list state info start start-spec convert-spec stop pause resume hibernate wakeup annotate remove-annotation mount unmount exec logs wait delete events dumps"
+            opts="-h -V --help --version serve list state info dump start start-spec convert-spec stop pause resume hibernate wakeup annotate remove-annotation mount unmount exec logs wait delete events dumps"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -150,6 +153,24 @@ _ocicontainer() {
             ;;
         ocicontainer__subcmd__delete)
             opts="-h --force --socket --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ocicontainer__subcmd__dump)
+            opts="-h --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -417,7 +438,7 @@ _ocicontainer() {
             return 0
             ;;
         ocicontainer__subcmd__serve)
-            opts="-h --config --log-level --listen --no-tcp --socket --socket-group --runtime --runtime-root --state-dir --log-dir --log-limit --stop-timeout --runtime-timeout --bundle-root --hook --dobby-settings --allow-origin --allow-host --tcp-allow-uid --tcp-read-only --token-file --plugin-config --callsign --api --memcr-socket --autostart --help"
+            opts="-h --config --log-level --listen --no-tcp --socket --socket-group --dbus --dbus-allow-uid --runtime --runtime-root --state-dir --log-dir --log-limit --stop-timeout --runtime-timeout --bundle-root --hook --dobby-settings --allow-origin --allow-host --tcp-allow-uid --tcp-read-only --token-file --plugin-config --callsign --api --memcr-socket --autostart --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -440,6 +461,14 @@ _ocicontainer() {
                     return 0
                     ;;
                 --socket-group)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dbus)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dbus-allow-uid)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -633,7 +662,7 @@ _ocicontainer() {
             return 0
             ;;
         ocicontainer__subcmd__wait)
-            opts="-h --timeout --socket --json --help"
+            opts="-h --timeout --socket --json --help stopped started"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -30,6 +30,7 @@ complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "serve" -d
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "list" -d 'List all containers'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "state" -d 'Print the state of a container'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "info" -d 'Print processes, memory and processor time of a container'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "dump" -d 'Print the config.json that the runtime got for a container'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "start" -d 'Start a container from an OCI bundle'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "start-spec" -d 'Start a container from a legacy Dobby specification'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "convert-spec" -d 'Write a legacy Dobby specification as an OCI bundle, without the daemon'
@@ -44,15 +45,17 @@ complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "mount" -d
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "unmount" -d 'Take out again what mount put into a container'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "exec" -d 'Run a command in a running container and exit with its exit code'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "logs" -d 'Print the end of a container\'s output'
-complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "wait" -d 'Wait until a container is gone and print its exit status'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "wait" -d 'Wait until a container is gone and print its exit status, or until it runs'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "delete" -d 'Remove a container with all its state'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "events" -d 'Print events as they happen, until interrupted'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "dumps" -d 'List and summarise crash dumps; works without the daemon'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l config -d 'Settings file [default: /etc/ocicontainer.toml, if there is one]' -r -F
-complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l log-level -d 'Minimum level to log: error, warn, info, debug' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l log-level -d 'Minimum level to log: error, warn, info, debug; SIGHUP reads it again [default: info]' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l listen -d 'TCP address to answer on [default: 127.0.0.1:9998]' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l socket -d 'Unix socket to answer on [default: /run/ocicontainer.sock]' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l socket-group -d 'Numeric id of the group that may use the Unix socket [default: the daemon\'s own]' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l dbus -d 'Answer on D-Bus as Dobby does: system, or a bus\'s address (unix:path=PATH) [default: not at all]' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l dbus-allow-uid -d 'User id allowed over D-Bus, in addition to root, the daemon\'s own and the socket\'s group; may be repeated' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l runtime -d 'OCI runtime: crun, runc, youki, or a path [default: crun]' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l runtime-root -d 'The runtime\'s --root [default: the runtime\'s own]' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l state-dir -d 'Directory for the daemon\'s own state, one subdirectory per container [default: /run/ocicontainer]' -r -F
@@ -86,6 +89,9 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand state" -s h -l
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand info" -l socket -d 'The daemon\'s Unix socket' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand info" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand info" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dump" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dump" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dump" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start" -l env -d 'Environment variable for the container; may be repeated' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start" -l westeros -d 'Westeros display socket to mount into the container' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start" -l socket -d 'The daemon\'s Unix socket' -r -F

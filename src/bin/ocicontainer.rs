@@ -1,10 +1,20 @@
-//! `ocicontainer`: the daemon that answers the container-control API, and its command line.
+//! `ocicontainer`: the daemon that answers the container-control API, and its command line. Under the name `DobbyTool` it
+//! is Dobby's command line.
 
+use std::path::Path;
 use std::process::ExitCode;
+
+use oci_minidump::cli::{self, dobby_tool};
 
 fn main() -> ExitCode {
     oci_minidump::process::end_on_panic();
-    match oci_minidump::cli::run() {
+    let mut args = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
+    let program = args.next().unwrap_or_default();
+    let outcome = match Path::new(&program).file_name() {
+        Some(name) if name == dobby_tool::NAME => dobby_tool::run(&args.collect::<Vec<_>>()),
+        _ => cli::run(),
+    };
+    match outcome {
         Ok(code) => code.into(),
         Err(error) => {
             log::error!("{}", error.report());

@@ -7,10 +7,12 @@
 //! - `inside`: verbs that change a container which runs.
 //! - `local`: verbs that need no daemon, and the daemon itself.
 //! - `command_line`: all verbs.
+//! - [`dobby_tool`]: the program under the name `DobbyTool`.
 
 mod client;
 mod command_line;
 mod common;
+pub mod dobby_tool;
 mod inside;
 mod life;
 mod local;

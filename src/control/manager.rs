@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::control::events::bus::Subscription;
+use crate::control::events::started;
 use crate::control::health::disk_problem;
 use crate::control::lifecycle::context::Context;
 use crate::control::lifecycle::inside::mount::MountRequest;
@@ -238,6 +239,26 @@ impl Manager {
         tokio::time::timeout(timeout, wait).await.unwrap_or_else(|_| {
             Err(Error::new(ErrorKind::Timeout, format!("container {id} has not ended in time")))
         })
+    }
+
+    /// Waits until a container of this id runs, and gives its descriptor. It need not be there yet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Timeout`]; [`ErrorKind::System`] when the daemon ends.
+    pub async fn wait_started(&self, id: &ContainerId, timeout: Option<Duration>) -> Result<i32> {
+        let wait = started::wait(&self.ctx().registry, &self.ctx().bus, id);
+        let Some(timeout) = timeout else { return wait.await };
+        tokio::time::timeout(timeout, wait).await.unwrap_or_else(|_| {
+            Err(Error::new(ErrorKind::Timeout, format!("container {id} has not started in time")))
+        })
+    }
+
+    /// The configuration that the runtime got for a container: the bundle's with all that was added.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`]; the kernel's.
+    pub fn config(&self, id: &ContainerId) -> Result<Value> {
+        self.ctx().registry.find(id)?.dir.config()
     }
 
     /// Up to `bytes` of a container's output: those from the place `from` on, which an earlier call gave, or else the

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use log::LevelFilter;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -28,6 +29,9 @@ const MAX_FILE: u64 = 64 * 1024;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServeOptions {
+    /// Minimum level to log: error, warn, info, debug; SIGHUP reads it again [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    pub log_level: Option<LevelFilter>,
     /// TCP address to answer on [default: 127.0.0.1:9998]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
@@ -41,6 +45,13 @@ pub struct ServeOptions {
     /// Numeric id of the group that may use the Unix socket [default: the daemon's own]
     #[arg(long, value_name = "GID")]
     pub socket_group: Option<u32>,
+    /// Answer on D-Bus as Dobby does: system, or a bus's address (unix:path=PATH) [default: not at all]
+    #[arg(long, value_name = "system|ADDRESS", num_args = 0..=1, default_missing_value = "system")]
+    pub dbus: Option<String>,
+    /// User id allowed over D-Bus, in addition to root, the daemon's own and the socket's group; may be repeated
+    #[arg(long = "dbus-allow-uid", value_name = "UID")]
+    #[serde(alias = "dbus_allow_uid")]
+    pub dbus_allow_uids: Vec<u32>,
     /// OCI runtime: crun, runc, youki, or a path [default: crun]
     #[arg(long, value_name = "PROGRAM")]
     pub runtime: Option<PathBuf>,
@@ -117,6 +128,10 @@ pub struct ServerConfig {
     pub socket: PathBuf,
     /// The group of the Unix socket.
     pub socket_group: Option<u32>,
+    /// The bus to answer on; `None` for none.
+    pub dbus: Option<String>,
+    /// Users that may call over D-Bus.
+    pub dbus_uids: Vec<u32>,
     /// Whom the guards let call.
     pub guard: GuardSettings,
     /// Whether TCP callers may only look.
@@ -193,16 +208,17 @@ impl ServeOptions {
     pub fn config(&self) -> Result<ServerConfig> {
         let token = self.token_file.as_deref().map(crate::server::guard::token::read).transpose()?;
         let listen = Some(self.listen.unwrap_or(DEFAULT_LISTEN)).filter(|_| !self.no_tcp);
-        let mut uids = vec![0, rustix::process::geteuid().as_raw()];
-        uids.extend(&self.tcp_allow_uids);
+        let with_us = |uids: &[u32]| [&[0, rustix::process::geteuid().as_raw()], uids].concat();
         let config = ServerConfig {
             listen,
             socket: self.socket.clone().unwrap_or_else(|| DEFAULT_SOCKET.into()),
             socket_group: self.socket_group,
+            dbus: self.dbus.clone(),
+            dbus_uids: with_us(&self.dbus_allow_uids),
             guard: GuardSettings {
                 origins: self.allow_origins.clone(),
                 hosts: self.allow_hosts.clone(),
-                uids,
+                uids: with_us(&self.tcp_allow_uids),
                 token,
             },
             tcp_read_only: self.tcp_read_only,

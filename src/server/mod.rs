@@ -6,14 +6,15 @@
 //!
 //! - [`limits`]: how much of everything a client may use.
 //! - [`guard`]: who may call.
-//! - [`config`]: the settings of the daemon.
+//! - [`config`]: the settings of the daemon; [`log_level`]: what it logs.
 //! - [`answer`]: the HTTP answers; [`stream`]: a client's connection with its timeouts.
 //! - [`daemon`]: what all connections share; [`connection`]: what the requests of one connection have in common.
 //! - [`websocket`]: one WebSocket; [`http`]: one HTTP connection.
-//! - [`listen`]: where connections come from.
+//! - [`listen`]: where connections come from; [`bus`]: the daemon on D-Bus.
 //! - [`run`]: runs the daemon from its start to its end.
 
 pub mod answer;
+pub mod bus;
 pub mod config;
 pub mod connection;
 pub mod daemon;
@@ -21,6 +22,7 @@ pub mod guard;
 pub mod http;
 pub mod limits;
 pub mod listen;
+pub mod log_level;
 pub mod run;
 pub mod stream;
 pub mod websocket;

@@ -9,31 +9,33 @@ use tokio::task::LocalSet;
 use crate::control::Manager;
 use crate::error::{Result, Tried};
 use crate::rpc::service::Service;
+use crate::server::bus;
 use crate::server::config::ServeOptions;
 use crate::server::daemon::Daemon;
 use crate::server::guard::Guard;
 use crate::server::limits::{self, ConnectionSlots, RateLimited};
 use crate::server::listen::{self, Listeners};
+use crate::server::log_level::LogLevel;
 
 /// Runs the daemon until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// The settings are unusable, the state directory or an address is taken.
-pub fn run(options: &ServeOptions) -> Result<()> {
+pub fn run(options: &ServeOptions, level: &LogLevel) -> Result<()> {
     crate::sys::keep_heap_small();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .tried(|| "cannot start the runtime for asynchronous I/O")?;
-    let outcome = LocalSet::new().block_on(&runtime, serve(options));
+    let outcome = LocalSet::new().block_on(&runtime, serve(options, level));
     // What still runs on behalf of clients that have gone away must not delay the end.
     runtime.shutdown_background();
     outcome
 }
 
-async fn serve(options: &ServeOptions) -> Result<()> {
+async fn serve(options: &ServeOptions, level: &LogLevel) -> Result<()> {
     let (config, identity) = (options.config()?, options.identity()?);
-    let shutdown_signal = shutdown_signal()?;
+    let shutdown_signal = shutdown_signal(level)?;
     // The state directory first: the process that holds it is the daemon.
     let manager = Manager::open(options.settings()).await?;
     let mut listeners = Listeners::open(&config)?;
@@ -46,23 +48,28 @@ async fn serve(options: &ServeOptions) -> Result<()> {
         refusals: RateLimited::default(),
     });
     let made = listeners.made.take();
+    let bus = bus::start(&daemon)?;
     let accepting = accept(&daemon, listeners);
     ready();
-    shutdown_signal.await;
+    tokio::select! {
+        () = shutdown_signal => {}
+        () = bus.asked_to_end() => {}
+    }
     log::info!("shutting down; containers keep running");
     for task in accepting {
         task.abort();
     }
     drop(made);
     daemon.closing.send_replace(true);
-    if tokio::time::timeout(limits::SHUTDOWN_GRACE, daemon.slots.emptied()).await.is_err() {
+    let ended = async { tokio::join!(daemon.slots.emptied(), bus.close()) };
+    if tokio::time::timeout(limits::SHUTDOWN_GRACE, ended).await.is_err() {
         log::warn!("shutdown timed out with requests in progress");
     }
     Ok(())
 }
 
 /// Resolves on SIGTERM or SIGINT; the handlers are installed immediately.
-fn shutdown_signal() -> Result<impl Future<Output = ()>> {
+fn shutdown_signal(level: &LogLevel) -> Result<impl Future<Output = ()>> {
     let listen = |kind| signal(kind).tried(|| "cannot wait for signals");
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;
@@ -73,7 +80,7 @@ fn shutdown_signal() -> Result<impl Future<Output = ()>> {
                 _ = terminate.recv() => return,
                 _ = interrupt.recv() => return,
                 // A terminal that closes must not end the daemon.
-                _ = hangup.recv() => log::info!("SIGHUP changes nothing: settings are read at the start"),
+                _ = hangup.recv() => level.reload(),
             }
         }
     })

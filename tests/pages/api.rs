@@ -75,7 +75,7 @@ fn samples() -> Vec<(Event, &'static str)> {
         Event::Started { id: id.clone(), descriptor: 1 },
         Event::Stopped { id: id.clone(), descriptor: 1, exit: ExitStatus::Code(0) },
         Event::Failed { id: id.clone(), descriptor: 1, error_code: 1 },
-        Event::StateChanged { id: id.clone(), state: State::Hibernated },
+        Event::StateChanged { id: id.clone(), descriptor: 1, state: State::Hibernated },
         Event::Minidump { id, name: "a.dmp".into(), path: "/a.dmp".into(), size: 1, truncated: false },
     ];
     let when = |event: &Event| match event {

@@ -178,7 +178,7 @@ fn every_setting_of_the_daemon_is_one_of_its_file() {
     let options = ServeOptions::augment_args(clap::Command::new("serve"));
     for option in options.get_arguments() {
         let name = option.get_id().as_str();
-        let values = ["true", "1", "'/x'", "'127.0.0.1:1'", "['x']", "[1]", "'1.0.4'"];
+        let values = ["true", "1", "'/x'", "'127.0.0.1:1'", "['x']", "[1]", "'1.0.4'", "'info'"];
         let reads = |value: &&str| toml::from_str::<ServeOptions>(&format!("{name} = {value}")).is_ok();
         assert!(values.iter().any(reads), "{name} is not a setting of the file");
     }

@@ -1,5 +1,6 @@
 //! Settings, sockets, systemd, and one daemon at a time.
 
+use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 
@@ -174,8 +175,64 @@ fn hanging_up_ends_nothing() {
     let world = DaemonWorld::new();
     let pid = rustix::process::Pid::from_raw(world.pid().try_into().unwrap()).unwrap();
     rustix::process::kill_process(pid, Signal::HUP).unwrap();
-    world.until("it is logged", || world.log().contains("SIGHUP changes nothing"));
+    world.until("it is logged", || world.log().contains("SIGHUP: the log level is info"));
     assert_eq!(world.done("listContainers", &json!({}))["success"], true);
+}
+
+#[test]
+fn the_log_level_changes_while_the_daemon_runs() {
+    let dir = tempfile::tempdir_in(crate::support::test_dir::test_dir()).unwrap();
+    let file = dir.path().join("settings.toml");
+    fs::write(&file, "log_level = 'warn'").unwrap();
+    let world = DaemonWorld::with(&["--config", file.to_str().unwrap(), "--log-level", "info"]);
+    let id = world.id("a");
+    let pid = rustix::process::Pid::from_raw(world.pid().try_into().unwrap()).unwrap();
+    let hang_up = || rustix::process::kill_process(pid, Signal::HUP).unwrap();
+    let calls = |method: &str| {
+        let _not_there = world.call(method, &json!({"containerId": id}));
+        world.log().contains(&format!("calls {method}"))
+    };
+    hang_up();
+    world.until("the flag wins", || world.log().contains("SIGHUP: the log level is info"));
+    assert!(calls("pauseContainer"));
+    fs::write(&file, "log_level = 5").unwrap();
+    hang_up();
+    world.until("the mistake is logged", || world.log().contains("SIGHUP changes nothing"));
+    assert!(calls("resumeContainer"));
+}
+
+#[test]
+fn the_settings_file_sets_the_log_level_again_on_sighup() {
+    let dir = tempfile::tempdir_in(crate::support::test_dir::test_dir()).unwrap();
+    let file = dir.path().join("settings.toml");
+    fs::write(&file, "log_level = 'info'").unwrap();
+    let world = DaemonWorld::with(&["--config", file.to_str().unwrap()]);
+    let id = world.id("a");
+    let pid = rustix::process::Pid::from_raw(world.pid().try_into().unwrap()).unwrap();
+    let logs_calls = || {
+        let before = world.log().len();
+        let _not_there = world.call("pauseContainer", &json!({"containerId": id}));
+        world.log()[before..].contains("calls pauseContainer")
+    };
+    for (level, logged) in [("error", false), ("debug", true), ("warn", false)] {
+        fs::write(&file, format!("log_level = '{level}'")).unwrap();
+        rustix::process::kill_process(pid, Signal::HUP).unwrap();
+        world.until(level, || logs_calls() == logged);
+    }
+}
+
+#[cfg(not(feature = "dbus"))]
+#[test]
+fn a_program_without_dbus_says_so() {
+    let dir = tempfile::tempdir_in(crate::support::test_dir::test_dir()).unwrap();
+    crate::support::own_hook::make(dir.path(), "");
+    let mut command = std::process::Command::new(crate::support::daemon_world::PROGRAM);
+    command.args(["serve", "--no-tcp", "--dbus"]);
+    crate::support::own_hook::live_in(&mut command, dir.path());
+    let output = command.output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(9), "{message}");
+    assert!(message.contains("build it with --features dbus"), "{message}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod cli;
 mod concurrency;
 mod configuration;
 mod containers;
-mod degraded;
+mod dobby_tool;
 mod dumps;
 mod events;
 mod guards;
@@ -18,6 +18,7 @@ mod limits;
 mod outbox;
 mod pids;
 mod protocol;
+mod started;
 #[path = "../support/mod.rs"]
 mod support;
 mod unprivileged;

@@ -147,6 +147,11 @@ impl DaemonWorld {
         self.start();
     }
 
+    /// Waits for the end of a daemon that was asked to end, and gives its exit status.
+    pub(crate) fn join(&mut self) -> Option<i32> {
+        self.daemon.take()?.wait().unwrap().code()
+    }
+
     /// The daemon's process id.
     pub(crate) fn pid(&self) -> u32 {
         self.daemon.as_ref().unwrap().id()

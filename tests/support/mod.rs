@@ -22,6 +22,8 @@ pub(crate) mod host;
 pub(crate) mod host_program;
 #[cfg(feature = "daemon")]
 pub(crate) mod manager_world;
+#[cfg(feature = "daemon")]
+pub(crate) mod memcr;
 pub(crate) mod programs;
 pub(crate) mod random;
 pub(crate) mod run;

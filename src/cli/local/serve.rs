@@ -7,6 +7,7 @@ use log::LevelFilter;
 
 use crate::error::Result;
 use crate::server::config::{DEFAULT_FILE, ServeOptions};
+use crate::server::log_level::{self, LogLevel};
 use crate::server::run::run;
 
 /// Serve the API until SIGTERM; containers keep running when it ends
@@ -15,9 +16,6 @@ pub(crate) struct Serve {
     /// Settings file
     #[arg(long, value_name = "FILE", help = format!("Settings file [default: {DEFAULT_FILE}, if there is one]"))]
     config: Option<PathBuf>,
-    /// Minimum level to log: error, warn, info, debug
-    #[arg(long, value_name = "LEVEL", default_value = "info")]
-    log_level: LevelFilter,
     #[command(flatten)]
     options: ServeOptions,
 }
@@ -26,9 +24,12 @@ impl Serve {
     pub(crate) fn run(self) -> Result<()> {
         // Under systemd the journal has standard error already.
         let journal = std::env::var_os("JOURNAL_STREAM").is_some();
-        let syslog = if journal { LevelFilter::Off } else { self.log_level };
-        crate::log::start("ocicontainer", self.log_level, syslog);
+        let syslog = if journal { LevelFilter::Off } else { LevelFilter::Trace };
+        crate::log::start("ocicontainer", LevelFilter::Trace, syslog);
+        let level = LogLevel::new(self.config.clone(), self.options.log_level);
+        crate::log::set_level(self.options.log_level.unwrap_or(log_level::DEFAULT));
         let options = self.options.over(ServeOptions::read(self.config.as_deref())?)?;
-        run(&options)
+        level.apply(&options);
+        run(&options, &level)
     }
 }

@@ -1,5 +1,6 @@
 //! Verbs that ask the daemon.
 
+pub(crate) mod dump;
 pub(crate) mod events;
 pub(crate) mod follow;
 pub(crate) mod info;

@@ -1,7 +1,7 @@
 //! Events, from what happened to the subscribers. From the bottom up:
 //!
 //! - [`replay`]: retains for late subscribers what became of an earlier daemon's containers.
-//! - [`bus`]: sends events to subscribers.
+//! - [`bus`]: sends events to subscribers; [`started`]: waits for a start.
 //! - [`dumps`]: tracks which minidumps were brought to the host.
 //! - [`entry`]: the file that keeps events until they are delivered.
 //! - [`outbox`]: the one way of an event: persisted, sent, dropped.
@@ -14,4 +14,5 @@ pub(crate) mod entry;
 pub(crate) mod leftovers;
 pub(crate) mod outbox;
 pub(crate) mod replay;
+pub(crate) mod started;
 pub(crate) mod sweeper;

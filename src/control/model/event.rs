@@ -40,6 +40,8 @@ pub enum Event {
     StateChanged {
         /// Which one.
         id: ContainerId,
+        /// Its descriptor.
+        descriptor: i32,
         /// The new state.
         state: State,
     },

@@ -20,6 +20,7 @@ pub static METHODS: &[Method] = &[
     query::list_containers::METHOD,
     query::get_container_state::METHOD,
     query::get_container_info::METHOD,
+    query::get_container_config::METHOD,
     life::start_container::METHOD,
     life::start_container_from_dobby_spec::METHOD,
     life::stop_container::METHOD,

@@ -1,5 +1,6 @@
 //! Methods that only look.
 
+pub(crate) mod get_container_config;
 pub(crate) mod get_container_info;
 pub(crate) mod get_container_logs;
 pub(crate) mod get_container_state;
