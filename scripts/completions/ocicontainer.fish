@@ -82,6 +82,7 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l memc
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l autostart -d 'Whether the plugin answers before Controller.1.activate [default: true]' -r -f -a "true\t''
 false\t''"
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l no-tcp -d 'Answer on the Unix socket only'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l fresh -d 'Remove the containers of an earlier daemon, as Dobby does, and do not adopt them'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l tcp-read-only -d 'Allow only read-only methods over TCP'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand list" -l socket -d 'The daemon\'s Unix socket' -r -F

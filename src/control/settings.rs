@@ -27,6 +27,8 @@ pub struct Settings {
     pub bundle_roots: Vec<PathBuf>,
     /// Bundles that do not belong to root.
     pub bundle_owners: BundleOwners,
+    /// Whether the containers of an earlier daemon are removed, and not adopted.
+    pub fresh: bool,
     /// The `oci-minidump-hook` to register in bundles that ask for it; `None` looks for it beside our own
     /// executable and in the usual places.
     pub hook: Option<PathBuf>,
@@ -48,6 +50,7 @@ impl Default for Settings {
             runtime_timeout: Duration::from_secs(30),
             bundle_roots: Vec::new(),
             bundle_owners: BundleOwners::default(),
+            fresh: false,
             hook: None,
             memcr_socket: "/tmp/memcrcom".into(),
             dobby_settings: crate::dobby::settings::DEFAULT_PATH.into(),

@@ -94,6 +94,10 @@ pub struct ServeOptions {
     #[arg(long = "bundle-plugin", value_name = "NAME")]
     #[serde(alias = "bundle_plugin")]
     pub bundle_plugins: Vec<String>,
+    /// Remove the containers of an earlier daemon, as Dobby does, and do not adopt them
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub fresh: bool,
     /// The oci-minidump-hook to register in bundles that ask for it [default: the installed one]
     #[arg(long, value_name = "PATH")]
     pub hook: Option<PathBuf>,
@@ -202,6 +206,7 @@ impl ServeOptions {
                 mounts: self.bundle_mounts.clone(),
                 plugins: self.bundle_plugins.clone(),
             },
+            fresh: self.fresh,
             hook: self.hook.clone(),
             memcr_socket: self.memcr_socket.clone().unwrap_or(default.memcr_socket),
             dobby_settings: self.dobby_settings.clone().unwrap_or(default.dobby_settings),
