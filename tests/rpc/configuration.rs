@@ -157,14 +157,24 @@ fn requests_under_way_are_finished_when_the_daemon_ends() {
     let body = json!({"id": 1, "method": format!("{PLUGIN}.runCommand"),
         "params": {"containerId": id, "command": "sh -c 'echo begun; sleep 1; echo done'"}});
     client.send(crate::support::wire::request("POST", "/jsonrpc", &[], &body.to_string()).as_bytes());
-    let mut ws = world.ws();
+    let (mut ws, mut busy, mut waiting) = (world.ws(), world.ws(), world.ws());
+    busy.send(&body.to_string());
+    let wait = json!({"id": 2, "method": format!("{PLUGIN}.waitContainer"), "params": {"containerId": id}});
+    waiting.send(&wait.to_string());
     let info = json!({"containerId": id});
     world.until("the command runs", || {
-        world.done("getContainerInfo", &info)["info"]["pids"].as_array().is_some_and(|pids| pids.len() > 1)
+        world.done("getContainerInfo", &info)["info"]["pids"].as_array().is_some_and(|pids| pids.len() > 4)
     });
     assert_eq!(world.end(Signal::TERM), Some(0));
     assert_eq!(client.answer().json()["result"]["stdout"], "begun\ndone\n");
-    assert!(matches!(ws.socket.read(), Ok(tungstenite::Message::Close(Some(_)))), "WebSockets are told");
+    let answer: Value = serde_json::from_str(&busy.text()).unwrap();
+    assert_eq!(answer["result"]["stdout"], "begun\ndone\n", "a call under way is answered first");
+    for ws in [&mut ws, &mut busy, &mut waiting] {
+        assert!(
+            matches!(ws.socket.read(), Ok(tungstenite::Message::Close(Some(_)))),
+            "WebSockets are closed"
+        );
+    }
     world.start();
     world.done("deleteContainer", &json!({"containerId": id, "force": true}));
 }
