@@ -1,6 +1,5 @@
 //! podman, which writes its own config.json: the hook comes by hooks.d, its configuration by annotation.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -281,79 +280,6 @@ fn an_author_of_an_image_makes_nothing_on_the_host() {
         assert_eq!(files_in(&elsewhere), [] as [PathBuf; 0], "{}", world.log());
         assert!(!world.path("dumpsters").exists());
     }
-}
-
-#[test]
-fn installing_and_removing_go_together() {
-    let world = HookWorld::new("crun");
-    let before = files_in(&world.dir);
-    assert!(install(&world, &[]).status.success());
-    let program = prefix(&world).join("libexec/oci/hooks.d/oci-minidump-hook");
-    for (file, stage) in
-        [("oci-minidump-prestart.json", "prestart"), ("oci-minidump-poststop.json", "poststop")]
-    {
-        let installed: Value =
-            serde_json::from_slice(&fs::read(hooks_dir(&world).join(file)).unwrap()).unwrap();
-        assert_eq!(installed["hook"]["path"], program.to_str().unwrap());
-        assert_eq!((&installed["hook"]["args"][1], &installed["stages"][0]), (&stage.into(), &stage.into()));
-    }
-    assert_eq!(installed_files(&prefix(&world)), paths(HOOK_FILES));
-    assert!(install(&world, &["--daemon"]).status.success());
-    assert_eq!(installed_files(&prefix(&world)), paths(&[HOOK_FILES, DAEMON_FILES].concat()));
-    assert!(install(&world, &["--remove"]).status.success());
-    assert_eq!(installed_files(&prefix(&world)), paths(DAEMON_FILES));
-    assert!(install(&world, &["--daemon", "--remove"]).status.success());
-    assert_eq!(installed_files(&prefix(&world)), paths(&[]));
-    assert_eq!(before.len() + 1, files_in(&world.dir).len());
-    for bad in ["relative", "/a&b", "/a#b", "/a\"b"] {
-        assert_eq!(install(&world, &["--prefix", bad]).status.code(), Some(2), "{bad}");
-    }
-}
-
-/// What `scripts/install` puts below the prefix.
-const HOOK_FILES: &[&str] = &[
-    "libexec/oci/hooks.d/oci-minidump-hook",
-    "share/bash-completion/completions/oci-minidump-hook",
-    "share/containers/oci/hooks.d/oci-minidump-poststop.json",
-    "share/containers/oci/hooks.d/oci-minidump-prestart.json",
-    "share/fish/vendor_completions.d/oci-minidump-hook.fish",
-    "share/man/man1/oci-minidump-hook.1",
-    "share/man/man5/oci-minidump.toml.5",
-    "share/zsh/site-functions/_oci-minidump-hook",
-];
-
-/// And with `--daemon`.
-const DAEMON_FILES: &[&str] = &[
-    "bin/ocicontainer",
-    "lib/systemd/system/ocicontainer.service",
-    "lib/systemd/system/ocicontainer.socket",
-    "share/bash-completion/completions/ocicontainer",
-    "share/fish/vendor_completions.d/ocicontainer.fish",
-    "share/man/man1/ocicontainer.1",
-    "share/man/man5/ocicontainer.toml.5",
-    "share/man/man7/ocicontainer-api.7",
-    "share/zsh/site-functions/_ocicontainer",
-];
-
-fn paths(files: &[&str]) -> BTreeSet<PathBuf> {
-    files.iter().map(PathBuf::from).collect()
-}
-
-/// All files below the prefix.
-fn installed_files(prefix: &Path) -> BTreeSet<PathBuf> {
-    let mut files = BTreeSet::new();
-    let mut dirs = vec![prefix.to_owned()];
-    while let Some(dir) = dirs.pop() {
-        for entry in fs::read_dir(dir).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                dirs.push(path);
-            } else {
-                files.insert(path.strip_prefix(prefix).unwrap().to_owned());
-            }
-        }
-    }
-    files
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! - A list stands in a Markdown file between `<!-- generated: NAME -->` and `<!-- end -->` ([`lists`] has the names).
 //! - A manual page `docs/man/NAME.SECTION` is made from the Markdown file beside it.
 //! - `scripts/completions` has a file for each program and shell.
+//! - `scripts/package` has a sample of each program's settings.
 
 #![allow(
     clippy::unwrap_used,
@@ -48,6 +49,13 @@ fn lists_in_documents_are_up_to_date() {
             places::fill(&read(&path), &lists).unwrap_or_else(|wrong| panic!("{}: {wrong}", path.display()));
         (path, filled)
     }));
+}
+
+#[test]
+fn samples_of_the_settings_are_up_to_date() {
+    let samples =
+        [("oci-minidump.toml", settings::hook_sample()), ("ocicontainer.toml", settings::daemon_sample())];
+    all_agree(samples.map(|(name, text)| (root().join("scripts/package").join(name), text)));
 }
 
 #[test]

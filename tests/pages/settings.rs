@@ -119,6 +119,32 @@ pub(crate) fn hook_file() -> String {
     text + "```\n"
 }
 
+/// The hook's settings file for a package: it changes nothing until something in it is made to count.
+pub(crate) fn hook_sample() -> String {
+    let text = hook_file().replace("```toml\n", "").replace("```\n", "");
+    let lines = text.lines().map(|line| match line.chars().next() {
+        None | Some('#' | '[') => format!("{line}\n"),
+        Some(_) => format!("#{line}\n"),
+    });
+    lines.collect()
+}
+
+/// The same for the daemon.
+pub(crate) fn daemon_sample() -> String {
+    let options = ServeOptions::augment_args(clap::Command::new("serve"));
+    let settings = options.get_arguments().map(|option| {
+        let help = option.get_help().unwrap().to_string().replace("; may be repeated", "; a list");
+        let name = option.get_id();
+        let value = match option.get_action() {
+            ArgAction::SetTrue => "true".to_owned(),
+            ArgAction::Append => "[]".to_owned(),
+            _ => format!("({})", option.get_value_names().unwrap()[0]),
+        };
+        format!("{}#{name} = {value}\n", comment(&help))
+    });
+    settings.collect()
+}
+
 /// Lines of a comment.
 fn comment(text: &str) -> String {
     let mut lines = vec!["#".to_owned()];
