@@ -63,10 +63,10 @@ pub(crate) fn wakeup(client: &mut Client, id: &str) -> Outcome {
     change(client, "wakeupContainer", json!({"containerId": id}), done, failed)
 }
 
+/// There are bind mounts only, for which mount data means nothing.
 pub(crate) fn mount(client: &mut Client, args: &[String]) -> Outcome {
-    let [id, source, target, flags] = args else {
-        let words = "must provide four args; <id> <source> <destination> <flags>; a bind mount takes no data";
-        return Err(Failure::usage(words));
+    let ([id, source, target, flags] | [id, source, target, flags, _]) = args else {
+        return Err(Failure::usage("must provide at least four args; <id> <source> <destination> <flags>"));
     };
     let flags: Vec<&str> = flags.split(',').filter(|flag| !flag.is_empty()).collect();
     let params = json!({"containerId": id, "source": source, "target": target, "flags": flags});
