@@ -61,6 +61,9 @@ impl Manager {
         let shared = Arc::clone(&ctx);
         ctx.tasks.spawn(async move { shared.logs.serve().await });
         recover::recover(&ctx)?;
+        if ctx.settings.fresh {
+            recover::remove_all(&ctx).await;
+        }
         ctx.sweeper.sweep();
         Ok(Self { handle: Arc::new(Handle(ctx)) })
     }

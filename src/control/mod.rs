@@ -58,4 +58,4 @@ pub use model::request::{ExecLimits, ExecOutput, ExecRequest, Source, StartReque
 pub use model::state::{ExitStatus, Health, Listed, State};
 pub use output::read::LogPart;
 pub use plugins::catalogue::plugin_reference;
-pub use settings::Settings;
+pub use settings::{BundleOwner, BundleOwners, Settings};

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
 /// How containers are run and where their state and output lie. [`Default`] gives the documented values.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -22,6 +25,10 @@ pub struct Settings {
     pub runtime_timeout: Duration,
     /// Bundles must lie below one of these; empty means anywhere.
     pub bundle_roots: Vec<PathBuf>,
+    /// Bundles that do not belong to root.
+    pub bundle_owners: BundleOwners,
+    /// Whether the containers of an earlier daemon are removed, and not adopted.
+    pub fresh: bool,
     /// The `oci-minidump-hook` to register in bundles that ask for it; `None` looks for it beside our own
     /// executable and in the usual places.
     pub hook: Option<PathBuf>,
@@ -42,9 +49,91 @@ impl Default for Settings {
             stop_timeout: Duration::from_secs(10),
             runtime_timeout: Duration::from_secs(30),
             bundle_roots: Vec::new(),
+            bundle_owners: BundleOwners::default(),
+            fresh: false,
             hook: None,
             memcr_socket: "/tmp/memcrcom".into(),
             dobby_settings: crate::dobby::settings::DEFAULT_PATH.into(),
+        }
+    }
+}
+
+/// Which users may have bundles of their own, and what these may ask for beyond a container that is held apart from the
+/// host. The default allows none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BundleOwners {
+    /// Whose bundles are started besides root's.
+    pub owners: Vec<BundleOwner>,
+    /// Groups of the host that such a container may be in, besides that of its bundle.
+    pub groups: Vec<u32>,
+    /// Directories of the host that it may mount from.
+    pub mounts: Vec<PathBuf>,
+    /// Plugins that it may ask for.
+    pub plugins: Vec<String>,
+}
+
+impl BundleOwners {
+    /// Whether there are rules for any user but root.
+    #[must_use]
+    pub fn are_any(&self) -> bool {
+        !self.owners.is_empty()
+    }
+
+    /// Whether this user is listed.
+    #[must_use]
+    pub fn name(&self, uid: u32) -> bool {
+        self.owners.contains(&BundleOwner::Uid(uid))
+    }
+
+    /// Whether this user may have a bundle.
+    #[must_use]
+    pub fn allow(&self, uid: u32) -> bool {
+        uid != 0 && (self.name(uid) || self.owners.contains(&BundleOwner::MappedRoot))
+    }
+}
+
+/// A user who may have bundles, as it is written in settings: a number, or `mapped-root`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Value", into = "Value")]
+pub enum BundleOwner {
+    /// The user of this id.
+    Uid(u32),
+    /// Whoever is root in the user namespace of the bundle's container.
+    MappedRoot,
+}
+
+/// How [`BundleOwner::MappedRoot`] is written.
+const MAPPED_ROOT: &str = "mapped-root";
+
+impl std::str::FromStr for BundleOwner {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(0) => Err("root's bundles need no permission".to_owned()),
+            Ok(uid) => Ok(Self::Uid(uid)),
+            Err(_) if text == MAPPED_ROOT => Ok(Self::MappedRoot),
+            Err(_) => Err(format!("{text:?} is neither a user id nor {MAPPED_ROOT}")),
+        }
+    }
+}
+
+impl TryFrom<Value> for BundleOwner {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        match &value {
+            Value::String(text) => text.parse(),
+            other => other.to_string().parse(),
+        }
+    }
+}
+
+impl From<BundleOwner> for Value {
+    fn from(owner: BundleOwner) -> Self {
+        match owner {
+            BundleOwner::Uid(uid) => uid.into(),
+            BundleOwner::MappedRoot => MAPPED_ROOT.into(),
         }
     }
 }

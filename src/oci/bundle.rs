@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::host;
 
 /// The most bytes of a `config.json` that are read; the largest seen in the field have some hundred KiB.
-const MAX_CONFIG: u64 = 8 << 20;
+pub(crate) const MAX_CONFIG: u64 = 8 << 20;
 
 /// The most blanks of one step of indentation: every line that is written back has them, times its depth.
 const MAX_INDENT: usize = 16;
@@ -46,6 +46,19 @@ impl Bundle {
         let path = dir.join("config.json");
         let text = read_bounded(&path)?;
         Ok(Self { dir, config: parse(&path, &text)?, layout: Layout::of(&text) })
+    }
+
+    /// The bundle in the absolute directory `dir`, whose configuration is `text`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when that is too large or not a JSON object.
+    pub fn parse(dir: &Path, text: &[u8]) -> Result<Self> {
+        let path = dir.join("config.json");
+        if u64::try_from(text.len()).is_ok_and(|length| length > MAX_CONFIG) {
+            let what = format!("{} is larger than {MAX_CONFIG} bytes", path.display());
+            return Err(Error::new(ErrorKind::Config, what));
+        }
+        Ok(Self { dir: dir.to_owned(), config: parse(&path, text)?, layout: Layout::of(text) })
     }
 
     /// The absolute path of the bundle directory.

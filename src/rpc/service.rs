@@ -185,6 +185,14 @@ impl Work {
             .any(|(_, step)| matches!(step, Step::Call(method, _) if method.access == Access::Change))
     }
 
+    /// Whether it does more than look or wait: its outcome must be known.
+    #[must_use]
+    pub fn acts(&self) -> bool {
+        self.steps
+            .iter()
+            .any(|(_, step)| matches!(step, Step::Call(method, _) if method.access != Access::Read))
+    }
+
     /// Whether every answer is known already, without carrying out anything.
     #[must_use]
     pub fn is_decided(&self) -> bool {

@@ -9,7 +9,7 @@ use log::LevelFilter;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::control::Settings;
+use crate::control::{BundleOwner, BundleOwners, Settings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host;
 use crate::rpc::api::Api;
@@ -77,6 +77,27 @@ pub struct ServeOptions {
     #[arg(long = "bundle-root", value_name = "DIR")]
     #[serde(alias = "bundle_root")]
     pub bundle_roots: Vec<PathBuf>,
+    /// User id that bundles may belong to, or mapped-root: then they may ask for nothing that only root may; may be
+    /// repeated [default: root only]
+    #[arg(long = "bundle-owner", value_name = "UID")]
+    #[serde(alias = "bundle_owner")]
+    pub bundle_owners: Vec<BundleOwner>,
+    /// Group id of the host that containers of such bundles may have, besides the bundle's; may be repeated
+    #[arg(long = "bundle-group", value_name = "GID")]
+    #[serde(alias = "bundle_group")]
+    pub bundle_groups: Vec<u32>,
+    /// Directory of the host that such bundles may mount from; may be repeated
+    #[arg(long = "bundle-mount", value_name = "DIR")]
+    #[serde(alias = "bundle_mount")]
+    pub bundle_mounts: Vec<PathBuf>,
+    /// Plugin that such bundles may ask for; may be repeated
+    #[arg(long = "bundle-plugin", value_name = "NAME")]
+    #[serde(alias = "bundle_plugin")]
+    pub bundle_plugins: Vec<String>,
+    /// Remove the containers of an earlier daemon, as Dobby does, and do not adopt them
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub fresh: bool,
     /// The oci-minidump-hook to register in bundles that ask for it [default: the installed one]
     #[arg(long, value_name = "PATH")]
     pub hook: Option<PathBuf>,
@@ -179,6 +200,13 @@ impl ServeOptions {
             stop_timeout: seconds(self.stop_timeout, default.stop_timeout),
             runtime_timeout: seconds(self.runtime_timeout, default.runtime_timeout),
             bundle_roots: self.bundle_roots.clone(),
+            bundle_owners: BundleOwners {
+                owners: self.bundle_owners.clone(),
+                groups: self.bundle_groups.clone(),
+                mounts: self.bundle_mounts.clone(),
+                plugins: self.bundle_plugins.clone(),
+            },
+            fresh: self.fresh,
             hook: self.hook.clone(),
             memcr_socket: self.memcr_socket.clone().unwrap_or(default.memcr_socket),
             dobby_settings: self.dobby_settings.clone().unwrap_or(default.dobby_settings),

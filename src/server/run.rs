@@ -1,10 +1,13 @@
 //! Runs the daemon from its start to its end.
 
 use std::rc::Rc;
+use std::time::Duration;
 
+use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
+use tokio::time::MissedTickBehavior;
 
 use crate::control::Manager;
 use crate::error::{Result, Tried};
@@ -16,6 +19,9 @@ use crate::server::guard::Guard;
 use crate::server::limits::{self, ConnectionSlots, RateLimited};
 use crate::server::listen::{self, Listeners};
 use crate::server::log_level::LogLevel;
+
+/// The shortest time of systemd's watchdog that is kept.
+const MIN_WATCHDOG: Duration = Duration::from_millis(10);
 
 /// Runs the daemon until SIGTERM or SIGINT.
 ///
@@ -50,10 +56,11 @@ async fn serve(options: &ServeOptions, level: &LogLevel) -> Result<()> {
     let made = listeners.made.take();
     let bus = bus::start(&daemon)?;
     let accepting = accept(&daemon, listeners);
-    ready();
+    notify(NotifyState::Ready);
     tokio::select! {
         () = shutdown_signal => {}
         () = bus.asked_to_end() => {}
+        () = feed_watchdog(&daemon, &accepting) => {}
     }
     log::info!("shutting down; containers keep running");
     for task in accepting {
@@ -103,9 +110,31 @@ fn accept(daemon: &Rc<Daemon>, listeners: Listeners) -> Vec<tokio::task::JoinHan
     tasks
 }
 
-/// Notifies systemd, when it started the daemon, that it is ready.
-fn ready() {
-    if let Err(error) = sd_notify::notify(true, &[sd_notify::NotifyState::Ready]) {
-        log::warn!("cannot notify systemd of readiness: {error}");
+/// Notifies systemd, if it started the daemon. Programs that the daemon runs have an environment of their own, without the
+/// socket for that.
+fn notify(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(false, &[state]) {
+        log::warn!("cannot notify systemd: {error}");
+    }
+}
+
+/// Notifies systemd's watchdog twice in its time (sd_watchdog_enabled(3)), for ever, as long as the daemon works: this runs
+/// only when the one thread is free, and stops when clients are not accepted any more.
+async fn feed_watchdog(daemon: &Daemon, accepting: &[tokio::task::JoinHandle<()>]) {
+    let mut microseconds = 0;
+    if !sd_notify::watchdog_enabled(false, &mut microseconds) {
+        return std::future::pending().await;
+    }
+    let mut interval = tokio::time::interval(Duration::from_micros(microseconds).max(MIN_WATCHDOG) / 2);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        if accepting.iter().any(tokio::task::JoinHandle::is_finished) {
+            log::error!("clients are not accepted any more: systemd's watchdog is to restart the daemon");
+            return std::future::pending().await;
+        }
+        // Takes the table of all containers, which every call needs.
+        let _there = daemon.service.manager().list().len();
+        notify(NotifyState::Watchdog);
     }
 }

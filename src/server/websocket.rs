@@ -112,9 +112,17 @@ struct Session {
     changes: broadcast::Receiver<StateChange>,
     /// Calls that end with this session.
     attached: JoinSet<()>,
-    replies: (mpsc::Sender<Option<String>>, mpsc::Receiver<Option<String>>),
+    replies: (mpsc::Sender<Reply>, mpsc::Receiver<Reply>),
     calls: usize,
+    /// Those of the calls whose answers are owed even when the daemon ends.
+    owed: usize,
     _slot: Option<OwnedSemaphorePermit>,
+}
+
+/// What a call led to.
+struct Reply {
+    text: Option<String>,
+    was_owed: bool,
 }
 
 /// Why a session ends.
@@ -138,6 +146,7 @@ impl Session {
             attached: JoinSet::new(),
             replies: mpsc::channel(MAX_CALLS),
             calls: 0,
+            owed: 0,
             _slot: slot,
         }
     }
@@ -168,10 +177,14 @@ impl Session {
                 biased;
                 reply = self.replies.1.recv() => {
                     self.calls -= 1;
-                    say(socket, reply.flatten()).await
+                    self.owed -= usize::from(reply.as_ref().is_some_and(|reply| reply.was_owed));
+                    say(socket, reply.and_then(|reply| reply.text)).await
                 }
-                _ = closing.wait_for(|closing| *closing) => return close(CloseCode::Away, "the daemon shuts down"),
-                frame = socket.next(), if self.calls < MAX_CALLS => {
+                _ = closing.wait_for(|closing| *closing), if self.owed == 0 => {
+                    return close(CloseCode::Away, "the daemon shuts down");
+                }
+                // Once the daemon ends, no more calls begin.
+                frame = socket.next(), if self.calls < MAX_CALLS && !*self.connection.daemon.closing.borrow() => {
                     (silent_since, pinged) = (Instant::now(), false);
                     match frame {
                         Some(frame) => self.receive(frame, socket).await,
@@ -237,11 +250,14 @@ impl Session {
             say(socket, work.run(service).await).await?;
             return self.replay(known, socket).await;
         }
+        let was_owed = work.acts();
         self.calls += 1;
+        self.owed += usize::from(was_owed);
         let replies = self.replies.0.clone();
         let task = async move {
+            let text = work.run(service).await;
             // A session that has ended wants no answer.
-            let _ended = replies.send(work.run(service).await).await;
+            let _ended = replies.send(Reply { text, was_owed }).await;
         };
         if cancellable {
             self.attached.spawn_local(task);

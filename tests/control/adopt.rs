@@ -54,6 +54,28 @@ async fn containers_go_on_and_are_adopted() {
 }
 
 #[tokio::test]
+async fn a_daemon_that_starts_afresh_removes_what_it_finds() {
+    for runtime in runtimes() {
+        let mut world = ManagerWorld::new("fresh", runtime);
+        let manager = world.open().await;
+        let ids = ["a", "b", "c"].map(|name| world.id(name));
+        for (number, id) in ids.iter().enumerate() {
+            world.start(&manager, id, &world.sleeper(&format!("b{number}"))).await;
+        }
+        manager.pause(&ids[1]).await.unwrap();
+        drop(manager);
+        world.runtime(&["kill", ids[2].as_str(), "KILL"]).await;
+        world.settings.fresh = true;
+        let manager = world.open().await;
+        world.nothing_is_left(&manager).await;
+        // The next one finds nothing to remove, and a start is as ever.
+        world.start(&manager, &ids[0], &world.dir.join("b0")).await;
+        manager.delete(&ids[0], true).await.unwrap();
+        world.nothing_is_left(&manager).await;
+    }
+}
+
+#[tokio::test]
 async fn a_second_daemon_is_refused() {
     let world = ManagerWorld::new("second", "crun");
     let first = world.open().await;

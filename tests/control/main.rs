@@ -17,6 +17,7 @@ mod late_harvest;
 mod life;
 mod logs;
 mod minidump;
+mod owned;
 mod refuse;
 mod runtimes;
 mod start;

@@ -62,7 +62,7 @@ fn escaped_names(spec: &Value, config: &mut Value) {
 }
 
 /// Every difference.
-pub(crate) const DIFFERENCES: [Difference; 48] = [
+pub(crate) const DIFFERENCES: [Difference; 49] = [
     seen(
         no_init,
         documented(
@@ -293,9 +293,15 @@ pub(crate) const DIFFERENCES: [Difference; 48] = [
     ),
     documented(
         "`rdkPlugins.rtscheduling`",
-        "has the runtime set the limit, which it cannot in a user namespace",
-        "sets it from outside, and gives the cgroup of a bundle the real time without which version 1 refuses",
-        "it works in every container",
+        "has the runtime set the limit, so that no container starts where that is not permitted",
+        "sets it itself, and gives the cgroup of a bundle the real time without which version 1 refuses",
+        "an optional plugin must not keep a container from starting",
+    ),
+    documented(
+        "containers that run when the daemon starts",
+        "kills and removes them",
+        "adopts them; `serve --fresh` kills and removes those of an earlier daemon",
+        "a restart or an upgrade of the daemon ends no app",
     ),
     documented(
         "`rdkPlugins.ipc`",

@@ -1,7 +1,6 @@
-//! Settings, sockets, systemd, and one daemon at a time.
+//! Settings, sockets, and one daemon at a time.
 
 use std::fs;
-use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 
 use rustix::process::Signal;
@@ -158,14 +157,24 @@ fn requests_under_way_are_finished_when_the_daemon_ends() {
     let body = json!({"id": 1, "method": format!("{PLUGIN}.runCommand"),
         "params": {"containerId": id, "command": "sh -c 'echo begun; sleep 1; echo done'"}});
     client.send(crate::support::wire::request("POST", "/jsonrpc", &[], &body.to_string()).as_bytes());
-    let mut ws = world.ws();
+    let (mut ws, mut busy, mut waiting) = (world.ws(), world.ws(), world.ws());
+    busy.send(&body.to_string());
+    let wait = json!({"id": 2, "method": format!("{PLUGIN}.waitContainer"), "params": {"containerId": id}});
+    waiting.send(&wait.to_string());
     let info = json!({"containerId": id});
     world.until("the command runs", || {
-        world.done("getContainerInfo", &info)["info"]["pids"].as_array().is_some_and(|pids| pids.len() > 1)
+        world.done("getContainerInfo", &info)["info"]["pids"].as_array().is_some_and(|pids| pids.len() > 4)
     });
     assert_eq!(world.end(Signal::TERM), Some(0));
     assert_eq!(client.answer().json()["result"]["stdout"], "begun\ndone\n");
-    assert!(matches!(ws.socket.read(), Ok(tungstenite::Message::Close(Some(_)))), "WebSockets are told");
+    let answer: Value = serde_json::from_str(&busy.text()).unwrap();
+    assert_eq!(answer["result"]["stdout"], "begun\ndone\n", "a call under way is answered first");
+    for ws in [&mut ws, &mut busy, &mut waiting] {
+        assert!(
+            matches!(ws.socket.read(), Ok(tungstenite::Message::Close(Some(_)))),
+            "WebSockets are closed"
+        );
+    }
     world.start();
     world.done("deleteContainer", &json!({"containerId": id, "force": true}));
 }
@@ -225,10 +234,10 @@ fn the_settings_file_sets_the_log_level_again_on_sighup() {
 #[test]
 fn a_program_without_dbus_says_so() {
     let dir = tempfile::tempdir_in(crate::support::test_dir::test_dir()).unwrap();
-    crate::support::own_hook::make(dir.path(), "");
+    crate::support::hook_wrapper::make(dir.path(), "");
     let mut command = std::process::Command::new(crate::support::daemon_world::PROGRAM);
     command.args(["serve", "--no-tcp", "--dbus"]);
-    crate::support::own_hook::live_in(&mut command, dir.path());
+    crate::support::hook_wrapper::live_in(&mut command, dir.path());
     let output = command.output().unwrap();
     let message = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(9), "{message}");
@@ -294,44 +303,4 @@ fn no_tcp_means_none() {
         let inode = line.split_ascii_whitespace().nth(9).unwrap();
         assert!(inode == "0" || !inodes.iter().any(|known| known == inode), "{line}");
     }
-}
-
-#[test]
-fn systemd_hands_over_sockets_and_hears_of_readiness() {
-    let dir = tempfile::tempdir().unwrap();
-    let socket = dir.path().join("handed");
-    let notify = UnixDatagram::bind(dir.path().join("notify")).unwrap();
-    notify.set_read_timeout(Some(crate::support::wire::PATIENCE)).unwrap();
-    let mut command = Command::new("systemd-socket-activate");
-    command.arg("-l").arg(&socket).arg("--setenv=NOTIFY_SOCKET").arg(PROGRAM).arg("serve");
-    command.arg("--state-dir").arg(dir.path().join("state")).arg("--log-dir").arg(dir.path().join("log"));
-    command
-        .arg("--socket")
-        .arg(dir.path().join("unused"))
-        .arg("--runtime-root")
-        .arg(dir.path().join("runtime"))
-        .arg("--hook")
-        .arg(crate::support::hook_wrapper::make(dir.path(), ""));
-    command.env("NOTIFY_SOCKET", dir.path().join("notify")).stderr(std::process::Stdio::null());
-    let mut daemon = command.spawn().unwrap();
-    let begin = std::time::Instant::now();
-    let stream = loop {
-        match std::os::unix::net::UnixStream::connect(&socket) {
-            Ok(stream) => break stream,
-            Err(_) if begin.elapsed() < crate::support::wire::PATIENCE => {
-                std::thread::sleep(std::time::Duration::from_millis(10))
-            }
-            Err(error) => panic!("{error}"),
-        }
-    };
-    let body = r#"{"id":1,"method":"OCIContainer.versions"}"#;
-    let answer = crate::support::wire::Http::over(stream).request("POST", "/jsonrpc", &[], body);
-    assert_eq!(answer.body, r#"{"jsonrpc":"2.0","id":1,"result":[]}"#);
-    let mut message = [0; 100];
-    let length = notify.recv(&mut message).unwrap();
-    assert_eq!(std::str::from_utf8(&message[..length]).unwrap().trim(), "READY=1");
-    assert!(!dir.path().join("unused").exists(), "no socket beside those handed over");
-    rustix::process::kill_process(rustix::process::Pid::from_child(&daemon), Signal::TERM).unwrap();
-    assert!(daemon.wait().unwrap().success());
-    assert!(socket.exists(), "a socket of systemd's is left to systemd");
 }

@@ -1,9 +1,9 @@
 //! What is done to a container that runs: hibernation by a memcr of ours, annotations, mounts; and interface 1.0.8.
 
-use std::fs;
-use std::os::unix::net::UnixListener;
 use std::sync::mpsc::{Receiver, channel};
+use std::{fs, thread};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::daemon_world::{DaemonWorld, PLUGIN};

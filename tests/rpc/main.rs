@@ -21,5 +21,6 @@ mod protocol;
 mod started;
 #[path = "../support/mod.rs"]
 mod support;
+mod systemd;
 mod unprivileged;
 mod websocket;

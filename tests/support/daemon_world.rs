@@ -103,8 +103,10 @@ impl DaemonWorld {
 
     /// The command that starts a daemon in this world.
     pub(crate) fn serve_command(&self) -> Command {
-        let mut command = Command::new(self.program());
-        command.arg("serve");
+        let mut command = Command::new("/bin/busybox");
+        // systemd names the process that its watchdog watches.
+        let script = r#"[ "$WATCHDOG_PID" != self ] || WATCHDOG_PID=$$; exec "$0" "$@""#;
+        command.args(["sh", "-c", script]).arg(self.program()).arg("serve");
         let has = |name: &str| self.flags.iter().any(|flag| flag == name);
         if !has("--listen") && !has("--no-tcp") {
             command.args(["--listen", "127.0.0.1:0"]);

@@ -3,6 +3,9 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::control::bundle::owned::opened::{OwnedBundle, is_owned};
+use crate::control::settings::Settings;
+use crate::control::state::container_dir::ContainerDir;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::host;
 use crate::oci::bundle::Bundle;
@@ -10,12 +13,22 @@ use crate::oci::bundle::Bundle;
 /// Write permission for everybody.
 const WORLD_WRITABLE: u32 = 0o002;
 
-/// Reads the bundle at `path`, which must lie below one of `roots`, if there are any.
+/// Reads the bundle at `path`, which must lie below one of the directories of the settings, if there are any. The root file
+/// system of one that belongs to an app's user is mounted in `place`.
 ///
 /// # Errors
 /// [`ErrorKind::Config`] when it is not a bundle or not allowed, [`ErrorKind::Attack`] when another user than root could
-/// have changed it: it decides what runs with which privileges.
-pub(crate) fn open(path: &Path, roots: &[PathBuf]) -> Result<Bundle> {
+/// have changed it, or one that is allowed asks for too much: it decides what runs with which privileges.
+pub(crate) fn open(path: &Path, settings: &Settings, place: &ContainerDir) -> Result<Bundle> {
+    let dir = find(path, &settings.bundle_roots)?;
+    if is_owned(&dir, &settings.bundle_owners) {
+        return OwnedBundle::open(&dir, &settings.bundle_owners)?.pin(place);
+    }
+    open_trusted(&dir)
+}
+
+/// The real path of a bundle.
+fn find(path: &Path, roots: &[PathBuf]) -> Result<PathBuf> {
     if !path.is_absolute() {
         let what = format!("the bundle path {} is not absolute", path.display());
         return Err(Error::new(ErrorKind::Config, what));
@@ -25,10 +38,18 @@ pub(crate) fn open(path: &Path, roots: &[PathBuf]) -> Result<Bundle> {
         let what = format!("the bundle {} lies outside the allowed directories", dir.display());
         return Err(Error::new(ErrorKind::Config, what).advise("see the setting for bundle roots"));
     }
-    host::check_trusted(&dir)?;
+    Ok(dir)
+}
+
+/// Reads a bundle in a real directory, which only root may be able to change.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_trusted(dir: &Path) -> Result<Bundle> {
+    host::check_trusted(dir)?;
     // The file could only be exchanged between the check and the read by a trusted user: no other can write here.
     check_file(&dir.join("config.json"))?;
-    Bundle::load(&dir)
+    Bundle::load(dir)
 }
 
 fn below(dir: &Path, root: &Path) -> bool {

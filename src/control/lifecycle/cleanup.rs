@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::control::bundle::owned::opened;
 use crate::control::clock::boottime;
 use crate::control::container::Container;
 use crate::control::events::dumps::Snapshot;
@@ -158,6 +159,7 @@ async fn force_delete(ctx: &Context, container: &Container, known: Option<OciSta
 /// Removes all that is ours of a container that the runtime does not have any more.
 pub(crate) async fn remove_dir(container: &Container) -> Result<()> {
     plugin_set::post_stop(ContainerRef::of(container), true).await;
+    opened::unpin(&container.dir);
     container.dir.remove()
 }
 

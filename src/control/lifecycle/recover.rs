@@ -42,6 +42,27 @@ pub(crate) fn recover(ctx: &Arc<Context>) -> Result<()> {
     Ok(())
 }
 
+/// Removes all containers that were found, and returns when they are gone. One that cannot be removed stays, as after a stop
+/// that fails.
+pub(crate) async fn remove_all(ctx: &Arc<Context>) {
+    let removals = ctx.registry.all().into_iter().map(|container| {
+        let ctx = Arc::clone(ctx);
+        tokio::spawn(async move {
+            log::info!("container {} of an earlier daemon is removed", container.id);
+            match stop::delete(&ctx, &container.id, true).await {
+                // It has ended by itself.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => log::error!("container {}: {}", container.id, error.report()),
+                Ok(()) => {}
+            }
+        })
+    });
+    for removal in removals.collect::<Vec<_>>() {
+        // A panic is reported by the runtime.
+        let _ended = removal.await;
+    }
+}
+
 fn recover_one(ctx: &Arc<Context>, id: ContainerId) {
     let dir = ContainerDir::new(&ctx.settings.state_dir, &id);
     let saved = dir.load();

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use crate::control::bundle::policy::Policy;
-use crate::control::bundle::{config, defaults, source, spec};
+use crate::control::bundle::{config, defaults, launcher, source, spec};
 use crate::control::container::Container;
 use crate::control::lifecycle::context::Context;
 use crate::control::lifecycle::{cleanup, launch};
 use crate::control::model::request::{Source, StartRequest};
 use crate::control::model::state::ExitStatus;
 use crate::control::phase::Phase;
+use crate::control::plugins::mount_points;
 use crate::control::plugins::plugin::ContainerRef;
 use crate::control::plugins::plugin_set;
 use crate::control::plugins::plugin_set::PluginSet;
-use crate::control::plugins::{config_edit, mount_points};
 use crate::control::process::handle::Process;
 use crate::control::registry::Claim;
 use crate::control::state::container_dir::ContainerDir;
@@ -99,7 +99,7 @@ async fn prepare_and_run(
     let mut config = config::effective(bundle, request, ctx.hook.as_deref())?;
     let is_bundle = matches!(request.source, Source::Bundle(_));
     let odd_settings = defaults::apply(&mut config, &ctx.settings.dobby_settings)?;
-    config_edit::drop_launcher(&mut config);
+    launcher::drop_hooks(&mut config);
     let runtime = RuntimeExtras::of_config(&config)?;
     container.set_policy(Policy::new(&runtime, &config, &container.id));
     let (mut plugins, missing) = PluginSet::of(&runtime, &ctx.settings.dobby_settings)?;
@@ -124,8 +124,8 @@ fn open_bundle(
     spec: Option<Conversion>,
 ) -> Result<Bundle> {
     match (&request.source, spec) {
-        (Source::Bundle(dir), _) => source::open(dir, &ctx.settings.bundle_roots),
-        (Source::Spec(_), Some(spec)) => source::open(&spec::place(&spec, &container.dir)?, &[]),
+        (Source::Bundle(dir), _) => source::open(dir, &ctx.settings, &container.dir),
+        (Source::Spec(_), Some(spec)) => source::open_trusted(&spec::place(&spec, &container.dir)?),
         (Source::Spec(_), None) => Err(Error::new(ErrorKind::System, "the spec was not converted")),
     }
 }

@@ -120,7 +120,7 @@ pub(crate) fn recover(ctx: &Arc<Context>, container: &Arc<Container>) {
         Ok(None) => return,
         Ok(Some(accepted)) => accepted,
         Err(error) => {
-            log::warn!("container {}: its stop begins anew: {}", container.id, error.report());
+            log::warn!("container {}: its stop begins again: {}", container.id, error.report());
             AcceptedStop::now(ctx)
         }
     };

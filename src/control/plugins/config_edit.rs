@@ -7,9 +7,6 @@ use serde_json::{Map, Value, json};
 use crate::control::bundle::config;
 use crate::error::{Error, ErrorKind, Result};
 
-/// The program that runs Dobby's plugins as hooks.
-const LAUNCHER: &str = "DobbyPluginLauncher";
-
 /// The list at `path`, made if it is missing.
 ///
 /// # Errors
@@ -76,18 +73,6 @@ impl Bind<'_> {
             json!({"destination": self.destination, "type": "bind", "source": source, "options": options});
         mounts.push(mount);
         Ok(())
-    }
-}
-
-/// Takes out the hooks that Dobby writes into bundles with plugins: its launcher would do, with libraries of its own, what
-/// is done here.
-pub(crate) fn drop_launcher(config: &mut Value) {
-    let hooks = config.get_mut("hooks").and_then(Value::as_object_mut);
-    for stage in hooks.into_iter().flat_map(Map::values_mut).filter_map(Value::as_array_mut) {
-        stage.retain(|hook| {
-            let name = hook["path"].as_str().and_then(|path| path.rsplit('/').next());
-            name != Some(LAUNCHER)
-        });
     }
 }
 

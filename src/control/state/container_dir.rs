@@ -27,6 +27,8 @@ const RECORD: &str = "record.json";
 pub(crate) const HIBERNATION: &str = "hibernation.json";
 pub(crate) const MOUNTS: &str = "mounts.json";
 pub(crate) const STOP: &str = "stop.json";
+/// Where the root file system of a bundle is mounted that belongs to an app's user.
+pub(crate) const ROOT: &str = "rootfs";
 /// The runtime's pid file.
 pub(crate) const PID_FILE: &str = "container.pid";
 /// The most bytes of a small text file that are read.

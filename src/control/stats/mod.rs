@@ -5,6 +5,7 @@ mod processes;
 mod reading;
 mod v1;
 mod v2;
+mod vendor;
 
 use serde_json::{Map, Value, json};
 
@@ -49,7 +50,16 @@ pub(crate) fn info(container: &Container, pids: &[i32], processes: Value, annota
         info.insert("annotations".to_owned(), annotations);
     }
     info.insert("cpu".to_owned(), json!({"usage": {"percpu": figures.percpu, "total": figures.total}}));
+    let vendor = |controller: &str, figures: fn(&std::path::Path) -> Value| {
+        container.cgroups().and_then(|cgroups| cgroups.v1(controller)).map(figures)
+    };
+    if let Some(gpu) = vendor("gpu", vendor::gpu) {
+        info.insert("gpu".to_owned(), gpu);
+    }
     info.insert("id".to_owned(), container.id.as_str().into());
+    if let Some(ion) = vendor("ion", vendor::ion) {
+        info.insert("ion".to_owned(), ion);
+    }
     info.insert(
         "memory".to_owned(),
         json!({"user": {

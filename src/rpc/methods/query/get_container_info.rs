@@ -14,7 +14,7 @@ pub(crate) const METHOD: Method = Method {
     access: Access::Read,
     parameters: &["containerId*"],
     result: &[
-        "info (annotations if there are any, cpu, memory, pids, processes, state, timestamp)",
+        "info (annotations, gpu and ion if there are any, cpu, memory, pids, processes, state, timestamp)",
         "success",
     ],
     call: |manager, params| Box::pin(call(manager, params)),

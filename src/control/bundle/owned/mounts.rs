@@ -1,0 +1,101 @@
+//! `mounts`: the kernel's own file systems, and directories of the host that the administrator lists.
+
+use std::path::{Component, Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::control::bundle::owned::refused::{Refused, Ruling, array, is_empty};
+use crate::control::settings::BundleOwners;
+use crate::host;
+
+/// File systems that show a container nothing but its own.
+const TYPES: [&str; 7] = ["proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2"];
+/// Options for every mount (mount(8)).
+const OPTIONS: [&str; 24] = [
+    "ro",
+    "rw",
+    "nosuid",
+    "suid",
+    "nodev",
+    "dev",
+    "noexec",
+    "exec",
+    "noatime",
+    "nodiratime",
+    "relatime",
+    "strictatime",
+    "sync",
+    "async",
+    "dirsync",
+    "private",
+    "rprivate",
+    "slave",
+    "rslave",
+    "defaults",
+    "newinstance",
+    "nosymfollow",
+    "lazytime",
+    "norelatime",
+];
+/// Options with a value, for tmpfs and devpts.
+const VALUED: [&str; 6] = ["size=", "mode=", "nr_inodes=", "uid=", "gid=", "ptmxmode="];
+
+/// Checks `mounts`.
+pub(super) fn check(mounts: &[Value], owners: &BundleOwners) -> Ruling {
+    mounts.iter().try_for_each(|mount| check_one(mount, owners))
+}
+
+fn check_one(mount: &Value, owners: &BundleOwners) -> Ruling {
+    let kind = mount["type"].as_str().unwrap_or_default();
+    let options = array("the options of a mount", &mount["options"])?;
+    let is_bind = |option: &&Value| ["bind", "rbind"].iter().any(|bind| **option == *bind);
+    let bind = kind == "bind" || options.iter().any(|option| is_bind(&option));
+    let members = mount.as_object().ok_or_else(|| Refused::new("one of mounts is not an object"))?;
+    if let Some(key) =
+        members.keys().find(|key| !["destination", "type", "source", "options"].contains(&key.as_str()))
+    {
+        return Err(Refused::new(format!("mounts.{key} is for root's bundles only")));
+    }
+    for option in options.iter().filter(|option| !is_bind(option)) {
+        let known = option.as_str().is_some_and(|option| {
+            OPTIONS.contains(&option) || (!bind && VALUED.iter().any(|valued| option.starts_with(valued)))
+        });
+        if !known {
+            return Err(Refused::new(format!("a mount with the option {option}")));
+        }
+    }
+    if bind {
+        return source(mount, owners);
+    }
+    if TYPES.contains(&kind) { Ok(()) } else { Err(Refused::new(format!("a mount of the type {kind:?}"))) }
+}
+
+/// What is bound must be listed, and only root may be able to change where its path leads: the runtime goes there later.
+fn source(mount: &Value, owners: &BundleOwners) -> Ruling {
+    let shown = &mount["source"];
+    let refused = || {
+        Refused::new(format!("it mounts {shown} of the host"))
+            .advise("list the directory in bundle_mounts, if every app may have it")
+    };
+    if is_empty(shown) {
+        return Err(refused());
+    }
+    let path = shown.as_str().and_then(plain_path).ok_or_else(refused)?;
+    if !owners.mounts.iter().any(|listed| path.starts_with(listed)) {
+        return Err(refused());
+    }
+    if path.canonicalize().ok().as_ref() != Some(&path) || host::check_trusted(&path).is_err() {
+        return Err(Refused::new(format!(
+            "it mounts {shown} of the host, whose path others than root can change"
+        ))
+        .advise("name what is there without symbolic links, and have it belong to root all the way"));
+    }
+    Ok(())
+}
+
+/// A path that can only mean one thing: absolute and without `..`.
+fn plain_path(text: &str) -> Option<PathBuf> {
+    let path = Path::new(text);
+    let plain = |part| matches!(part, Component::RootDir | Component::Normal(_));
+    (path.is_absolute() && path.components().all(plain)).then(|| path.to_owned())
+}
