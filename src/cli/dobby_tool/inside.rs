@@ -9,8 +9,12 @@ use crate::cli::term;
 /// Calls a method about a container, and prints `done`.
 fn change(client: &mut Client, method: &str, params: Value, done: String, failed: String) -> Outcome {
     let id = params["containerId"].as_str().unwrap_or_default().to_owned();
-    client.call(method, params).map_err(Failure::of(&id, &*failed))?;
-    term::line(&done).map_err(Failure::general(failed))
+    match client.call(method, params) {
+        Ok(_) => term::line(&done).map_err(Failure::general(failed)),
+        // It may be a mount or an annotation that does not exist.
+        Err(error) if client.about("getContainerState", &id).is_ok() => Err(Failure::general(failed)(error)),
+        Err(error) => Err(Failure::of(&id, failed)(error)),
+    }
 }
 
 /// Runs a command; options of the runtime's exec stand in front of the id.
