@@ -166,8 +166,12 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand events" -l soc
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand events" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand events" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and not __fish_seen_subcommand_from list info" -s h -l help -d 'Print help'
-complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and not __fish_seen_subcommand_from list info" -f -a "list" -d 'List the dumps in a folder, newest first'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and not __fish_seen_subcommand_from list info" -f -a "list" -d 'List the dumps in directories, newest first'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and not __fish_seen_subcommand_from list info" -f -a "info" -d 'Summarise crashes from their minidumps'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and __fish_seen_subcommand_from list" -l container -d 'Only dumps of this container' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and __fish_seen_subcommand_from list" -l program -d 'Only dumps of programs with this file name' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and __fish_seen_subcommand_from list" -l since -d 'No older dumps: 2026-11-27, 2026-11-27T10:00:00Z, or how long ago (30min, 2h, 7d)' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and __fish_seen_subcommand_from list" -l until -d 'No newer dumps' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and __fish_seen_subcommand_from list" -l json -d 'Print a JSON array'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and __fish_seen_subcommand_from info" -l json -d 'Print a JSON array'

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use log::LevelFilter;
 use oci_minidump::command::args::{self, Args, Request};
-use oci_minidump::command::{add, check, harvest, remove, sweep};
+use oci_minidump::command::{add, check, harvest, list, remove, sweep};
 use oci_minidump::error::{ExitCode, Result, Tried};
 use oci_minidump::hook::{self, Options};
 use oci_minidump::oci::state::State;
@@ -38,6 +38,12 @@ fn run() -> Result<ExitCode> {
     match request {
         Request::Hook(options) => be_hook(&options, &settings).map(done),
         Request::Show(text) => out.write_all(text.as_bytes()).tried(|| "cannot write the help").map(done),
+        Request::List(dirs, filter, json) => {
+            list::list(&dirs, &filter, json, &for_people(&settings)?, &mut out).map(done)
+        }
+        Request::Info(files, json) if files.is_empty() => {
+            dump::show::info::info(&[list::newest(&for_people(&settings)?)?], json, &mut out)
+        }
         Request::Info(files, json) => {
             // It needs no settings, but tells of bad files by the log.
             oci_minidump::log::start(PROGRAM, LevelFilter::Warn, LevelFilter::Off);

@@ -9,6 +9,7 @@ use lexopt::prelude::{Long, Short, Value, ValueExt};
 
 use crate::command::add::Add;
 use crate::command::help;
+use crate::command::list::filter::Filter;
 use crate::command::verbs::{self, Opt, Verb};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hook::{Options, Stage};
@@ -30,7 +31,9 @@ pub enum Request {
     Harvest(PathBuf, PathBuf, bool),
     /// `sweep`, as JSON or not.
     Sweep(bool),
-    /// `info FILE...`, as JSON or not.
+    /// `list [DIR...]`, as JSON or not.
+    List(Vec<PathBuf>, Filter, bool),
+    /// `info [FILE...]`, as JSON or not; without files the newest dump.
     Info(Vec<PathBuf>, bool),
     /// A text to show.
     Show(String),
@@ -151,10 +154,19 @@ fn command(words: &Words, verb: &Verb) -> Result<Request> {
             refuse_operands(words, 0)?;
             Ok(Request::Sweep(json))
         }
-        "info" if words.operands.is_empty() => Err(usage("info needs a FILE".into())),
+        "list" => Ok(Request::List(words.operands.clone(), filter(words)?, json)),
         "info" => Ok(Request::Info(words.operands.clone(), json)),
         other => Err(usage(format!("there is no command '{other}'"))),
     }
+}
+
+fn filter(words: &Words) -> Result<Filter> {
+    Ok(Filter {
+        container: words.parsed(&verbs::CONTAINER)?,
+        program: words.parsed(&verbs::PROGRAM)?,
+        since: words.parsed(&verbs::SINCE)?,
+        until: words.parsed(&verbs::UNTIL)?,
+    })
 }
 
 /// Refuses options that the command does not have: accepted, they would silently do nothing.
@@ -219,7 +231,8 @@ mod tests {
             ("add b --container-source /c", "--host-destination DIR is missing"),
             ("add b c", "unexpected argument 'c'"),
             ("harvest i", "--to DIR is missing"),
-            ("info", "info needs a FILE"),
+            ("list --since yesterday", "how long ago, such as 30min"),
+            ("list --to d", "list does not take --to"),
             ("check b --bogus", "invalid option '--bogus'"),
             ("add b --container-source /c --host-destination /d --imgsize 8M", "8M"),
             ("check b --image i", "check does not take --image"),
@@ -235,7 +248,7 @@ mod tests {
     fn every_command_takes_what_its_usage_says() {
         for verb in verbs::VERBS {
             let mut line = verb.usage().replace(['[', ']'], "").replace("...", "");
-            for (name, value) in [("true|false", "true"), ("BYTES", "262144")] {
+            for (name, value) in [("true|false", "true"), ("BYTES", "262144"), ("TIME", "2h")] {
                 line = line.replace(name, value);
             }
             assert!(parse_line(&line).is_ok(), "{line}: {:?}", parse_line(&line));

@@ -5,6 +5,7 @@ pub mod args;
 pub mod check;
 pub mod harvest;
 pub mod help;
+pub mod list;
 pub mod remove;
 pub mod sweep;
 pub mod verbs;

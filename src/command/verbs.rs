@@ -64,6 +64,18 @@ pub(super) const REQUIRED: Opt =
     option("required", "true|false", "whether the container may only start with it (default true)");
 /// Where dumps go.
 pub(super) const TO: Opt = option("to", "DIR", "the directory into which the dumps go");
+/// Dumps of one container.
+pub(super) const CONTAINER: Opt = option("container", "ID", "only dumps of this container");
+/// Dumps of one program.
+pub(super) const PROGRAM: Opt = option("program", "NAME", "only dumps of programs with this file name");
+/// The oldest.
+pub(super) const SINCE: Opt = option(
+    "since",
+    "TIME",
+    "no older dumps: 2026-11-27, 2026-11-27T10:00:00Z, or how long ago (30min, 2h, 7d)",
+);
+/// The newest.
+pub(super) const UNTIL: Opt = option("until", "TIME", "no newer dumps");
 /// Results for programs.
 pub(super) const JSON: Opt = flag("json", None, "print the result as JSON");
 /// Plans from a file.
@@ -134,12 +146,22 @@ Exits with 1 when something could not be harvested; it is kept for the next time
         optional: &[JSON],
     },
     Verb {
+        name: "list",
+        operand: "[DIR...]",
+        about: "list the dumps that were brought to this host, newest first",
+        details: "\
+Lists the dumps in each DIR, newest first: time, container, program, signal, module and offset, size, whether the
+file is whole, path. Without DIR, those in every directory to which dumps were brought or will be.",
+        needed: &[],
+        optional: &[CONTAINER, PROGRAM, SINCE, UNTIL, JSON],
+    },
+    Verb {
         name: "info",
-        operand: "FILE...",
+        operand: "[FILE...]",
         about: "summarise crashes from their minidumps",
         details: "\
 Summarises a crash from the minidump alone: signal, address, module and offset, thread, build id, time,
-and whether the file is whole.",
+and whether the file is whole. Without FILE, the newest dump of those that 'list' shows.",
         needed: &[],
         optional: &[JSON],
     },

@@ -1,10 +1,13 @@
 //! Taking the dumps out of an opened image, whatever reads it, with bounds on everything a container can inflate.
 
 use std::cmp::Reverse;
+use std::fs::File;
+use std::path::Path;
 use std::rc::Rc;
 
 use crate::dump::completeness::completeness;
 use crate::dump::minidump::is_minidump;
+use crate::dump::show::report::Report;
 use crate::error::{Error, ErrorKind, Result};
 use crate::harvest::destination::{Destination, Draft};
 use crate::harvest::job::Job;
@@ -13,7 +16,9 @@ use crate::harvest::name::name;
 use crate::harvest::publish::Parcel;
 use crate::harvest::retention;
 use crate::harvest::taken::Harvested;
+use crate::image::known;
 use crate::image::read::files::{Candidate, ImageFiles, Kind, Listing, Place, Time};
+use crate::log::escape;
 use crate::settings::admin::Retention;
 
 pub use crate::harvest::taken::{Bounds, Taken};
@@ -46,6 +51,10 @@ pub fn take(files: &mut (impl ImageFiles + ?Sized), job: Job<'_>, bounds: Bounds
     }
     if let Some(destination) = &destination {
         destination.sync()?;
+        // So that `list` finds the dumps. They are safe without that.
+        if let Err(error) = known::remember(&job.admin.known_destinations(), destination.path()) {
+            log::debug!("{}", error.report());
+        }
         retain(destination, job, &taken);
     }
     all?;
@@ -199,11 +208,20 @@ fn log_dump(dump: &Harvested, job: Job<'_>) {
     let (path, size) = (dump.path.display(), dump.size);
     match &dump.truncated {
         _ if dump.already => log::info!("the minidump{who} was harvested before: {path}"),
-        None => log::info!("harvested a minidump{who}: {path} ({size} bytes)"),
+        None => log::info!("harvested a minidump{who}: {path} ({size} bytes){}", crash(&dump.path)),
         Some(why) => log::warn!(
             "harvested a truncated minidump{who}: {path} ({size} bytes): {why}; raise imgsize if the image ran full"
         ),
     }
+}
+
+/// What crashed, as the dump says; nothing when that cannot be read.
+fn crash(path: &Path) -> String {
+    let report = File::open(path).ok().and_then(|file| Report::read(&file).ok());
+    report.map_or_else(String::new, |report| {
+        let program = report.program.as_ref().map_or("a program", |program| program.name.as_str());
+        format!(": {}: {report}", escape(program))
+    })
 }
 
 /// Applies the limits. A dump that cannot be removed must not make the harvest fail. Gives how many were removed.

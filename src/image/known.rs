@@ -1,5 +1,5 @@
-//! The directories in which images were made: a list on a file system that survives a reboot, so that `sweep` finds
-//! what a power cut left.
+//! Lists of directories, on a file system that survives a reboot: those in which images were made, so that `sweep` finds
+//! what a power cut left, and those to which dumps were brought, so that `list` finds them.
 
 use std::fs::OpenOptions;
 use std::io::Write;

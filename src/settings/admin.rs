@@ -115,6 +115,12 @@ impl Default for Admin {
 }
 
 impl Admin {
+    /// The list of directories to which dumps were brought; beside that of the directories with images.
+    #[must_use]
+    pub fn known_destinations(&self) -> PathBuf {
+        self.known_dirs.with_file_name("dump-dirs")
+    }
+
     /// Reads the settings from `path`; a missing file gives the defaults.
     ///
     /// # Errors

@@ -45,7 +45,7 @@ fn of_the_hook() {
     let mut lines = section("docs/man/oci-minidump-hook.1.md", "Examples");
     insert(&mut lines, "oci-minidump-hook harvest", &[LEAVE_IMAGE]);
     let done = host.run("", &lines);
-    for start in ["add", "check", "info", "harvest", "sweep"] {
+    for start in ["add", "check", "list", "info", "harvest", "sweep"] {
         let line = find(&done, &format!("oci-minidump-hook {start}"));
         assert_eq!(line.status, 0, "{line:?}\n{done:#?}");
     }

@@ -20,6 +20,14 @@ fn quick_start(title: &str) -> Vec<String> {
     blocks.into_iter().next().unwrap().lines
 }
 
+/// Checks that a list has one dump, and says whose it is.
+fn assert_lists_the_dump(line: &Line, container: &str) {
+    assert_eq!((line.status, line.output.lines().count()), (0, 2), "{line:?}");
+    for part in [container, "app", "SIGSEGV", "whole", ".dmp"] {
+        assert!(line.output.contains(part), "{part}: {line:?}");
+    }
+}
+
 /// Checks that a line says what happened in the crash.
 fn assert_names_the_crash(line: &Line) {
     assert_eq!(line.status, 0, "{line:?}");
@@ -31,10 +39,11 @@ fn a_bundle() {
     let world = ExampleHost::new();
     world.make_bundle();
     let lines = world.run("", &quick_start("Quick start: a bundle"));
-    let [add, check, run, info] = &lines[..] else { panic!("{lines:#?}") };
+    let [add, check, run, list, info] = &lines[..] else { panic!("{lines:#?}") };
     assert_eq!((add.status, check.status), (0, 0), "{lines:#?}");
     assert!(!check.output.contains("PROBLEM"), "{check:?}");
     assert_eq!(run.status, 128 + 11, "{run:?}");
+    assert_lists_the_dump(list, &world.id());
     assert_names_the_crash(info);
 }
 
@@ -53,9 +62,9 @@ fn podman() {
     fs::write(tree.join("Containerfile"), file).unwrap();
     let lines = world
         .run("podman build --quiet --tag my-image tree >&2 || exit 99", &quick_start("Quick start: podman"));
-    let [run, info] = &lines[..] else { panic!("{lines:#?}") };
+    let [run, list] = &lines[..] else { panic!("{lines:#?}") };
     assert_eq!(run.status, 128 + 11, "{run:?}");
-    assert_names_the_crash(info);
+    assert_lists_the_dump(list, "");
 }
 
 /// Storage, hooks and limits of a podman of the world's own.

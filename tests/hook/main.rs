@@ -24,6 +24,7 @@ mod identity;
 mod images;
 mod killed;
 mod links;
+mod list;
 mod naming;
 mod neighbour;
 mod old_kernels;

@@ -90,8 +90,8 @@ fn a_folder_of_dumps_is_listed_newest_first() {
     let text = String::from_utf8(dumps(&["list", folder]).stdout).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 5);
-    assert!(lines[0].starts_with("CONTAINER  TIME "), "{text}");
-    assert!(lines[3].starts_with("com.app ") && lines[3].contains("SIGABRT  crashbp+0xf659b"), "{text}");
+    assert!(lines[0].starts_with("TIME ") && lines[0].contains("  CONTAINER  PROGRAM "), "{text}");
+    assert!(lines[3].contains("  com.app ") && lines[3].contains("SIGABRT  crashbp+0xf659b"), "{text}");
     assert!(lines[2].contains("truncated") && !text.contains('\u{1b}'), "{text}");
     assert_eq!(dumps(&["list", "/nowhere"]).status.code(), Some(1));
 }
@@ -106,5 +106,4 @@ fn a_dump_is_explained() {
     let list: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(list[0]["crash"]["signal"], "SIGSEGV");
     assert_eq!(dumps(&["info", "/etc/passwd"]).status.code(), Some(3));
-    assert_eq!(dumps(&["info"]).status.code(), Some(2));
 }

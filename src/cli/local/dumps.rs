@@ -1,28 +1,44 @@
 //! `dumps`: crash dumps that were brought to the host; works without the daemon.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
-use crate::dump::show::{info, list};
+use crate::command::list;
+use crate::command::list::filter::{Filter, Moment};
+use crate::dump::show::info;
 use crate::error::{ExitCode, Result};
+use crate::settings::admin;
+use crate::settings::admin::Admin;
 
 /// List and summarise crash dumps; works without the daemon
 #[derive(Debug, Subcommand)]
 pub(crate) enum Dumps {
-    /// List the dumps in a folder, newest first
+    /// List the dumps in directories, newest first
     List {
-        /// The folder
-        #[arg(default_value = "/opt/minidumps")]
-        folder: PathBuf,
+        /// The directories [default: all to which dumps were brought or will be]
+        #[arg(value_name = "DIR")]
+        dirs: Vec<PathBuf>,
+        /// Only dumps of this container
+        #[arg(long, value_name = "ID")]
+        container: Option<String>,
+        /// Only dumps of programs with this file name
+        #[arg(long, value_name = "NAME")]
+        program: Option<String>,
+        /// No older dumps: 2026-11-27, 2026-11-27T10:00:00Z, or how long ago (30min, 2h, 7d)
+        #[arg(long, value_name = "TIME")]
+        since: Option<Moment>,
+        /// No newer dumps
+        #[arg(long, value_name = "TIME")]
+        until: Option<Moment>,
         /// Print a JSON array
         #[arg(long)]
         json: bool,
     },
     /// Summarise crashes from their minidumps
     Info {
-        /// The files
-        #[arg(required = true, value_name = "FILE")]
+        /// The files [default: the newest dump]
+        #[arg(value_name = "FILE")]
         files: Vec<PathBuf>,
         /// Print a JSON array
         #[arg(long)]
@@ -34,7 +50,16 @@ impl Dumps {
     pub(crate) fn run(&self) -> Result<u8> {
         let mut out = std::io::stdout().lock();
         match self {
-            Self::List { folder, json } => list::list(folder, *json, &mut out).map(|()| ExitCode::Ok as u8),
+            Self::List { dirs, container, program, since, until, json } => {
+                let (container, program) = (container.clone(), program.clone());
+                let filter = Filter { container, program, since: *since, until: *until };
+                let admin = Admin::load(Path::new(admin::FILE))?;
+                list::list(dirs, &filter, *json, &admin, &mut out).map(|()| ExitCode::Ok as u8)
+            }
+            Self::Info { files, json } if files.is_empty() => {
+                let newest = list::newest(&Admin::load(Path::new(admin::FILE))?)?;
+                info::info(&[newest], *json, &mut out).map(|code| code as u8)
+            }
             Self::Info { files, json } => info::info(files, *json, &mut out).map(|code| code as u8),
         }
     }

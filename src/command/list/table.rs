@@ -1,0 +1,48 @@
+//! The list for people.
+
+use std::io::Write;
+
+use time::format_description::well_known::Rfc3339;
+
+use crate::command::list::entry::Entry;
+use crate::log::escape;
+
+const COLUMNS: usize = 8;
+const TITLES: [&str; COLUMNS] = ["TIME", "CONTAINER", "PROGRAM", "SIGNAL", "PLACE", "SIZE", "STATE", "PATH"];
+
+/// Writes a line for each dump, below the titles.
+pub(super) fn write(entries: &[Entry], out: &mut impl Write) -> std::io::Result<()> {
+    let mut rows = vec![TITLES.map(str::to_owned)];
+    rows.extend(entries.iter().map(row));
+    let mut widths = [0; COLUMNS];
+    for row in &rows {
+        for (widest, cell) in widths.iter_mut().zip(row) {
+            *widest = cell.chars().count().max(*widest);
+        }
+    }
+    for row in &rows {
+        let cells: Vec<String> =
+            row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        writeln!(out, "{}", cells.join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+fn row(entry: &Entry) -> [String; COLUMNS] {
+    let dash = |text: &Option<String>| text.as_deref().map_or("-".to_owned(), escape);
+    let state = match (&entry.error, &entry.truncated) {
+        (Some(_), _) => "no dump",
+        (None, Some(_)) => "truncated",
+        (None, None) => "whole",
+    };
+    [
+        dash(&entry.time.and_then(|time| time.format(&Rfc3339).ok())),
+        dash(&entry.container),
+        dash(&entry.program),
+        dash(&entry.signal),
+        dash(&entry.place),
+        entry.size.to_string(),
+        state.to_owned(),
+        escape(&entry.path.to_string_lossy()),
+    ]
+}
