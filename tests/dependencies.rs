@@ -14,11 +14,15 @@ const HEAD: &str = "\
 # with cargo's; UPDATE=1 cargo test --test dependencies writes it anew. Why the first ones are there, Cargo.toml says.
 ";
 
-/// Each crate with those that need it, as cargo's tree has them: without the daemon's features, and without what only
-/// runs when the program is compiled.
+/// Each crate with those that need it, as cargo's tree has them: without the daemon's features.
 fn linked() -> BTreeMap<String, BTreeSet<String>> {
+    linked_with("old-kernels")
+}
+
+/// The same with these features, and without what only runs when the program is compiled.
+fn linked_with(features: &str) -> BTreeMap<String, BTreeSet<String>> {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["tree", "--locked", "--no-default-features", "--features", "old-kernels", "--no-dedupe"]);
+    cargo.args(["tree", "--locked", "--no-default-features", "--features", features, "--no-dedupe"]);
     cargo.args(["--target", "x86_64-unknown-linux-musl"]);
     cargo.args(["--edges", "normal,no-proc-macro", "--prefix", "depth", "--format", " {p}"]);
     cargo.arg("--manifest-path").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
@@ -81,4 +85,14 @@ fn the_hook_has_no_part_of_the_daemon() {
     for name in ["clap", "hyper", "tokio", "tokio-tungstenite"] {
         assert!(!linked.contains_key(name), "{name} is linked into the hook: {:?}", linked.get(name));
     }
+}
+
+#[test]
+fn the_daemon_has_dbus_only_when_it_is_asked_for() {
+    let of_bus = |features: &str| {
+        let crates = linked_with(features).into_keys();
+        crates.filter(|name| name.starts_with("zbus") || name.starts_with("zvariant")).count()
+    };
+    assert_eq!(of_bus("old-kernels,daemon"), 0);
+    assert!(of_bus("old-kernels,dbus") > 0);
 }

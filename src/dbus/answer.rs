@@ -1,6 +1,9 @@
 //! Answers to calls.
 
+use std::collections::HashMap;
+
 use zbus::message::{Builder, Header, Message};
+use zbus::zvariant::Value;
 
 /// What a method answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +18,19 @@ pub(crate) enum Answer {
     Text(String),
     /// Descriptors, and the ids that belong to them.
     List(Vec<i32>, Vec<String>),
+    /// All properties of the object.
+    NoProperties,
 }
+
+/// A D-Bus error: its name and its text.
+#[derive(Debug)]
+pub(crate) struct BusError {
+    name: &'static str,
+    text: String,
+}
+
+/// The answer to a call, or the D-Bus error.
+pub(crate) type Decided = Result<Answer, BusError>;
 
 /// The form of a method's answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +79,21 @@ impl Answer {
             Self::Number(number) => reply.build(number),
             Self::Text(text) => reply.build(text),
             Self::List(descriptors, ids) => reply.build(&(descriptors, ids)),
+            Self::NoProperties => reply.build(&HashMap::<&str, Value<'_>>::new()),
         }
+    }
+}
+
+impl BusError {
+    pub(crate) fn new(name: &'static str, text: impl Into<String>) -> Self {
+        Self { name, text: text.into() }
+    }
+
+    /// The message that answers a call.
+    ///
+    /// # Errors
+    /// zbus's.
+    pub(crate) fn message(&self, call: &Header<'_>) -> zbus::Result<Message> {
+        Message::error(call, self.name)?.build(&(self.text.as_str(),))
     }
 }

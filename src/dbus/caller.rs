@@ -7,7 +7,7 @@ use zbus::Connection;
 use zbus::names::UniqueName;
 use zbus::zvariant::{OwnedValue, Value};
 
-use crate::dbus::broken;
+use crate::dbus::{broken, broker};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The users that may call: those that may use the Unix socket, too.
@@ -34,11 +34,7 @@ impl Caller {
     /// The client has gone, or the bus does not know its user.
     pub(crate) async fn ask(connection: &Connection, sender: &UniqueName<'_>) -> Result<Self> {
         let what = "cannot determine the calling user";
-        let bus = "org.freedesktop.DBus";
-        let path = "/org/freedesktop/DBus";
-        let reply =
-            connection.call_method(Some(bus), path, Some(bus), "GetConnectionCredentials", sender).await;
-        let reply = reply.map_err(|error| broken(what, error))?;
+        let reply = broker::ask(connection, what, "GetConnectionCredentials", sender).await?;
         let body = reply.body();
         let known: HashMap<String, OwnedValue> = body.deserialize().map_err(|error| broken(what, error))?;
         let number = |name: &str| match known.get(name).map(|value| &**value) {

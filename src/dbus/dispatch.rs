@@ -5,79 +5,70 @@ use std::rc::Rc;
 use zbus::message::{Flags, Header, Message};
 use zbus::{Connection, Result as BusResult};
 
-use crate::dbus::answer::Answer;
+use crate::dbus::answer::{Answer, BusError, Decided};
 use crate::dbus::caller::Caller;
-use crate::dbus::face::Face;
+use crate::dbus::face::{Face, Slot};
 use crate::dbus::methods::method::Method;
-use crate::dbus::{introspection, methods};
+use crate::dbus::{broker, methods, standard};
 use crate::error::{Error, ErrorKind, Result};
 
-/// The interface for descriptions.
-const INTROSPECTABLE: &str = "org.freedesktop.DBus.Introspectable";
-/// The interface that every program has.
-const PEER: &str = "org.freedesktop.DBus.Peer";
-
-/// A D-Bus error: its name and its text.
-struct BusError {
-    name: &'static str,
-    text: String,
-}
-
-impl BusError {
-    fn new(name: &'static str, text: impl Into<String>) -> Self {
-        Self { name, text: text.into() }
+/// Takes a call on, or refuses it before it takes any room.
+pub(crate) fn accept(face: &Rc<Face>, connection: &Connection, call: Message) {
+    let connection = connection.clone();
+    let why = match face.take_slot(&call) {
+        Ok(slot) => {
+            tokio::task::spawn_local(answer(Rc::clone(face), connection, call, slot));
+            return;
+        }
+        Err(why) => why,
+    };
+    face.warn(&format!("refused a D-Bus call: {why}"));
+    let Some(room) = face.take_refusal() else { return };
+    let refusal = BusError::new("org.freedesktop.DBus.Error.LimitsExceeded", why);
+    if let Some(refusal) = reply(&call, |header| refusal.message(header)) {
+        // Without the call: what it brought is let go of now.
+        tokio::task::spawn_local(async move {
+            send(&connection, refusal).await;
+            drop(room);
+        });
     }
 }
-
-/// The answer to a call, or the D-Bus error.
-type Decided = std::result::Result<Answer, BusError>;
 
 /// Answers a call. It is carried out whether or not its client waits for it.
-pub(crate) async fn answer(face: Rc<Face>, connection: Connection, call: Message) {
-    // Held until the answer is sent: the daemon does not end before.
-    let slot = face.calls.try_acquire();
-    let answered = match decide(&face, &connection, &call, slot.is_ok()).await {
-        Ok(answer) => send(&connection, &call, |header| answer.message(header)).await,
-        Err(error_reply) => {
-            let text = (error_reply.text.as_str(),);
-            send(&connection, &call, |header| Message::error(header, error_reply.name)?.build(&text)).await
-        }
-    };
-    if let Err(error) = answered {
-        log::debug!("a D-Bus client did not get its answer: {error}");
+async fn answer(face: Rc<Face>, connection: Connection, call: Message, slot: Slot) {
+    let decided = decide(&face, &connection, &call).await;
+    let message = reply(&call, |header| match &decided {
+        Ok(answer) => answer.message(header),
+        Err(error) => error.message(header),
+    });
+    if let Some(message) = message {
+        send(&connection, message).await;
     }
+    drop(slot);
 }
 
-async fn send(
-    connection: &Connection,
-    call: &Message,
-    build: impl FnOnce(&Header<'_>) -> BusResult<Message>,
-) -> BusResult<()> {
+/// The answer to a call, if its client wants one.
+fn reply(call: &Message, build: impl FnOnce(&Header<'_>) -> BusResult<Message>) -> Option<Message> {
     if call.primary_header().flags().contains(Flags::NoReplyExpected) {
-        return Ok(());
+        return None;
     }
-    connection.send(&build(&call.header())?).await
+    let built = build(&call.header());
+    built.inspect_err(|error| log::warn!("cannot write the answer to a D-Bus call: {error}")).ok()
 }
 
-async fn decide(face: &Rc<Face>, connection: &Connection, call: &Message, has_slot: bool) -> Decided {
-    if !has_slot {
-        face.warn("refused a D-Bus call: too many are under way");
-        return Err(BusError::new(
-            "org.freedesktop.DBus.Error.LimitsExceeded",
-            "too many calls are under way",
-        ));
+async fn send(connection: &Connection, message: Message) {
+    if let Err(error) = broker::send(connection, &message).await {
+        log::debug!("a D-Bus client did not get its answer: {}", error.report());
     }
+}
+
+async fn decide(face: &Rc<Face>, connection: &Connection, call: &Message) -> Decided {
     let header = call.header();
     let path = header.path().map_or("", |path| path.as_str());
     let interface = header.interface().map(|interface| interface.as_str());
     let name = header.member().map_or("", |member| member.as_str());
-    match (interface, name) {
-        (Some(PEER), "Ping") => return Ok(Answer::Nothing),
-        (Some(INTROSPECTABLE) | None, "Introspect") => {
-            return introspection::describe(path).map(Answer::Text).ok_or_else(|| no_object(path));
-        }
-        _ if path != crate::dbus::names::OBJECT => return Err(no_object(path)),
-        _ => {}
+    if let Some(decided) = standard::answer(path, interface, name) {
+        return decided;
     }
     let method = methods::find(interface, name).ok_or_else(|| {
         let text = format!("there is no method {name} in {}", interface.unwrap_or("any interface"));
@@ -88,10 +79,6 @@ async fn decide(face: &Rc<Face>, connection: &Connection, call: &Message, has_sl
         BusError::new("org.freedesktop.DBus.Error.AccessDenied", error.report())
     })?;
     Ok(carry_out(face, call, method, &caller).await)
-}
-
-fn no_object(path: &str) -> BusError {
-    BusError::new("org.freedesktop.DBus.Error.UnknownObject", format!("there is no object {path}"))
 }
 
 /// The caller, if that user may call.
@@ -112,7 +99,7 @@ async fn carry_out(face: &Rc<Face>, call: &Message, method: &Method, caller: &Ca
     match (method.call)(Rc::clone(face), call.clone()).await {
         Ok(answer) => answer,
         Err(error) => {
-            face.warn(&format!("{caller}: {}: {}", method.name, error.report()));
+            face.explain(format!("{caller}: {}: {}", method.name, error.report()));
             method.form.failure()
         }
     }

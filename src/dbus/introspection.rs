@@ -9,11 +9,38 @@ use crate::dbus::signals::SIGNALS;
 const HEAD: &str = "<!DOCTYPE node PUBLIC \"-//freedesktop//DTD D-BUS Object Introspection 1.0//EN\"\n \
     \"http://www.freedesktop.org/standards/dbus/1.0/introspect.dtd\">\n";
 
+/// The interfaces that every object has.
+const STANDARD: &str = r#" <interface name="org.freedesktop.DBus.Peer">
+  <method name="Ping"/>
+ </interface>
+ <interface name="org.freedesktop.DBus.Introspectable">
+  <method name="Introspect">
+   <arg type="s" name="xml_data" direction="out"/>
+  </method>
+ </interface>
+ <interface name="org.freedesktop.DBus.Properties">
+  <method name="Get">
+   <arg type="s" name="interface_name" direction="in"/>
+   <arg type="s" name="property_name" direction="in"/>
+   <arg type="v" name="value" direction="out"/>
+  </method>
+  <method name="Set">
+   <arg type="s" name="interface_name" direction="in"/>
+   <arg type="s" name="property_name" direction="in"/>
+   <arg type="v" name="value" direction="in"/>
+  </method>
+  <method name="GetAll">
+   <arg type="s" name="interface_name" direction="in"/>
+   <arg type="a{sv}" name="props" direction="out"/>
+  </method>
+ </interface>
+"#;
+
 /// What is at `path`; `None` when nothing is.
 pub(crate) fn describe(path: &str) -> Option<String> {
     if path == OBJECT {
         let interfaces: String = [ADMIN, CTRL, DEBUG].map(interface).concat();
-        return Some(format!("{HEAD}<node>\n{interfaces}</node>\n"));
+        return Some(format!("{HEAD}<node>\n{STANDARD}{interfaces}</node>\n"));
     }
     // The nodes that lead to it.
     let below = OBJECT.strip_prefix(path.trim_end_matches('/'))?.strip_prefix('/')?;

@@ -7,15 +7,17 @@
 //! From the bottom up:
 //!
 //! - [`address`]: where the bus is; `names`: what everything is called, and the numbers that stand for states.
-//! - `answer`: answers to calls; [`caller`]: who calls.
+//! - `answer`: answers to calls; `broker`: what the bus itself is asked; [`caller`]: who calls.
 //! - [`face`]: what all calls share.
 //! - `methods`: the methods, in a table.
-//! - `signals`: events as signals; `introspection`: the description that D-Bus clients ask for.
+//! - `signals`: events as signals; `introspection`: the description that D-Bus clients ask for; `standard`: the
+//!   interfaces that every object has.
 //! - `dispatch`: from a call to its answer.
 //! - [`serve`]: connects, serves, and connects again when the bus was restarted.
 
 pub mod address;
 mod answer;
+mod broker;
 pub mod caller;
 mod dispatch;
 pub mod face;
@@ -24,6 +26,7 @@ mod methods;
 mod names;
 pub mod serve;
 mod signals;
+mod standard;
 
 use crate::error::{Error, ErrorKind};
 

@@ -25,19 +25,18 @@ const SIGNALS: i32 = 65;
 /// The signals that leave a core: QUIT, ILL, ABRT, BUS, FPE, SEGV.
 const CORE_SIGNALS: [i32; 6] = [3, 4, 6, 7, 8, 11];
 
-/// The number by which Dobby's daemon reports a state. By name, since a container may be in states that Thunder's
-/// interface got later.
+/// The number by which Dobby's daemon reports a state.
 pub(crate) fn state(state: State) -> i32 {
-    match state.name() {
-        "Starting" => 1,
-        "Running" => 2,
+    match state {
+        State::Unknown => INVALID,
+        State::Starting => 1,
+        State::Running => 2,
         // One that ended and could not be deleted is on its way out, too.
-        "Stopping" | "Stopped" => 3,
-        "Paused" => 4,
-        "Hibernating" => 5,
-        "Hibernated" => 6,
-        "Awakening" => 7,
-        _ => INVALID,
+        State::Stopping | State::Stopped => 3,
+        State::Paused => 4,
+        State::Hibernating => 5,
+        State::Hibernated => 6,
+        State::Awakening => 7,
     }
 }
 
@@ -75,6 +74,8 @@ mod tests {
     fn numbers_are_those_of_dobby() {
         let states = [State::Unknown, State::Starting, State::Running, State::Stopping, State::Paused];
         assert_eq!(states.map(state), [0, 1, 2, 3, 4]);
+        let asleep = [State::Hibernating, State::Hibernated, State::Awakening];
+        assert_eq!(asleep.map(state), [5, 6, 7]);
         let ends = [
             (ExitStatus::Code(0), 0),
             (ExitStatus::Code(7), 7 << 8),

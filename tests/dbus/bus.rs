@@ -9,6 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -16,7 +17,7 @@ use crate::support::daemon_world::DaemonWorld;
 use crate::support::test_dir::test_dir;
 
 /// Lets everybody do everything: what the daemon itself refuses is what is tested.
-const OPEN: &str = r#"<policy context="default">
+pub const OPEN: &str = r#"<policy context="default">
     <allow user="*"/><allow own="*"/>
     <allow send_type="method_call"/><allow send_type="signal"/>
     <allow send_requested_reply="true" send_type="method_return"/>
@@ -24,6 +25,9 @@ const OPEN: &str = r#"<policy context="default">
     <allow receive_type="method_call"/><allow receive_type="method_return"/>
     <allow receive_type="error"/><allow receive_type="signal"/>
   </policy>"#;
+
+/// Lets the bus hold more calls of one client than its default of 128: the daemon's own limits are tested.
+const LIMITS: &str = r#"<limit name="max_replies_per_connection">4096</limit>"#;
 
 /// A `dbus-daemon` in a directory of its own.
 pub struct Bus {
@@ -42,16 +46,21 @@ impl Bus {
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         let mut dir = tempfile::Builder::new();
         let dir = dir.prefix("dbus-test-").permissions(open).tempdir_in(test_dir()).unwrap();
+        let mut bus = Self { dir, daemon: None };
+        bus.configure(policy);
+        bus.start();
+        bus
+    }
+
+    /// Writes its configuration, which it reads when it starts, or gets SIGHUP.
+    pub fn configure(&self, policy: &str) {
         let config = format!(
             "<!DOCTYPE busconfig PUBLIC \"-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN\"\n  \
              \"http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd\">\n\
-             <busconfig>\n  <listen>unix:path={}</listen>\n  <auth>EXTERNAL</auth>\n  {policy}\n</busconfig>\n",
-            dir.path().join("bus").display()
+             <busconfig>\n  <listen>unix:path={}</listen>\n  <auth>EXTERNAL</auth>\n  {LIMITS}\n  {policy}\n</busconfig>\n",
+            self.socket().display()
         );
-        fs::write(dir.path().join("bus.conf"), config).unwrap();
-        let mut bus = Self { dir, daemon: None };
-        bus.start();
-        bus
+        fs::write(self.dir.path().join("bus.conf"), config).unwrap();
     }
 
     fn socket(&self) -> PathBuf {
@@ -74,12 +83,21 @@ impl Bus {
         wait("the bus answers", || std::os::unix::net::UnixStream::connect(self.socket()).is_ok());
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(self.daemon.as_ref().unwrap());
+        kill_process(pid, signal).unwrap();
+    }
+
     /// Ends it, with every connection to it.
     pub fn end(&mut self) {
-        let Some(mut daemon) = self.daemon.take() else { return };
-        let pid = rustix::process::Pid::from_child(&daemon);
-        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-        daemon.wait().unwrap();
+        if self.daemon.is_none() {
+            return;
+        }
+        self.signal(Signal::KILL);
+        if let Some(mut daemon) = self.daemon.take() {
+            daemon.wait().unwrap();
+        }
         let _gone = fs::remove_file(self.socket());
     }
 

@@ -135,7 +135,11 @@ fn what_fails_is_answered_as_dobby_does_and_explained_in_the_log() {
     for (interface, method, args, expected) in cases {
         assert_eq!(world.bus.one(interface, method, args), *expected, "{method} {args:?}");
     }
-    assert!(world.daemon.log().contains("StartFromBundle: "), "{}", world.daemon.log());
+    // That there is no such container is an answer of GetState.
+    let log = world.daemon.log();
+    for (_, method, args, _) in cases.iter().filter(|(.., expected)| *expected != json!(0)) {
+        assert!(log.contains(&format!(": {method}: ")), "{method} {args:?}: {log}");
+    }
     assert_eq!(world.bus.one("ctrl1", "GetState", &["i", &d]), 2, "the container runs on");
 }
 
@@ -171,9 +175,23 @@ fn the_object_describes_itself() {
     for name in names.join(" ").split(' ') {
         assert!(text.contains(&format!("<method name=\"{name}\">")), "{name}: {text}");
     }
+    for name in ["Peer", "Introspectable", "Properties"] {
+        assert!(
+            text.contains(&format!("<interface name=\"org.freedesktop.DBus.{name}\">")),
+            "{name}: {text}"
+        );
+    }
     for name in ["Ready", "Started", "Stopped", "StoppedWithStatus", "Hibernated", "Awoken"] {
         assert!(text.contains(&format!("<signal name=\"{name}\">")), "{name}: {text}");
     }
+    let properties = |method: &str, args: &[&str]| {
+        let words = ["call", "org.rdk.dobby", "/org/rdk/dobby", "org.freedesktop.DBus.Properties", method];
+        world.bus.busctl(words.iter().chain(args)).output().unwrap()
+    };
+    let all = properties("GetAll", &["s", "org.rdk.dobby.ctrl1"]);
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&all.stdout).unwrap()["data"], json!([{}]));
+    let one = properties("Get", &["ss", "org.rdk.dobby.ctrl1", "Version"]);
+    assert!(String::from_utf8_lossy(&one.stderr).contains("there are no properties"), "{one:?}");
     let peer = ["call", "org.rdk.dobby", "/", "org.freedesktop.DBus.Peer", "Ping"];
     assert!(world.bus.busctl(peer).output().unwrap().status.success());
 }

@@ -23,6 +23,10 @@ fn a_container_hibernates_and_wakes_up_with_a_signal_each() {
     monitor.until("Hibernated", &id);
     assert_eq!(requests.recv().unwrap().0, 100);
     assert_eq!(world.bus.one("ctrl1", "GetState", &["i", &d]), 6);
+    let info = world.bus.one("ctrl1", "GetInfo", &["i", &d]);
+    let info: Value = serde_json::from_str(info.as_str().unwrap()).unwrap();
+    assert_eq!(info["state"], "hibernated");
+    assert_eq!(world.bus.one("ctrl1", "Hibernate", &["is", &d, ""]), false, "it is hibernated already");
     assert_eq!(world.bus.one("ctrl1", "Wakeup", &["i", &d]), true);
     monitor.until("Awoken", &id);
     assert_eq!(world.bus.one("ctrl1", "GetState", &["i", &d]), 2);
@@ -36,6 +40,31 @@ fn a_container_hibernates_and_wakes_up_with_a_signal_each() {
     assert_eq!(names, ["Started", "Hibernated", "Awoken", "StoppedWithStatus", "Stopped"]);
     assert_eq!(signals[1].1, json!([number, id]));
     assert_eq!(signals[2].1, json!([number, id]));
+}
+
+#[test]
+fn a_hibernated_container_is_stopped_or_woken_by_the_next_daemon() {
+    let dir = tempfile::Builder::new().prefix("dbus-memcr-").tempdir_in(test_dir()).unwrap();
+    let socket = dir.path().join("memcr");
+    let mut world = BusWorld::with(&["--memcr-socket", socket.to_str().unwrap()]);
+    let _requests = memcr::start(&socket, 0, None);
+    let monitor = Monitor::new(&world.bus);
+    let (first, second) = (world.daemon.id("a"), world.daemon.id("b"));
+    let descriptors = [world.sleeper(&first), world.sleeper(&second)];
+    for (d, id) in descriptors.iter().zip([&first, &second]) {
+        assert_eq!(world.bus.one("ctrl1", "Hibernate", &["is", d, ""]), true);
+        monitor.until("Hibernated", id);
+    }
+    assert_eq!(world.bus.one("ctrl1", "Stop", &["ib", &descriptors[0], "false"]), true);
+    monitor.until("Stopped", &first);
+    let signals = monitor.signals();
+    assert!(!signals.iter().any(|(name, _)| name == "Awoken"), "{signals:?}");
+    world.daemon.end(rustix::process::Signal::KILL);
+    world.daemon.start();
+    world.until_on_the_bus(2);
+    assert_eq!(world.bus.one("ctrl1", "GetState", &["i", &descriptors[1]]), 6);
+    assert_eq!(world.bus.one("ctrl1", "Wakeup", &["i", &descriptors[1]]), true);
+    monitor.until("Awoken", &second);
 }
 
 #[test]
@@ -60,9 +89,11 @@ fn annotations_and_mounts_come_and_go() {
         let args = [&["issass", &d, source, "/tmp/shared", &count], flags, &[data]].concat();
         world.bus.one("ctrl1", "Mount", &args)
     };
-    assert_eq!(mount(&["bind", "ro"], "size=1"), false, "a bind mount takes no data");
-    assert_eq!(mount(&["sideways"], ""), false);
-    assert_eq!(mount(&["bind", "ro"], ""), true);
+    assert_eq!(mount(&["ro"], ""), false, "as with Dobby, it must be called a bind mount");
+    assert_eq!(mount(&["bind", "sideways"], ""), false);
+    assert_eq!(mount(&["bind", "ro"], "size=1"), true, "a bind mount has no data, as with mount(2)");
+    assert_eq!(world.bus.one("ctrl1", "Unmount", &["is", &d, "/tmp/shared"]), true);
+    assert_eq!(mount(&[], ""), true, "as Thunder's plugin sends it");
     assert_eq!(world.bus.one("ctrl1", "Unmount", &["is", &d, "/tmp/shared"]), true);
     assert_eq!(world.bus.one("ctrl1", "Unmount", &["is", &d, "/tmp/shared"]), false);
 }

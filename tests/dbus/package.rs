@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use crate::bus::{Bus, as_user};
+use crate::client::Client;
 use crate::support::daemon_world::{DaemonWorld, PROGRAM};
 use crate::support::test_dir::test_dir;
 
@@ -39,6 +40,16 @@ fn with_the_policy_root_serves_and_calls_and_other_users_do_not() {
     // The daemon would let that user call; the bus does not.
     let output = as_user(bus.call_command("admin1", "Ping", &[]), 65_534);
     assert!(!output.status.success() && !daemon.log().contains("refused"), "{output:?}\n{}", daemon.log());
+}
+
+#[test]
+fn with_the_policy_dobbys_clients_take_their_own_names() {
+    let bus = Bus::with(&system_policy());
+    let client = Client::new(&bus);
+    for name in ["org.rdk.dobby.test.pid4711", "com.sky.dobby.thunder", "com.sky.dobby.processcontainers"] {
+        client.own(name).unwrap();
+    }
+    assert!(client.own("org.rdk.other").is_err());
 }
 
 #[test]

@@ -6,6 +6,8 @@ use std::process::{Command, Output, Stdio};
 use serde_json::{Value, json};
 
 use crate::support::daemon_world::{DaemonWorld, PROGRAM};
+use crate::support::memcr;
+use crate::support::test_dir::test_dir;
 
 /// The tool of a world.
 fn tool(world: &DaemonWorld) -> Command {
@@ -69,6 +71,49 @@ fn a_script_for_dobby_lives_a_container_through() {
     ];
     for (args, expected) in cases {
         assert_eq!(says(&world, args), (expected, Some(0)), "{args:?}");
+    }
+}
+
+#[test]
+fn a_container_that_runs_is_changed_from_outside() {
+    let dir = tempfile::Builder::new().prefix("tool-memcr-").tempdir_in(test_dir()).unwrap();
+    let socket = dir.path().join("memcr");
+    let world = DaemonWorld::with(&["--memcr-socket", socket.to_str().unwrap()]);
+    let _requests = memcr::start(&socket, 0, None);
+    let id = world.id("a");
+    let id = id.as_str();
+    world.run(id, &["sleep", "100"]);
+    let shared = world.path("shared");
+    std::fs::create_dir(&shared).unwrap();
+    let shared = shared.to_str().unwrap();
+    let state = || world.done("getContainerState", &json!({"containerId": id}))["state"].clone();
+    let cases: [(&[&str], String); 8] = [
+        (&["annotate", id, "key", "value"], format!("annotate successful for container '{id}'\n")),
+        (&["remove-annotation", id, "key"], format!("removed key key from container '{id}' annotations\n")),
+        (&["mount", id, shared, "/tmp/a", "bind,ro"], format!("mount successful for container '{id}'\n")),
+        (&["unmount", id, "/tmp/a"], format!("unmount successful for container '{id}'\n")),
+        (&["mount", id, shared, "/tmp/b", "bind", ""], format!("mount successful for container '{id}'\n")),
+        (&["unmount", id, "/tmp/b"], format!("unmount successful for container '{id}'\n")),
+        (&["hibernate", "--compress=lz4", id], format!("hibernate successful for container '{id}'\n")),
+        (&["wakeup", id], format!("wakeup container '{id}' successful\n")),
+    ];
+    for (args, expected) in cases {
+        if args[0] == "wakeup" {
+            world.until("it is hibernated", || state() == "Hibernated");
+            assert!(says(&world, &["list"]).0.ends_with("| hibernated\n"));
+        }
+        assert_eq!(says(&world, args), (expected, Some(0)), "{args:?}");
+    }
+    assert_eq!(state(), "Running");
+    let failures: [(&[&str], String); 3] = [
+        (&["wakeup", id], format!("error - failed to wakeup container '{id}'\n")),
+        (&["unmount", id, "/tmp/a"], format!("error - failed to unmount /tmp/a inside the container {id}\n")),
+        (&["hibernate", "--dest=x", id], "error - failed to hibernate the container\n".to_owned()),
+    ];
+    for (args, expected) in failures {
+        let (text, code) = says(&world, args);
+        assert_eq!(text, expected, "{args:?}");
+        assert_ne!(code, Some(0), "{args:?}");
     }
 }
 

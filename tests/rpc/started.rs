@@ -21,7 +21,8 @@ fn a_wait_for_a_start_ends_with_it_also_if_it_is_yet_to_come() {
     ws.send(&json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params}).to_string());
     let descriptor = world.run(&id, &["sleep", "100"]);
     let answer: Value = serde_json::from_str(&ws.text()).unwrap();
-    assert_eq!(answer["result"], json!({"containerId": id, "descriptor": descriptor, "success": true}));
+    let expected = json!({"containerId": id, "descriptor": descriptor, "errorReason": "", "success": true});
+    assert_eq!(answer["result"], expected);
     let output = waiting.wait_with_output().unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("started, descriptor {descriptor}\n"));
     // Of one that runs already, also by its descriptor.

@@ -9,8 +9,12 @@ use crate::cli::term;
 /// Calls a method about a container, and prints `done`.
 fn change(client: &mut Client, method: &str, params: Value, done: String, failed: String) -> Outcome {
     let id = params["containerId"].as_str().unwrap_or_default().to_owned();
-    client.call(method, params).map_err(Failure::of(&id, &*failed))?;
-    term::line(&done).map_err(Failure::general(failed))
+    match client.call(method, params) {
+        Ok(_) => term::line(&done).map_err(Failure::general(failed)),
+        // It may be a mount or an annotation that does not exist.
+        Err(error) if client.about("getContainerState", &id).is_ok() => Err(Failure::general(failed)(error)),
+        Err(error) => Err(Failure::of(&id, failed)(error)),
+    }
 }
 
 /// Runs a command; options of the runtime's exec stand in front of the id.
@@ -63,10 +67,10 @@ pub(crate) fn wakeup(client: &mut Client, id: &str) -> Outcome {
     change(client, "wakeupContainer", json!({"containerId": id}), done, failed)
 }
 
+/// There are bind mounts only, for which mount data means nothing.
 pub(crate) fn mount(client: &mut Client, args: &[String]) -> Outcome {
-    let [id, source, target, flags] = args else {
-        let words = "must provide four args; <id> <source> <destination> <flags>; a bind mount takes no data";
-        return Err(Failure::usage(words));
+    let ([id, source, target, flags] | [id, source, target, flags, _]) = args else {
+        return Err(Failure::usage("must provide at least four args; <id> <source> <destination> <flags>"));
     };
     let flags: Vec<&str> = flags.split(',').filter(|flag| !flag.is_empty()).collect();
     let params = json!({"containerId": id, "source": source, "target": target, "flags": flags});

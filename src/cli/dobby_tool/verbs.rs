@@ -19,7 +19,11 @@ pub(crate) const VERBS: &[(&str, &str, &str)] = &[
     ("resume", "<id>", "Thaw a container"),
     ("hibernate", "[--dest=PATH] [--compress=lz4|zstd] <id>", "Write the memory of a container out"),
     ("wakeup", "<id>", "Read the memory of a container back"),
-    ("mount", "<id> <source> <destination> <flag,flag>", "Mount a directory of the host in a container"),
+    (
+        "mount",
+        "<id> <source> <destination> <flag,flag> [data]",
+        "Mount a directory of the host in a container",
+    ),
     ("unmount", "<id> <destination>", "Take such a mount out"),
     ("annotate", "<id> <key> <value>", "Make an annotation on a container"),
     ("remove-annotation", "<id> <key>", "Remove an annotation"),

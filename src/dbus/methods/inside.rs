@@ -1,17 +1,15 @@
-//! `org.rdk.dobby.ctrl1`: what changes a container that runs. The daemon's other API does the same under names of its own;
-//! its methods carry this out.
+//! `org.rdk.dobby.ctrl1`: what changes a container that runs.
 
+use std::path::Path;
 use std::rc::Rc;
 
-use serde_json::{Value, json};
 use zbus::Message;
 
+use crate::control::{HibernateOptions, MountRequest};
 use crate::dbus::answer::Answer;
 use crate::dbus::face::Face;
 use crate::dbus::methods::method::{Method, arguments, change, container};
 use crate::error::{Error, ErrorKind, Result};
-use crate::rpc::methods;
-use crate::rpc::params::Params;
 
 const DESCRIPTOR: (&str, &str) = ("i", "descriptor");
 
@@ -32,55 +30,48 @@ pub(crate) const METHODS: &[Method] = &[
     }),
 ];
 
+/// Answers once memcr is reached; the signal `Hibernated` says that the memory is written out.
 async fn hibernate(face: Rc<Face>, call: Message) -> Result<Answer> {
     let (descriptor, options): (i32, String) = arguments(&call)?;
-    by_api(&face, descriptor, "hibernateContainer", json!({"options": options})).await
+    let id = container(&face, descriptor)?;
+    face.manager.hibernate(&id, HibernateOptions::parse(&options)?).await?;
+    Ok(Answer::Flag(true))
 }
 
 async fn wakeup(face: Rc<Face>, call: Message) -> Result<Answer> {
-    by_api(&face, arguments(&call)?, "wakeupContainer", json!({})).await
+    face.manager.wakeup(&container(&face, arguments(&call)?)?).await?;
+    Ok(Answer::Flag(true))
 }
 
+/// As with Dobby there are bind mounts only, for which `data` means nothing: mount(2) ignores it, too. Thunder's plugin
+/// sends no flags at all and means a bind mount; Dobby refuses that.
 async fn mount(face: Rc<Face>, call: Message) -> Result<Answer> {
-    let (descriptor, source, target, flags, data): (i32, String, String, Vec<String>, String) =
+    let (descriptor, source, target, flags, _data): (i32, String, String, Vec<String>, String) =
         arguments(&call)?;
-    if !data.is_empty() {
-        let what = format!("cannot mount {source:?}: a bind mount takes no data");
-        return Err(Error::new(ErrorKind::Input, what));
+    if !flags.is_empty() && !flags.iter().any(|flag| flag == "bind" || flag == "rbind") {
+        let what = format!("cannot mount {source:?}: it would not be a bind mount");
+        return Err(Error::new(ErrorKind::Input, what).advise("give the flag bind or rbind"));
     }
-    by_api(&face, descriptor, "mount", json!({"source": source, "target": target, "flags": flags})).await
+    let id = container(&face, descriptor)?;
+    let request = MountRequest { source: source.into(), target: target.into(), flags };
+    face.manager.mount(&id, request).await?;
+    Ok(Answer::Flag(true))
 }
 
 async fn unmount(face: Rc<Face>, call: Message) -> Result<Answer> {
     let (descriptor, target): (i32, String) = arguments(&call)?;
-    by_api(&face, descriptor, "unmount", json!({"target": target})).await
+    face.manager.unmount(&container(&face, descriptor)?, Path::new(&target)).await?;
+    Ok(Answer::Flag(true))
 }
 
 async fn annotate(face: Rc<Face>, call: Message) -> Result<Answer> {
     let (descriptor, key, value): (i32, String, String) = arguments(&call)?;
-    by_api(&face, descriptor, "annotate", json!({"key": key, "value": value})).await
+    face.manager.annotate(&container(&face, descriptor)?, &key, &value).await?;
+    Ok(Answer::Flag(true))
 }
 
 async fn remove_annotation(face: Rc<Face>, call: Message) -> Result<Answer> {
     let (descriptor, key): (i32, String) = arguments(&call)?;
-    by_api(&face, descriptor, "removeAnnotation", json!({"key": key})).await
-}
-
-/// Has the method `name` of the API do it to a container.
-///
-/// # Errors
-/// [`ErrorKind::Unsupported`] when the API has no such method; the method's own.
-async fn by_api(face: &Face, descriptor: i32, name: &str, mut params: Value) -> Result<Answer> {
-    let id = container(face, descriptor)?;
-    let method = methods::find(name).ok_or_else(|| {
-        Error::new(ErrorKind::Unsupported, format!("this version of the daemon has no method {name}"))
-    })?;
-    if let Some(members) = params.as_object_mut() {
-        members.insert("containerId".to_owned(), id.as_str().into());
-    }
-    let outcome = (method.call)(face.manager.clone(), Params::new(params)).await;
-    outcome.map(|_| Answer::Flag(true)).map_err(|fault| {
-        let reason = fault.reason.unwrap_or_else(|| fault.message.into_owned());
-        Error::new(fault.kind.unwrap_or(ErrorKind::System), reason)
-    })
+    face.manager.remove_annotation(&container(&face, descriptor)?, &key).await?;
+    Ok(Answer::Flag(true))
 }
