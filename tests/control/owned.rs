@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::support::manager_world::{LONG, ManagerWorld, until};
 use crate::support::test_runtimes::runtimes;
 
-const APP: u32 = 30_001;
+pub(crate) const APP: u32 = 30_001;
 const READY: &str = "trap 'exit 0' TERM; touch /mine; cat /proc/self/uid_map /proc/self/gid_map; echo ready; \
                      while :; do sleep 0.1; done";
 
@@ -29,7 +29,7 @@ fn confine(config: &mut Value) {
 }
 
 /// A bundle that belongs to the app, with its root file system in it.
-fn bundle(world: &ManagerWorld, name: &str, script: &str) -> PathBuf {
+pub(crate) fn bundle(world: &ManagerWorld, name: &str, script: &str) -> PathBuf {
     let bundle = world.bundle(name, &["/bin/sh", "-c", script], confine);
     let root = bundle.join("rootfs");
     for dir in ["", "bin", "dev", "proc", "tmp"] {
@@ -51,7 +51,7 @@ fn give(path: &Path) {
     }
 }
 
-fn mounts_in(dir: &Path) -> usize {
+pub(crate) fn mounts_in(dir: &Path) -> usize {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     mounts.lines().filter(|line| line.contains(dir.to_str().unwrap())).count()
 }
