@@ -52,7 +52,7 @@ fn give(path: &Path) {
 }
 
 pub(crate) fn mounts_in(dir: &Path) -> usize {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let mounts = fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
     mounts.lines().filter(|line| line.contains(dir.to_str().unwrap())).count()
 }
 

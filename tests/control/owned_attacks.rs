@@ -4,11 +4,13 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 
+use nix::mount::{MsFlags, mount};
 use oci_minidump::control::{BundleOwner, Manager, StartRequest};
 use oci_minidump::error::ErrorKind;
 use serde_json::{Value, json};
 
-use crate::owned::{APP, bundle};
+use crate::owned::{APP, bundle, mounts_in};
+use crate::support::daemon_world::leave_the_hosts_mounts;
 use crate::support::manager_world::{ManagerWorld, until};
 use crate::support::test_runtimes::runtimes;
 
@@ -102,5 +104,43 @@ async fn an_app_mounts_its_own_data_and_nothing_that_it_could_exchange() {
             refused(&world, &manager, &bundle, "others than root can change").await;
         }
         world.nothing_is_left(&manager).await;
+    }
+}
+
+/// What root has mounted in the root file system of the app's bundle is there in the container, and stays on the host when
+/// that ends, also where mounts are shared. A device in it does not work.
+#[tokio::test]
+async fn mounts_in_its_root_survive_it_and_devices_in_it_do_not_work() {
+    leave_the_hosts_mounts();
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_SHARED, None::<&str>).unwrap();
+    for runtime in runtimes() {
+        let world = world("inner", runtime);
+        let manager = world.open().await;
+        let script =
+            "cat /data/precious; cat /null || echo no device; touch /root-is-ro; echo ready; sleep 1000";
+        let bundle = bundle(&world, "b", script);
+        edit(&bundle, |config| config["root"]["readonly"] = true.into());
+        let data = bundle.join("rootfs/data");
+        fs::create_dir(&data).unwrap();
+        mount(Some("tmpfs"), &data, Some("tmpfs"), MsFlags::MS_NOSUID, None::<&str>).unwrap();
+        fs::write(data.join("precious"), "jewels\n").unwrap();
+        let (mode, null) = (rustix::fs::Mode::from_raw_mode(0o666), rustix::fs::makedev(1, 3));
+        let node = bundle.join("rootfs/null");
+        rustix::fs::mknodat(rustix::fs::CWD, &node, rustix::fs::FileType::CharacterDevice, mode, null)
+            .unwrap();
+        fs::set_permissions(&node, PermissionsExt::from_mode(0o666)).unwrap();
+        let id = world.id("a");
+        world.start(&manager, &id, &bundle).await;
+        until("it has tried", || world.log(&manager, &id).contains("ready\n")).await;
+        let log = world.log(&manager, &id);
+        assert!(
+            log.contains("jewels\n") && log.contains("no device\n") && log.contains("Read-only"),
+            "{log}"
+        );
+        manager.delete(&id, true).await.unwrap();
+        world.nothing_is_left(&manager).await;
+        assert!(data.join("precious").exists(), "a mount of the host's is gone");
+        assert_eq!(mounts_in(&world.dir), 1);
+        nix::mount::umount(&data).unwrap();
     }
 }

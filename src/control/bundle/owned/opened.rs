@@ -6,12 +6,13 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path};
 
-use rustix::fs::{CWD, Mode, OFlags};
-use rustix::mount::{MoveMountFlags, OpenTreeFlags, UnmountFlags, move_mount, open_tree, unmount};
+use nix::mount::{MsFlags, mount};
+use rustix::fs::{CWD, Mode, OFlags, StatVfsMountFlags};
+use rustix::mount::{UnmountFlags, unmount};
 use serde_json::Value;
 
 use crate::control::bundle::owned::refused::Owner;
@@ -91,15 +92,10 @@ impl OwnedBundle {
         let found = caught(|| resolve(&self.dir, Path::new(&root)))
             .ok_or_else(|| Error::new(ErrorKind::System, what()))?
             .map_err(|error| Error::new(ErrorKind::Config, what()).caused_by(error))?;
-        let flags = OpenTreeFlags::OPEN_TREE_CLOEXEC
-            | OpenTreeFlags::OPEN_TREE_CLONE
-            | OpenTreeFlags::AT_EMPTY_PATH
-            | OpenTreeFlags::AT_RECURSIVE;
-        let tree = open_tree(&found, "", flags).tried(what)?;
         let target = place.file(ROOT);
         std::fs::create_dir(&target).tried(|| format!("cannot make {}", target.display()))?;
         place.allow_traversal()?;
-        move_mount(&tree, "", CWD, &target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).tried(what)?;
+        hold(&found, &target).tried(what)?;
         let target: Value = target.to_str().map(Value::from).ok_or_else(|| {
             Error::new(ErrorKind::Config, format!("the path {} is not UTF-8", target.display()))
         })?;
@@ -108,6 +104,25 @@ impl OwnedBundle {
         }
         Ok(self.bundle)
     }
+}
+
+/// Mounts the directory `root`, with what is mounted in it, on `target`. Devices in it do not work.
+fn hold(root: &OwnedFd, target: &Path) -> std::io::Result<()> {
+    // The descriptor, not the path: what lies there by now may be something else.
+    let source = format!("/proc/self/fd/{}", root.as_raw_fd());
+    let call = |source: Option<&str>, flags| mount(source, target, None::<&str>, flags, None::<&str>);
+    call(Some(&source), MsFlags::MS_BIND | MsFlags::MS_REC)?;
+    // As peers of the host's mounts in it, ours would take those away when they go.
+    call(None, MsFlags::MS_PRIVATE | MsFlags::MS_REC)?;
+    let flags = rustix::fs::statvfs(target)?.f_flag;
+    let kept = [
+        (StatVfsMountFlags::RDONLY, MsFlags::MS_RDONLY),
+        (StatVfsMountFlags::NOSUID, MsFlags::MS_NOSUID),
+        (StatVfsMountFlags::NOEXEC, MsFlags::MS_NOEXEC),
+    ];
+    let kept = kept.iter().filter(|(flag, _)| flags.contains(*flag)).map(|(_, kept)| *kept);
+    let all = kept.fold(MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_NODEV, MsFlags::union);
+    Ok(call(None, all)?)
 }
 
 /// Takes away the mount of [`OwnedBundle::pin`], if there is one.
