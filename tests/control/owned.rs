@@ -17,6 +17,11 @@ pub(crate) const APP: u32 = 30_001;
 const READY: &str = "trap 'exit 0' TERM; touch /mine; cat /proc/self/uid_map /proc/self/gid_map; echo ready; \
                      while :; do sleep 0.1; done";
 
+/// Bundles of one user are allowed.
+pub(crate) fn uids(uid: u32) -> BundleOwner {
+    uid.to_string().parse().unwrap()
+}
+
 /// A configuration that is held apart from the host.
 fn confine(config: &mut Value) {
     config["root"]["path"] = "rootfs".into();
@@ -59,7 +64,7 @@ pub(crate) fn mounts_in(dir: &Path) -> usize {
 #[tokio::test]
 async fn it_runs_as_its_owner_and_over_a_restart_of_the_daemon() {
     for runtime in runtimes() {
-        for owner in [BundleOwner::Uid(APP), BundleOwner::MappedRoot] {
+        for owner in [uids(APP), BundleOwner::MappedRoot] {
             let mut world = ManagerWorld::new("owned", runtime);
             world.settings.bundle_owners.owners = vec![owner];
             let manager = world.open().await;
@@ -88,7 +93,7 @@ async fn it_runs_as_its_owner_and_over_a_restart_of_the_daemon() {
 #[tokio::test]
 async fn who_is_not_listed_and_what_is_not_the_owners_is_refused() {
     let mut world = ManagerWorld::new("strangers", "crun");
-    world.settings.bundle_owners.owners = vec![BundleOwner::Uid(30_002)];
+    world.settings.bundle_owners.owners = vec![uids(30_002)];
     let manager = world.open().await;
     let bundle = bundle(&world, "b", "true");
     let config = bundle.join("config.json");
@@ -115,7 +120,7 @@ async fn who_is_not_listed_and_what_is_not_the_owners_is_refused() {
 #[tokio::test]
 async fn what_the_owner_exchanges_meanwhile_gives_it_nothing() {
     let mut world = ManagerWorld::new("exchanged", "crun");
-    world.settings.bundle_owners.owners = vec![BundleOwner::Uid(APP)];
+    world.settings.bundle_owners.owners = vec![uids(APP)];
     let bundle = bundle(&world, "b", "ls /; sleep 1000");
     let (good, proof) = (fs::read(bundle.join("config.json")).unwrap(), world.dir.join("proof"));
     let mut evil: Value = serde_json::from_slice(&good).unwrap();

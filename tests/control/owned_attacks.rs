@@ -5,11 +5,11 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 
 use nix::mount::{MsFlags, mount};
-use oci_minidump::control::{BundleOwner, Manager, StartRequest};
+use oci_minidump::control::{Manager, StartRequest};
 use oci_minidump::error::ErrorKind;
 use serde_json::{Value, json};
 
-use crate::owned::{APP, bundle, mounts_in};
+use crate::owned::{APP, bundle, mounts_in, uids};
 use crate::support::daemon_world::leave_the_hosts_mounts;
 use crate::support::manager_world::{ManagerWorld, until};
 use crate::support::test_runtimes::runtimes;
@@ -24,7 +24,7 @@ fn edit(bundle: &Path, change: impl FnOnce(&mut Value)) {
 
 fn world(name: &str, runtime: &str) -> ManagerWorld {
     let mut world = ManagerWorld::new(name, runtime);
-    world.settings.bundle_owners.owners = vec![BundleOwner::Uid(APP)];
+    world.settings.bundle_owners.owners = vec![uids(APP)];
     world
 }
 
@@ -142,5 +142,81 @@ async fn mounts_in_its_root_survive_it_and_devices_in_it_do_not_work() {
         assert!(data.join("precious").exists(), "a mount of the host's is gone");
         assert_eq!(mounts_in(&world.dir), 1);
         nix::mount::umount(&data).unwrap();
+    }
+}
+
+/// The group of a set-group-id directory in which everybody may make bundles need not be one of the app's.
+#[tokio::test]
+async fn a_group_that_the_app_only_inherited_is_not_its_own() {
+    let mut world = world("group", "crun");
+    let manager = world.open().await;
+    let shared = world.dir.join("crash");
+    fs::create_dir(&shared).unwrap();
+    chown(&shared, None, Some(APP)).unwrap();
+    let bundle = bundle(&world, "crash/b", "echo ready; sleep 1000");
+    fs::create_dir_all(bundle.join("rootfs/proc")).unwrap();
+    fs::set_permissions(&shared, PermissionsExt::from_mode(0o3777)).unwrap();
+    refused(&world, &manager, &bundle, "gives it group 30001 of the host").await;
+    for (path, mode) in [(bundle.clone(), 0o775), (bundle.join("config.json"), 0o664)] {
+        let before = path.metadata().unwrap().permissions();
+        fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        refused(&world, &manager, &bundle, "is writable by others").await;
+        fs::set_permissions(&path, before).unwrap();
+    }
+    drop(manager);
+    world.settings.bundle_owners.owners = vec!["30000-30999".parse().unwrap()];
+    world.settings.bundle_owners.groups = vec!["30000-30001".parse().unwrap()];
+    let manager = world.open().await;
+    let id = world.id("a");
+    world.start(&manager, &id, &bundle).await;
+    manager.delete(&id, true).await.unwrap();
+    world.nothing_is_left(&manager).await;
+}
+
+/// The administrator's limit of processes is the highest.
+#[tokio::test]
+async fn an_app_cannot_raise_its_limit_of_processes() {
+    let mut world = world("pids", "crun");
+    world.settings.dobby_settings = world.dir.join("dobby.json");
+    fs::write(&world.settings.dobby_settings, r#"{"pids": {"limit": 20}}"#).unwrap();
+    let manager = world.open().await;
+    let bundle = bundle(&world, "b", "echo ready; sleep 1000");
+    for (asked, given) in [(json!(4_000_000), 20), (json!(7), 7), (Value::Null, 20)] {
+        edit(&bundle, |config| config["linux"]["resources"]["pids"]["limit"] = asked.clone());
+        let id = world.id("a");
+        world.start(&manager, &id, &bundle).await;
+        let config = fs::read(world.settings.state_dir.join(id.as_str()).join("config.json")).unwrap();
+        let config: Value = serde_json::from_slice(&config).unwrap();
+        assert_eq!(config["linux"]["resources"]["pids"]["limit"], given, "{asked}");
+        manager.delete(&id, true).await.unwrap();
+    }
+    world.nothing_is_left(&manager).await;
+}
+
+/// What runs after a crash is what was started, whatever the app has put in the place of its bundle.
+#[tokio::test]
+async fn a_restart_runs_what_was_looked_at() {
+    for runtime in runtimes() {
+        let world = world("again", runtime);
+        let manager = world.open().await;
+        let bundle =
+            bundle(&world, "b", "echo ready; cat /count; echo x >> /count; ls /; sleep 1; [ -e /enough ]");
+        edit(&bundle, |config| config["annotations"] = json!({"org.rdk.restartOnCrash": "true"}));
+        let id = world.id("a");
+        world.start(&manager, &id, &bundle).await;
+        let root = bundle.join("kept");
+        fs::rename(bundle.join("rootfs"), &root).unwrap();
+        symlink("/", bundle.join("rootfs")).unwrap();
+        fs::write(bundle.join("config.json"), "{}").unwrap();
+        until("it was restarted", || {
+            fs::read_to_string(root.join("count")).unwrap_or_default().lines().count() > 2
+        })
+        .await;
+        let log = world.log(&manager, &id);
+        assert!(!log.contains("etc"), "this is the host's root directory: {log}");
+        fs::write(root.join("enough"), "").unwrap();
+        until("it has ended", || manager.list().is_empty()).await;
+        world.nothing_is_left(&manager).await;
+        assert_eq!(mounts_in(&world.dir), 0);
     }
 }

@@ -25,8 +25,8 @@ use crate::image::mount::target::resolve;
 use crate::oci::bundle::{Bundle, MAX_CONFIG};
 use crate::process::caught;
 
-/// Write permission for everybody.
-const WORLD_WRITABLE: u32 = 0o002;
+/// Write permission for others than the owner.
+const OTHERS_WRITE: u32 = 0o022;
 
 /// A bundle of an app's user, whose configuration was read and keeps to the rules.
 #[derive(Debug)]
@@ -147,10 +147,11 @@ fn owner(files: &[(&Path, &File)], owners: &BundleOwners) -> Result<Owner> {
         let refused = |why: String, advice: &'static str| {
             Err(Error::new(ErrorKind::Attack, format!("{} {why}", path.display())).advise(advice))
         };
-        if metadata.mode() & WORLD_WRITABLE != 0 {
-            return refused("is writable by everybody".to_owned(), "chmod o-w");
+        if metadata.mode() & OTHERS_WRITE != 0 {
+            return refused("is writable by others than its owner".to_owned(), "chmod go-w");
         }
-        let found = Owner { uid: metadata.uid(), gid: metadata.gid() };
+        let found =
+            Owner { uid: metadata.uid(), gid: Some(metadata.gid()).filter(|_| is_roots_choice(path)) };
         if found.uid == 0 || found.uid == us {
             continue;
         }
@@ -166,4 +167,16 @@ fn owner(files: &[(&Path, &File)], owners: &BundleOwners) -> Result<Owner> {
         let what = "the owner of the bundle changed while it was read";
         Error::new(ErrorKind::Attack, what)
     })
+}
+
+/// Whether only root could have put a file where it is. Elsewhere, its user may have made it, and a set-group-id directory
+/// gives what is made in it the directory's group (inode(7)), which need not be the user's.
+fn is_roots_choice(path: &Path) -> bool {
+    let above = path.parent().unwrap_or(path).metadata();
+    above.is_ok_and(|dir| dir.uid() == 0 && dir.mode() & OTHERS_WRITE == 0)
+}
+
+/// Whether a configuration is that of a bundle of an app's user, which [`OwnedBundle::pin`] has mounted in `place`.
+pub(crate) fn is_pinned(config: &Value, place: &ContainerDir) -> bool {
+    config["root"]["path"].as_str().is_some_and(|path| Path::new(path) == place.file(ROOT))
 }

@@ -71,8 +71,8 @@ mod tests {
 
     fn owners() -> BundleOwners {
         BundleOwners {
-            owners: vec![BundleOwner::Uid(30_001)],
-            groups: vec![30_000],
+            owners: vec!["30001".parse().unwrap()],
+            groups: vec!["30000".parse().unwrap()],
             mounts: vec!["/usr/share".into()],
             plugins: ["storage", "oomcrash", "ipc", "gpu", "logging", "localtime", "minidump"]
                 .map(str::to_owned)
@@ -130,7 +130,7 @@ mod tests {
         })
     }
 
-    const OWNER: Owner = Owner { uid: 30_001, gid: 30_001 };
+    const OWNER: Owner = Owner { uid: 30_001, gid: Some(30_001) };
 
     #[test]
     fn an_app_may_have_what_it_needs() {
@@ -204,6 +204,9 @@ mod tests {
             ("/linux/resources/devices/1/major", json!(8), "device"),
             ("/linux/resources/devices/0", json!({"allow": true, "access": "rwm"}), "device"),
             ("/linux/resources/cpu/realtimeRuntime", json!(900_000), "realtimeRuntime"),
+            ("/linux/resources/pids/limit", json!(-1), "pids.limit"),
+            ("/linux/resources/pids/limit", json!(0), "pids.limit"),
+            ("/linux/resources/pids/limit", json!(4e6), "pids.limit"),
             ("/linux/intelRdt", json!({"closID": "x"}), "intelRdt"),
             ("/mounts/3/source", json!("/root"), "/root"),
             ("/mounts/3/source", json!("/usr/share/../../root"), "/usr/share/../../root"),
