@@ -70,6 +70,8 @@ pub struct BundleOwners {
     pub groups: Vec<IdRange>,
     /// Directories of the host that it may mount from.
     pub mounts: Vec<PathBuf>,
+    /// Directories of the host for files of its output.
+    pub logs: Vec<PathBuf>,
     /// Plugins that it may ask for.
     pub plugins: Vec<String>,
 }

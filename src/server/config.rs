@@ -91,6 +91,10 @@ pub struct ServeOptions {
     #[arg(long = "bundle-mount", value_name = "DIR")]
     #[serde(alias = "bundle_mount")]
     pub bundle_mounts: Vec<PathBuf>,
+    /// Directory of the host that such bundles may have their output written to; may be repeated
+    #[arg(long = "bundle-log", value_name = "DIR")]
+    #[serde(alias = "bundle_log")]
+    pub bundle_logs: Vec<PathBuf>,
     /// Plugin that such bundles may ask for; may be repeated
     #[arg(long = "bundle-plugin", value_name = "NAME")]
     #[serde(alias = "bundle_plugin")]
@@ -205,6 +209,7 @@ impl ServeOptions {
                 owners: self.bundle_owners.clone(),
                 groups: self.bundle_groups.clone(),
                 mounts: self.bundle_mounts.clone(),
+                logs: self.bundle_logs.clone(),
                 plugins: self.bundle_plugins.clone(),
             },
             fresh: self.fresh,

@@ -48,7 +48,7 @@ async fn a_listed_plugin_does_not_write_where_the_app_says() {
     let file = target.join("app");
     let image = json!({"source": file, "destination": "/x", "flags": 14, "persistent": false});
     let cases = [
-        ("logging", json!({"sink": "file", "fileOptions": {"path": file}}), "fileOptions"),
+        ("logging", json!({"sink": "file", "fileOptions": {"path": file}}), "in no directory for logs"),
         ("minidump", json!({"destinationPath": target}), "cron.d"),
         (
             "minidump",
@@ -219,4 +219,33 @@ async fn a_restart_runs_what_was_looked_at() {
         world.nothing_is_left(&manager).await;
         assert_eq!(mounts_in(&world.dir), 0);
     }
+}
+
+/// Its output goes to a file where the administrator wants it, and to no file that is there for another reason.
+#[tokio::test]
+async fn its_log_lies_where_the_administrator_wants_it() {
+    let mut world = world("logs", "crun");
+    let logs = world.dir.join("logs");
+    world.settings.bundle_owners.logs = vec![logs.clone()];
+    let manager = world.open().await;
+    let bundle = bundle(&world, "b", "echo hello; sleep 1000");
+    fs::create_dir(&logs).unwrap();
+    let to = |path: &Path| json!({"logging": {"required": true, "data": {"sink": "file", "fileOptions": {"path": path}}}});
+    edit(&bundle, |config| config["rdkPlugins"] = to(&logs.join("app.log")));
+    let id = world.id("a");
+    world.start(&manager, &id, &bundle).await;
+    until("it is written", || fs::read(logs.join("app.log")).is_ok_and(|log| log == b"hello\n")).await;
+    manager.delete(&id, true).await.unwrap();
+
+    let secret = world.dir.join("secret");
+    fs::write(&secret, "").unwrap();
+    symlink(&secret, logs.join("link.log")).unwrap();
+    symlink(&world.dir, logs.join("dir")).unwrap();
+    edit(&bundle, |config| config["rdkPlugins"] = to(&logs.join("dir/secret")));
+    refused(&world, &manager, &bundle, "others than root can write").await;
+    edit(&bundle, |config| config["rdkPlugins"] = to(&logs.join("link.log")));
+    world.start(&manager, &id, &bundle).await;
+    manager.delete(&id, true).await.unwrap();
+    assert_eq!(fs::read(&secret).unwrap(), b"", "a link of another program's was followed");
+    world.nothing_is_left(&manager).await;
 }

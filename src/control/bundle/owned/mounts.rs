@@ -110,16 +110,16 @@ pub(super) fn source(shown: &Value, owner: Owner, owners: &BundleOwners) -> Ruli
 fn stays(path: &Path, owner: Owner) -> bool {
     let above = path.parent().unwrap_or(path);
     let is_the_apps = path.metadata().is_ok_and(|file| file.uid() == owner.uid);
-    let open = || above.metadata().is_ok_and(|dir| dir.mode() & OTHERS_WRITE != 0);
-    if is_the_apps {
-        !open() && host::check_trusted(above).is_ok()
-    } else {
-        host::check_trusted(path).is_ok()
-    }
+    if is_the_apps { is_roots_alone(above) } else { host::check_trusted(path).is_ok() }
+}
+
+/// Whether only root can make or exchange anything in a directory.
+pub(super) fn is_roots_alone(dir: &Path) -> bool {
+    dir.metadata().is_ok_and(|dir| dir.mode() & OTHERS_WRITE == 0) && host::check_trusted(dir).is_ok()
 }
 
 /// A path that can only mean one thing: absolute and without `..`.
-fn plain_path(text: &str) -> Option<PathBuf> {
+pub(super) fn plain_path(text: &str) -> Option<PathBuf> {
     let path = Path::new(text);
     let plain = |part| matches!(part, Component::RootDir | Component::Normal(_));
     (path.is_absolute() && path.components().all(plain)).then(|| path.to_owned())

@@ -27,7 +27,10 @@ pub(super) fn check(
         let data = &section["data"];
         match name.as_str() {
             "logging" if data["fileOptions"].is_null() => continue,
-            "logging" => return Err(of_root("logging", "fileOptions")),
+            "logging" => {
+                log_file(&data["fileOptions"]["path"], owners)?;
+                continue;
+            }
             "localtime" if is_empty(&data["path"]) && is_empty(&data["setTZ"]) => continue,
             "localtime" => return Err(of_root("localtime", "path or setTZ")),
             "networking" if data["type"] == "none" => continue,
@@ -58,6 +61,25 @@ fn listed(name: &str, owners: &BundleOwners) -> Ruling {
     }
     Err(Refused::new(format!("the plugin {name:?} acts on the host"))
         .advise("list it in bundle_plugins, if apps may ask the host for what it does"))
+}
+
+/// Root opens the file, so that only root may decide what is in its directory, which holds nothing but logs.
+fn log_file(path: &Value, owners: &BundleOwners) -> Ruling {
+    let refused = |why: &str| {
+        Refused::new(format!("its log {path} {why}"))
+            .advise("list a directory in bundle_logs that holds nothing else and that only root can write to")
+    };
+    let Some(path) = path.as_str().and_then(mounts::plain_path) else {
+        return Err(refused("is not an absolute path without '..'"));
+    };
+    let dir = path.parent().unwrap_or(&path);
+    if !owners.logs.iter().any(|listed| dir.starts_with(listed)) {
+        return Err(refused("lies in no directory for logs of apps"));
+    }
+    if dir.canonicalize().ok().as_deref() != Some(dir) || !mounts::is_roots_alone(dir) {
+        return Err(refused("lies where others than root can write"));
+    }
+    Ok(())
 }
 
 fn of_root(plugin: &str, member: &str) -> Refused {

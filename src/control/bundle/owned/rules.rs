@@ -74,6 +74,7 @@ mod tests {
             owners: vec!["30001".parse().unwrap()],
             groups: vec!["30000".parse().unwrap()],
             mounts: vec!["/usr/share".into()],
+            logs: vec!["/usr/lib".into(), "/tmp".into()],
             plugins: ["storage", "oomcrash", "ipc", "gpu", "logging", "localtime", "minidump"]
                 .map(str::to_owned)
                 .into(),
@@ -152,8 +153,24 @@ mod tests {
             (
                 "/rdkPlugins/logging/data",
                 json!({"sink": "file", "fileOptions": {"path": "/etc/cron.d/x"}}),
-                "fileOptions",
+                "in no directory for logs",
             ),
+            (
+                "/rdkPlugins/logging/data",
+                json!({"sink": "file", "fileOptions": {"path": "/usr/lib/../../etc/x"}}),
+                "'..'",
+            ),
+            (
+                "/rdkPlugins/logging/data",
+                json!({"sink": "file", "fileOptions": {"path": "/tmp/x"}}),
+                "others than root",
+            ),
+            (
+                "/rdkPlugins/logging/data",
+                json!({"sink": "file", "fileOptions": {"path": "/usr/lib"}}),
+                "in no directory for logs",
+            ),
+            ("/rdkPlugins/logging/data", json!({"sink": "file", "fileOptions": "x"}), "absolute"),
             ("/rdkPlugins/localtime/data", json!({"setTZ": "/etc/shadow"}), "setTZ"),
             ("/rdkPlugins/localtime/data", json!({"path": "/root"}), "path"),
             ("/rdkPlugins/minidump/data", json!({"destinationPath": "/etc/cron.d"}), "/etc/cron.d"),
