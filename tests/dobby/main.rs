@@ -31,6 +31,7 @@ mod recorded;
 mod rejected;
 mod restart;
 mod runtime;
+mod shapes;
 mod specs;
 mod start;
 mod storage;
