@@ -179,6 +179,9 @@ async fn an_app_cannot_raise_its_limit_of_processes() {
     let mut world = world("pids", "crun");
     world.settings.dobby_settings = world.dir.join("dobby.json");
     fs::write(&world.settings.dobby_settings, r#"{"pids": {"limit": 20}}"#).unwrap();
+    // As /var/run is one.
+    symlink(".", world.dir.join("link")).unwrap();
+    world.settings.state_dir = world.dir.join("link/state");
     let manager = world.open().await;
     let bundle = bundle(&world, "b", "echo ready; sleep 1000");
     for (asked, given) in [(json!(4_000_000), 20), (json!(7), 7), (Value::Null, 20)] {
@@ -224,28 +227,36 @@ async fn a_restart_runs_what_was_looked_at() {
 /// Its output goes to a file where the administrator wants it, and to no file that is there for another reason.
 #[tokio::test]
 async fn its_log_lies_where_the_administrator_wants_it() {
-    let mut world = world("logs", "crun");
-    let logs = world.dir.join("logs");
-    world.settings.bundle_owners.logs = vec![logs.clone()];
-    let manager = world.open().await;
-    let bundle = bundle(&world, "b", "echo hello; sleep 1000");
-    fs::create_dir(&logs).unwrap();
-    let to = |path: &Path| json!({"logging": {"required": true, "data": {"sink": "file", "fileOptions": {"path": path}}}});
-    edit(&bundle, |config| config["rdkPlugins"] = to(&logs.join("app.log")));
-    let id = world.id("a");
-    world.start(&manager, &id, &bundle).await;
-    until("it is written", || fs::read(logs.join("app.log")).is_ok_and(|log| log == b"hello\n")).await;
-    manager.delete(&id, true).await.unwrap();
+    for runtime in runtimes() {
+        let mut world = world("logs", runtime);
+        let logs = world.dir.join("logs");
+        world.settings.bundle_owners.logs = vec![logs.clone()];
+        let manager = world.open().await;
+        let bundle = bundle(&world, "b", "echo hello; sleep 1000");
+        fs::create_dir(&logs).unwrap();
+        let to = |path: &Path| json!({"logging": {"required": true, "data": {"sink": "file", "fileOptions": {"path": path}}}});
+        edit(&bundle, |config| config["rdkPlugins"] = to(&logs.join("app.log")));
+        let id = world.id("a");
+        world.start(&manager, &id, &bundle).await;
+        until("it is written", || fs::read(logs.join("app.log")).is_ok_and(|log| log == b"hello\n")).await;
+        manager.delete(&id, true).await.unwrap();
 
-    let secret = world.dir.join("secret");
-    fs::write(&secret, "").unwrap();
-    symlink(&secret, logs.join("link.log")).unwrap();
-    symlink(&world.dir, logs.join("dir")).unwrap();
-    edit(&bundle, |config| config["rdkPlugins"] = to(&logs.join("dir/secret")));
-    refused(&world, &manager, &bundle, "others than root can write").await;
-    edit(&bundle, |config| config["rdkPlugins"] = to(&logs.join("link.log")));
-    world.start(&manager, &id, &bundle).await;
-    manager.delete(&id, true).await.unwrap();
-    assert_eq!(fs::read(&secret).unwrap(), b"", "a link of another program's was followed");
-    world.nothing_is_left(&manager).await;
+        let secret = world.dir.join("secret");
+        fs::write(&secret, "").unwrap();
+        symlink(&secret, logs.join("link.log")).unwrap();
+        symlink(&world.dir, logs.join("dir")).unwrap();
+        edit(&bundle, |config| config["rdkPlugins"] = to(&logs.join("dir/secret")));
+        refused(&world, &manager, &bundle, "others than root can write").await;
+        edit(&bundle, |config| config["rdkPlugins"] = to(&logs.join("link.log")));
+        refused(&world, &manager, &bundle, "is there and not its own").await;
+        fs::write(logs.join("other.log"), "").unwrap();
+        chown(logs.join("other.log"), Some(30_002), None).unwrap();
+        fs::hard_link(&secret, logs.join("hard.log")).unwrap();
+        for name in ["other.log", "hard.log"] {
+            edit(&bundle, |config| config["rdkPlugins"] = to(&logs.join(name)));
+            refused(&world, &manager, &bundle, "is there and not its own").await;
+        }
+        assert_eq!(fs::read(&secret).unwrap(), b"");
+        world.nothing_is_left(&manager).await;
+    }
 }

@@ -25,6 +25,7 @@ mod minidump;
 mod mutations;
 mod nat;
 mod networks;
+mod owned_dumps;
 mod plugins;
 mod reach;
 mod recorded;

@@ -18,7 +18,7 @@ use crate::support::daemon_world::{DaemonWorld, leave_the_hosts_mounts};
 
 const DIR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/rdk-specs");
 /// What the administrator allows apps whose bundles are their own.
-const FLAGS: [&str; 6] = [
+pub(crate) const FLAGS: [&str; 6] = [
     "--dobby-settings",
     "/nonexistent/dobby.json",
     "--bundle-owner",
@@ -40,14 +40,14 @@ fn merge(config: &mut Value, change: &Value) {
 }
 
 /// Gives a bundle to a user, with a root file system in it.
-fn give(dir: &Path, owner: u32) {
+pub(crate) fn give(dir: &Path, owner: u32) {
     let bin = dir.join("rootfs/bin");
     fs::create_dir_all(&bin).unwrap();
     for place in ["proc", "dev", "sys", "tmp"] {
         fs::create_dir(dir.join("rootfs").join(place)).unwrap();
     }
     fs::copy("/bin/busybox", bin.join("busybox")).unwrap();
-    ["sh", "sleep"].iter().for_each(|name| symlink("busybox", bin.join(name)).unwrap());
+    ["sh", "sleep", "true"].iter().for_each(|name| symlink("busybox", bin.join(name)).unwrap());
     chown_all(dir, owner);
 }
 

@@ -99,8 +99,7 @@ async fn prepare_and_run(
     let bundle = open_bundle(ctx, container, request, spec)?;
     let mut config = config::effective(bundle, request, ctx.hook.as_deref())?;
     let is_bundle = matches!(request.source, Source::Bundle(_));
-    let is_apps = opened::is_pinned(&config, dir);
-    let odd_settings = defaults::apply(&mut config, &ctx.settings.dobby_settings, is_apps)?;
+    let odd_settings = defaults::apply(&mut config, &ctx.settings.dobby_settings, opened::is_pinned(dir))?;
     launcher::drop_hooks(&mut config);
     let runtime = RuntimeExtras::of_config(&config)?;
     container.set_policy(Policy::new(&runtime, &config, &container.id));

@@ -176,7 +176,8 @@ fn is_roots_choice(path: &Path) -> bool {
     above.is_ok_and(|dir| dir.uid() == 0 && dir.mode() & OTHERS_WRITE == 0)
 }
 
-/// Whether a configuration is that of a bundle of an app's user, which [`OwnedBundle::pin`] has mounted in `place`.
-pub(crate) fn is_pinned(config: &Value, place: &ContainerDir) -> bool {
-    config["root"]["path"].as_str().is_some_and(|path| Path::new(path) == place.file(ROOT))
+/// Whether a container that starts is one from a bundle of an app's user: [`OwnedBundle::pin`] has made its place in the
+/// container's own directory.
+pub(crate) fn is_pinned(place: &ContainerDir) -> bool {
+    place.file(ROOT).exists()
 }

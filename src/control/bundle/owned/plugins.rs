@@ -1,6 +1,8 @@
 //! `rdkPlugins` and `legacyPlugins`: those that touch nothing of the host, and those that the administrator lists. Neither
 //! may have the daemon, which is root, write or read at a path that the app chose.
 
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -28,7 +30,7 @@ pub(super) fn check(
         match name.as_str() {
             "logging" if data["fileOptions"].is_null() => continue,
             "logging" => {
-                log_file(&data["fileOptions"]["path"], owners)?;
+                log_file(&data["fileOptions"]["path"], owner, owners)?;
                 continue;
             }
             "localtime" if is_empty(&data["path"]) && is_empty(&data["setTZ"]) => continue,
@@ -64,7 +66,7 @@ fn listed(name: &str, owners: &BundleOwners) -> Ruling {
 }
 
 /// Root opens the file, so that only root may decide what is in its directory, which holds nothing but logs.
-fn log_file(path: &Value, owners: &BundleOwners) -> Ruling {
+fn log_file(path: &Value, owner: Owner, owners: &BundleOwners) -> Ruling {
     let refused = |why: &str| {
         Refused::new(format!("its log {path} {why}"))
             .advise("list a directory in bundle_logs that holds nothing else and that only root can write to")
@@ -78,6 +80,12 @@ fn log_file(path: &Value, owners: &BundleOwners) -> Ruling {
     }
     if dir.canonicalize().ok().as_deref() != Some(dir) || !mounts::is_roots_alone(dir) {
         return Err(refused("lies where others than root can write"));
+    }
+    // crun gives the file to the container's user, runc leaves it to root.
+    let is_its_own =
+        |file: &Metadata| file.is_file() && file.nlink() == 1 && [0, owner.uid].contains(&file.uid());
+    if path.symlink_metadata().is_ok_and(|file| !is_its_own(&file)) {
+        return Err(refused("is there and not its own"));
     }
     Ok(())
 }
