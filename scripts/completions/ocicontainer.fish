@@ -64,9 +64,10 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l log-
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l stop-timeout -d 'Time from SIGTERM to SIGKILL, in seconds [default: 10]' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l runtime-timeout -d 'Timeout of a runtime call in seconds, hooks included [default: 30]' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l bundle-root -d 'Directory that bundles must lie below; may be repeated [default: anywhere]' -r -F
-complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l bundle-owner -d 'User id that bundles may belong to, or mapped-root: then they may ask for nothing that only root may; may be repeated [default: root only]' -r
-complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l bundle-group -d 'Group id of the host that containers of such bundles may have, besides the bundle\'s; may be repeated' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l bundle-owner -d 'User id, or range of them, that bundles may belong to, or mapped-root: then they may ask for nothing that only root may; may be repeated [default: root only]' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l bundle-group -d 'Group id of the host, or range of them, that containers of such bundles may have, besides the bundle\'s; may be repeated' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l bundle-mount -d 'Directory of the host that such bundles may mount from; may be repeated' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l bundle-log -d 'Directory of the host that such bundles may have their output written to; may be repeated' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l bundle-plugin -d 'Plugin that such bundles may ask for; may be repeated' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l hook -d 'The oci-minidump-hook to register in bundles that ask for it [default: the installed one]' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l dobby-settings -d 'Dobby\'s settings, for containers started from a specification [default: /etc/dobby.json]' -r -F

@@ -9,6 +9,7 @@
 //! The rooms, from the bottom up:
 //!
 //! - `clock`: clocks that are never set; `tasks`: background work that ends with the daemon.
+//! - `id_range`: user or group ids that an administrator names.
 //! - `settings`: the settings of this layer.
 //! - `health`: what the daemon cannot do at the moment.
 //! - `model`: requests, states and events, as callers see them.
@@ -32,6 +33,7 @@ mod container;
 mod descriptor;
 mod events;
 mod health;
+mod id_range;
 mod lifecycle;
 mod manager;
 mod memcr;
@@ -48,6 +50,7 @@ mod stats;
 mod tasks;
 
 pub use events::bus::Subscription;
+pub use id_range::IdRange;
 pub use lifecycle::inside::mount::MountRequest;
 pub use manager::Manager;
 pub use memcr::{Compression, HibernateOptions};

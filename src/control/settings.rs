@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::control::id_range::IdRange;
+
 /// How containers are run and where their state and output lie. [`Default`] gives the documented values.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -65,9 +67,11 @@ pub struct BundleOwners {
     /// Whose bundles are started besides root's.
     pub owners: Vec<BundleOwner>,
     /// Groups of the host that such a container may be in, besides that of its bundle.
-    pub groups: Vec<u32>,
+    pub groups: Vec<IdRange>,
     /// Directories of the host that it may mount from.
     pub mounts: Vec<PathBuf>,
+    /// Directories of the host for files of its output.
+    pub logs: Vec<PathBuf>,
     /// Plugins that it may ask for.
     pub plugins: Vec<String>,
 }
@@ -82,7 +86,10 @@ impl BundleOwners {
     /// Whether this user is listed.
     #[must_use]
     pub fn name(&self, uid: u32) -> bool {
-        self.owners.contains(&BundleOwner::Uid(uid))
+        self.owners.iter().any(|owner| match owner {
+            BundleOwner::Uids(range) => range.contains(uid),
+            BundleOwner::MappedRoot => false,
+        })
     }
 
     /// Whether this user may have a bundle.
@@ -92,12 +99,12 @@ impl BundleOwners {
     }
 }
 
-/// A user who may have bundles, as it is written in settings: a number, or `mapped-root`.
+/// Users who may have bundles, as it is written in settings: a number, a range of them, or `mapped-root`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Value", into = "Value")]
 pub enum BundleOwner {
-    /// The user of this id.
-    Uid(u32),
+    /// The users of these ids.
+    Uids(IdRange),
     /// Whoever is root in the user namespace of the bundle's container.
     MappedRoot,
 }
@@ -109,12 +116,11 @@ impl std::str::FromStr for BundleOwner {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text.parse() {
-            Ok(0) => Err("root's bundles need no permission".to_owned()),
-            Ok(uid) => Ok(Self::Uid(uid)),
-            Err(_) if text == MAPPED_ROOT => Ok(Self::MappedRoot),
-            Err(_) => Err(format!("{text:?} is neither a user id nor {MAPPED_ROOT}")),
+        if text == MAPPED_ROOT {
+            return Ok(Self::MappedRoot);
         }
+        let range = text.parse().map(Self::Uids);
+        range.map_err(|why| format!("{why}; {MAPPED_ROOT} stands for every user"))
     }
 }
 
@@ -132,7 +138,7 @@ impl TryFrom<Value> for BundleOwner {
 impl From<BundleOwner> for Value {
     fn from(owner: BundleOwner) -> Self {
         match owner {
-            BundleOwner::Uid(uid) => uid.into(),
+            BundleOwner::Uids(range) => range.to_string().into(),
             BundleOwner::MappedRoot => MAPPED_ROOT.into(),
         }
     }

@@ -9,7 +9,7 @@ use log::LevelFilter;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::control::{BundleOwner, BundleOwners, Settings};
+use crate::control::{BundleOwner, BundleOwners, IdRange, Settings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host;
 use crate::rpc::api::Api;
@@ -77,19 +77,24 @@ pub struct ServeOptions {
     #[arg(long = "bundle-root", value_name = "DIR")]
     #[serde(alias = "bundle_root")]
     pub bundle_roots: Vec<PathBuf>,
-    /// User id that bundles may belong to, or mapped-root: then they may ask for nothing that only root may; may be
-    /// repeated [default: root only]
-    #[arg(long = "bundle-owner", value_name = "UID")]
+    /// User id, or range of them, that bundles may belong to, or mapped-root: then they may ask for nothing that only
+    /// root may; may be repeated [default: root only]
+    #[arg(long = "bundle-owner", value_name = "UID[-UID]")]
     #[serde(alias = "bundle_owner")]
     pub bundle_owners: Vec<BundleOwner>,
-    /// Group id of the host that containers of such bundles may have, besides the bundle's; may be repeated
-    #[arg(long = "bundle-group", value_name = "GID")]
+    /// Group id of the host, or range of them, that containers of such bundles may have, besides the bundle's; may be
+    /// repeated
+    #[arg(long = "bundle-group", value_name = "GID[-GID]")]
     #[serde(alias = "bundle_group")]
-    pub bundle_groups: Vec<u32>,
+    pub bundle_groups: Vec<IdRange>,
     /// Directory of the host that such bundles may mount from; may be repeated
     #[arg(long = "bundle-mount", value_name = "DIR")]
     #[serde(alias = "bundle_mount")]
     pub bundle_mounts: Vec<PathBuf>,
+    /// Directory of the host that such bundles may have their output written to; may be repeated
+    #[arg(long = "bundle-log", value_name = "DIR")]
+    #[serde(alias = "bundle_log")]
+    pub bundle_logs: Vec<PathBuf>,
     /// Plugin that such bundles may ask for; may be repeated
     #[arg(long = "bundle-plugin", value_name = "NAME")]
     #[serde(alias = "bundle_plugin")]
@@ -204,6 +209,7 @@ impl ServeOptions {
                 owners: self.bundle_owners.clone(),
                 groups: self.bundle_groups.clone(),
                 mounts: self.bundle_mounts.clone(),
+                logs: self.bundle_logs.clone(),
                 plugins: self.bundle_plugins.clone(),
             },
             fresh: self.fresh,

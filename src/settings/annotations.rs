@@ -4,7 +4,7 @@
 //! what the administrator allows; everything else is refused.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::Result;
 use crate::host;
@@ -25,6 +25,25 @@ struct Limit<'a> {
     itself: bool,
 }
 
+/// What both paths must lie below.
+struct Limits<'a> {
+    images: Limit<'a>,
+    destinations: Limit<'a>,
+}
+
+impl<'a> Limits<'a> {
+    fn of(admin: &'a Admin) -> Self {
+        Self {
+            images: Limit { setting: "image_dirs", dirs: admin.annotated_image_dirs(), itself: false },
+            destinations: Limit {
+                setting: "host_destinations",
+                dirs: admin.annotated_destinations(),
+                itself: true,
+            },
+        }
+    }
+}
+
 /// The annotations of a container that are meant for us.
 struct Given<'a>(&'a HashMap<String, String>);
 
@@ -40,16 +59,13 @@ impl<'a> Given<'a> {
         self.get(name).map_or_else(|| Ok(default()), |(text, at)| limit.check(text, name, &at))
     }
 
-    fn imgsize(&self, max: u64) -> Result<u64> {
+    fn imgsize(&self, admin: &Admin) -> Result<u64> {
         let Some((text, at)) = self.get("imgsize") else { return Ok(DEFAULT_IMGSIZE) };
         let not_a_number = |_| {
             wrong(format!("imgsize \"{}\" is not a positive whole number of bytes", cut(&escape(text))), &at)
         };
         let size = check_imgsize(text.parse().map_err(not_a_number)?, &at)?;
-        if size > max {
-            let what = format!("imgsize {size} is above the {max} bytes that annotations may ask for");
-            return Err(wrong(what, &at).advise(advice("raise max_imgsize")));
-        }
+        check_max(size, admin, &at)?;
         Ok(size)
     }
 
@@ -89,6 +105,31 @@ impl Limit<'_> {
     }
 }
 
+impl Admin {
+    /// Checks that annotations could ask for a plan with this image (its path and size) and destination. `at` names the
+    /// place of both in messages.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Config`] or [`crate::error::ErrorKind::Attack`] naming what is not allowed.
+    pub fn check_annotated(&self, image: Option<(&Path, u64)>, destination: &Path, at: &str) -> Result<()> {
+        let limits = Limits::of(self);
+        if let Some((path, size)) = image {
+            limits.images.check(&path.to_string_lossy(), "image", at)?;
+            check_max(size, self, at)?;
+        }
+        limits.destinations.check(&destination.to_string_lossy(), "hostDestination", at).map(drop)
+    }
+}
+
+fn check_max(size: u64, admin: &Admin, at: &str) -> Result<()> {
+    let max = admin.annotations.max_imgsize;
+    if size <= max {
+        return Ok(());
+    }
+    let what = format!("imgsize {size} is above the {max} bytes that annotations may ask for");
+    Err(wrong(what, at).advise(advice("raise max_imgsize")))
+}
+
 fn advice(what: &str) -> String {
     format!("if you trust it, {what}, section [annotations] of the settings ({})", admin::FILE)
 }
@@ -97,15 +138,13 @@ fn advice(what: &str) -> String {
 pub(super) fn plans(annotations: &HashMap<String, String>, id: &str, admin: &Admin) -> Result<Option<Plans>> {
     let Some(source) = annotations.get(KEY) else { return Ok(None) };
     let given = Given(annotations);
-    let images = Limit { setting: "image_dirs", dirs: admin.annotated_image_dirs(), itself: false };
-    let destinations =
-        Limit { setting: "host_destinations", dirs: admin.annotated_destinations(), itself: true };
+    let Limits { images, destinations } = Limits::of(admin);
     let origin = format!("annotation {KEY}");
     let plan = Plan {
         image: given.path("image", &images, || admin.image_dir.join(format!("{id}.img")))?,
         container_source: check_container_path(source, "containerSource", &origin)?,
         host_destination: given.path("hostDestination", &destinations, || admin.host_destination.clone())?,
-        imgsize: given.imgsize(admin.annotations.max_imgsize)?,
+        imgsize: given.imgsize(admin)?,
         origin,
     };
     Ok(Some(Plans { required: given.required()?, paths: vec![plan] }))

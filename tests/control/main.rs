@@ -18,6 +18,7 @@ mod life;
 mod logs;
 mod minidump;
 mod owned;
+mod owned_attacks;
 mod refuse;
 mod runtimes;
 mod start;

@@ -13,9 +13,14 @@ use serde_json::{Value, json};
 use crate::support::manager_world::{LONG, ManagerWorld, until};
 use crate::support::test_runtimes::runtimes;
 
-const APP: u32 = 30_001;
+pub(crate) const APP: u32 = 30_001;
 const READY: &str = "trap 'exit 0' TERM; touch /mine; cat /proc/self/uid_map /proc/self/gid_map; echo ready; \
                      while :; do sleep 0.1; done";
+
+/// Bundles of one user are allowed.
+pub(crate) fn uids(uid: u32) -> BundleOwner {
+    uid.to_string().parse().unwrap()
+}
 
 /// A configuration that is held apart from the host.
 fn confine(config: &mut Value) {
@@ -29,7 +34,7 @@ fn confine(config: &mut Value) {
 }
 
 /// A bundle that belongs to the app, with its root file system in it.
-fn bundle(world: &ManagerWorld, name: &str, script: &str) -> PathBuf {
+pub(crate) fn bundle(world: &ManagerWorld, name: &str, script: &str) -> PathBuf {
     let bundle = world.bundle(name, &["/bin/sh", "-c", script], confine);
     let root = bundle.join("rootfs");
     for dir in ["", "bin", "dev", "proc", "tmp"] {
@@ -51,15 +56,15 @@ fn give(path: &Path) {
     }
 }
 
-fn mounts_in(dir: &Path) -> usize {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+pub(crate) fn mounts_in(dir: &Path) -> usize {
+    let mounts = fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
     mounts.lines().filter(|line| line.contains(dir.to_str().unwrap())).count()
 }
 
 #[tokio::test]
 async fn it_runs_as_its_owner_and_over_a_restart_of_the_daemon() {
     for runtime in runtimes() {
-        for owner in [BundleOwner::Uid(APP), BundleOwner::MappedRoot] {
+        for owner in [uids(APP), BundleOwner::MappedRoot] {
             let mut world = ManagerWorld::new("owned", runtime);
             world.settings.bundle_owners.owners = vec![owner];
             let manager = world.open().await;
@@ -88,7 +93,7 @@ async fn it_runs_as_its_owner_and_over_a_restart_of_the_daemon() {
 #[tokio::test]
 async fn who_is_not_listed_and_what_is_not_the_owners_is_refused() {
     let mut world = ManagerWorld::new("strangers", "crun");
-    world.settings.bundle_owners.owners = vec![BundleOwner::Uid(30_002)];
+    world.settings.bundle_owners.owners = vec![uids(30_002)];
     let manager = world.open().await;
     let bundle = bundle(&world, "b", "true");
     let config = bundle.join("config.json");
@@ -115,7 +120,7 @@ async fn who_is_not_listed_and_what_is_not_the_owners_is_refused() {
 #[tokio::test]
 async fn what_the_owner_exchanges_meanwhile_gives_it_nothing() {
     let mut world = ManagerWorld::new("exchanged", "crun");
-    world.settings.bundle_owners.owners = vec![BundleOwner::Uid(APP)];
+    world.settings.bundle_owners.owners = vec![uids(APP)];
     let bundle = bundle(&world, "b", "ls /; sleep 1000");
     let (good, proof) = (fs::read(bundle.join("config.json")).unwrap(), world.dir.join("proof"));
     let mut evil: Value = serde_json::from_slice(&good).unwrap();

@@ -242,7 +242,8 @@ pub(crate) const DIFFERENCES: [Difference; 49] = [
         "`rdkPlugins.networking`",
         "forwards multicast groups, with ebtables and smcroute",
         "warns that it does not",
-        "it needs a daemon of its own, whose configuration Dobby rewrites",
+        "the kernel has one multicast router at a time, smcroute or another, and a bridge gives a group that is forwarded to \
+         every container on it",
     ),
     documented(
         "`rdkPlugins.networking.interContainer`",

@@ -12,21 +12,25 @@ use crate::error::{Error, ErrorKind, Result};
 /// The kernel's loaded profiles: a directory `NAME.NUMBER` for each (apparmor(7)).
 const PROFILES: &str = "/sys/kernel/security/apparmor/policy/profiles";
 
-/// Applies the settings in the file `settings`; gives the warnings about them.
+/// Applies the settings in the file `settings`; gives the warnings about them. With `capped`, the limit of processes is
+/// also the highest that the configuration may have.
 ///
 /// # Errors
 /// Those of [`DobbySettings::load`]; [`ErrorKind::Config`] when the configuration has no place for them.
-pub(crate) fn apply(config: &mut Value, settings: &Path) -> Result<Vec<String>> {
+pub(crate) fn apply(config: &mut Value, settings: &Path, capped: bool) -> Result<Vec<String>> {
     let (settings, odd) = DobbySettings::load(settings)?;
-    limit_processes(config, settings.pids_limit)?;
+    limit_processes(config, settings.pids_limit, capped)?;
     confine(config, settings.apparmor_profile.as_deref(), Path::new(PROFILES))?;
     Ok(odd)
 }
 
 /// A container must not take all of the host's processes. A daemon without privileges, or a kernel without the
 /// controller, cannot limit them.
-fn limit_processes(config: &mut Value, limit: Option<u32>) -> Result<()> {
-    let own = config.pointer("/linux/resources/pids/limit").is_some_and(|limit| !limit.is_null());
+fn limit_processes(config: &mut Value, limit: Option<u32>, capped: bool) -> Result<()> {
+    let own = config.pointer("/linux/resources/pids/limit").filter(|limit| !limit.is_null());
+    let within =
+        |own: &Value| own.as_u64().is_some_and(|own| limit.is_some_and(|limit| own <= u64::from(limit)));
+    let own = own.is_some_and(|own| !capped || within(own));
     let Some(limit) = limit.filter(|_| !own && rustix::process::geteuid().is_root() && cgroup::has("pids"))
     else {
         return Ok(());
@@ -97,11 +101,11 @@ mod tests {
     fn a_limit_of_ones_own_stays() {
         for own in [json!(5), json!(-1)] {
             let mut config = json!({"linux": {"resources": {"pids": {"limit": own}}}});
-            limit_processes(&mut config, Some(7)).unwrap();
+            limit_processes(&mut config, Some(7), false).unwrap();
             assert_eq!(config["linux"]["resources"]["pids"]["limit"], own);
         }
         let mut config = json!({});
-        limit_processes(&mut config, None).unwrap();
+        limit_processes(&mut config, None, false).unwrap();
         assert_eq!(config, json!({}));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::control::bundle::owned::opened;
 use crate::control::bundle::policy::Policy;
 use crate::control::bundle::{config, defaults, launcher, source, spec};
 use crate::control::container::Container;
@@ -98,7 +99,7 @@ async fn prepare_and_run(
     let bundle = open_bundle(ctx, container, request, spec)?;
     let mut config = config::effective(bundle, request, ctx.hook.as_deref())?;
     let is_bundle = matches!(request.source, Source::Bundle(_));
-    let odd_settings = defaults::apply(&mut config, &ctx.settings.dobby_settings)?;
+    let odd_settings = defaults::apply(&mut config, &ctx.settings.dobby_settings, opened::is_pinned(dir))?;
     launcher::drop_hooks(&mut config);
     let runtime = RuntimeExtras::of_config(&config)?;
     container.set_policy(Policy::new(&runtime, &config, &container.id));

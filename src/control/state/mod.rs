@@ -15,6 +15,7 @@
 //! | `ID/runtime.log` | the runtime's complaints when the output cannot be read back | |
 //! | `ID/exec-PID-N.log` | the runtime's complaints about one command | the end of that command |
 //! | `ID/spec/` | the bundle that a Dobby spec became | |
+//! | `ID/rootfs` | the root file system of an app's own bundle, mounted | the clean-up after its end |
 //! | `ID/NAME.json`, `ID/cgroup-NAME` | the notes of plugins | the plugin, at the last stop |
 //! | `ID/minidump/`, `ID/storage/N`, `ID/netns` | mounts of plugins | the plugin, at the last stop |
 //! | `+ended.DELIVERED.STARTED.ID` | an entry of the outbox: events that may not have been delivered | the outbox |

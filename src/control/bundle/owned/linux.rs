@@ -35,18 +35,16 @@ pub(super) fn check(linux: &Map<String, Value>, owner: Owner, owners: &BundleOwn
     let part = |key: &str| linux.get(key).unwrap_or(&Value::Null);
     namespaces(array("namespaces", part("namespaces"))?)?;
     let uids = array("uidMappings", part("uidMappings"))?;
-    mappings("uidMappings", "user", uids, &[owner.uid])?;
-    mappings("gidMappings", "group", array("gidMappings", part("gidMappings"))?, &groups(owner, owners))?;
+    mappings("uidMappings", "user", uids, |id| id == owner.uid)?;
+    let gids = array("gidMappings", part("gidMappings"))?;
+    let is_its_group =
+        |id| id != 0 && (owner.gid == Some(id) || owners.groups.iter().any(|range| range.contains(id)));
+    mappings("gidMappings", "group", gids, is_its_group)?;
     // The administrator named no users, but trusts a bundle to be its own app's.
     if !owners.name(owner.uid) && !uids.iter().any(|mapping| mapping["containerID"] == 0) {
         return Err(Refused::new("its owner is not the root of its user namespace"));
     }
     Ok(())
-}
-
-/// The groups that a container may be in.
-fn groups(owner: Owner, owners: &BundleOwners) -> Vec<u32> {
-    owners.groups.iter().copied().chain([owner.gid]).filter(|gid| *gid != 0).collect()
 }
 
 fn namespaces(namespaces: &[Value]) -> Ruling {
@@ -60,8 +58,8 @@ fn namespaces(namespaces: &[Value]) -> Ruling {
     }
 }
 
-/// Every id of the host in `mappings` must be in `allowed`.
-fn mappings(key: &str, kind: &str, mappings: &[Value], allowed: &[u32]) -> Ruling {
+/// Every id of the host in `mappings` must be its own.
+fn mappings(key: &str, kind: &str, mappings: &[Value], is_its_own: impl Fn(u32) -> bool) -> Ruling {
     if mappings.is_empty() {
         return Err(Refused::new(format!("linux.{key} is empty: it would have root's ids")));
     }
@@ -71,7 +69,8 @@ fn mappings(key: &str, kind: &str, mappings: &[Value], allowed: &[u32]) -> Rulin
             return Err(Refused::new(format!("linux.{key} is malformed")));
         };
         let last = first.saturating_add(size - 1);
-        let other = (first..=last).find(|id| !allowed.iter().any(|allowed| u64::from(*allowed) == *id));
+        // The first that is not its own ends the search, however large the size.
+        let other = (first..=last).find(|id| !u32::try_from(*id).is_ok_and(&is_its_own));
         if let Some(id) = other {
             let what = format!("linux.{key} gives it {kind} {id} of the host");
             return Err(Refused::new(what)
@@ -94,6 +93,9 @@ fn resources(resources: &Map<String, Value>) -> Ruling {
             "devices" => array(key, value)?.iter().try_for_each(device)?,
             "cpu" if REAL_TIME.iter().any(|name| !value[*name].is_null()) => {
                 return Err(Refused::new("linux.resources.cpu.realtimeRuntime takes time from all others"));
+            }
+            "pids" if !value["limit"].is_null() && value["limit"].as_u64().is_none_or(|limit| limit == 0) => {
+                return Err(Refused::new("linux.resources.pids.limit is none"));
             }
             key if RESOURCES.contains(&key) => {}
             _ if is_empty(value) => {}

@@ -6,12 +6,13 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path};
 
-use rustix::fs::{CWD, Mode, OFlags};
-use rustix::mount::{MoveMountFlags, OpenTreeFlags, UnmountFlags, move_mount, open_tree, unmount};
+use nix::mount::{MsFlags, mount};
+use rustix::fs::{CWD, Mode, OFlags, StatVfsMountFlags};
+use rustix::mount::{UnmountFlags, unmount};
 use serde_json::Value;
 
 use crate::control::bundle::owned::refused::Owner;
@@ -24,8 +25,8 @@ use crate::image::mount::target::resolve;
 use crate::oci::bundle::{Bundle, MAX_CONFIG};
 use crate::process::caught;
 
-/// Write permission for everybody.
-const WORLD_WRITABLE: u32 = 0o002;
+/// Write permission for others than the owner.
+const OTHERS_WRITE: u32 = 0o022;
 
 /// A bundle of an app's user, whose configuration was read and keeps to the rules.
 #[derive(Debug)]
@@ -91,15 +92,10 @@ impl OwnedBundle {
         let found = caught(|| resolve(&self.dir, Path::new(&root)))
             .ok_or_else(|| Error::new(ErrorKind::System, what()))?
             .map_err(|error| Error::new(ErrorKind::Config, what()).caused_by(error))?;
-        let flags = OpenTreeFlags::OPEN_TREE_CLOEXEC
-            | OpenTreeFlags::OPEN_TREE_CLONE
-            | OpenTreeFlags::AT_EMPTY_PATH
-            | OpenTreeFlags::AT_RECURSIVE;
-        let tree = open_tree(&found, "", flags).tried(what)?;
         let target = place.file(ROOT);
         std::fs::create_dir(&target).tried(|| format!("cannot make {}", target.display()))?;
         place.allow_traversal()?;
-        move_mount(&tree, "", CWD, &target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).tried(what)?;
+        hold(&found, &target).tried(what)?;
         let target: Value = target.to_str().map(Value::from).ok_or_else(|| {
             Error::new(ErrorKind::Config, format!("the path {} is not UTF-8", target.display()))
         })?;
@@ -108,6 +104,25 @@ impl OwnedBundle {
         }
         Ok(self.bundle)
     }
+}
+
+/// Mounts the directory `root`, with what is mounted in it, on `target`. Devices in it do not work.
+fn hold(root: &OwnedFd, target: &Path) -> std::io::Result<()> {
+    // The descriptor, not the path: what lies there by now may be something else.
+    let source = format!("/proc/self/fd/{}", root.as_raw_fd());
+    let call = |source: Option<&str>, flags| mount(source, target, None::<&str>, flags, None::<&str>);
+    call(Some(&source), MsFlags::MS_BIND | MsFlags::MS_REC)?;
+    // As peers of the host's mounts in it, ours would take those away when they go.
+    call(None, MsFlags::MS_PRIVATE | MsFlags::MS_REC)?;
+    let flags = rustix::fs::statvfs(target)?.f_flag;
+    let kept = [
+        (StatVfsMountFlags::RDONLY, MsFlags::MS_RDONLY),
+        (StatVfsMountFlags::NOSUID, MsFlags::MS_NOSUID),
+        (StatVfsMountFlags::NOEXEC, MsFlags::MS_NOEXEC),
+    ];
+    let kept = kept.iter().filter(|(flag, _)| flags.contains(*flag)).map(|(_, kept)| *kept);
+    let all = kept.fold(MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_NODEV, MsFlags::union);
+    Ok(call(None, all)?)
 }
 
 /// Takes away the mount of [`OwnedBundle::pin`], if there is one.
@@ -132,10 +147,11 @@ fn owner(files: &[(&Path, &File)], owners: &BundleOwners) -> Result<Owner> {
         let refused = |why: String, advice: &'static str| {
             Err(Error::new(ErrorKind::Attack, format!("{} {why}", path.display())).advise(advice))
         };
-        if metadata.mode() & WORLD_WRITABLE != 0 {
-            return refused("is writable by everybody".to_owned(), "chmod o-w");
+        if metadata.mode() & OTHERS_WRITE != 0 {
+            return refused("is writable by others than its owner".to_owned(), "chmod go-w");
         }
-        let found = Owner { uid: metadata.uid(), gid: metadata.gid() };
+        let found =
+            Owner { uid: metadata.uid(), gid: Some(metadata.gid()).filter(|_| is_roots_choice(path)) };
         if found.uid == 0 || found.uid == us {
             continue;
         }
@@ -151,4 +167,17 @@ fn owner(files: &[(&Path, &File)], owners: &BundleOwners) -> Result<Owner> {
         let what = "the owner of the bundle changed while it was read";
         Error::new(ErrorKind::Attack, what)
     })
+}
+
+/// Whether only root could have put a file where it is. Elsewhere, its user may have made it, and a set-group-id directory
+/// gives what is made in it the directory's group (inode(7)), which need not be the user's.
+fn is_roots_choice(path: &Path) -> bool {
+    let above = path.parent().unwrap_or(path).metadata();
+    above.is_ok_and(|dir| dir.uid() == 0 && dir.mode() & OTHERS_WRITE == 0)
+}
+
+/// Whether a container that starts is one from a bundle of an app's user: [`OwnedBundle::pin`] has made its place in the
+/// container's own directory.
+pub(crate) fn is_pinned(place: &ContainerDir) -> bool {
+    place.file(ROOT).exists()
 }

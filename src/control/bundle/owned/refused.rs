@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Owner {
     pub(super) uid: u32,
-    pub(super) gid: u32,
+    /// `None` where another than root may have chosen it.
+    pub(super) gid: Option<u32>,
 }
 
 /// Why a bundle is refused.

@@ -4,13 +4,16 @@
 use serde_json::{Map, Value};
 
 use crate::control::bundle::launcher::is_launcher;
-use crate::control::bundle::owned::refused::{Owner, Refused, Ruling, array, object};
-use crate::control::bundle::owned::{linux, mounts, process};
+use crate::control::bundle::owned::refused::{Owner, Refused, Ruling, array, is_empty, object};
+use crate::control::bundle::owned::{linux, mounts, plugins, process};
 use crate::control::settings::BundleOwners;
 
 /// Annotations that change nothing about how the container is run by the runtime. Those of crun name files that root
 /// writes.
-const ANNOTATIONS: [&str; 2] = ["org.rdk.", "org.opencontainers.image."];
+const ANNOTATIONS: [&str; 3] = ["org.rdk.", "org.opencontainers.image.", "fireboltState"];
+/// Those that Dobby writes beside its hooks: the streams of whatever opens them.
+const STREAMS: [(&str, &str); 2] =
+    [("run.oci.hooks.stderr", "/dev/stderr"), ("run.oci.hooks.stdout", "/dev/stdout")];
 /// Members that ask for nothing, or are looked at elsewhere.
 const PLAIN: [&str; 4] = ["ociVersion", "hostname", "domainname", "root"];
 
@@ -22,10 +25,12 @@ pub(super) fn check(config: &Value, owner: Owner, owners: &BundleOwners) -> Ruli
             key if PLAIN.contains(&key) => {}
             "process" => process::check(object(key, value)?)?,
             "linux" => linux::check(object(key, value)?, owner, owners)?,
-            "mounts" => mounts::check(array(key, value)?, owners)?,
+            "mounts" => mounts::check(array(key, value)?, owner, owners)?,
             "hooks" => hooks(object(key, value)?)?,
             "annotations" => annotations(object(key, value)?)?,
-            "rdkPlugins" => plugins(object(key, value)?, owners)?,
+            "rdkPlugins" => plugins::check(object(key, value)?, config, owner, owners)?,
+            "legacyPlugins" => plugins::check_legacy(object(key, value)?, owners)?,
+            _ if is_empty(value) => {}
             _ => return Err(Refused::new(format!("{key} is for root's bundles only"))),
         }
     }
@@ -46,17 +51,15 @@ fn hooks(hooks: &Map<String, Value>) -> Ruling {
 }
 
 fn annotations(annotations: &Map<String, Value>) -> Ruling {
-    match annotations.keys().find(|key| !ANNOTATIONS.iter().any(|known| key.starts_with(known))) {
+    let is_known = |(key, value): &(&String, &Value)| {
+        ANNOTATIONS.iter().any(|known| key.starts_with(known))
+            || STREAMS.iter().any(|(name, stream)| *key == name && *value == stream)
+    };
+    match annotations.iter().find(|annotation| !is_known(annotation)) {
         None => Ok(()),
-        Some(key) => Err(Refused::new(format!("the annotation {key:?} may change how the runtime runs it"))),
-    }
-}
-
-fn plugins(plugins: &Map<String, Value>, owners: &BundleOwners) -> Ruling {
-    match plugins.keys().find(|name| !owners.plugins.contains(name)) {
-        None => Ok(()),
-        Some(name) => Err(Refused::new(format!("the plugin {name:?} acts on the host"))
-            .advise("list it in bundle_plugins, if apps may ask the host for what it does")),
+        Some((key, _)) => {
+            Err(Refused::new(format!("the annotation {key:?} may change how the runtime runs it")))
+        }
     }
 }
 
@@ -68,10 +71,13 @@ mod tests {
 
     fn owners() -> BundleOwners {
         BundleOwners {
-            owners: vec![BundleOwner::Uid(30_001)],
-            groups: vec![30_000],
+            owners: vec!["30001".parse().unwrap()],
+            groups: vec!["30000".parse().unwrap()],
             mounts: vec!["/usr/share".into()],
-            plugins: vec!["logging".to_owned()],
+            logs: vec!["/usr/lib".into(), "/tmp".into()],
+            plugins: ["storage", "oomcrash", "ipc", "gpu", "logging", "localtime", "minidump"]
+                .map(str::to_owned)
+                .into(),
         }
     }
 
@@ -96,8 +102,19 @@ mod tests {
                     "options": ["rbind", "ro", "nosuid", "nodev"]}
             ],
             "hooks": {"createRuntime": [{"path": "/usr/bin/DobbyPluginLauncher", "args": ["x"]}]},
-            "annotations": {"org.rdk.minidump": "/opt/minidumps"},
-            "rdkPlugins": {"logging": {"required": false, "data": {"sink": "devnull"}}},
+            "annotations": {"org.rdk.minidump": "/opt/minidumps", "run.oci.hooks.stderr": "/dev/stderr"},
+            "rdkPlugins": {
+                "logging": {"required": false, "data": {"sink": "devnull"}},
+                "minidump": {"data": {"destinationPath": "/var/lib/oci-minidump/dumps"}},
+                "localtime": {"required": true, "data": null},
+                "networking": {"required": true, "data": {"type": "none"}},
+                "storage": {"data": {"dynamic": [{"source": "/usr/share/zoneinfo", "destination": "/z"}]}},
+                "oomcrash": {"data": {"path": "/usr/share/zoneinfo"}},
+                "ipc": {"data": {"system": "system"}},
+                "gpu": {"data": {"memory": 1}}
+            },
+            "legacyPlugins": {"EthanLog": {"data": {}}},
+            "x-vendor": {},
             "linux": {
                 "namespaces": namespaces.map(|kind| json!({"type": kind})),
                 "uidMappings": [{"containerID": 0, "hostID": 30_001, "size": 1}],
@@ -114,7 +131,7 @@ mod tests {
         })
     }
 
-    const OWNER: Owner = Owner { uid: 30_001, gid: 30_001 };
+    const OWNER: Owner = Owner { uid: 30_001, gid: Some(30_001) };
 
     #[test]
     fn an_app_may_have_what_it_needs() {
@@ -130,8 +147,47 @@ mod tests {
             ("/hooks/createRuntime/0/path", json!("/x/launcher"), "a createRuntime hook"),
             ("/annotations/run.oci.hooks.stdout", json!("/etc/passwd"), "run.oci.hooks.stdout"),
             ("/annotations/org.systemd.property.X", json!("1"), "org.systemd"),
-            ("/rdkPlugins/storage", json!({}), "storage"),
-            ("/vm", json!({}), "vm"),
+            ("/annotations/run.oci.hooks.stderr", json!("/etc/passwd"), "run.oci.hooks.stderr"),
+            ("/rdkPlugins/rtscheduling", json!({}), "rtscheduling"),
+            ("/rdkPlugins/networking/data/type", json!("nat"), "networking"),
+            (
+                "/rdkPlugins/logging/data",
+                json!({"sink": "file", "fileOptions": {"path": "/etc/cron.d/x"}}),
+                "in no directory for logs",
+            ),
+            (
+                "/rdkPlugins/logging/data",
+                json!({"sink": "file", "fileOptions": {"path": "/usr/lib/../../etc/x"}}),
+                "'..'",
+            ),
+            (
+                "/rdkPlugins/logging/data",
+                json!({"sink": "file", "fileOptions": {"path": "/tmp/x"}}),
+                "others than root",
+            ),
+            (
+                "/rdkPlugins/logging/data",
+                json!({"sink": "file", "fileOptions": {"path": "/usr/lib"}}),
+                "in no directory for logs",
+            ),
+            ("/rdkPlugins/logging/data", json!({"sink": "file", "fileOptions": "x"}), "absolute"),
+            ("/rdkPlugins/localtime/data", json!({"setTZ": "/etc/shadow"}), "setTZ"),
+            ("/rdkPlugins/localtime/data", json!({"path": "/root"}), "path"),
+            ("/rdkPlugins/minidump/data", json!({"destinationPath": "/etc/cron.d"}), "/etc/cron.d"),
+            ("/rdkPlugins/minidump/data/destinationPath", json!(["/etc"]), "destinationPath"),
+            (
+                "/rdkPlugins/minidump/data/paths",
+                json!([{"image": "/etc/x.img", "containerSource": "/c", "hostDestination": "/var/lib/oci-minidump/dumps"}]),
+                "/etc/x.img",
+            ),
+            ("/rdkPlugins/storage/data/loopback", json!([{"source": "/etc/passwd"}]), "loopback"),
+            ("/rdkPlugins/storage/data/mountOwner", json!([{"source": "/etc/shadow"}]), "mountOwner"),
+            ("/rdkPlugins/storage/data/dynamic/0/source", json!("/root"), "/root"),
+            ("/rdkPlugins/storage/data/dynamic/0/options", json!(["idmap"]), "idmap"),
+            ("/rdkPlugins/oomcrash/data/path", json!("/etc/cron.d"), "/etc/cron.d"),
+            ("/rdkPlugins/ipc/data/debug", json!("/run/docker.sock"), "/run/docker.sock"),
+            ("/legacyPlugins/OpenCDM", json!({}), "OpenCDM"),
+            ("/vm", json!({"kernel": {}}), "vm"),
             ("/process/apparmorProfile", json!("unconfined"), "apparmorProfile"),
             ("/process/selinuxLabel", json!("x"), "selinuxLabel"),
             ("/process/scheduler", json!({"policy": "SCHED_FIFO"}), "scheduler"),
@@ -165,6 +221,9 @@ mod tests {
             ("/linux/resources/devices/1/major", json!(8), "device"),
             ("/linux/resources/devices/0", json!({"allow": true, "access": "rwm"}), "device"),
             ("/linux/resources/cpu/realtimeRuntime", json!(900_000), "realtimeRuntime"),
+            ("/linux/resources/pids/limit", json!(-1), "pids.limit"),
+            ("/linux/resources/pids/limit", json!(0), "pids.limit"),
+            ("/linux/resources/pids/limit", json!(4e6), "pids.limit"),
             ("/linux/intelRdt", json!({"closID": "x"}), "intelRdt"),
             ("/mounts/3/source", json!("/root"), "/root"),
             ("/mounts/3/source", json!("/usr/share/../../root"), "/usr/share/../../root"),
