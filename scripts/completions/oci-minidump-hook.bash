@@ -41,7 +41,7 @@ _oci_minidump_hook() {
 
     case "${cmd}" in
         oci_minidump_hook)
-            opts="-h -V --config --settings --help --version add remove check harvest sweep info"
+            opts="-h -V --config --added --settings --help --version add remove check harvest sweep info"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -60,6 +60,10 @@ _oci_minidump_hook() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --added)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --settings)
@@ -85,7 +89,7 @@ _oci_minidump_hook() {
             return 0
             ;;
         oci_minidump_hook__subcmd__add)
-            opts="-h -V --container-source --host-destination --image --imgsize --required --config --settings --help --version"
+            opts="-h -V --container-source --host-destination --image --imgsize --required --config --added --settings --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -140,6 +144,10 @@ _oci_minidump_hook() {
                     fi
                     return 0
                     ;;
+                --added)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --settings)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
@@ -163,7 +171,7 @@ _oci_minidump_hook() {
             return 0
             ;;
         oci_minidump_hook__subcmd__check)
-            opts="-h -V --json --config --settings --help --version"
+            opts="-h -V --json --config --added --settings --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -182,6 +190,10 @@ _oci_minidump_hook() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --added)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --settings)
@@ -207,7 +219,7 @@ _oci_minidump_hook() {
             return 0
             ;;
         oci_minidump_hook__subcmd__harvest)
-            opts="-h -V --to --json --config --settings --help --version"
+            opts="-h -V --to --json --config --added --settings --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -235,6 +247,10 @@ _oci_minidump_hook() {
                     fi
                     return 0
                     ;;
+                --added)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --settings)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
@@ -258,7 +274,7 @@ _oci_minidump_hook() {
             return 0
             ;;
         oci_minidump_hook__subcmd__info)
-            opts="-h -V --json --config --settings --help --version"
+            opts="-h -V --json --config --added --settings --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -277,6 +293,10 @@ _oci_minidump_hook() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --added)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --settings)
@@ -302,7 +322,7 @@ _oci_minidump_hook() {
             return 0
             ;;
         oci_minidump_hook__subcmd__remove)
-            opts="-h -V --config --settings --help --version"
+            opts="-h -V --config --added --settings --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -321,6 +341,10 @@ _oci_minidump_hook() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --added)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --settings)
@@ -346,7 +370,7 @@ _oci_minidump_hook() {
             return 0
             ;;
         oci_minidump_hook__subcmd__sweep)
-            opts="-h -V --json --config --settings --help --version"
+            opts="-h -V --json --config --added --settings --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -365,6 +389,10 @@ _oci_minidump_hook() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --added)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --settings)

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_oci_minidump_hook_global_optspecs
-    string join \n config= settings= h/help V/version
+    string join \n config= added= settings= h/help V/version
 end
 
 function __fish_oci_minidump_hook_needs_command
@@ -25,6 +25,7 @@ function __fish_oci_minidump_hook_using_subcommand
 end
 
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -l config -d 'plans as a JSON object {"paths": [...]}, instead of annotations and config.json (as a hook)' -r -F
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -l added -d 'what \'add\' wrote to rdkPlugins.minidump, for engines that drop that section (as a hook)' -r
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -l settings -d 'the administrator\'s settings (default /etc/oci-minidump.toml)' -r -F
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -s h -l help -d 'print help, also for each command'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -s V -l version -d 'print the version'
@@ -41,30 +42,36 @@ complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand add"
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand add" -l required -d 'whether the container may only start with it (default true)' -r -f -a "true\t''
 false\t''"
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand add" -l config -d 'plans as a JSON object {"paths": [...]}, instead of annotations and config.json (as a hook)' -r -F
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand add" -l added -d 'what \'add\' wrote to rdkPlugins.minidump, for engines that drop that section (as a hook)' -r
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand add" -l settings -d 'the administrator\'s settings (default /etc/oci-minidump.toml)' -r -F
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand add" -s h -l help -d 'print help, also for each command'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand add" -s V -l version -d 'print the version'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand remove" -l config -d 'plans as a JSON object {"paths": [...]}, instead of annotations and config.json (as a hook)' -r -F
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand remove" -l added -d 'what \'add\' wrote to rdkPlugins.minidump, for engines that drop that section (as a hook)' -r
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand remove" -l settings -d 'the administrator\'s settings (default /etc/oci-minidump.toml)' -r -F
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand remove" -s h -l help -d 'print help, also for each command'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand remove" -s V -l version -d 'print the version'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand check" -l config -d 'plans as a JSON object {"paths": [...]}, instead of annotations and config.json (as a hook)' -r -F
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand check" -l added -d 'what \'add\' wrote to rdkPlugins.minidump, for engines that drop that section (as a hook)' -r
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand check" -l settings -d 'the administrator\'s settings (default /etc/oci-minidump.toml)' -r -F
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand check" -l json -d 'print the result as JSON'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand check" -s h -l help -d 'print help, also for each command'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand check" -s V -l version -d 'print the version'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand harvest" -l to -d 'the directory into which the dumps go' -r -f -a "(__fish_complete_directories)"
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand harvest" -l config -d 'plans as a JSON object {"paths": [...]}, instead of annotations and config.json (as a hook)' -r -F
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand harvest" -l added -d 'what \'add\' wrote to rdkPlugins.minidump, for engines that drop that section (as a hook)' -r
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand harvest" -l settings -d 'the administrator\'s settings (default /etc/oci-minidump.toml)' -r -F
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand harvest" -l json -d 'print the result as JSON'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand harvest" -s h -l help -d 'print help, also for each command'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand harvest" -s V -l version -d 'print the version'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand sweep" -l config -d 'plans as a JSON object {"paths": [...]}, instead of annotations and config.json (as a hook)' -r -F
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand sweep" -l added -d 'what \'add\' wrote to rdkPlugins.minidump, for engines that drop that section (as a hook)' -r
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand sweep" -l settings -d 'the administrator\'s settings (default /etc/oci-minidump.toml)' -r -F
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand sweep" -l json -d 'print the result as JSON'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand sweep" -s h -l help -d 'print help, also for each command'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand sweep" -s V -l version -d 'print the version'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand info" -l config -d 'plans as a JSON object {"paths": [...]}, instead of annotations and config.json (as a hook)' -r -F
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand info" -l added -d 'what \'add\' wrote to rdkPlugins.minidump, for engines that drop that section (as a hook)' -r
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand info" -l settings -d 'the administrator\'s settings (default /etc/oci-minidump.toml)' -r -F
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand info" -l json -d 'print the result as JSON'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand info" -s h -l help -d 'print help, also for each command'

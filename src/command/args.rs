@@ -122,6 +122,7 @@ fn request(words: &Words) -> Result<Request> {
         return Ok(Request::Hook(Options {
             stage: Stage::from_word(name),
             config: words.path(&verbs::CONFIG),
+            added: words.value(&verbs::ADDED).map(|section| section.to_string_lossy().into_owned()),
         }));
     }
     if name == "help" {

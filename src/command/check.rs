@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use pathrs::RootRef;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::command::{say, say_json};
 use crate::error::{Error, ErrorKind, ExitCode, Result, Tried};
@@ -41,6 +42,7 @@ pub fn check(dir: &Path, json: bool, admin: &Admin, out: &mut impl Write) -> Res
     let mut findings = registration(&bundle);
     let annotations = annotations(&bundle);
     findings.extend(annotations.contains_key(ANNOTATION).then(|| limits(admin)));
+    findings.extend(outdated(bundle.config()));
     match plans(&bundle, &annotations, admin) {
         Ok(Some(plans)) => {
             for plan in &plans.paths {
@@ -85,10 +87,26 @@ fn annotations(bundle: &Bundle) -> HashMap<String, String> {
     pairs.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
 }
 
+/// As the hook finds them.
 fn plans(bundle: &Bundle, annotations: &HashMap<String, String>, admin: &Admin) -> Result<Option<Plans>> {
     let sources =
         Sources { file: None, annotations: Some((annotations, "ID")), config: Some(bundle.config()) };
-    Plans::find(sources, admin)
+    let found = Plans::find(sources, admin)?;
+    let section = bundle.config().pointer("/rdkPlugins/minidump").filter(|section| !section.is_null());
+    match hooks::added(bundle.config()) {
+        Some(added) if found.is_none() && section.is_none() => Plans::added(&added.to_string()).map(Some),
+        _ => Ok(found),
+    }
+}
+
+/// What is said when the section was edited after `add` had copied it.
+fn outdated(config: &Value) -> Option<Finding> {
+    let added = hooks::added(config)?;
+    if config.pointer("/rdkPlugins/minidump") == Some(&added) {
+        return None;
+    }
+    let text = "differs from rdkPlugins.minidump: an engine that drops that section goes by the older one; run 'add' again";
+    Some(Finding { ok: true, subject: "--added in the hook's arguments".into(), text: text.into() })
 }
 
 /// What annotations may ask for.
@@ -146,7 +164,7 @@ fn look_at(plan: &Plan, bundle: &Bundle) -> Vec<Finding> {
 }
 
 fn image(plan: &Plan, bundle: &Bundle) -> Result<String> {
-    if plan.image.starts_with(bundle.rootfs()?) {
+    if bundle.has_in_rootfs(&plan.image)? {
         return Err(Error::new(ErrorKind::Config, "lies in the container's root file system"));
     }
     let Some(image) = LockedImage::open(&plan.image, std::time::Duration::ZERO)? else {
@@ -206,7 +224,7 @@ fn mount_point(plan: &Plan, bundle: &Bundle) -> Result<String> {
 }
 
 fn destination(plan: &Plan, bundle: &Bundle) -> Result<String> {
-    if plan.host_destination.starts_with(bundle.rootfs()?) {
+    if bundle.has_in_rootfs(&plan.host_destination)? {
         return Err(Error::new(ErrorKind::Config, "lies in the container's root file system"));
     }
     match std::fs::symlink_metadata(&plan.host_destination) {

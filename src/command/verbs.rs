@@ -72,6 +72,12 @@ pub(super) const CONFIG: Opt = option(
     "FILE",
     "plans as a JSON object {\"paths\": [...]}, instead of annotations and config.json (as a hook)",
 );
+/// What `add` wrote.
+pub(super) const ADDED: Opt = option(
+    "added",
+    "JSON",
+    "what 'add' wrote to rdkPlugins.minidump, for engines that drop that section (as a hook)",
+);
 /// The administrator's settings.
 pub(super) const SETTINGS: Opt =
     option("settings", "FILE", "the administrator's settings (default /etc/oci-minidump.toml)");
@@ -81,7 +87,7 @@ pub(super) const HELP: Opt = flag("help", Some('h'), "print help, also for each 
 pub(super) const VERSION: Opt = flag("version", Some('V'), "print the version");
 
 /// The options that every command takes, and the hook.
-pub const GLOBAL: &[Opt] = &[CONFIG, SETTINGS, HELP, VERSION];
+pub const GLOBAL: &[Opt] = &[CONFIG, ADDED, SETTINGS, HELP, VERSION];
 
 /// Every command for people.
 pub const VERBS: &[Verb] = &[
@@ -91,7 +97,8 @@ pub const VERBS: &[Verb] = &[
         about: "register the hook in a bundle, and add a minidump directory",
         details: "\
 Registers this program as prestart and poststop hook in BUNDLE/config.json and adds a minidump directory to
-rdkPlugins.minidump. Everything else in the file is kept. Running it twice changes nothing.",
+rdkPlugins.minidump. Everything else in the file is kept. Running it twice changes nothing. A copy of that section goes
+into the hook's arguments, for engines that drop it (containerd). Prints what 'check' says of the result.",
         needed: &[CONTAINER_SOURCE, HOST_DESTINATION],
         optional: &[IMAGE, IMGSIZE, REQUIRED],
     },

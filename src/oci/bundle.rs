@@ -92,6 +92,18 @@ impl Bundle {
         Ok(self.dir.join(root.path()))
     }
 
+    /// Whether `path` lies in the container's root file system, also by a symbolic link.
+    ///
+    /// # Errors
+    /// As [`Bundle::rootfs`].
+    pub fn has_in_rootfs(&self, path: &Path) -> Result<bool> {
+        let rootfs = self.rootfs()?;
+        let real = |path: &Path| host::nearest(path).canonicalize().ok();
+        let inside =
+            real(path).zip(rootfs.canonicalize().ok()).is_some_and(|(path, root)| path.starts_with(root));
+        Ok(inside || path.starts_with(&rootfs))
+    }
+
     /// The user and group id of the container's process, inside the container (`process.user`); 0 when not given.
     ///
     /// # Errors
