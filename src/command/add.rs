@@ -45,8 +45,9 @@ pub fn add(request: &Add, admin: &Admin, out: &mut impl Write) -> Result<()> {
     let before = bundle.config().clone();
     refuse_rootfs(&bundle, request, &image)?;
     entry(bundle.config_mut(), request, &image).map_err(within)?;
-    let section = bundle.config().pointer("/rdkPlugins/minidump").cloned();
-    hooks::register(bundle.config_mut(), &program, section.as_ref()).map_err(within)?;
+    let section = bundle.config().pointer("/rdkPlugins/minidump").map(Value::to_string);
+    let added: Vec<_> = section.into_iter().flat_map(|section| [hooks::ADDED.to_owned(), section]).collect();
+    hooks::register(bundle.config_mut(), &program, &added).map_err(within)?;
     let sources = Sources { file: None, annotations: None, config: Some(bundle.config()) };
     Plans::find(sources, admin).map_err(within)?;
     if *bundle.config() == before {

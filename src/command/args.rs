@@ -2,14 +2,16 @@
 
 use std::ffi::OsString;
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use lexopt::prelude::{Long, Short, Value, ValueExt};
 
 use crate::command::add::Add;
+use crate::command::enable::Enable;
 use crate::command::help;
 use crate::command::verbs::{self, Opt, Verb};
+use crate::engines::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hook::{Options, Stage};
 use crate::log::escape;
@@ -26,6 +28,10 @@ pub enum Request {
     Remove(PathBuf),
     /// `check BUNDLE`, as JSON or not.
     Check(PathBuf, bool),
+    /// `enable ENGINE`.
+    Enable(Enable),
+    /// What LXC calls: `lxc`, with the words that LXC adds.
+    Lxc(Vec<PathBuf>),
     /// `harvest IMAGE --to DIR`, as JSON or not.
     Harvest(PathBuf, PathBuf, bool),
     /// `sweep`, as JSON or not.
@@ -123,7 +129,11 @@ fn request(words: &Words) -> Result<Request> {
             stage: Stage::from_word(name),
             config: words.path(&verbs::CONFIG),
             added: words.value(&verbs::ADDED).map(|section| section.to_string_lossy().into_owned()),
+            stand_in: None,
         }));
+    }
+    if name == "lxc" {
+        return Ok(Request::Lxc(words.operands.clone()));
     }
     if name == "help" {
         let topic = words.operands.first().and_then(|word| word.to_str()).unwrap_or_default();
@@ -147,6 +157,13 @@ fn command(words: &Words, verb: &Verb) -> Result<Request> {
         })),
         "remove" => Ok(Request::Remove(operand(words, verb)?)),
         "check" => Ok(Request::Check(operand(words, verb)?, json)),
+        "enable" => Ok(Request::Enable(Enable {
+            engine: engine(&operand(words, verb)?)?,
+            root: words.path(&verbs::ROOT),
+            settings: words.path(&verbs::SETTINGS),
+            undo: words.has(&verbs::UNDO),
+            dry_run: words.has(&verbs::DRY_RUN),
+        })),
         "harvest" => Ok(Request::Harvest(operand(words, verb)?, needed(words, &verbs::TO)?, json)),
         "sweep" => {
             refuse_operands(words, 0)?;
@@ -156,6 +173,14 @@ fn command(words: &Words, verb: &Verb) -> Result<Request> {
         "info" => Ok(Request::Info(words.operands.clone(), json)),
         other => Err(usage(format!("there is no command '{other}'"))),
     }
+}
+
+fn engine(name: &Path) -> Result<Engine> {
+    let name = name.to_string_lossy();
+    Engine::named(&name).ok_or_else(|| {
+        let known: Vec<_> = Engine::ALL.iter().map(|engine| engine.name()).collect();
+        usage(format!("there is no engine '{}', only {}", escape(&name), known.join(", ")))
+    })
 }
 
 /// Refuses options that the command does not have: accepted, they would silently do nothing.
@@ -236,7 +261,7 @@ mod tests {
     fn every_command_takes_what_its_usage_says() {
         for verb in verbs::VERBS {
             let mut line = verb.usage().replace(['[', ']'], "").replace("...", "");
-            for (name, value) in [("true|false", "true"), ("BYTES", "262144")] {
+            for (name, value) in [("true|false", "true"), ("BYTES", "262144"), ("ENGINE", "podman")] {
                 line = line.replace(name, value);
             }
             assert!(parse_line(&line).is_ok(), "{line}: {:?}", parse_line(&line));

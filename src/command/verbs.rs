@@ -64,6 +64,16 @@ pub(super) const REQUIRED: Opt =
     option("required", "true|false", "whether the container may only start with it (default true)");
 /// Where dumps go.
 pub(super) const TO: Opt = option("to", "DIR", "the directory into which the dumps go");
+/// Nothing is changed.
+pub(super) const DRY_RUN: Opt = flag("dry-run", None, "only say what would be written");
+/// The other direction.
+pub(super) const UNDO: Opt = flag("undo", None, "take away what was written");
+/// Another root directory.
+pub(super) const ROOT: Opt = option(
+    "root",
+    "DIR",
+    "the root directory of the host or image to change, in which the hook is installed",
+);
 /// Results for programs.
 pub(super) const JSON: Opt = flag("json", None, "print the result as JSON");
 /// Plans from a file.
@@ -119,6 +129,17 @@ Reads BUNDLE as the hook would and says what would happen, or what is wrong and 
 Exits with 4 when something is wrong.",
         needed: &[],
         optional: &[JSON],
+    },
+    Verb {
+        name: "enable",
+        operand: "ENGINE",
+        about: "set up an engine so that it calls the hook",
+        details: "\
+Writes what ENGINE (podman, crio, containerd, docker, lxc or crun) needs to call the hook, and says each file. Nothing of
+the administrator's is changed but by added lines; --undo takes away exactly what was written. With --settings, the hook
+that is registered reads those settings.",
+        needed: &[],
+        optional: &[DRY_RUN, UNDO, ROOT],
     },
     Verb {
         name: "harvest",

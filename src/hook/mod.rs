@@ -17,7 +17,6 @@ use std::path::Path;
 
 use crate::error::Result;
 use crate::hook::options::{is_required, plans};
-use crate::oci::bundle::Bundle;
 use crate::oci::state::State;
 use crate::settings::admin::Admin;
 
@@ -40,7 +39,7 @@ pub fn run(options: &Options, state: &State, cwd: &Path, admin: &Admin) -> Resul
 }
 
 fn prestart(options: &Options, state: &State, dir: &Path, admin: &Admin) -> Result<()> {
-    let bundle = Bundle::load(dir)?;
+    let bundle = options.bundle(dir)?;
     let plans = match plans(options, state, Some(&bundle), admin) {
         Err(error) if !is_required(options, state, &bundle) => {
             log::warn!("container {}: {}; it starts without minidumps", state.id, error.report());

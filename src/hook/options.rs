@@ -1,6 +1,6 @@
 //! What the hook's command line says, and the plans for a container.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -20,9 +20,19 @@ pub struct Options {
     pub config: Option<PathBuf>,
     /// The copy of `rdkPlugins.minidump` that `add` registered with the hook, as JSON.
     pub added: Option<String>,
+    /// What stands for `config.json` where the engine makes none.
+    pub stand_in: Option<Value>,
 }
 
 impl Options {
+    /// The bundle of the container.
+    pub(super) fn bundle(&self, dir: &Path) -> Result<Bundle> {
+        match &self.stand_in {
+            Some(config) => Ok(Bundle::of(dir, config.clone())),
+            None => Bundle::load(dir),
+        }
+    }
+
     /// That copy, when the configuration has no such section: engines that write their own `config.json` (containerd)
     /// keep the hooks and drop what they do not know.
     fn added_instead_of(&self, config: Option<&Value>) -> Option<&str> {

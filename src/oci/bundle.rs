@@ -48,6 +48,12 @@ impl Bundle {
         Ok(Self { dir, config: parse(&path, &text)?, layout: Layout::of(&text) })
     }
 
+    /// What stands for a bundle where an engine makes none: the configuration, and the directory of the container.
+    #[must_use]
+    pub fn of(dir: &Path, config: Value) -> Self {
+        Self { dir: dir.to_owned(), config, layout: Layout { indent: None, final_newline: false } }
+    }
+
     /// The absolute path of the bundle directory.
     #[must_use]
     pub fn dir(&self) -> &Path {

@@ -24,14 +24,14 @@ const STAGES: [(&str, Place, u32); 2] = [("prestart", Place::Last, 30), ("postst
 
 /// Registers `program` (an absolute path) as prestart and poststop hook. Says whether that changed anything.
 ///
-/// `added` goes into the hook's arguments, where engines keep it that drop sections they do not know.
+/// `extra` follows the stage in the hook's arguments.
 ///
 /// Entries of ours with another path (an older installation) are brought up to date, so there is never more than one
 /// for each stage. Who registered us at createRuntime instead of prestart is left alone.
 ///
 /// # Errors
 /// [`ErrorKind::Config`] when `hooks` or one of its stages has the wrong type.
-pub fn register(config: &mut Value, program: &Path, added: Option<&Value>) -> Result<bool> {
+pub fn register(config: &mut Value, program: &Path, extra: &[String]) -> Result<bool> {
     let before = config.get("hooks").cloned();
     let at_create_runtime = stage(config, "createRuntime").iter().any(is_ours);
     let hooks = section(config)?;
@@ -41,7 +41,7 @@ pub fn register(config: &mut Value, program: &Path, added: Option<&Value>) -> Re
         }
         let entries = array(hooks, name)?;
         let mut arguments = vec![PROGRAM.to_owned(), name.to_owned()];
-        arguments.extend(added.into_iter().flat_map(|section| [ADDED.to_owned(), section.to_string()]));
+        arguments.extend_from_slice(extra);
         let entry = json!({
             "path": program,
             "args": arguments,
@@ -158,11 +158,11 @@ mod tests {
         ];
         for original in cases {
             let mut config = original.clone();
-            assert!(register(&mut config, Path::new("/opt/oci-minidump-hook"), None).unwrap());
+            assert!(register(&mut config, Path::new("/opt/oci-minidump-hook"), &[]).unwrap());
             assert_eq!(stage(&config, "poststop")[0]["path"], "/opt/oci-minidump-hook");
             assert_eq!(stage(&config, "prestart").last().unwrap()["args"], json!([PROGRAM, "prestart"]));
-            assert!(!register(&mut config, Path::new("/opt/oci-minidump-hook"), None).unwrap());
-            assert!(register(&mut config, Path::new("/usr/libexec/oci-minidump-hook"), None).unwrap());
+            assert!(!register(&mut config, Path::new("/opt/oci-minidump-hook"), &[]).unwrap());
+            assert!(register(&mut config, Path::new("/usr/libexec/oci-minidump-hook"), &[]).unwrap());
             assert_eq!(registered(&config).len(), 2);
             assert!(unregister(&mut config).unwrap());
             assert_eq!(config, original);
@@ -174,7 +174,7 @@ mod tests {
     fn create_runtime_serves_for_prestart() {
         let ours = json!({"path": "/x/oci-minidump-hook", "args": [PROGRAM, "createRuntime"]});
         let mut config = json!({"hooks": {"createRuntime": [ours]}});
-        register(&mut config, Path::new("/x/oci-minidump-hook"), None).unwrap();
+        register(&mut config, Path::new("/x/oci-minidump-hook"), &[]).unwrap();
         let stages: Vec<String> = registered(&config).into_iter().map(|(stage, _)| stage).collect();
         assert_eq!(stages, ["createRuntime", "poststop"]);
     }
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn malformed_hooks_are_refused() {
         for config in [json!({"hooks": 3}), json!({"hooks": {"prestart": {}}})] {
-            let error = register(&mut config.clone(), Path::new("/x"), None).unwrap_err();
+            let error = register(&mut config.clone(), Path::new("/x"), &[]).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config);
         }
     }
