@@ -15,7 +15,8 @@
 //! - [`image`]: the ext4 image: made, locked, attached, mounted, read.
 //! - [`harvest`]: getting the dumps out of an image, onto the host.
 //! - [`hook`]: the OCI hook: prestart and poststop. [`calls`]: calls of engines that have no OCI hooks.
-//! - [`engines`]: what each engine needs on the host, to be enabled. [`command`]: the hook's commands for people.
+//! - [`engines`]: what each engine needs on the host, to be enabled. [`doctor`]: whether all is well.
+//! - [`command`]: the hook's commands for people.
 //! - `dobby`: a Dobby spec becomes an OCI bundle (feature `daemon`).
 //! - `control`: starts, watches and stops containers through an OCI runtime (feature `daemon`).
 //! - `rpc`: the API: requests, method names, methods, errors, subscriptions (feature `daemon`).
@@ -33,6 +34,7 @@ pub mod control;
 pub mod deadline;
 #[cfg(feature = "daemon")]
 pub mod dobby;
+pub mod doctor;
 pub mod dump;
 pub mod engines;
 pub mod error;

@@ -32,6 +32,7 @@ complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -s V -
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "add" -d 'register the hook in a bundle, and add a minidump directory'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "remove" -d 'take the hook and its section out of a bundle'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "check" -d 'say what the hook would do for a bundle, or what is wrong and where'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "doctor" -d 'say whether dumps will arrive on this host, or what to do'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "enable" -d 'set up an engine so that it calls the hook'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "harvest" -d 'take the dumps out of an image by hand'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "sweep" -d 'harvest what poststop missed'
@@ -58,6 +59,13 @@ complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand chec
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand check" -l json -d 'print the result as JSON'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand check" -s h -l help -d 'print help, also for each command'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand check" -s V -l version -d 'print the version'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand doctor" -l config -d 'plans as a JSON object {"paths": [...]}, instead of annotations and config.json (as a hook)' -r -F
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand doctor" -l added -d 'what \'add\' wrote to rdkPlugins.minidump, for engines that drop that section (as a hook)' -r
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand doctor" -l settings -d 'the administrator\'s settings (default /etc/oci-minidump.toml)' -r -F
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand doctor" -l crash -d 'run a container that crashes in each engine, and show that its dump arrives'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand doctor" -l json -d 'print the result as JSON'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand doctor" -s h -l help -d 'print help, also for each command'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand doctor" -s V -l version -d 'print the version'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand enable" -l root -d 'the root directory of the host or image to change, in which the hook is installed' -r -f -a "(__fish_complete_directories)"
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand enable" -l config -d 'plans as a JSON object {"paths": [...]}, instead of annotations and config.json (as a hook)' -r -F
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand enable" -l added -d 'what \'add\' wrote to rdkPlugins.minidump, for engines that drop that section (as a hook)' -r

@@ -8,7 +8,8 @@ use std::time::Duration;
 use log::LevelFilter;
 use oci_minidump::calls::{lxc, runtime};
 use oci_minidump::command::args::{self, Args, Request};
-use oci_minidump::command::{add, check, enable, harvest, remove, sweep};
+use oci_minidump::command::{add, check, doctor, enable, harvest, remove, sweep};
+use oci_minidump::doctor::sample;
 use oci_minidump::error::{ExitCode, Result, Tried};
 use oci_minidump::hook::{self, Options};
 use oci_minidump::oci::state::State;
@@ -52,6 +53,15 @@ fn run() -> Result<ExitCode> {
             dump::show::info::info(&files, json, &mut out)
         }
         Request::Lxc(words) => lxc::run(&words, &for_hook(&settings)).map(done),
+        Request::Doctor(crash, json) => {
+            oci_minidump::log::start(PROGRAM, LevelFilter::Warn, LevelFilter::Off);
+            doctor::doctor(&settings, crash, json, &mut out)
+        }
+        Request::Crash(dir) => {
+            sample::crash(&dir)?;
+            // As a shell says it of a program that SIGSEGV ended; the first process of a container cannot raise one.
+            std::process::exit(sample::EXIT_CODE.into())
+        }
         Request::Enable(request) => enable::enable(&request, &mut out).map(done),
         Request::Add(request) => add::add(&request, &for_people(&settings)?, &mut out).map(done),
         Request::Remove(bundle) => remove::remove(&bundle, &mut out).map(done),

@@ -11,6 +11,7 @@ use crate::command::add::Add;
 use crate::command::enable::Enable;
 use crate::command::help;
 use crate::command::verbs::{self, Opt, Verb};
+use crate::doctor::sample;
 use crate::engines::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hook::{Options, Stage};
@@ -30,6 +31,10 @@ pub enum Request {
     Check(PathBuf, bool),
     /// `enable ENGINE`.
     Enable(Enable),
+    /// `doctor`, with a crash or not, as JSON or not.
+    Doctor(bool, bool),
+    /// What the container of `doctor --crash` runs, with the directory for its dump.
+    Crash(PathBuf),
     /// What LXC calls: `lxc`, with the words that LXC adds.
     Lxc(Vec<PathBuf>),
     /// `harvest IMAGE --to DIR`, as JSON or not.
@@ -135,6 +140,9 @@ fn request(words: &Words) -> Result<Request> {
     if name == "lxc" {
         return Ok(Request::Lxc(words.operands.clone()));
     }
+    if name == sample::VERB {
+        return Ok(Request::Crash(words.operands.first().cloned().unwrap_or_else(|| sample::SOURCE.into())));
+    }
     if name == "help" {
         let topic = words.operands.first().and_then(|word| word.to_str()).unwrap_or_default();
         return Ok(Request::Show(help::of(topic)));
@@ -157,6 +165,10 @@ fn command(words: &Words, verb: &Verb) -> Result<Request> {
         })),
         "remove" => Ok(Request::Remove(operand(words, verb)?)),
         "check" => Ok(Request::Check(operand(words, verb)?, json)),
+        "doctor" => {
+            refuse_operands(words, 0)?;
+            Ok(Request::Doctor(words.has(&verbs::CRASH), json))
+        }
         "enable" => Ok(Request::Enable(Enable {
             engine: engine(&operand(words, verb)?)?,
             root: words.path(&verbs::ROOT),

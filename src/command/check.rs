@@ -6,10 +6,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use pathrs::RootRef;
-use serde::Serialize;
 use serde_json::Value;
 
-use crate::command::{say, say_json};
+use crate::command::doctor::show;
+use crate::doctor::finding::Finding;
+use crate::doctor::kernel::loop_devices;
 use crate::error::{Error, ErrorKind, ExitCode, Result, Tried};
 use crate::host;
 use crate::image::lock::LockedImage;
@@ -20,17 +21,6 @@ use crate::oci::hooks;
 use crate::settings::admin::Admin;
 use crate::settings::{ANNOTATION, DEFAULT_IMGSIZE, Plan, Plans, Sources};
 use crate::tool;
-
-/// One thing that was looked at.
-#[derive(Debug, Serialize)]
-struct Finding {
-    /// Whether it is as it should be.
-    ok: bool,
-    /// What it is about.
-    subject: String,
-    /// What would happen, or what is wrong.
-    text: String,
-}
 
 /// Looks at everything the hook would use for the bundle in `dir`; changes nothing.
 ///
@@ -50,35 +40,17 @@ pub fn check(dir: &Path, json: bool, admin: &Admin, out: &mut impl Write) -> Res
             }
             let text = if plans.required { "the container starts only when all of this works" } else { "the container starts anyway" };
             findings.push(Finding { ok: true, subject: "required".into(), text: text.into() });
-            findings.push(finding("loop devices", loop_control()));
+            findings.push(Finding::of("loop devices", loop_devices()));
         }
         Ok(None) => findings.push(Finding {
             ok: false,
             subject: "configuration".into(),
             text: "no minidumps are configured: neither rdkPlugins.minidump nor the annotation org.rdk.minidump is there".into(),
         }),
-        Err(error) => findings.push(finding("configuration", Err(error))),
+        Err(error) => findings.push(Finding::of("configuration", Err(error))),
     }
-    report(&findings, json, out)?;
+    show(&findings, json, out)?;
     Ok(if findings.iter().all(|finding| finding.ok) { ExitCode::Ok } else { ExitCode::BadConfig })
-}
-
-fn report(findings: &[Finding], json: bool, out: &mut impl Write) -> Result<()> {
-    if json {
-        return say_json(out, &findings);
-    }
-    for Finding { ok, subject, text } in findings {
-        say(out, format_args!("{} {subject}: {text}", if *ok { "ok     " } else { "PROBLEM" }))?;
-    }
-    Ok(())
-}
-
-fn finding(subject: impl Into<String>, result: Result<String>) -> Finding {
-    let (ok, text) = match result {
-        Ok(text) => (true, text),
-        Err(error) => (false, error.report()),
-    };
-    Finding { ok, subject: subject.into(), text }
 }
 
 fn annotations(bundle: &Bundle) -> HashMap<String, String> {
@@ -139,27 +111,19 @@ fn registration(bundle: &Bundle) -> Vec<Finding> {
                     .advise("use 'oci-minidump-hook add', or hooks.d with podman and CRI-O"))
             }
         };
-        findings.push(finding(format!("hook {}", stages[0]), result));
+        findings.push(Finding::of(format!("hook {}", stages[0]), result));
     }
     findings
 }
 
-fn loop_control() -> Result<String> {
-    std::fs::File::open("/dev/loop-control").map(|_| "available".to_owned()).map_err(|e| {
-        Error::new(ErrorKind::Unsupported, "cannot open /dev/loop-control")
-            .caused_by(e)
-            .advise("load the kernel module loop (modprobe loop), and run as root")
-    })
-}
-
 fn look_at(plan: &Plan, bundle: &Bundle) -> Vec<Finding> {
     vec![
-        finding(format!("image {}", plan.image.display()), image(plan, bundle)),
-        finding(
+        Finding::of(format!("image {}", plan.image.display()), image(plan, bundle)),
+        Finding::of(
             format!("directory {} in the container", plan.container_source.display()),
             mount_point(plan, bundle),
         ),
-        finding(format!("destination {}", plan.host_destination.display()), destination(plan, bundle)),
+        Finding::of(format!("destination {}", plan.host_destination.display()), destination(plan, bundle)),
     ]
 }
 

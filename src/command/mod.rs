@@ -3,6 +3,7 @@
 pub mod add;
 pub mod args;
 pub mod check;
+pub mod doctor;
 pub mod enable;
 pub mod harvest;
 pub mod help;

@@ -68,6 +68,9 @@ pub(super) const TO: Opt = option("to", "DIR", "the directory into which the dum
 pub(super) const DRY_RUN: Opt = flag("dry-run", None, "only say what would be written");
 /// The other direction.
 pub(super) const UNDO: Opt = flag("undo", None, "take away what was written");
+/// A trial.
+pub(super) const CRASH: Opt =
+    flag("crash", None, "run a container that crashes in each engine, and show that its dump arrives");
 /// Another root directory.
 pub(super) const ROOT: Opt = option(
     "root",
@@ -129,6 +132,16 @@ Reads BUNDLE as the hook would and says what would happen, or what is wrong and 
 Exits with 4 when something is wrong.",
         needed: &[],
         optional: &[JSON],
+    },
+    Verb {
+        name: "doctor",
+        operand: "",
+        about: "say whether dumps will arrive on this host, or what to do",
+        details: "\
+Looks at the kernel, the tools, the settings, and each runtime and engine that is there: is it set up to call this hook?
+Changes nothing but for --crash, which leaves nothing. Exits with 4 when something is wrong.",
+        needed: &[],
+        optional: &[CRASH, JSON],
     },
     Verb {
         name: "enable",

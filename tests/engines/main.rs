@@ -8,6 +8,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod doctor;
 mod stand_in;
 #[path = "../support/mod.rs"]
 mod support;
