@@ -35,7 +35,7 @@ pub struct Verb {
 pub const ABOUT: &str = "Gets minidumps (Breakpad, Crashpad) out of OCI containers.";
 
 /// How a runtime calls the program.
-pub const HOOK_USAGE: &str = "[prestart | createRuntime | poststop] [--config FILE]";
+pub const HOOK_USAGE: &str = "[prestart | createRuntime | poststop] [--config FILE] [--added JSON]";
 
 const fn option(long: &'static str, value: &'static str, about: &'static str) -> Opt {
     Opt { long, short: None, value: Some(value), about }

@@ -75,7 +75,7 @@ impl Trial {
         let destination = admin.annotated_destinations().first().ok_or_else(|| {
             Error::new(
                 ErrorKind::Config,
-                "host_destinations of the settings is empty, so a trial's dump cannot be told apart",
+                "host_destinations of the settings is empty, so a trial's dump has no place of its own",
             )
             .advise("allow a directory there for the time of the trial")
         })?;
