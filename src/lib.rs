@@ -14,7 +14,9 @@
 //! - [`settings`]: what to do for a container, and the administrator's settings.
 //! - [`image`]: the ext4 image: made, locked, attached, mounted, read.
 //! - [`harvest`]: getting the dumps out of an image, onto the host.
-//! - [`hook`]: the OCI hook: prestart and poststop. [`command`]: its commands for people.
+//! - [`hook`]: the OCI hook: prestart and poststop. [`calls`]: calls of engines that have no OCI hooks.
+//! - [`engines`]: what each engine needs on the host, to be enabled. [`doctor`]: whether all is well.
+//! - [`command`]: the hook's commands for people.
 //! - `dobby`: a Dobby spec becomes an OCI bundle (feature `daemon`).
 //! - `control`: starts, watches and stops containers through an OCI runtime (feature `daemon`).
 //! - `rpc`: the API: requests, method names, methods, errors, subscriptions (feature `daemon`).
@@ -24,6 +26,7 @@
 //!
 //! `tests/layers` checks that no module uses one that stands above it.
 
+pub mod calls;
 #[cfg(feature = "daemon")]
 pub mod cli;
 pub mod command;
@@ -34,7 +37,9 @@ pub mod dbus;
 pub mod deadline;
 #[cfg(feature = "daemon")]
 pub mod dobby;
+pub mod doctor;
 pub mod dump;
+pub mod engines;
 pub mod error;
 pub mod harvest;
 pub mod hook;

@@ -22,6 +22,12 @@ _oci_minidump_hook() {
             oci_minidump_hook,check)
                 cmd="oci_minidump_hook__subcmd__check"
                 ;;
+            oci_minidump_hook,doctor)
+                cmd="oci_minidump_hook__subcmd__doctor"
+                ;;
+            oci_minidump_hook,enable)
+                cmd="oci_minidump_hook__subcmd__enable"
+                ;;
             oci_minidump_hook,harvest)
                 cmd="oci_minidump_hook__subcmd__harvest"
                 ;;
@@ -44,7 +50,7 @@ _oci_minidump_hook() {
 
     case "${cmd}" in
         oci_minidump_hook)
-            opts="-h -V --config --settings --help --version add remove check harvest sweep list info"
+            opts="-h -V --config --added --settings --help --version add remove check doctor enable harvest sweep list info"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -63,6 +69,10 @@ _oci_minidump_hook() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --added)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --settings)
@@ -88,7 +98,7 @@ _oci_minidump_hook() {
             return 0
             ;;
         oci_minidump_hook__subcmd__add)
-            opts="-h -V --container-source --host-destination --image --imgsize --required --config --settings --help --version"
+            opts="-h -V --container-source --host-destination --image --imgsize --required --config --added --settings --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -143,6 +153,10 @@ _oci_minidump_hook() {
                     fi
                     return 0
                     ;;
+                --added)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --settings)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
@@ -166,7 +180,7 @@ _oci_minidump_hook() {
             return 0
             ;;
         oci_minidump_hook__subcmd__check)
-            opts="-h -V --json --config --settings --help --version"
+            opts="-h -V --json --config --added --settings --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -185,6 +199,113 @@ _oci_minidump_hook() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --added)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --settings)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        oci_minidump_hook__subcmd__doctor)
+            opts="-h -V --crash --json --config --added --settings --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --added)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --settings)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        oci_minidump_hook__subcmd__enable)
+            opts="-h -V --dry-run --undo --root --config --added --settings --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --added)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --settings)
@@ -210,7 +331,7 @@ _oci_minidump_hook() {
             return 0
             ;;
         oci_minidump_hook__subcmd__harvest)
-            opts="-h -V --to --json --config --settings --help --version"
+            opts="-h -V --to --json --config --added --settings --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -238,6 +359,10 @@ _oci_minidump_hook() {
                     fi
                     return 0
                     ;;
+                --added)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --settings)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
@@ -261,7 +386,7 @@ _oci_minidump_hook() {
             return 0
             ;;
         oci_minidump_hook__subcmd__info)
-            opts="-h -V --json --config --settings --help --version"
+            opts="-h -V --json --config --added --settings --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -280,6 +405,10 @@ _oci_minidump_hook() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --added)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --settings)
@@ -305,7 +434,7 @@ _oci_minidump_hook() {
             return 0
             ;;
         oci_minidump_hook__subcmd__list)
-            opts="-h -V --container --program --since --until --json --config --settings --help --version"
+            opts="-h -V --container --program --since --until --json --config --added --settings --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -342,6 +471,10 @@ _oci_minidump_hook() {
                     fi
                     return 0
                     ;;
+                --added)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --settings)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
@@ -365,7 +498,7 @@ _oci_minidump_hook() {
             return 0
             ;;
         oci_minidump_hook__subcmd__remove)
-            opts="-h -V --config --settings --help --version"
+            opts="-h -V --config --added --settings --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -384,6 +517,10 @@ _oci_minidump_hook() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --added)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --settings)
@@ -409,7 +546,7 @@ _oci_minidump_hook() {
             return 0
             ;;
         oci_minidump_hook__subcmd__sweep)
-            opts="-h -V --json --config --settings --help --version"
+            opts="-h -V --json --config --added --settings --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -428,6 +565,10 @@ _oci_minidump_hook() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --added)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --settings)

@@ -6,8 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use log::LevelFilter;
+use oci_minidump::calls::{lxc, runtime};
 use oci_minidump::command::args::{self, Args, Request};
-use oci_minidump::command::{add, check, harvest, list, remove, sweep};
+use oci_minidump::command::{add, check, doctor, enable, harvest, list, remove, sweep};
+use oci_minidump::doctor::sample;
 use oci_minidump::error::{ExitCode, Result, Tried};
 use oci_minidump::hook::{self, Options};
 use oci_minidump::oci::state::State;
@@ -20,6 +22,13 @@ const STATE_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn main() -> std::process::ExitCode {
     process::end_on_panic();
+    if runtime::is_called(std::env::args_os().next().as_deref()) {
+        // Whatever was inherited is for the runtime.
+        oci_minidump::log::start(PROGRAM, LevelFilter::Warn, LevelFilter::Info);
+        let error = runtime::become_it(std::env::args_os());
+        log::error!("{}", error.report());
+        return error.exit_code().into();
+    }
     process::inherit_nothing();
     match run() {
         Ok(code) => code.into(),
@@ -49,6 +58,17 @@ fn run() -> Result<ExitCode> {
             oci_minidump::log::start(PROGRAM, LevelFilter::Warn, LevelFilter::Off);
             dump::show::info::info(&files, json, &mut out)
         }
+        Request::Lxc(words) => lxc::run(&words, &for_hook(&settings)).map(done),
+        Request::Doctor(crash, json) => {
+            oci_minidump::log::start(PROGRAM, LevelFilter::Warn, LevelFilter::Off);
+            doctor::doctor(&settings, crash, json, &mut out)
+        }
+        Request::Crash(dir) => {
+            sample::crash(&dir)?;
+            // As a shell says it of a program that SIGSEGV ended; the first process of a container cannot raise one.
+            std::process::exit(sample::EXIT_CODE.into())
+        }
+        Request::Enable(request) => enable::enable(&request, &mut out).map(done),
         Request::Add(request) => add::add(&request, &for_people(&settings)?, &mut out).map(done),
         Request::Remove(bundle) => remove::remove(&bundle, &mut out).map(done),
         Request::Check(bundle, json) => check::check(&bundle, json, &for_people(&settings)?, &mut out),
@@ -71,11 +91,16 @@ fn be_hook(options: &Options, settings: &Path) -> Result<()> {
     let state = State::read(std::io::stdin().as_fd(), STATE_TIMEOUT)?;
     // Some runtimes leave the bundle out of the state and run the hook in it.
     let cwd = std::env::current_dir().unwrap_or_else(|_| "/".into());
+    hook::run(options, &state, &cwd, &for_hook(settings))
+}
+
+/// The settings, or what stands for those that cannot be read, with the log set up for an engine.
+fn for_hook(settings: &Path) -> Admin {
     let admin = Admin::load(settings).unwrap_or_else(|error| {
         oci_minidump::log::start(PROGRAM, LevelFilter::Warn, LevelFilter::Info);
         log::warn!("{}; the defaults are used, and annotations may name no path", error.report());
         Admin::cautious()
     });
     oci_minidump::log::start(PROGRAM, LevelFilter::Warn.min(admin.log_level), admin.log_level);
-    hook::run(options, &state, &cwd, &admin)
+    admin
 }

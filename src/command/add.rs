@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
+use crate::command::check::check;
 use crate::command::say;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::harvest::name::fnv1a;
@@ -33,7 +34,8 @@ pub struct Add {
 /// Adds what is not there yet. Running it twice changes nothing.
 ///
 /// # Errors
-/// [`ErrorKind::Config`] when the result would not be understood at prestart; the file is untouched then.
+/// [`ErrorKind::Config`] when the result would be refused at prestart; the file is untouched then. What [`check`] finds wrong
+/// with the host is printed, but the bundle is made: it may be meant for another one.
 pub fn add(request: &Add, admin: &Admin, out: &mut impl Write) -> Result<()> {
     let program = std::env::current_exe().tried(|| "cannot find the path of this program")?;
     let mut bundle = Bundle::load(&request.bundle)?;
@@ -41,24 +43,48 @@ pub fn add(request: &Add, admin: &Admin, out: &mut impl Write) -> Result<()> {
     let path = bundle.config_path();
     let within = |e: Error| e.within(path.display());
     let before = bundle.config().clone();
-    hooks::register(bundle.config_mut(), &program).map_err(within)?;
+    refuse_rootfs(&bundle, request, &image)?;
     entry(bundle.config_mut(), request, &image).map_err(within)?;
+    let section = bundle.config().pointer("/rdkPlugins/minidump").map(Value::to_string);
+    let added: Vec<_> = section.into_iter().flat_map(|section| [hooks::ADDED.to_owned(), section]).collect();
+    hooks::register(bundle.config_mut(), &program, &added).map_err(within)?;
     let sources = Sources { file: None, annotations: None, config: Some(bundle.config()) };
     Plans::find(sources, admin).map_err(within)?;
     if *bundle.config() == before {
-        return say(out, format_args!("{}: nothing to change", path.display()));
+        say(out, format_args!("{}: nothing to change", path.display()))?;
+    } else {
+        bundle.save()?;
+        let (source, destination) = (request.container_source.display(), request.host_destination.display());
+        let (file, image) = (path.display(), image.display());
+        say(
+            out,
+            format_args!(
+                "{file}: dumps written to {source} in the container go to {destination} (image {image})"
+            ),
+        )?;
     }
-    bundle.save()?;
-    say(
-        out,
-        format_args!(
-            "{}: dumps written to {} in the container go to {} (image {})",
-            path.display(),
-            request.container_source.display(),
-            request.host_destination.display(),
-            image.display()
-        ),
-    )
+    check(&request.bundle, false, admin, out).map(drop)
+}
+
+/// A bundle without a root file system, or with the dumps in it, is a mistake that the next start would end with.
+fn refuse_rootfs(bundle: &Bundle, request: &Add, image: &Path) -> Result<()> {
+    let rootfs = bundle.rootfs()?;
+    if !rootfs.is_dir() {
+        let what =
+            format!("the bundle {} has no root file system {}", bundle.dir().display(), rootfs.display());
+        return Err(Error::new(ErrorKind::Config, what).advise(
+            "make it first; a bundle is a directory with config.json and the directory that root.path names",
+        ));
+    }
+    for (name, path) in [("host destination", request.host_destination.as_path()), ("image", image)] {
+        if bundle.has_in_rootfs(path)? {
+            let what = format!("the {name} {} lies in the container's root file system", path.display());
+            return Err(
+                Error::new(ErrorKind::Config, what).advise("name a directory of the host outside of it")
+            );
+        }
+    }
+    Ok(())
 }
 
 /// The image: the one asked for, the one the entry has already, or one named after the bundle and the directory.

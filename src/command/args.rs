@@ -2,15 +2,18 @@
 
 use std::ffi::OsString;
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use lexopt::prelude::{Long, Short, Value, ValueExt};
 
 use crate::command::add::Add;
+use crate::command::enable::Enable;
 use crate::command::help;
 use crate::command::list::filter::Filter;
 use crate::command::verbs::{self, Opt, Verb};
+use crate::doctor::sample;
+use crate::engines::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hook::{Options, Stage};
 use crate::log::escape;
@@ -27,6 +30,14 @@ pub enum Request {
     Remove(PathBuf),
     /// `check BUNDLE`, as JSON or not.
     Check(PathBuf, bool),
+    /// `enable ENGINE`.
+    Enable(Enable),
+    /// `doctor`, with a crash or not, as JSON or not.
+    Doctor(bool, bool),
+    /// What the container of `doctor --crash` runs, with the directory for its dump.
+    Crash(PathBuf),
+    /// What LXC calls: `lxc`, with the words that LXC adds.
+    Lxc(Vec<PathBuf>),
     /// `harvest IMAGE --to DIR`, as JSON or not.
     Harvest(PathBuf, PathBuf, bool),
     /// `sweep`, as JSON or not.
@@ -125,7 +136,15 @@ fn request(words: &Words) -> Result<Request> {
         return Ok(Request::Hook(Options {
             stage: Stage::from_word(name),
             config: words.path(&verbs::CONFIG),
+            added: words.value(&verbs::ADDED).map(|section| section.to_string_lossy().into_owned()),
+            stand_in: None,
         }));
+    }
+    if name == "lxc" {
+        return Ok(Request::Lxc(words.operands.clone()));
+    }
+    if name == sample::VERB {
+        return Ok(Request::Crash(words.operands.first().cloned().unwrap_or_else(|| sample::SOURCE.into())));
     }
     if name == "help" {
         let topic = words.operands.first().and_then(|word| word.to_str()).unwrap_or_default();
@@ -149,6 +168,17 @@ fn command(words: &Words, verb: &Verb) -> Result<Request> {
         })),
         "remove" => Ok(Request::Remove(operand(words, verb)?)),
         "check" => Ok(Request::Check(operand(words, verb)?, json)),
+        "doctor" => {
+            refuse_operands(words, 0)?;
+            Ok(Request::Doctor(words.has(&verbs::CRASH), json))
+        }
+        "enable" => Ok(Request::Enable(Enable {
+            engine: engine(&operand(words, verb)?)?,
+            root: words.path(&verbs::ROOT),
+            settings: words.path(&verbs::SETTINGS),
+            undo: words.has(&verbs::UNDO),
+            dry_run: words.has(&verbs::DRY_RUN),
+        })),
         "harvest" => Ok(Request::Harvest(operand(words, verb)?, needed(words, &verbs::TO)?, json)),
         "sweep" => {
             refuse_operands(words, 0)?;
@@ -166,6 +196,14 @@ fn filter(words: &Words) -> Result<Filter> {
         program: words.parsed(&verbs::PROGRAM)?,
         since: words.parsed(&verbs::SINCE)?,
         until: words.parsed(&verbs::UNTIL)?,
+    })
+}
+
+fn engine(name: &Path) -> Result<Engine> {
+    let name = name.to_string_lossy();
+    Engine::named(&name).ok_or_else(|| {
+        let known: Vec<_> = Engine::ALL.iter().map(|engine| engine.name()).collect();
+        usage(format!("there is no engine '{}', only {}", escape(&name), known.join(", ")))
     })
 }
 
@@ -248,7 +286,9 @@ mod tests {
     fn every_command_takes_what_its_usage_says() {
         for verb in verbs::VERBS {
             let mut line = verb.usage().replace(['[', ']'], "").replace("...", "");
-            for (name, value) in [("true|false", "true"), ("BYTES", "262144"), ("TIME", "2h")] {
+            for (name, value) in
+                [("true|false", "true"), ("BYTES", "262144"), ("TIME", "2h"), ("ENGINE", "podman")]
+            {
                 line = line.replace(name, value);
             }
             assert!(parse_line(&line).is_ok(), "{line}: {:?}", parse_line(&line));

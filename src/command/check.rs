@@ -6,9 +6,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use pathrs::RootRef;
-use serde::Serialize;
+use serde_json::Value;
 
-use crate::command::{say, say_json};
+use crate::command::doctor::show;
+use crate::doctor::finding::Finding;
+use crate::doctor::kernel::loop_devices;
 use crate::error::{Error, ErrorKind, ExitCode, Result, Tried};
 use crate::host;
 use crate::image::lock::LockedImage;
@@ -20,17 +22,6 @@ use crate::settings::admin::Admin;
 use crate::settings::{ANNOTATION, DEFAULT_IMGSIZE, Plan, Plans, Sources};
 use crate::tool;
 
-/// One thing that was looked at.
-#[derive(Debug, Serialize)]
-struct Finding {
-    /// Whether it is as it should be.
-    ok: bool,
-    /// What it is about.
-    subject: String,
-    /// What would happen, or what is wrong.
-    text: String,
-}
-
 /// Looks at everything the hook would use for the bundle in `dir`; changes nothing.
 ///
 /// # Errors
@@ -41,6 +32,7 @@ pub fn check(dir: &Path, json: bool, admin: &Admin, out: &mut impl Write) -> Res
     let mut findings = registration(&bundle);
     let annotations = annotations(&bundle);
     findings.extend(annotations.contains_key(ANNOTATION).then(|| limits(admin)));
+    findings.extend(outdated(bundle.config()));
     match plans(&bundle, &annotations, admin) {
         Ok(Some(plans)) => {
             for plan in &plans.paths {
@@ -48,35 +40,17 @@ pub fn check(dir: &Path, json: bool, admin: &Admin, out: &mut impl Write) -> Res
             }
             let text = if plans.required { "the container starts only when all of this works" } else { "the container starts anyway" };
             findings.push(Finding { ok: true, subject: "required".into(), text: text.into() });
-            findings.push(finding("loop devices", loop_control()));
+            findings.push(Finding::of("loop devices", loop_devices()));
         }
         Ok(None) => findings.push(Finding {
             ok: false,
             subject: "configuration".into(),
             text: "no minidumps are configured: neither rdkPlugins.minidump nor the annotation org.rdk.minidump is there".into(),
         }),
-        Err(error) => findings.push(finding("configuration", Err(error))),
+        Err(error) => findings.push(Finding::of("configuration", Err(error))),
     }
-    report(&findings, json, out)?;
+    show(&findings, json, out)?;
     Ok(if findings.iter().all(|finding| finding.ok) { ExitCode::Ok } else { ExitCode::BadConfig })
-}
-
-fn report(findings: &[Finding], json: bool, out: &mut impl Write) -> Result<()> {
-    if json {
-        return say_json(out, &findings);
-    }
-    for Finding { ok, subject, text } in findings {
-        say(out, format_args!("{} {subject}: {text}", if *ok { "ok     " } else { "PROBLEM" }))?;
-    }
-    Ok(())
-}
-
-fn finding(subject: impl Into<String>, result: Result<String>) -> Finding {
-    let (ok, text) = match result {
-        Ok(text) => (true, text),
-        Err(error) => (false, error.report()),
-    };
-    Finding { ok, subject: subject.into(), text }
 }
 
 fn annotations(bundle: &Bundle) -> HashMap<String, String> {
@@ -85,10 +59,26 @@ fn annotations(bundle: &Bundle) -> HashMap<String, String> {
     pairs.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
 }
 
+/// As the hook finds them.
 fn plans(bundle: &Bundle, annotations: &HashMap<String, String>, admin: &Admin) -> Result<Option<Plans>> {
     let sources =
         Sources { file: None, annotations: Some((annotations, "ID")), config: Some(bundle.config()) };
-    Plans::find(sources, admin)
+    let found = Plans::find(sources, admin)?;
+    let section = bundle.config().pointer("/rdkPlugins/minidump").filter(|section| !section.is_null());
+    match hooks::added(bundle.config()) {
+        Some(added) if found.is_none() && section.is_none() => Plans::added(&added.to_string()).map(Some),
+        _ => Ok(found),
+    }
+}
+
+/// What is said when the section was edited after `add` had copied it.
+fn outdated(config: &Value) -> Option<Finding> {
+    let added = hooks::added(config)?;
+    if config.pointer("/rdkPlugins/minidump") == Some(&added) {
+        return None;
+    }
+    let text = "differs from rdkPlugins.minidump: an engine that drops that section goes by the older one; run 'add' again";
+    Some(Finding { ok: true, subject: "--added in the hook's arguments".into(), text: text.into() })
 }
 
 /// What annotations may ask for.
@@ -121,32 +111,24 @@ fn registration(bundle: &Bundle) -> Vec<Finding> {
                     .advise("use 'oci-minidump-hook add', or hooks.d with podman and CRI-O"))
             }
         };
-        findings.push(finding(format!("hook {}", stages[0]), result));
+        findings.push(Finding::of(format!("hook {}", stages[0]), result));
     }
     findings
 }
 
-fn loop_control() -> Result<String> {
-    std::fs::File::open("/dev/loop-control").map(|_| "available".to_owned()).map_err(|e| {
-        Error::new(ErrorKind::Unsupported, "cannot open /dev/loop-control")
-            .caused_by(e)
-            .advise("load the kernel module loop (modprobe loop), and run as root")
-    })
-}
-
 fn look_at(plan: &Plan, bundle: &Bundle) -> Vec<Finding> {
     vec![
-        finding(format!("image {}", plan.image.display()), image(plan, bundle)),
-        finding(
+        Finding::of(format!("image {}", plan.image.display()), image(plan, bundle)),
+        Finding::of(
             format!("directory {} in the container", plan.container_source.display()),
             mount_point(plan, bundle),
         ),
-        finding(format!("destination {}", plan.host_destination.display()), destination(plan, bundle)),
+        Finding::of(format!("destination {}", plan.host_destination.display()), destination(plan, bundle)),
     ]
 }
 
 fn image(plan: &Plan, bundle: &Bundle) -> Result<String> {
-    if plan.image.starts_with(bundle.rootfs()?) {
+    if bundle.has_in_rootfs(&plan.image)? {
         return Err(Error::new(ErrorKind::Config, "lies in the container's root file system"));
     }
     let Some(image) = LockedImage::open(&plan.image, std::time::Duration::ZERO)? else {
@@ -206,7 +188,7 @@ fn mount_point(plan: &Plan, bundle: &Bundle) -> Result<String> {
 }
 
 fn destination(plan: &Plan, bundle: &Bundle) -> Result<String> {
-    if plan.host_destination.starts_with(bundle.rootfs()?) {
+    if bundle.has_in_rootfs(&plan.host_destination)? {
         return Err(Error::new(ErrorKind::Config, "lies in the container's root file system"));
     }
     match std::fs::symlink_metadata(&plan.host_destination) {

@@ -3,6 +3,8 @@
 pub mod add;
 pub mod args;
 pub mod check;
+pub mod doctor;
+pub mod enable;
 pub mod harvest;
 pub mod help;
 pub mod list;

@@ -35,7 +35,7 @@ pub struct Verb {
 pub const ABOUT: &str = "Gets minidumps (Breakpad, Crashpad) out of OCI containers.";
 
 /// How a runtime calls the program.
-pub const HOOK_USAGE: &str = "[prestart | createRuntime | poststop] [--config FILE]";
+pub const HOOK_USAGE: &str = "[prestart | createRuntime | poststop] [--config FILE] [--added JSON]";
 
 const fn option(long: &'static str, value: &'static str, about: &'static str) -> Opt {
     Opt { long, short: None, value: Some(value), about }
@@ -76,6 +76,19 @@ pub(super) const SINCE: Opt = option(
 );
 /// The newest.
 pub(super) const UNTIL: Opt = option("until", "TIME", "no newer dumps");
+/// Nothing is changed.
+pub(super) const DRY_RUN: Opt = flag("dry-run", None, "only say what would be written");
+/// The other direction.
+pub(super) const UNDO: Opt = flag("undo", None, "take away what was written");
+/// A trial.
+pub(super) const CRASH: Opt =
+    flag("crash", None, "run a container that crashes in each engine, and show that its dump arrives");
+/// Another root directory.
+pub(super) const ROOT: Opt = option(
+    "root",
+    "DIR",
+    "the root directory of the host or image to change, in which the hook is installed",
+);
 /// Results for programs.
 pub(super) const JSON: Opt = flag("json", None, "print the result as JSON");
 /// Plans from a file.
@@ -83,6 +96,12 @@ pub(super) const CONFIG: Opt = option(
     "config",
     "FILE",
     "plans as a JSON object {\"paths\": [...]}, instead of annotations and config.json (as a hook)",
+);
+/// What `add` wrote.
+pub(super) const ADDED: Opt = option(
+    "added",
+    "JSON",
+    "what 'add' wrote to rdkPlugins.minidump, for engines that drop that section (as a hook)",
 );
 /// The administrator's settings.
 pub(super) const SETTINGS: Opt =
@@ -93,7 +112,7 @@ pub(super) const HELP: Opt = flag("help", Some('h'), "print help, also for each 
 pub(super) const VERSION: Opt = flag("version", Some('V'), "print the version");
 
 /// The options that every command takes, and the hook.
-pub const GLOBAL: &[Opt] = &[CONFIG, SETTINGS, HELP, VERSION];
+pub const GLOBAL: &[Opt] = &[CONFIG, ADDED, SETTINGS, HELP, VERSION];
 
 /// Every command for people.
 pub const VERBS: &[Verb] = &[
@@ -103,7 +122,8 @@ pub const VERBS: &[Verb] = &[
         about: "register the hook in a bundle, and add a minidump directory",
         details: "\
 Registers this program as prestart and poststop hook in BUNDLE/config.json and adds a minidump directory to
-rdkPlugins.minidump. Everything else in the file is kept. Running it twice changes nothing.",
+rdkPlugins.minidump. Everything else in the file is kept. Running it twice changes nothing. A copy of that section goes
+into the hook's arguments, for engines that drop it (containerd). Prints what 'check' says of the result.",
         needed: &[CONTAINER_SOURCE, HOST_DESTINATION],
         optional: &[IMAGE, IMGSIZE, REQUIRED],
     },
@@ -124,6 +144,27 @@ Reads BUNDLE as the hook would and says what would happen, or what is wrong and 
 Exits with 4 when something is wrong.",
         needed: &[],
         optional: &[JSON],
+    },
+    Verb {
+        name: "doctor",
+        operand: "",
+        about: "say whether dumps will arrive on this host, or what to do",
+        details: "\
+Looks at the kernel, the tools, the settings, and each runtime and engine that is there: is it set up to call this hook?
+Changes nothing but for --crash, which leaves nothing. Exits with 4 when something is wrong.",
+        needed: &[],
+        optional: &[CRASH, JSON],
+    },
+    Verb {
+        name: "enable",
+        operand: "ENGINE",
+        about: "set up an engine so that it calls the hook",
+        details: "\
+Writes what ENGINE (podman, crio, containerd, docker, lxc or crun) needs to call the hook, and says each file. Nothing of
+the administrator's is changed but by added lines; --undo takes away exactly what was written. With --settings, the hook
+that is registered reads those settings.",
+        needed: &[],
+        optional: &[DRY_RUN, UNDO, ROOT],
     },
     Verb {
         name: "harvest",

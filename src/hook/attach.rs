@@ -5,7 +5,7 @@
 //! namespace alone, so the rest of the process never leaves the host's, and no fork is needed.
 
 use std::fs::File;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use sys_mount::{Mount, MountFlags};
 
 use crate::error::{Error, Result, Tried};
 use crate::hook::container::Container;
-use crate::hook::propagation::isolate;
+use crate::hook::propagation::{descriptor, isolate};
 use crate::image::create::root_inode::MODE as ROOT_MODE;
 use crate::image::loopback::LoopDevice;
 use crate::image::mount::detached::Detached;
@@ -71,15 +71,18 @@ pub fn attach(container: &Container, items: &[Item<'_>], all: bool) -> Result<Ve
     })
 }
 
-/// Enters the container's mount namespace with this thread, and opens its root file system there.
+/// Enters the container's mount namespace with this thread, and opens its root file system there. The thread's working
+/// directory is the host's `/proc` then: a container that has entered its root file system (LXC) has another one, or none.
 fn enter(container: &Container) -> Result<OwnedFd> {
     unshare(CloneFlags::CLONE_FS)
         .tried(|| "cannot give the mounting thread a root and current directory of its own")?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let proc = rustix::fs::openat(CWD, "/proc", flags, Mode::empty()).tried(|| "cannot open /proc")?;
     if let Some(namespace) = &container.mount_namespace {
         setns(namespace, CloneFlags::CLONE_NEWNS).tried(|| "cannot enter the container's mount namespace")?;
     }
+    rustix::process::fchdir(proc).tried(|| "cannot enter /proc")?;
     // Opened only now: by this path the namespace may have another mount on top than the host.
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::openat(CWD, &container.rootfs, flags, Mode::empty())
         .tried(|| format!("cannot open the root file system {}", container.rootfs.display()))
 }
@@ -104,7 +107,7 @@ fn attach_one(root: &OwnedFd, item: &Item<'_>, has_namespace: bool) -> Result<()
 fn mount_device(item: &Item<'_>, writable: &Writable, target: &OwnedFd) -> Result<()> {
     let mut flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::NOATIME;
     flags.set(MountFlags::SYNCHRONOUS, writable.sync);
-    let onto = format!("/proc/thread-self/fd/{}", target.as_raw_fd());
+    let onto = descriptor(target);
     Mount::builder()
         .fstype("ext4")
         .flags(flags)
@@ -139,7 +142,7 @@ pub(super) fn own(root: &File, (uid, gid): (u32, u32)) -> Result<()> {
 fn undo(root: &OwnedFd, items: &[Item<'_>]) {
     for item in items.iter().rev() {
         let Ok(mounted) = resolve(root, item.target) else { continue };
-        let path = format!("/proc/thread-self/fd/{}", mounted.as_raw_fd());
+        let path = descriptor(&mounted);
         if let Err(error) = unmount(path, UnmountFlags::DETACH) {
             log::warn!("cannot unmount {} in the container: {error}", item.target.display());
         }

@@ -17,7 +17,6 @@ use std::path::Path;
 
 use crate::error::Result;
 use crate::hook::options::{is_required, plans};
-use crate::oci::bundle::Bundle;
 use crate::oci::state::State;
 use crate::settings::admin::Admin;
 
@@ -39,8 +38,18 @@ pub fn run(options: &Options, state: &State, cwd: &Path, admin: &Admin) -> Resul
     .map_err(|e| e.within(format!("container {}", state.id)))
 }
 
+/// What engines say of a container that only holds the namespaces of a pod, whose annotations it has (containerd, CRI-O).
+const POD_ITSELF: [(&str, &str); 2] =
+    [("io.kubernetes.cri.container-type", "sandbox"), ("io.kubernetes.cri-o.ContainerType", "sandbox")];
+
 fn prestart(options: &Options, state: &State, dir: &Path, admin: &Admin) -> Result<()> {
-    let bundle = Bundle::load(dir)?;
+    let is_pod =
+        |(name, value): &(&str, &str)| state.annotations.get(*name).is_some_and(|found| found == value);
+    if POD_ITSELF.iter().any(is_pod) {
+        log::debug!("container {}: a pod's own container needs no minidumps", state.id);
+        return Ok(());
+    }
+    let bundle = options.bundle(dir)?;
     let plans = match plans(options, state, Some(&bundle), admin) {
         Err(error) if !is_required(options, state, &bundle) => {
             log::warn!("container {}: {}; it starts without minidumps", state.id, error.report());

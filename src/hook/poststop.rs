@@ -12,7 +12,6 @@ use crate::hook::previous::harvest_waiting;
 use crate::hook::record::Record;
 use crate::hook::settle::{Settled, settle};
 use crate::image::mark::Mark;
-use crate::oci::bundle::Bundle;
 use crate::oci::state::State;
 use crate::settings::admin::Admin;
 
@@ -49,7 +48,7 @@ pub fn poststop(options: &Options, state: &State, dir: &Path, admin: &Admin) -> 
 /// Harvests what the configuration names, as far as it belongs to the container.
 fn without_record(options: &Options, state: &State, dir: &Path, terms: &Terms<'_>) -> Settled {
     // The bundle may be gone by now; annotations and the hook's own file do without it.
-    let bundle = Bundle::load(dir);
+    let bundle = options.bundle(dir);
     let plans = plans(options, state, bundle.as_ref().ok(), terms.admin).unwrap_or_else(|error| {
         log::warn!("container {}: nothing to harvest: {}", state.id, error.report());
         None

@@ -26,7 +26,7 @@ use crate::image::mount::private_namespace::mount_in_private_namespace;
 use crate::image::superblock::{Condition, inspect};
 use crate::oci::bundle::Bundle;
 use crate::oci::state::State;
-use crate::proc::selinux;
+use crate::proc::{selinux, user_namespace};
 use crate::settings::admin::Admin;
 use crate::settings::{Plan, Plans};
 use crate::sys;
@@ -75,6 +75,7 @@ fn warn(state: &State, error: &Error) {
 }
 
 fn try_prepare(state: &State, plans: &Plans, bundle: &Bundle, admin: &Admin) -> Result<()> {
+    user_namespace::check_root()?;
     let pid = state.pid.ok_or_else(|| {
         Error::new(ErrorKind::Input, "the OCI state names no process, so there is no container to prepare")
             .advise("register the hook as prestart (or createRuntime) and as poststop")

@@ -10,13 +10,15 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::proc::mountinfo;
 
 /// Makes the mount on which the directory `target` lies one that passes nothing on, if it is shared. It still receives what
-/// the host mounts. The calling thread must be in the container's mount namespace.
+/// the host mounts. The calling thread must be in the container's mount namespace, and in the host's `/proc`.
 ///
 /// # Errors
 /// The kernel's, and [`ErrorKind::System`] when the mount cannot be reached.
 pub fn isolate(target: &OwnedFd) -> Result<()> {
     let id = mount_id(target)?;
-    let Some(mount) = mountinfo::own()?.into_iter().find(|mount| mount.id == id && mount.is_shared) else {
+    let Some(mount) =
+        mountinfo::own_by_working_directory()?.into_iter().find(|mount| mount.id == id && mount.is_shared)
+    else {
         return Ok(());
     };
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -30,13 +32,13 @@ pub fn isolate(target: &OwnedFd) -> Result<()> {
 
 /// The number of the mount on which a file lies, as mountinfo has it (proc_pid_fdinfo(5)).
 fn mount_id(file: impl AsFd) -> Result<u64> {
-    let path = format!("/proc/thread-self/fdinfo/{}", file.as_fd().as_raw_fd());
-    let text = std::fs::read_to_string(&path).tried(|| format!("cannot read {path}"))?;
+    let path = format!("thread-self/fdinfo/{}", file.as_fd().as_raw_fd());
+    let text = std::fs::read_to_string(&path).tried(|| format!("cannot read /proc/{path}"))?;
     let id = text.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok());
-    id.ok_or_else(|| Error::new(ErrorKind::Unsupported, format!("{path} names no mount")))
+    id.ok_or_else(|| Error::new(ErrorKind::Unsupported, format!("/proc/{path} names no mount")))
 }
 
-/// The path by which the kernel finds an open file again.
-fn descriptor(file: impl AsFd) -> String {
-    format!("/proc/thread-self/fd/{}", file.as_fd().as_raw_fd())
+/// The path by which the kernel finds an open file again, for a thread in the host's `/proc`.
+pub(super) fn descriptor(file: impl AsFd) -> String {
+    format!("thread-self/fd/{}", file.as_fd().as_raw_fd())
 }

@@ -61,6 +61,12 @@ impl Bundle {
         Ok(Self { dir: dir.to_owned(), config: parse(&path, text)?, layout: Layout::of(text) })
     }
 
+    /// What stands for a bundle where an engine makes none: the configuration, and the directory of the container.
+    #[must_use]
+    pub fn of(dir: &Path, config: Value) -> Self {
+        Self { dir: dir.to_owned(), config, layout: Layout { indent: None, final_newline: false } }
+    }
+
     /// The absolute path of the bundle directory.
     #[must_use]
     pub fn dir(&self) -> &Path {
@@ -103,6 +109,18 @@ impl Bundle {
             Error::new(ErrorKind::Config, format!("{} has no root", self.config_path().display()))
         })?;
         Ok(self.dir.join(root.path()))
+    }
+
+    /// Whether `path` lies in the container's root file system, also by a symbolic link.
+    ///
+    /// # Errors
+    /// As [`Bundle::rootfs`].
+    pub fn has_in_rootfs(&self, path: &Path) -> Result<bool> {
+        let rootfs = self.rootfs()?;
+        let real = |path: &Path| host::nearest(path).canonicalize().ok();
+        let inside =
+            real(path).zip(rootfs.canonicalize().ok()).is_some_and(|(path, root)| path.starts_with(root));
+        Ok(inside || path.starts_with(&rootfs))
     }
 
     /// The user and group id of the container's process, inside the container (`process.user`); 0 when not given.

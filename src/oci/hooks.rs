@@ -9,6 +9,9 @@ use crate::error::{Error, ErrorKind, Result};
 /// The file name by which an entry is known to be ours, wherever it is installed.
 pub const PROGRAM: &str = "oci-minidump-hook";
 
+/// The option that carries the section `add` wrote.
+pub const ADDED: &str = "--added";
+
 /// Where an entry goes among those of its stage.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -21,12 +24,14 @@ const STAGES: [(&str, Place, u32); 2] = [("prestart", Place::Last, 30), ("postst
 
 /// Registers `program` (an absolute path) as prestart and poststop hook. Says whether that changed anything.
 ///
+/// `extra` follows the stage in the hook's arguments.
+///
 /// Entries of ours with another path (an older installation) are brought up to date, so there is never more than one
 /// for each stage. Who registered us at createRuntime instead of prestart is left alone.
 ///
 /// # Errors
 /// [`ErrorKind::Config`] when `hooks` or one of its stages has the wrong type.
-pub fn register(config: &mut Value, program: &Path) -> Result<bool> {
+pub fn register(config: &mut Value, program: &Path, extra: &[String]) -> Result<bool> {
     let before = config.get("hooks").cloned();
     let at_create_runtime = stage(config, "createRuntime").iter().any(is_ours);
     let hooks = section(config)?;
@@ -35,9 +40,11 @@ pub fn register(config: &mut Value, program: &Path) -> Result<bool> {
             continue;
         }
         let entries = array(hooks, name)?;
+        let mut arguments = vec![PROGRAM.to_owned(), name.to_owned()];
+        arguments.extend_from_slice(extra);
         let entry = json!({
             "path": program,
-            "args": [PROGRAM, name],
+            "args": arguments,
             "env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"],
             "timeout": timeout,
         });
@@ -92,6 +99,18 @@ pub fn registered(config: &Value) -> Vec<(String, String)> {
     found
 }
 
+/// The section that `add` put into the arguments of our entries, the first one's.
+#[must_use]
+pub fn added(config: &Value) -> Option<Value> {
+    let stages = config.get("hooks").and_then(Value::as_object)?.values();
+    let mut entries = stages.filter_map(Value::as_array).flatten().filter(|entry| is_ours(entry));
+    entries.find_map(|entry| {
+        let arguments = entry.get("args")?.as_array()?;
+        let place = arguments.iter().position(|argument| argument == ADDED)?;
+        serde_json::from_str(arguments.get(place.checked_add(1)?)?.as_str()?).ok()
+    })
+}
+
 fn is_ours(entry: &Value) -> bool {
     let path = entry.get("path").and_then(Value::as_str).unwrap_or_default();
     Path::new(path).file_name().is_some_and(|name| name == PROGRAM)
@@ -139,11 +158,11 @@ mod tests {
         ];
         for original in cases {
             let mut config = original.clone();
-            assert!(register(&mut config, Path::new("/opt/oci-minidump-hook")).unwrap());
+            assert!(register(&mut config, Path::new("/opt/oci-minidump-hook"), &[]).unwrap());
             assert_eq!(stage(&config, "poststop")[0]["path"], "/opt/oci-minidump-hook");
             assert_eq!(stage(&config, "prestart").last().unwrap()["args"], json!([PROGRAM, "prestart"]));
-            assert!(!register(&mut config, Path::new("/opt/oci-minidump-hook")).unwrap());
-            assert!(register(&mut config, Path::new("/usr/libexec/oci-minidump-hook")).unwrap());
+            assert!(!register(&mut config, Path::new("/opt/oci-minidump-hook"), &[]).unwrap());
+            assert!(register(&mut config, Path::new("/usr/libexec/oci-minidump-hook"), &[]).unwrap());
             assert_eq!(registered(&config).len(), 2);
             assert!(unregister(&mut config).unwrap());
             assert_eq!(config, original);
@@ -155,7 +174,7 @@ mod tests {
     fn create_runtime_serves_for_prestart() {
         let ours = json!({"path": "/x/oci-minidump-hook", "args": [PROGRAM, "createRuntime"]});
         let mut config = json!({"hooks": {"createRuntime": [ours]}});
-        register(&mut config, Path::new("/x/oci-minidump-hook")).unwrap();
+        register(&mut config, Path::new("/x/oci-minidump-hook"), &[]).unwrap();
         let stages: Vec<String> = registered(&config).into_iter().map(|(stage, _)| stage).collect();
         assert_eq!(stages, ["createRuntime", "poststop"]);
     }
@@ -163,7 +182,7 @@ mod tests {
     #[test]
     fn malformed_hooks_are_refused() {
         for config in [json!({"hooks": 3}), json!({"hooks": {"prestart": {}}})] {
-            let error = register(&mut config.clone(), Path::new("/x")).unwrap_err();
+            let error = register(&mut config.clone(), Path::new("/x"), &[]).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config);
         }
     }

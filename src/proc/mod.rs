@@ -8,3 +8,4 @@ pub mod pidfd;
 pub mod selinux;
 pub mod stat;
 pub mod status;
+pub mod user_namespace;

@@ -36,6 +36,15 @@ pub fn own() -> Result<Vec<Mount>> {
     Ok(parse(&std::fs::read(OWN).tried(|| format!("cannot read {OWN}"))?))
 }
 
+/// The same for a thread whose root has another `/proc`, or none: its working directory is the host's.
+///
+/// # Errors
+/// The kernel's.
+pub fn own_by_working_directory() -> Result<Vec<Mount>> {
+    let path = OWN.trim_start_matches("/proc/");
+    Ok(parse(&std::fs::read(path).tried(|| format!("cannot read {OWN}"))?))
+}
+
 /// Reads the text of a mountinfo file. A line that the manual page does not describe is left out.
 #[must_use]
 pub fn parse(text: &[u8]) -> Vec<Mount> {

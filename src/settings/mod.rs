@@ -47,6 +47,31 @@ impl Plans {
         annotations::required(annotations)
     }
 
+    /// The plans in the copy of `rdkPlugins.minidump` that `add` puts into the hook's arguments.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when it is not understood, or names no directory: `add` registers the hook for one.
+    pub fn added(section: &str) -> Result<Self> {
+        let at = "--added";
+        let section: Value = serde_json::from_str(section).map_err(|error| {
+            Error::new(ErrorKind::Config, format!("{at} is not valid JSON"))
+                .caused_by(error)
+                .advise("run 'oci-minidump-hook add' again")
+        })?;
+        Self::checked(rdk::from_section(&section, at)?)?.ok_or_else(|| {
+            let what =
+                "'oci-minidump-hook add' registered this hook, but no minidump directory is configured any more";
+            Error::new(ErrorKind::Config, what).advise("run 'add' again, or 'remove' to take the hook out")
+        })
+    }
+
+    /// Whether that copy says `required`; one that cannot be read might.
+    #[must_use]
+    pub fn required_in_added(section: &str) -> bool {
+        let section: std::result::Result<Value, _> = serde_json::from_str(section);
+        section.map_or(true, |section| section.get("required") != Some(&Value::Bool(false)))
+    }
+
     fn checked(plans: Option<Self>) -> Result<Option<Self>> {
         let Some(plans) = plans else { return Ok(None) };
         for (n, plan) in plans.paths.iter().enumerate() {

@@ -13,7 +13,14 @@ pub(super) fn from_config(config: &Value) -> Result<Option<Plans>> {
     let Some(plugins) = config.get(at).filter(|plugins| !plugins.is_null()) else { return Ok(None) };
     let plugins = plugins.as_object().ok_or_else(|| wrong("rdkPlugins is not an object", at))?;
     let at = "rdkPlugins.minidump";
-    let Some(section) = plugins.get(PLUGIN).filter(|section| !section.is_null()) else { return Ok(None) };
+    match plugins.get(PLUGIN) {
+        None | Some(Value::Null) => Ok(None),
+        Some(section) => from_section(section, at),
+    }
+}
+
+/// The plans of a `minidump` section, which stands at `at`.
+pub(super) fn from_section(section: &Value, at: &str) -> Result<Option<Plans>> {
     if !section.is_object() {
         return Err(wrong("minidump is not an object", at));
     }
@@ -24,7 +31,7 @@ pub(super) fn from_config(config: &Value) -> Result<Option<Plans>> {
     };
     match section.get("data") {
         None | Some(Value::Null) => Ok(None),
-        Some(data) => from_data(data, "rdkPlugins.minidump.data", required),
+        Some(data) => from_data(data, &format!("{at}.data"), required),
     }
 }
 

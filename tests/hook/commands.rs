@@ -10,13 +10,13 @@ use crate::support::hook_world::{AWKWARD, HookWorld};
 use crate::support::host::{away_from_the_host, command, files_in};
 use crate::support::test_runtimes::runtimes;
 
-const UNKNOWN: &str = "{\n\t\"ociVersion\": \"1.0.2\",\n\t\"x-vendor\": {\n\t\t\"limit\": 18446744073709551615,\n\t\t\"half\": 0.5\n\t},\n\t\"rdkPlugins\": {\n\t\t\"networking\": {\n\t\t\t\"required\": false\n\t\t}\n\t}\n}\n";
+const UNKNOWN: &str = "{\n\t\"ociVersion\": \"1.0.2\",\n\t\"root\": {\n\t\t\"path\": \"rootfs\"\n\t},\n\t\"x-vendor\": {\n\t\t\"limit\": 18446744073709551615,\n\t\t\"half\": 0.5\n\t},\n\t\"rdkPlugins\": {\n\t\t\"networking\": {\n\t\t\t\"required\": false\n\t\t}\n\t}\n}\n";
 
 #[test]
 fn add_registers_twice_the_same_and_remove_restores_the_file() {
     let world = HookWorld::new("crun");
     let dir = world.path("b");
-    fs::create_dir(&dir).unwrap();
+    fs::create_dir_all(dir.join("rootfs")).unwrap();
     let config = dir.join("config.json");
     fs::write(&config, UNKNOWN).unwrap();
     let words = [
@@ -27,14 +27,20 @@ fn add_registers_twice_the_same_and_remove_restores_the_file() {
         "--host-destination",
         "/opt/dumps",
     ];
-    world.hook(&words).expect(0);
+    let run = world.hook(&words).expect(0);
+    assert!(run.stdout().contains("ok      destination /opt/dumps"), "{}", run.story());
     let once = fs::read_to_string(&config).unwrap();
     let value: Value = serde_json::from_str(&once).unwrap();
     let program = crate::support::host::hook_program();
     for stage in ["prestart", "poststop"] {
         assert_eq!(value["hooks"][stage][0]["path"], json!(program));
     }
-    let entry = &value["rdkPlugins"]["minidump"]["data"]["paths"][0];
+    let section = &value["rdkPlugins"]["minidump"];
+    for stage in ["prestart", "poststop"] {
+        let added = json!(["oci-minidump-hook", stage, "--added", section.to_string()]);
+        assert_eq!(value["hooks"][stage][0]["args"], added);
+    }
+    let entry = &section["data"]["paths"][0];
     assert_eq!(entry["hostDestination"], "/opt/dumps");
     assert!(
         entry["image"].as_str().unwrap().starts_with(world.path("images/b-").to_str().unwrap()),
@@ -58,7 +64,8 @@ fn add_registers_twice_the_same_and_remove_restores_the_file() {
     assert_eq!(fs::read_to_string(&config).unwrap(), UNKNOWN);
     let run = world.hook(&["remove", dir.to_str().unwrap()]).expect(0);
     assert!(run.stdout().contains("nothing to remove"), "{}", run.story());
-    assert_eq!(crate::support::host::files_in(&dir), [config]);
+    let names: Vec<_> = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 2, "{names:?}");
 }
 
 #[test]

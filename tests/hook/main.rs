@@ -7,6 +7,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod added;
 mod bytes;
 mod commands;
 mod cycle;

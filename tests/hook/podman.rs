@@ -303,6 +303,8 @@ fn the_fragment_is_what_a_bundle_needs() {
     let mut added = bundle.config()["hooks"].clone();
     for stage in ["prestart", "poststop"] {
         added[stage][0]["path"] = fragment["hooks"][stage][0]["path"].clone();
+        let arguments = added[stage][0]["args"].as_array_mut().unwrap();
+        assert_eq!(arguments.drain(2..).next().unwrap(), "--added");
     }
     assert_eq!(added, fragment["hooks"]);
 }

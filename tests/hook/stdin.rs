@@ -112,6 +112,22 @@ fn annotated(world: &HookWorld, name: &str, annotations: &Value) -> Bundle {
 }
 
 #[test]
+fn a_pods_own_container_gets_nothing() {
+    let world = HookWorld::new("crun");
+    let bundle = world.bundle("app", &["none"]);
+    for (name, value, code) in [
+        ("io.kubernetes.cri.container-type", "sandbox", 0),
+        ("io.kubernetes.cri-o.ContainerType", "sandbox", 0),
+        ("io.kubernetes.cri.container-type", "container", 4),
+    ] {
+        let state = json!({"ociVersion": "1.0.2", "id": world.id("c"), "status": "created", "pid": 1,
+            "bundle": bundle.dir, "annotations": {name: value, "org.rdk.minidump": "relative",
+            "org.rdk.minidump.required": "true"}});
+        world.hook_with_input(&["prestart"], &state.to_string()).expect(code);
+    }
+}
+
+#[test]
 fn annotations_work_without_a_section() {
     let world = HookWorld::new("crun");
     let annotations = json!({"org.rdk.minidump": "/opt/minidumps", "org.rdk.minidump.imgsize": "262144"});

@@ -87,7 +87,7 @@ fn own<'a>(command: &'a Command, common: &[&str]) -> Vec<&'a Arg> {
 
 /// How a command is called.
 pub(crate) fn usage(command: &Command) -> String {
-    usage_without(command, &["config", "settings", "help", "version"])
+    usage_without(command, &["config", "added", "settings", "help", "version"])
 }
 
 fn usage_without(command: &Command, common: &[&str]) -> String {

@@ -29,7 +29,7 @@ pub(crate) fn daemon_command() -> Command {
 pub(crate) fn hook() -> Program {
     let mut command = hook_command();
     command.build();
-    let global = &["config", "settings", "help", "version"];
+    let global = &["config", "added", "settings", "help", "version"];
     assert_eq!(GLOBAL.iter().map(|option| option.long).collect::<Vec<_>>(), global);
     Program { command, common: global }
 }

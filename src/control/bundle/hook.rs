@@ -37,7 +37,7 @@ pub(crate) fn register(config: &mut Value, hook: Option<&Path>) -> Result<()> {
         return Ok(());
     }
     if let Some(path) = hook {
-        return hooks::register(config, path).map(drop);
+        return hooks::register(config, path, &[]).map(drop);
     }
     let error =
         Error::new(ErrorKind::Config, format!("the bundle asks for minidumps, but there is no {PROGRAM}"))

@@ -91,7 +91,7 @@ fn check_hooks(config: &Value) {
         check_removal(&mut edited);
     }
     let original = edited.clone();
-    match register(&mut edited, Path::new(PROGRAM)) {
+    match register(&mut edited, Path::new(PROGRAM), &[]) {
         Err(error) => return check_error(&error),
         Ok(changed) => assert!(changed, "{original}"),
     }
@@ -99,7 +99,7 @@ fn check_hooks(config: &Value) {
     assert_eq!(stages.len(), 2, "{edited}");
     assert!(stages.iter().all(|(_, path)| path == PROGRAM), "{edited}");
     let once = text(&edited);
-    assert!(!register(&mut edited, Path::new(PROGRAM)).expect("it could be registered before"), "{original}");
+    assert!(!register(&mut edited, Path::new(PROGRAM), &[]).expect("it could be registered before"), "{original}");
     assert_eq!(text(&edited), once);
     assert!(unregister(&mut edited).expect("it could be registered"), "{original}");
     assert_eq!(text(&without_empty(edited)), text(&without_empty(original)));
