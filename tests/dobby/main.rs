@@ -25,7 +25,7 @@ mod minidump;
 mod mutations;
 mod nat;
 mod networks;
-mod owned_dumps;
+mod owned;
 mod plugins;
 mod reach;
 mod recorded;

@@ -1,12 +1,16 @@
 //! What systemd and the daemon give each other: sockets, readiness, the watchdog.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
 
-use crate::support::daemon_world::{DaemonWorld, PROGRAM};
+use crate::support::daemon_world::{DaemonWorld, PLUGIN, PROGRAM};
+use crate::support::syscall_gate::SyscallGate;
 use crate::support::wire::PATIENCE;
 
 #[test]
@@ -89,6 +93,32 @@ fn the_watchdog_hears_of_a_daemon_that_works_and_not_of_one_that_hangs() {
     kill_process(pid, Signal::CONT).unwrap();
     notify.set_read_timeout(Some(PATIENCE)).unwrap();
     assert_eq!(heard(&notify).as_deref(), Some("WATCHDOG=1"));
+}
+
+/// The daemon's one thread hangs in a system call, as on a disk that does not answer, and its other threads do not: systemd
+/// hears nothing.
+#[test]
+fn the_watchdog_does_not_hear_of_a_loop_that_is_blocked() {
+    let (mut world, notify, _dir) = watched("100000", "self");
+    assert_eq!(heard(&notify).as_deref(), Some("WATCHDOG=1"));
+    let bundle = world.bundle("held", &["sleep", "60"]);
+    let gate = SyscallGate::behind(&world, 1, "openat", &bundle.join("config.json"));
+    let params = json!({"containerId": world.id("held"), "bundlePath": bundle});
+    let call =
+        json!({"jsonrpc": "2.0", "id": 1, "method": format!("{PLUGIN}.startContainer"), "params": params});
+    let mut client = TcpStream::connect(("127.0.0.1", world.port)).unwrap();
+    let (length, call) = (call.to_string().len(), call.to_string());
+    write!(client, "POST /jsonrpc HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\n\r\n{call}")
+        .unwrap();
+    world.until("it is held", || {
+        std::fs::read_to_string(world.path("strace.out")).unwrap_or_default().contains("config.json")
+    });
+    notify.set_nonblocking(true).unwrap();
+    while heard(&notify).is_some() {}
+    notify.set_nonblocking(false).unwrap();
+    notify.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    assert_eq!(heard(&notify), None);
+    gate.kill(&mut world);
 }
 
 #[test]
