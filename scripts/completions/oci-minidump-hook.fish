@@ -41,7 +41,7 @@ complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a 
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand add" -l container-source -d 'the directory in the container into which the crash handler writes' -r
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand add" -l host-destination -d 'the directory on the host into which the dumps go' -r -f -a "(__fish_complete_directories)"
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand add" -l image -d 'the image that backs the directory (default: one in /var/lib/oci-minidump/images)' -r -F
-complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand add" -l imgsize -d 'its size (default 8388608, at least 131072)' -r
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand add" -l imgsize -d 'its size in bytes, or with K, M or G (default 8M, at least 128K)' -r
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand add" -l required -d 'whether the container may only start with it (default true)' -r -f -a "true\t''
 false\t''"
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand add" -l config -d 'plans as a JSON object {"paths": [...]}, instead of annotations and config.json (as a hook)' -r -F

@@ -12,7 +12,7 @@ use crate::server::config::DEFAULT_SOCKET;
 #[derive(Debug, Args)]
 pub(crate) struct Common {
     /// The daemon's Unix socket
-    #[arg(long, value_name = "PATH", default_value = DEFAULT_SOCKET)]
+    #[arg(long, value_name = "PATH", env = "OCICONTAINER_SOCKET", default_value = DEFAULT_SOCKET)]
     pub(crate) socket: PathBuf,
     /// Print the API's result as one line of JSON
     #[arg(long)]

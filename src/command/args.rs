@@ -18,6 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hook::{Options, Stage};
 use crate::log::escape;
 use crate::settings::admin;
+use crate::settings::size::Size;
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -150,7 +151,10 @@ fn request(words: &Words) -> Result<Request> {
         let topic = words.operands.first().and_then(|word| word.to_str()).unwrap_or_default();
         return Ok(Request::Show(help::of(topic)));
     }
-    let verb = Verb::named(name).ok_or_else(|| usage(format!("there is no command '{}'", escape(name))))?;
+    let verb = Verb::named(name).ok_or_else(|| {
+        let meant = help::nearest(name).map_or_else(String::new, |verb| format!("; did you mean '{verb}'?"));
+        usage(format!("there is no command '{}'{meant}", escape(name)))
+    })?;
     refuse_foreign(words, verb)?;
     command(words, verb)
 }
@@ -163,7 +167,7 @@ fn command(words: &Words, verb: &Verb) -> Result<Request> {
             container_source: needed(words, &verbs::CONTAINER_SOURCE)?,
             host_destination: needed(words, &verbs::HOST_DESTINATION)?,
             image: words.path(&verbs::IMAGE),
-            imgsize: words.parsed(&verbs::IMGSIZE)?,
+            imgsize: words.parsed::<Size>(&verbs::IMGSIZE)?.map(|size| size.0),
             required: words.parsed(&verbs::REQUIRED)?,
         })),
         "remove" => Ok(Request::Remove(operand(words, verb)?)),
@@ -269,10 +273,11 @@ mod tests {
             ("add b --container-source /c", "--host-destination DIR is missing"),
             ("add b c", "unexpected argument 'c'"),
             ("harvest i", "--to DIR is missing"),
+            ("lsit", "there is no command 'lsit'; did you mean 'list'?"),
             ("list --since yesterday", "how long ago, such as 30min"),
             ("list --to d", "list does not take --to"),
             ("check b --bogus", "invalid option '--bogus'"),
-            ("add b --container-source /c --host-destination /d --imgsize 8M", "8M"),
+            ("add b --container-source /c --host-destination /d --imgsize 8.5M", "K, M or G"),
             ("check b --image i", "check does not take --image"),
         ];
         for (line, expected) in cases {
@@ -287,7 +292,7 @@ mod tests {
         for verb in verbs::VERBS {
             let mut line = verb.usage().replace(['[', ']'], "").replace("...", "");
             for (name, value) in
-                [("true|false", "true"), ("BYTES", "262144"), ("TIME", "2h"), ("ENGINE", "podman")]
+                [("true|false", "true"), ("SIZE", "256K"), ("TIME", "2h"), ("ENGINE", "podman")]
             {
                 line = line.replace(name, value);
             }

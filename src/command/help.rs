@@ -15,6 +15,15 @@ pub fn of(name: &str) -> String {
     Verb::named(name).map_or_else(program, verb)
 }
 
+/// The command whose name is most like `name`, if it is like any.
+pub(super) fn nearest(name: &str) -> Option<&'static str> {
+    let names = VERBS.iter().map(|verb| (strsim::osa_distance(verb.name, name), verb.name));
+    names
+        .min()
+        .filter(|(distance, verb)| *distance <= verb.len() / 3 + 1 && !name.is_empty())
+        .map(|(_, verb)| verb)
+}
+
 fn verb(verb: &Verb) -> String {
     let mut text = format!("{}\n\n  oci-minidump-hook {}\n", verb.details, verb.usage());
     if !verb.needed.is_empty() || !verb.optional.is_empty() {

@@ -58,7 +58,8 @@ pub(super) const IMAGE: Opt = option(
     "the image that backs the directory (default: one in /var/lib/oci-minidump/images)",
 );
 /// The size of the image.
-pub(super) const IMGSIZE: Opt = option("imgsize", "BYTES", "its size (default 8388608, at least 131072)");
+pub(super) const IMGSIZE: Opt =
+    option("imgsize", "SIZE", "its size in bytes, or with K, M or G (default 8M, at least 128K)");
 /// Whether the container needs it.
 pub(super) const REQUIRED: Opt =
     option("required", "true|false", "whether the container may only start with it (default true)");

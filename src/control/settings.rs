@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::control::id_range::IdRange;
+use crate::error::{Error, ErrorKind};
+use crate::host;
 
 /// How containers are run and where their state and output lie. [`Default`] gives the documented values.
 #[derive(Debug, Clone)]
@@ -57,6 +59,25 @@ impl Default for Settings {
             memcr_socket: "/tmp/memcrcom".into(),
             dobby_settings: crate::dobby::settings::DEFAULT_PATH.into(),
         }
+    }
+}
+
+impl Settings {
+    /// The program of the runtime.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when there is none: no container could start.
+    pub fn runtime_program(&self) -> crate::error::Result<PathBuf> {
+        let is_name = self.runtime.components().count() == 1;
+        let found = if is_name {
+            host::find_program(&self.runtime, &[])
+        } else {
+            Some(self.runtime.clone()).filter(|path| path.is_file())
+        };
+        found.ok_or_else(|| {
+            Error::new(ErrorKind::Config, format!("there is no runtime {}", self.runtime.display()))
+                .advise("install crun or runc, or name the runtime by --runtime")
+        })
     }
 }
 

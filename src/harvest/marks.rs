@@ -44,6 +44,15 @@ pub fn container(path: &Path) -> Option<Vec<u8>> {
     value(path, CONTAINER_ATTRIBUTE)
 }
 
+/// The same of an open file.
+#[must_use]
+pub fn container_of(file: &File) -> Option<Vec<u8>> {
+    let mut value = vec![0; MAX_VALUE];
+    let length = rustix::fs::fgetxattr(file, CONTAINER_ATTRIBUTE, &mut value).ok()?;
+    value.truncate(length);
+    Some(value)
+}
+
 /// The time of the crash; versions before 0.2 did not note it.
 #[must_use]
 pub fn time(path: &Path) -> Option<Time> {

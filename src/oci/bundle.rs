@@ -44,7 +44,10 @@ impl Bundle {
     pub fn load(dir: &Path) -> Result<Self> {
         let dir = std::path::absolute(dir).tried(|| format!("cannot resolve {}", dir.display()))?;
         let path = dir.join("config.json");
-        let text = read_bounded(&path)?;
+        let text = read_bounded(&path).map_err(|error| match path.try_exists() {
+            Ok(false) => error.advise("is it a bundle? One has a config.json and a root file system"),
+            _ => error,
+        })?;
         Ok(Self { dir, config: parse(&path, &text)?, layout: Layout::of(&text) })
     }
 

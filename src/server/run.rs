@@ -41,9 +41,11 @@ pub fn run(options: &ServeOptions, level: &LogLevel) -> Result<()> {
 
 async fn serve(options: &ServeOptions, level: &LogLevel) -> Result<()> {
     let (config, identity) = (options.config()?, options.identity()?);
+    let settings = options.settings();
+    settings.runtime_program()?;
     let shutdown_signal = shutdown_signal(level)?;
     // The state directory first: the process that holds it is the daemon.
-    let manager = Manager::open(options.settings()).await?;
+    let manager = Manager::open(settings).await?;
     let mut listeners = Listeners::open(&config)?;
     let daemon = Rc::new(Daemon {
         service: Service::new(manager, identity),

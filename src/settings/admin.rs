@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::settings::entry::{DEFAULT_IMGSIZE, absolute};
+use crate::settings::size;
 
 /// Where the settings are read from.
 pub const FILE: &str = "/etc/oci-minidump.toml";
@@ -69,6 +70,7 @@ impl TryFrom<String> for Mode {
 #[serde(default, deny_unknown_fields)]
 pub struct Annotations {
     /// The largest image, in bytes; at least 8388608, the size of an image whose annotations give none.
+    #[serde(deserialize_with = "size::deserialize")]
     pub max_imgsize: u64,
     /// The directories below which the annotation `image` may name an image; `image_dir` when not given. An empty list
     /// refuses the annotation.
@@ -92,8 +94,10 @@ pub struct Retention {
     /// The maximum number of dumps in a destination; 0 means no limit.
     pub max_count: u64,
     /// The maximum size of all dumps in a destination, in bytes; 0 means no limit.
+    #[serde(deserialize_with = "size::deserialize")]
     pub max_bytes: u64,
     /// Bytes that dumps leave free on the file system of the destination; 0 means no limit.
+    #[serde(deserialize_with = "size::deserialize")]
     pub keep_free: u64,
 }
 
@@ -136,7 +140,8 @@ impl Admin {
     fn parse(text: &str) -> Result<Self> {
         let mut admin: Self = toml::from_str(text).map_err(|error| {
             let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-            let what = format!("wrong near line {}: {}", before.lines().count().max(1), error.message());
+            let line = before.matches('\n').count() + 1;
+            let what = format!("wrong near line {line}: {}", error.message());
             Error::new(ErrorKind::Config, what)
         })?;
         admin.check()?;

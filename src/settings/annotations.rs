@@ -12,6 +12,7 @@ use crate::log::{cut, escape};
 use crate::settings::admin::{self, Admin};
 use crate::settings::entry::{DEFAULT_IMGSIZE, check_container_path, check_host_path, check_imgsize, wrong};
 use crate::settings::plan::{Plan, Plans};
+use crate::settings::size;
 
 /// The annotation whose presence enables the hook; its value is the containerSource.
 pub const KEY: &str = "org.rdk.minidump";
@@ -61,10 +62,9 @@ impl<'a> Given<'a> {
 
     fn imgsize(&self, admin: &Admin) -> Result<u64> {
         let Some((text, at)) = self.get("imgsize") else { return Ok(DEFAULT_IMGSIZE) };
-        let not_a_number = |_| {
-            wrong(format!("imgsize \"{}\" is not a positive whole number of bytes", cut(&escape(text))), &at)
-        };
-        let size = check_imgsize(text.parse().map_err(not_a_number)?, &at)?;
+        let not_a_size =
+            || wrong(format!("imgsize \"{}\" is not a size: {}", cut(&escape(text)), size::ADVICE), &at);
+        let size = check_imgsize(size::parse(text).ok_or_else(not_a_size)?, &at)?;
         check_max(size, admin, &at)?;
         Ok(size)
     }
@@ -183,7 +183,7 @@ mod tests {
             on,
             ("org.rdk.minidump.image", "/var/lib/oci-minidump/images//deep/./i"),
             ("org.rdk.minidump.hostDestination", "/var/lib/oci-minidump/dumps/h/"),
-            ("org.rdk.minidump.imgsize", "262144"),
+            ("org.rdk.minidump.imgsize", "256K"),
             ("org.rdk.minidump.required", "true"),
         ]);
         let plans = plans.unwrap().unwrap();
@@ -195,7 +195,7 @@ mod tests {
                 ("org.rdk.minidump.image", "i"),
                 "image \"i\" is not an absolute path (annotation org.rdk.minidump.image)",
             ),
-            (("org.rdk.minidump.imgsize", "8M"), "imgsize \"8M\" is not a positive whole number of bytes"),
+            (("org.rdk.minidump.imgsize", "8.5M"), "imgsize \"8.5M\" is not a size: write a whole number"),
             (("org.rdk.minidump.imgsize", "1024"), "imgsize 1024 is below the minimum of 131072 bytes"),
             (("org.rdk.minidump.required", "yes"), "required \"yes\" is not true or false"),
         ];

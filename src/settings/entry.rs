@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::{escape, shown};
+use crate::settings::size;
 
 /// The size of an image when none is given, in bytes (the seed's 8 MB).
 pub const DEFAULT_IMGSIZE: u64 = 8_388_608;
@@ -64,9 +65,9 @@ pub(super) fn imgsize(object: &Value, at: &str) -> Result<u64> {
     let Some(value) = object.get("imgsize").filter(|value| !value.is_null()) else {
         return Ok(DEFAULT_IMGSIZE);
     };
-    let size = value.as_u64().ok_or_else(|| {
-        wrong(format!("imgsize {} is not a positive whole number of bytes", shown(value)), &at)
-    })?;
+    let size = value.as_u64().or_else(|| size::parse(value.as_str()?));
+    let size =
+        size.ok_or_else(|| wrong(format!("imgsize {} is not a size: {}", shown(value), size::ADVICE), &at))?;
     check_imgsize(size, &at)
 }
 

@@ -5,6 +5,7 @@ mod annotations;
 mod entry;
 pub mod plan;
 mod rdk;
+pub mod size;
 
 use serde_json::Value;
 

@@ -142,9 +142,9 @@ mod tests {
                 "imgsize 1024 is below the minimum of 131072 bytes (rdkPlugins.minidump.data.paths[0].imgsize)",
             ),
             (entry("imgsize", json!(0)), "imgsize 0 is below the minimum"),
-            (entry("imgsize", json!(-5)), "imgsize -5 is not a positive whole number of bytes"),
-            (entry("imgsize", json!(1e30)), "imgsize 1e+30 is not a positive whole number of bytes"),
-            (entry("imgsize", json!("8M")), "imgsize \"8M\" is not a positive whole number of bytes"),
+            (entry("imgsize", json!(-5)), "imgsize -5 is not a size"),
+            (entry("imgsize", json!(1e30)), "imgsize 1e+30 is not a size"),
+            (entry("imgsize", json!("8T")), "imgsize \"8T\" is not a size"),
             (entry("imgsize", json!(u64::MAX)), "is above the maximum"),
         ];
         for (minidump, expected) in cases {

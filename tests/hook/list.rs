@@ -6,7 +6,7 @@ use std::os::unix::net::UnixDatagram;
 
 use serde_json::Value;
 
-use crate::images::{dump_bytes, harvest, image};
+use crate::images::{dump_bytes, harvest, image, whole_dump};
 use crate::support::hook_world::HookWorld;
 use crate::support::host::command;
 
@@ -115,9 +115,32 @@ fn what_lies_among_the_dumps_does_no_harm() {
 }
 
 #[test]
-fn a_host_without_dumps_says_where_it_looked() {
+fn a_truncated_dump_is_shown_as_such_and_a_destination_without_dumps_as_empty() {
     let world = HookWorld::new("crun");
-    assert_eq!(listed(&world, &["--container", "none"]).len(), 0);
-    let run = world.hook(&["list", "--container", "none"]).expect(0);
+    let made = image(&world, 8 << 20, |dir| fs::write(dir.join("cut.dmp"), &whole_dump(5000)[..60]).unwrap());
+    harvest(&world, &made).expect(0);
+    let run = world.hook(&["list", world.dumps_dir().to_str().unwrap()]).expect(0);
+    let text = String::from_utf8(run.output.stdout.clone()).unwrap();
+    assert!(text.contains("truncated"), "{text}");
+    let empty = world.path("empty");
+    fs::create_dir(&empty).unwrap();
+    let run = world.hook(&["list", empty.to_str().unwrap()]).expect(0);
     assert_eq!(String::from_utf8(run.output.stdout.clone()).unwrap().lines().count(), 1);
+}
+
+#[test]
+fn of_too_many_dumps_the_newest_are_listed() {
+    let world = HookWorld::new("crun");
+    let dir = world.path("many");
+    fs::create_dir(&dir).unwrap();
+    let at = |n: u64| std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000 + n);
+    for n in 0..10_003_u64 {
+        let file = fs::File::create(dir.join(format!("{n}.dmp"))).unwrap();
+        file.set_modified(at(n)).unwrap();
+    }
+    let run = world.hook(&["list", "--json", dir.to_str().unwrap()]).expect(0);
+    let list: Value = serde_json::from_slice(&run.output.stdout).unwrap();
+    let names = column(list.as_array().unwrap(), "file");
+    assert_eq!((names.len(), &*names[0], &*names[9999]), (10_000, "10002.dmp", "3.dmp"));
+    assert!(run.stderr().contains("10003 dumps"), "{}", run.stderr());
 }

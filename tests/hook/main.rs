@@ -26,6 +26,7 @@ mod images;
 mod killed;
 mod links;
 mod list;
+mod mistakes;
 mod naming;
 mod neighbour;
 mod old_kernels;

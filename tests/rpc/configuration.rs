@@ -304,3 +304,28 @@ fn no_tcp_means_none() {
         assert!(inode == "0" || !inodes.iter().any(|known| known == inode), "{line}");
     }
 }
+
+#[test]
+fn a_runtime_that_is_missing_is_named_at_the_start() {
+    for (runtime, dir) in
+        [("nosuch", tempfile::tempdir().unwrap()), ("/nowhere/crun", tempfile::tempdir().unwrap())]
+    {
+        let mut command = Command::new(PROGRAM);
+        command.args(["serve", "--no-tcp", "--runtime", runtime]);
+        crate::support::hook_wrapper::live_in(&mut command, dir.path());
+        let output = command.output().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(4), "{message}");
+        assert!(message.contains(&format!("there is no runtime {runtime}; install crun")), "{message}");
+    }
+}
+
+#[test]
+fn the_socket_can_be_named_by_the_environment() {
+    let world = DaemonWorld::new();
+    let list =
+        |socket: &str| Command::new(PROGRAM).arg("list").env("OCICONTAINER_SOCKET", socket).output().unwrap();
+    assert!(list(world.path("socket").to_str().unwrap()).status.success());
+    let output = list("/nowhere/socket");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("/nowhere/socket"), "{output:?}");
+}

@@ -1,5 +1,6 @@
 //! One dump, from its file.
 
+use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -30,7 +31,7 @@ pub struct Entry {
     pub time: Option<OffsetDateTime>,
     /// The size of the file in bytes.
     pub size: u64,
-    /// The file name of the program. This and what follows is what the dump says; nothing when it is none.
+    /// The file name of the program. This and what follows is what the dump says; nothing when it is not a dump.
     pub program: Option<String>,
     /// The signal.
     pub signal: Option<String>,
@@ -38,7 +39,7 @@ pub struct Entry {
     pub place: Option<String>,
     /// What is missing, if it is not whole.
     pub truncated: Option<String>,
-    /// Why the file is no dump.
+    /// Why the file is not a dump.
     pub error: Option<String>,
 }
 
@@ -47,10 +48,10 @@ impl Entry {
     #[must_use]
     pub fn read(path: PathBuf, filter: &Filter) -> Option<Self> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = std::fs::File::from(rustix::fs::open(&path, flags, Mode::empty()).ok()?);
+        let file = File::from(rustix::fs::open(&path, flags, Mode::empty()).ok()?);
         let metadata = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
         let name = path.file_name()?.to_string_lossy().into_owned();
-        let container = container(&path, &name);
+        let container = container(&file, &name);
         if !filter.wants_container(container.as_deref()) {
             return None;
         }
@@ -78,8 +79,8 @@ impl Entry {
 }
 
 /// A mark is the word of the harvest; a name may have been chosen by the app.
-fn container(path: &Path, name: &str) -> Option<String> {
-    let marked = marks::container(path).filter(|id| !id.is_empty());
+fn container(file: &File, name: &str) -> Option<String> {
+    let marked = marks::container_of(file).filter(|id| !id.is_empty());
     let marked = marked.map(|id| String::from_utf8_lossy(&id).into_owned());
     marked.or_else(|| name.split_once(DELIMITER).map(|(container, _)| container.to_owned()))
 }

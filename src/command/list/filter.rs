@@ -29,7 +29,7 @@ impl Filter {
     #[must_use]
     pub fn wants(&self, time: Option<OffsetDateTime>, program: Option<&str>) -> bool {
         let after = self.since.is_none_or(|since| time.is_some_and(|time| time >= since.0));
-        let before = self.until.is_none_or(|until| time.is_some_and(|time| time <= until.0));
+        let before = self.until.is_none_or(|until| time.is_some_and(|time| time <= until.end()));
         after && before && (self.program.is_none() || self.program.as_deref() == program)
     }
 }
@@ -37,6 +37,14 @@ impl Filter {
 /// A moment, as people write it: `2026-11-27`, `2026-11-27T10:00:00Z`, or how long ago: `90s`, `30min`, `2h`, `7d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment(pub OffsetDateTime);
+
+impl Moment {
+    /// The end of a whole day, or the moment itself.
+    fn end(self) -> OffsetDateTime {
+        let is_day = self.0.time() == Time::MIDNIGHT;
+        if is_day { self.0.saturating_add(Duration::DAY - Duration::NANOSECOND) } else { self.0 }
+    }
+}
 
 /// Units, and the seconds in each.
 const UNITS: [(&str, i64); 5] = [("s", 1), ("min", 60), ("m", 60), ("h", 3600), ("d", 86_400)];
@@ -118,6 +126,11 @@ mod tests {
         {
             assert_eq!(filter.wants(at(seconds), Some(program)), wanted, "{seconds} {program}");
         }
+        let day = Filter { until: at(86_400).map(Moment), ..Filter::default() };
+        assert!(
+            day.wants(at(2 * 86_400 - 1), None) && !day.wants(at(2 * 86_400), None),
+            "a day ends at its end"
+        );
         assert!(!filter.wants(None, Some("app")) && Filter::default().wants(None, None));
     }
 }

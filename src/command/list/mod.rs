@@ -12,6 +12,7 @@ mod table;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::command::list::entry::Entry;
 use crate::command::list::filter::Filter;
@@ -19,13 +20,15 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::log::escape_json;
 use crate::settings::admin::Admin;
 
-/// The most files of a directory that are looked at.
-const MAX_FILES: usize = 10_000;
+/// The most dumps of a directory that are read; the newest files are.
+const MAX_DUMPS: usize = 10_000;
+/// The most names of a directory that are looked at.
+const MAX_NAMES: usize = 1_000_000;
 
 /// Writes the dumps in `dirs` to `out`, newest first, as a table or as a JSON array; without directories, those in all
 /// places that are known ([`places::known`]).
 ///
-/// Only regular files `*.dmp` count; links are left alone. A file that is no dump is listed with the reason.
+/// Only regular files `*.dmp` count; links are left alone. A file that is not a dump is listed with the reason.
 ///
 /// # Errors
 /// When a directory that was named cannot be read, or `out` not written to.
@@ -74,19 +77,24 @@ fn find(dirs: &[PathBuf], filter: &Filter, admin: &Admin) -> Result<Vec<Entry>> 
 fn read(dir: &Path, filter: &Filter, entries: &mut Vec<Entry>) -> Result<()> {
     let shown = dir.display();
     let files = std::fs::read_dir(dir).tried(|| format!("cannot read the directory {shown}"))?;
-    let dumps = files.filter_map(|file| {
-        let file = file.ok()?;
+    let mut dumps: Vec<(Option<SystemTime>, PathBuf)> = Vec::new();
+    for (number, file) in files.enumerate() {
+        if number == MAX_NAMES {
+            log::warn!("{shown} has more than {MAX_NAMES} files; the others are not looked at");
+            break;
+        }
+        let Ok(file) = file else { continue };
         let is_dump = file.path().extension().is_some_and(|extension| extension == "dmp");
-        (is_dump && file.file_type().is_ok_and(|kind| kind.is_file())).then(|| file.path())
-    });
-    let mut looked_at = 0;
-    for path in dumps.take(MAX_FILES) {
-        looked_at += 1;
-        entries.extend(Entry::read(path, filter));
+        if is_dump && file.file_type().is_ok_and(|kind| kind.is_file()) {
+            dumps.push((file.metadata().and_then(|file| file.modified()).ok(), file.path()));
+        }
     }
-    if looked_at == MAX_FILES {
-        log::warn!("{shown} has more than {MAX_FILES} dumps; the others are not listed");
+    if dumps.len() > MAX_DUMPS {
+        log::warn!("{shown} has {} dumps; only the newest {MAX_DUMPS} are listed", dumps.len());
+        dumps.sort_unstable_by(|a, b| b.cmp(a));
     }
+    let read = dumps.into_iter().take(MAX_DUMPS).filter_map(|(_, path)| Entry::read(path, filter));
+    entries.extend(read);
     Ok(())
 }
 

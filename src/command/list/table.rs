@@ -31,7 +31,7 @@ pub(super) fn write(entries: &[Entry], out: &mut impl Write) -> std::io::Result<
 fn row(entry: &Entry) -> [String; COLUMNS] {
     let dash = |text: &Option<String>| text.as_deref().map_or("-".to_owned(), escape);
     let state = match (&entry.error, &entry.truncated) {
-        (Some(_), _) => "no dump",
+        (Some(_), _) => "not a dump",
         (None, Some(_)) => "truncated",
         (None, None) => "whole",
     };

@@ -132,9 +132,9 @@ pub(crate) async fn remove_everywhere(
     container: &Container,
     known: Option<OciState>,
 ) -> Result<()> {
-    let is_anothers = known.as_ref().is_some_and(|state| state.bundle != container.dir.path());
+    let is_foreign = known.as_ref().is_some_and(|state| state.bundle != container.dir.path());
     force_delete(ctx, container, known).await?;
-    if !is_anothers && let Ok(config) = container.dir.config() {
+    if !is_foreign && let Ok(config) = container.dir.config() {
         let path = config["linux"]["cgroupsPath"].as_str().filter(|path| !path.is_empty());
         Cgroups::at(Path::new(path.unwrap_or(container.id.as_str()))).remove().await;
     }
