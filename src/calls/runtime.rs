@@ -23,7 +23,7 @@ use crate::settings::{ANNOTATION, Plans};
 
 /// What the names of the stand-ins begin with; the rest is the runtime.
 const PREFIX: &str = "oci-minidump-";
-/// The stand-in for the first of [`RUNTIMES`] that is there.
+/// The stand-in for runc, or crun where there is no runc.
 pub const ANY: &str = "oci-minidump-runtime";
 /// What stands behind [`ANY`]: Docker's own runtime, and the other.
 const RUNTIMES: [&str; 2] = ["runc", "crun"];

@@ -15,7 +15,7 @@ use crate::error::{ExitCode, Result};
 pub fn doctor(settings: &Path, crash: bool, json: bool, out: &mut impl Write) -> Result<ExitCode> {
     let mut findings = kernel::look();
     findings.extend(host::look(settings));
-    findings.extend(engines::look());
+    findings.extend(engines::look(settings));
     if crash {
         findings.extend(trial::run(settings));
     }

@@ -7,6 +7,7 @@ use crate::engines::engine::Engine;
 use crate::engines::tree::Tree;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host;
+use crate::settings::admin;
 
 /// Runtimes, and what is to be known of each.
 const RUNTIMES: [(&str, &str); 3] = [
@@ -23,15 +24,15 @@ const PROGRAMS: [(Engine, &str); 5] = [
     (Engine::Lxc, "lxc-start"),
 ];
 
-/// Every runtime and engine that is there.
+/// Every runtime and engine that is there, for a hook with the settings from the file `settings`.
 #[must_use]
-pub fn look() -> Vec<Finding> {
+pub fn look(settings: &Path) -> Vec<Finding> {
     let mut findings: Vec<_> = runtimes().into_iter().map(|(name, path)| runtime(name, &path)).collect();
     if findings.is_empty() {
         findings.push(Finding::wrong("runtimes", "none of crun, runc and youki is there: install one"));
     }
     for engine in present() {
-        findings.push(Finding::of(engine.name(), would_call(engine)));
+        findings.push(Finding::of(engine.name(), would_call(engine, settings)));
     }
     findings
 }
@@ -69,8 +70,8 @@ fn lacks_hugetlb() -> bool {
 }
 
 /// Whether an engine would call the hook: whether `enable` would find nothing to do.
-pub(super) fn would_call(engine: Engine) -> Result<String> {
-    let tree = Tree::open(None, None)?;
+pub(super) fn would_call(engine: Engine, settings: &Path) -> Result<String> {
+    let tree = Tree::open(None, Some(settings).filter(|path| *path != Path::new(admin::FILE)))?;
     let mut missing = Vec::new();
     for change in engine.changes(&tree, false)? {
         if change.is_needed()? {

@@ -54,7 +54,7 @@ pub fn run(settings: &Path) -> Vec<Finding> {
         findings.push(Finding::of(format!("crash in {name}"), result));
     }
     // What is not enabled was said already.
-    for engine in engines::present().filter(|engine| engines::would_call(*engine).is_ok()) {
+    for engine in engines::present().filter(|engine| engines::would_call(*engine, settings).is_ok()) {
         let result = match engine {
             Engine::Podman => trial.with(|| trial.podman()),
             Engine::Docker => trial.with(|| trial.docker()),

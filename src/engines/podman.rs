@@ -24,7 +24,7 @@ pub fn dir(tree: &Tree) -> Result<PathBuf> {
 pub(super) fn choose(tree: &Tree, files: impl Iterator<Item = PathBuf>, key: &[&str]) -> Result<PathBuf> {
     let mut dirs = Vec::new();
     for file in files {
-        let Some(text) = tree.read(&file)? else { continue };
+        let Some(text) = tree.look_at(&file)? else { continue };
         let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
             Error::new(
                 ErrorKind::Config,

@@ -82,6 +82,15 @@ impl Tree {
         }
     }
 
+    /// The text of a file that is only looked at, if it is there: it may be a link.
+    ///
+    /// # Errors
+    /// As [`host::read_text`].
+    pub fn look_at(&self, path: impl AsRef<Path>) -> Result<Option<String>> {
+        let path = self.at(path);
+        if path.exists() { host::read_text(&path, MAX_FILE).map(Some) } else { Ok(None) }
+    }
+
     /// The files of a directory of the tree whose names end in `suffix`, as paths in the tree, sorted.
     #[must_use]
     pub fn list(&self, dir: &str, suffix: &str) -> Vec<PathBuf> {

@@ -113,7 +113,11 @@ pub fn added(config: &Value) -> Option<Value> {
 
 fn is_ours(entry: &Value) -> bool {
     let path = entry.get("path").and_then(Value::as_str).unwrap_or_default();
-    Path::new(path).file_name().is_some_and(|name| name == PROGRAM)
+    let name = Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    // The stand-in for a runtime may be a copy of the program instead of a link to it.
+    let is_copy =
+        || name.starts_with("oci-minidump-") && entry.pointer("/args/0").is_some_and(|arg| arg == PROGRAM);
+    name == PROGRAM || is_copy()
 }
 
 fn stage<'a>(config: &'a Value, name: &str) -> &'a [Value] {
@@ -177,6 +181,14 @@ mod tests {
         register(&mut config, Path::new("/x/oci-minidump-hook"), &[]).unwrap();
         let stages: Vec<String> = registered(&config).into_iter().map(|(stage, _)| stage).collect();
         assert_eq!(stages, ["createRuntime", "poststop"]);
+    }
+
+    #[test]
+    fn a_copy_under_another_name_is_ours() {
+        let mut config = json!({});
+        register(&mut config, Path::new("/x/oci-minidump-runtime"), &[]).unwrap();
+        assert_eq!(registered(&config).len(), 2);
+        assert!(unregister(&mut config).unwrap());
     }
 
     #[test]

@@ -99,7 +99,10 @@ fn check_hooks(config: &Value) {
     assert_eq!(stages.len(), 2, "{edited}");
     assert!(stages.iter().all(|(_, path)| path == PROGRAM), "{edited}");
     let once = text(&edited);
-    assert!(!register(&mut edited, Path::new(PROGRAM), &[]).expect("it could be registered before"), "{original}");
+    assert!(
+        !register(&mut edited, Path::new(PROGRAM), &[]).expect("it could be registered before"),
+        "{original}"
+    );
     assert_eq!(text(&edited), once);
     assert!(unregister(&mut edited).expect("it could be registered"), "{original}");
     assert_eq!(text(&without_empty(edited)), text(&without_empty(original)));
