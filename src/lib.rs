@@ -6,7 +6,8 @@
 //! - [`sys`]: every raw system call; `unsafe` is denied everywhere else.
 //! - [`deadline`]: how long something may take.
 //! - [`log`]: where messages go (stderr, syslog), with foreign text escaped.
-//! - [`dump`]: reads minidumps: what crashed, is the file whole.
+//! - [`dump`]: reads minidumps: what crashed, is the file whole; writes them.
+//! - [`coredump`]: the head of a core file: threads, registers, mappings.
 //! - [`proc`]: the kernel's files in `/proc`, on bytes; processes that are never mistaken for others.
 //! - [`process`]: process set-up (signals, umask, descriptors); [`host`]: the host's own directories and files;
 //!   [`tool`]: running the e2fsprogs programs.
@@ -14,7 +15,9 @@
 //! - [`settings`]: what to do for a container, and the administrator's settings.
 //! - [`image`]: the ext4 image: made, locked, attached, mounted, read.
 //! - [`harvest`]: getting the dumps out of an image, onto the host.
-//! - [`hook`]: the OCI hook: prestart and poststop. [`command`]: its commands for people.
+//! - [`hook`]: the OCI hook: prestart and poststop.
+//! - [`crash`]: the kernel's handler of core files: a minidump for programs that write none.
+//! - [`command`]: the commands for people.
 //! - `dobby`: a Dobby spec becomes an OCI bundle (feature `daemon`).
 //! - `control`: starts, watches and stops containers through an OCI runtime (feature `daemon`).
 //! - `rpc`: the API: requests, method names, methods, errors, subscriptions (feature `daemon`).
@@ -29,6 +32,8 @@ pub mod cli;
 pub mod command;
 #[cfg(feature = "daemon")]
 pub mod control;
+pub mod coredump;
+pub mod crash;
 #[cfg(feature = "dbus")]
 pub mod dbus;
 pub mod deadline;

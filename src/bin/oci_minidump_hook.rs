@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use log::LevelFilter;
 use oci_minidump::command::args::{self, Args, Request};
-use oci_minidump::command::{add, check, harvest, remove, sweep};
+use oci_minidump::command::{add, check, core, harvest, remove, sweep};
 use oci_minidump::error::{ExitCode, Result, Tried};
 use oci_minidump::hook::{self, Options};
 use oci_minidump::oci::state::State;
 use oci_minidump::settings::admin::Admin;
-use oci_minidump::{dump, process};
+use oci_minidump::{crash, dump, process};
 
 const PROGRAM: &str = "oci-minidump-hook";
 /// How long a runtime may take to write the state.
@@ -20,8 +20,7 @@ const STATE_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn main() -> std::process::ExitCode {
     process::end_on_panic();
-    process::inherit_nothing();
-    match run() {
+    match args::parse(std::env::args_os().skip(1)).and_then(run) {
         Ok(code) => code.into(),
         Err(error) => {
             oci_minidump::log::start(PROGRAM, LevelFilter::Warn, LevelFilter::Info);
@@ -31,11 +30,17 @@ fn main() -> std::process::ExitCode {
     }
 }
 
-fn run() -> Result<ExitCode> {
-    let Args { request, settings } = args::parse(std::env::args_os().skip(1))?;
+fn run(Args { request, settings }: Args) -> Result<ExitCode> {
+    if let Request::Crash(crash) = &request {
+        // What the kernel gave may be for the previous handler.
+        return be_handler(crash, &settings).map(|()| ExitCode::Ok);
+    }
+    process::inherit_nothing();
     let mut out = std::io::stdout().lock();
     let done = |()| ExitCode::Ok;
     match request {
+        Request::Crash(_) => Ok(ExitCode::Ok),
+        Request::Pattern => core::pattern(&mut out).map(done),
         Request::Hook(options) => be_hook(&options, &settings).map(done),
         Request::Show(text) => out.write_all(text.as_bytes()).tried(|| "cannot write the help").map(done),
         Request::Info(files, json) => {
@@ -61,15 +66,26 @@ fn for_people(settings: &Path) -> Result<Admin> {
     Ok(admin)
 }
 
-fn be_hook(options: &Options, settings: &Path) -> Result<()> {
-    let state = State::read(std::io::stdin().as_fd(), STATE_TIMEOUT)?;
-    // Some runtimes leave the bundle out of the state and run the hook in it.
-    let cwd = std::env::current_dir().unwrap_or_else(|_| "/".into());
+fn be_handler(crash: &crash::Request, settings: &Path) -> Result<()> {
+    let admin = administrators(settings);
+    crash::run(crash, std::io::stdin(), &admin)
+}
+
+/// The administrator's settings, with the log set up for a program without a terminal.
+fn administrators(settings: &Path) -> Admin {
     let admin = Admin::load(settings).unwrap_or_else(|error| {
         oci_minidump::log::start(PROGRAM, LevelFilter::Warn, LevelFilter::Info);
         log::warn!("{}; the defaults are used, and annotations may name no path", error.report());
         Admin::cautious()
     });
     oci_minidump::log::start(PROGRAM, LevelFilter::Warn.min(admin.log_level), admin.log_level);
+    admin
+}
+
+fn be_hook(options: &Options, settings: &Path) -> Result<()> {
+    let state = State::read(std::io::stdin().as_fd(), STATE_TIMEOUT)?;
+    // Some runtimes leave the bundle out of the state and run the hook in it.
+    let cwd = std::env::current_dir().unwrap_or_else(|_| "/".into());
+    let admin = administrators(settings);
     hook::run(options, &state, &cwd, &admin)
 }

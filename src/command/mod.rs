@@ -3,11 +3,13 @@
 pub mod add;
 pub mod args;
 pub mod check;
+pub mod core;
 pub mod harvest;
 pub mod help;
 pub mod remove;
 pub mod sweep;
 pub mod verbs;
+mod words;
 
 use std::io::Write;
 

@@ -66,6 +66,9 @@ pub(super) const REQUIRED: Opt =
 pub(super) const TO: Opt = option("to", "DIR", "the directory into which the dumps go");
 /// Results for programs.
 pub(super) const JSON: Opt = flag("json", None, "print the result as JSON");
+/// The kernel's settings.
+pub(super) const PATTERN: Opt =
+    flag("pattern", None, "print the settings (sysctl.d) with which the kernel calls it, and change nothing");
 /// Plans from a file.
 pub(super) const CONFIG: Opt = option(
     "config",
@@ -134,6 +137,17 @@ Exits with 1 when something could not be harvested; it is kept for the next time
         optional: &[JSON],
     },
     Verb {
+        name: "core",
+        operand: "PID TID SIGNAL [PIDFD] [-- PREVIOUS...]",
+        about: "write a minidump of a crash (called by the kernel)",
+        details: "\
+Called by the kernel at every crash, with a core file on stdin (kernel.core_pattern, core(5)). Writes a minidump when
+the program is in a container that asked for it (\"core\": true, annotation org.rdk.minidump.core=true). Every other
+crash is for the program PREVIOUS, which gets the core file untouched.",
+        needed: &[],
+        optional: &[PATTERN],
+    },
+    Verb {
         name: "info",
         operand: "FILE...",
         about: "summarise crashes from their minidumps",
@@ -167,7 +181,8 @@ impl Verb {
         let operand = Some(self.operand.to_owned()).filter(|operand| !operand.is_empty());
         let needed = self.needed.iter().map(Opt::shown);
         let optional = self.optional.iter().map(|option| format!("[{}]", option.shown()));
-        for part in operand.into_iter().chain(needed).chain(optional) {
+        let (first, last) = if self.operand.contains("[-- ") { (None, operand) } else { (operand, None) };
+        for part in first.into_iter().chain(needed).chain(optional).chain(last) {
             usage.push(' ');
             usage.push_str(&part);
         }

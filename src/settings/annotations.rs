@@ -53,12 +53,12 @@ impl<'a> Given<'a> {
         Ok(size)
     }
 
-    fn required(&self) -> Result<bool> {
-        match self.get("required") {
+    fn flag(&self, name: &str) -> Result<bool> {
+        match self.get(name) {
             None | Some(("false", _)) => Ok(false),
             Some(("true", _)) => Ok(true),
             Some((text, at)) => {
-                Err(wrong(format!("required \"{}\" is not true or false", cut(&escape(text))), &at))
+                Err(wrong(format!("{name} \"{}\" is not true or false", cut(&escape(text))), &at))
             }
         }
     }
@@ -108,13 +108,13 @@ pub(super) fn plans(annotations: &HashMap<String, String>, id: &str, admin: &Adm
         imgsize: given.imgsize(admin.annotations.max_imgsize)?,
         origin,
     };
-    Ok(Some(Plans { required: given.required()?, paths: vec![plan] }))
+    Ok(Some(Plans { required: given.flag("required")?, core: given.flag("core")?, paths: vec![plan] }))
 }
 
 /// Whether the annotations ask for minidumps and say `required`, read leniently: it decides how an error in the others
 /// is taken.
 pub(super) fn required(annotations: &HashMap<String, String>) -> bool {
-    annotations.contains_key(KEY) && Given(annotations).required().unwrap_or(false)
+    annotations.contains_key(KEY) && Given(annotations).flag("required").unwrap_or(false)
 }
 
 #[cfg(test)]
