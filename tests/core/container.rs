@@ -92,6 +92,13 @@ impl Container {
         head_of(self.pid(), self.pid())
     }
 
+    /// The same at another address: no two crashes are alike.
+    pub(crate) fn head_at(&self, address: u64) -> Vec<u8> {
+        let mut head = self.head();
+        head.notes.retain(|(_, kind, _)| *kind != 0x5349_4749);
+        head.signal(11, 1, address).bytes()
+    }
+
     /// Calls the handler as the kernel does, with `stdin` and the previous handler `previous`.
     pub(crate) fn crash(&self, stdin: &[u8], previous: &[&str]) -> Output {
         let held = pidfd_open(Pid::from_raw(self.pid().cast_signed()).unwrap(), PidfdFlags::empty()).unwrap();

@@ -89,8 +89,8 @@ fn a_stack_that_has_overflowed_is_saved_from_its_end_on() {
 fn limits_are_kept_before_and_after() {
     let container = Container::new();
     container.settings("[retention]\nmax_count = 2\n");
-    for _ in 0..4 {
-        container.crash(&container.head().bytes(), &[]);
+    for address in 0..4 {
+        container.crash(&container.head_at(address), &[]);
     }
     assert_eq!(container.dumps().len(), 2);
     container.settings("[retention]\nkeep_free = 9000000000000000000\n");
@@ -106,7 +106,7 @@ fn limits_are_kept_before_and_after() {
 fn a_container_that_crashes_in_a_loop_has_a_few_dumps() {
     let container = Container::new();
     let outputs: Vec<_> =
-        (0..8).map(|_| container.crash(&container.head().bytes(), &["/bin/false"])).collect();
+        (0..8).map(|address| container.crash(&container.head_at(address), &["/bin/false"])).collect();
     assert!(outputs.iter().all(|output| output.status.success()));
     assert_eq!(container.dumps().len(), 5);
     assert!(stderr(&outputs[7]).contains("it crashes too often"), "{}", stderr(&outputs[7]));

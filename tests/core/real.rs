@@ -10,7 +10,7 @@ fn everything_is_read() {
     let head = Head::read(WORKER).unwrap();
     assert_eq!((head.machine.cpu, head.machine.wide, head.cut), (Cpu::X86_64, true, false));
     assert_eq!((head.signal.number, head.signal.code, head.signal.address), (11, 1, 0x1234));
-    assert_eq!(head.process.name, b"worker-3");
+    assert_eq!(head.process.name, b"crash");
     assert_eq!(head.threads.len(), 4);
     // The thread that crashed comes first, and is not the main thread.
     assert_ne!(head.threads[0].id, head.process.id);
