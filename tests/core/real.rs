@@ -16,7 +16,7 @@ fn everything_is_read() {
     assert_ne!(head.threads[0].id, head.process.id);
     assert!(head.threads[1..].iter().any(|thread| thread.id == head.process.id));
     assert!(head.threads.iter().all(|thread| thread.float.len() == 512));
-    assert_eq!(head.mappings.len(), 31);
+    assert_eq!(head.mappings.len(), 30);
     for thread in &head.threads {
         let pointer = registers::stack_pointer(head.machine.cpu, thread).unwrap();
         assert!(head.mapping_from(pointer).unwrap().start <= pointer);
