@@ -6,7 +6,8 @@ use std::io::Read;
 
 use crate::coredump::elf::{self, Machine, Mapping};
 use crate::coredump::files::{self, MappedFile};
-use crate::coredump::notes::{self, Process, Signal, Thread};
+use crate::coredump::notes::{self, Process, Signal};
+use crate::coredump::registers::Thread;
 use crate::coredump::stream::Stream;
 use crate::dump::Order;
 use crate::dump::fields::Fields;

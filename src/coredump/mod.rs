@@ -6,9 +6,9 @@
 //! - [`stream`]: the bytes, with a limit.
 //! - [`elf`]: the machine and the mappings.
 //! - [`files`]: which file is mapped where.
-//! - [`notes`]: the threads with their registers, the signal, the process.
+//! - [`registers`]: a thread's registers, and as a minidump has them.
+//! - [`notes`]: the threads, the signal, the process.
 //! - [`head`]: all of it.
-//! - [`registers`]: a thread's registers as a minidump has them.
 
 pub mod elf;
 pub mod files;

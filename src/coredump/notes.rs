@@ -8,7 +8,7 @@
 use std::io::Read;
 
 use crate::coredump::elf::Machine;
-use crate::coredump::registers;
+use crate::coredump::registers::{self, Thread};
 use crate::coredump::stream::Stream;
 use crate::dump::Order;
 use crate::dump::fields::Fields;
@@ -31,19 +31,6 @@ mod kind {
     pub(super) const FILES: u32 = 0x4649_4c45;
     pub(super) const SIGNAL: u32 = 0x5349_4749;
     pub(super) const X86_EXTENDED: u32 = 0x46e6_2b7f;
-}
-
-/// A thread.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Thread {
-    /// Its id, as the container knows it.
-    pub id: u32,
-    /// Its general registers, as the kernel has them for this machine (`user_regs_struct`).
-    pub general: Vec<u8>,
-    /// Its registers for floating-point numbers; empty when the kernel wrote none.
-    pub float: Vec<u8>,
-    /// Of 32-bit machines, those of `fxsave` or VFP.
-    pub extended: Vec<u8>,
 }
 
 /// `siginfo_t`: why the process ended.

@@ -4,8 +4,20 @@
 
 #![warn(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
-use crate::coredump::notes::Thread;
 use crate::dump::records::Cpu;
+
+/// A thread.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Thread {
+    /// Its id, as the container knows it.
+    pub id: u32,
+    /// Its general registers, as the kernel has them for this machine (`user_regs_struct`).
+    pub general: Vec<u8>,
+    /// Its registers for floating-point numbers; empty when the kernel wrote none.
+    pub float: Vec<u8>,
+    /// Of 32-bit machines, those of `fxsave` or VFP.
+    pub extended: Vec<u8>,
+}
 
 /// A run of bytes in the kernel's registers that has a place in the context: from, to, length.
 type Move = (usize, usize, usize);

@@ -8,6 +8,10 @@ use oci_minidump::dump::write::{Contents, Crash, Thread, write};
 
 use crate::head_builder::{ARM, ARM64, HeadBuilder, Kind, X86, X86_64};
 
+/// Notes by type and length; places in a context, with the place in the note from which they come.
+type Notes = &'static [(u32, usize)];
+type Places = &'static [(usize, usize)];
+
 /// Registers whose bytes say at which offset they are: each word is its offset plus 0x1000.
 fn numbered(kind: Kind) -> Vec<u8> {
     let word = if kind.wide { 8 } else { 4 };
@@ -84,7 +88,7 @@ fn the_registers_for_floating_point_numbers_follow() {
     let content = |size: usize| (0..size).map(|n| (n % 251) as u8).collect::<Vec<u8>>();
     // The notes of each machine; then, of the context: flags, and what lies at an offset.
     #[rustfmt::skip]
-    let cases: [(Kind, &[(u32, usize)], u32, &[(usize, usize)]); 4] = [
+    let cases: [(Kind, Notes, u32, Places); 4] = [
         (X86_64, &[(2, 512)], 0x0010_000f, &[(256, 0), (52, 24)]),
         (X86, &[(2, 108), (0x46e6_2b7f, 512)], 0x0001_002f, &[(28, 0), (204, 0)]),
         (ARM64, &[(2, 528)], 0x0040_0007, &[(272, 0), (784, 516), (788, 512)]),

@@ -10,7 +10,7 @@ use oci_minidump::dump::{Completeness, completeness};
 fuzz_target!(|bytes: &[u8]| {
     let Ok(head) = Head::read(bytes) else { return };
     let cpu = head.machine.cpu;
-    let thread = |thread: &oci_minidump::coredump::notes::Thread| {
+    let thread = |thread: &oci_minidump::coredump::registers::Thread| {
         let pointer = registers::stack_pointer(cpu, thread);
         let mapping = pointer.and_then(|pointer| head.mapping_from(pointer));
         assert!(mapping.is_none_or(|mapping| mapping.start < mapping.end));
