@@ -92,6 +92,11 @@ fn handle(
     (stdin, admin): (impl Read, &Admin),
 ) -> Result<()> {
     bounds::limit();
+    if !pattern::holds_processes() {
+        log::warn!(
+            "kernel.core_pipe_limit is 0: a crashed process may be gone before it is read; set it to 16"
+        );
+    }
     if !budget::take(&admin.state_dir, &record.id)? {
         log::warn!(
             "container {}: it crashes too often; no minidump of process {} (signal {})",

@@ -143,6 +143,12 @@ impl fmt::Display for Wanted {
     }
 }
 
+/// Whether the kernel holds a process that has crashed until its handler is done.
+#[must_use]
+pub fn holds_processes() -> bool {
+    std::fs::read_to_string(CORE_PIPE_LIMIT).is_ok_and(|limit| limit.trim() != "0")
+}
+
 /// Whether a handler is this program, whatever directory it is in.
 fn is_ours(handler: &str) -> bool {
     let mut words = handler.split_ascii_whitespace();

@@ -19,12 +19,14 @@ use crate::settings::admin::Admin;
 
 /// Writes and publishes the dump. The limits of the destination are applied before and after.
 pub(super) fn publish(contents: &Contents, process: &Process, record: &Record, admin: &Admin) -> Result<()> {
-    let Some(prepared) = record.paths.first() else {
+    // Where the first directory could not be prepared, its destination serves all the same.
+    let plans = record.paths.iter().map(|prepared| &prepared.plan).chain(&record.left);
+    let Some(plan) = plans.into_iter().next() else {
         return Err(Error::new(ErrorKind::Config, "its record names no destination"));
     };
     let bytes = write(contents);
     let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    let destination = Destination::open(&prepared.plan.host_destination, admin)?;
+    let destination = Destination::open(&plan.host_destination, admin)?;
     make_room(&destination, admin, size)?;
     let draft = destination.draft()?;
     draft.file().write_all(&bytes).tried(|| format!("cannot write to {}", destination.path().display()))?;

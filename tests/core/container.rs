@@ -113,21 +113,7 @@ impl Container {
         stdin: &[u8],
         previous: &[&str],
     ) -> Output {
-        let number = held.as_ref().map_or_else(String::new, |held| {
-            rustix::io::fcntl_setfd(held, rustix::io::FdFlags::empty()).unwrap();
-            held.as_raw_fd().to_string()
-        });
-        let mut command = Command::new(hook_program());
-        command.arg("--settings").arg(self.path("settings.toml")).arg("core");
-        command.args(ids.map(|id| id.to_string())).args(["11", &number]);
-        if !previous.is_empty() {
-            command.arg("--").args(previous);
-        }
-        let command = command.env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        // It may have read enough.
-        let _closed = child.stdin.take().unwrap().write_all(stdin);
-        child.wait_with_output().unwrap()
+        call(&self.path("settings.toml"), ids, held, (stdin, previous))
     }
 }
 
@@ -169,4 +155,29 @@ pub(crate) fn head_of(pid: u32, inner: u32) -> HeadBuilder {
     std::io::Read::read_to_end(&mut File::open(format!("/proc/{pid}/auxv")).unwrap(), &mut auxv).unwrap();
     builder.note("CORE", 6, auxv).files(&files);
     builder
+}
+
+/// Calls the handler as the kernel does: with the ids of process and thread, what holds the process, the core file and the
+/// previous handler.
+pub(crate) fn call(
+    settings: &Path,
+    ids: &[u32; 2],
+    held: Option<OwnedFd>,
+    (stdin, previous): (&[u8], &[&str]),
+) -> Output {
+    let number = held.as_ref().map_or_else(String::new, |held| {
+        rustix::io::fcntl_setfd(held, rustix::io::FdFlags::empty()).unwrap();
+        held.as_raw_fd().to_string()
+    });
+    let mut command = Command::new(hook_program());
+    command.arg("--settings").arg(settings).arg("core");
+    command.args(ids.map(|id| id.to_string())).args(["11", &number]);
+    if !previous.is_empty() {
+        command.arg("--").args(previous);
+    }
+    let command = command.env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // It may have read enough.
+    let _closed = child.stdin.take().unwrap().write_all(stdin);
+    child.wait_with_output().unwrap()
 }

@@ -10,5 +10,6 @@ mod head_builder;
 mod machines;
 mod previous;
 mod real;
+mod runtimes;
 #[path = "../support/mod.rs"]
 mod support;
