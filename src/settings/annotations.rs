@@ -138,6 +138,15 @@ mod tests {
     }
 
     #[test]
+    fn cores_are_asked_for_by_an_annotation_of_their_own() {
+        let core = |value: &str| find(&[(KEY, "/d"), ("org.rdk.minidump.core", value)]);
+        assert!(core("true").unwrap().unwrap().core && !core("false").unwrap().unwrap().core);
+        assert!(!find(&[(KEY, "/d")]).unwrap().unwrap().core);
+        assert!(core("yes").unwrap_err().to_string().contains("core \"yes\" is not true or false"));
+        assert_eq!(find(&[("org.rdk.minidump.core", "true")]).unwrap(), None);
+    }
+
+    #[test]
     fn the_others_override_and_are_checked() {
         let on = ("org.rdk.minidump", "/d");
         let plans = find(&[
