@@ -6,7 +6,8 @@
 //! - [`sys`]: every raw system call; `unsafe` is denied everywhere else.
 //! - [`deadline`]: how long something may take.
 //! - [`log`]: where messages go (stderr, syslog), with foreign text escaped.
-//! - [`dump`]: reads minidumps: what crashed, is the file whole.
+//! - [`dump`]: reads minidumps: what crashed, is the file whole; writes them.
+//! - [`coredump`]: the head of a core file: threads, registers, mappings.
 //! - [`proc`]: the kernel's files in `/proc`, on bytes; processes that are never mistaken for others.
 //! - [`process`]: process set-up (signals, umask, descriptors); [`host`]: the host's own directories and files;
 //!   [`tool`]: running the e2fsprogs programs.
@@ -15,6 +16,7 @@
 //! - [`image`]: the ext4 image: made, locked, attached, mounted, read.
 //! - [`harvest`]: getting the dumps out of an image, onto the host.
 //! - [`hook`]: the OCI hook: prestart and poststop. [`calls`]: calls of engines that have no OCI hooks.
+//! - [`crash`]: the kernel's handler of core files: a minidump for programs that write none.
 //! - [`engines`]: what each engine needs on the host, to be enabled. [`doctor`]: whether all is well.
 //! - [`command`]: the hook's commands for people.
 //! - `dobby`: a Dobby spec becomes an OCI bundle (feature `daemon`).
@@ -32,6 +34,8 @@ pub mod cli;
 pub mod command;
 #[cfg(feature = "daemon")]
 pub mod control;
+pub mod coredump;
+pub mod crash;
 #[cfg(feature = "dbus")]
 pub mod dbus;
 pub mod deadline;

@@ -22,6 +22,9 @@ _oci_minidump_hook() {
             oci_minidump_hook,check)
                 cmd="oci_minidump_hook__subcmd__check"
                 ;;
+            oci_minidump_hook,core)
+                cmd="oci_minidump_hook__subcmd__core"
+                ;;
             oci_minidump_hook,doctor)
                 cmd="oci_minidump_hook__subcmd__doctor"
                 ;;
@@ -50,7 +53,7 @@ _oci_minidump_hook() {
 
     case "${cmd}" in
         oci_minidump_hook)
-            opts="-h -V --config --added --settings --help --version add remove check doctor enable harvest sweep list info"
+            opts="-h -V --config --added --settings --help --version add remove check doctor enable harvest sweep list core info"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -181,6 +184,54 @@ _oci_minidump_hook() {
             ;;
         oci_minidump_hook__subcmd__check)
             opts="-h -V --json --config --added --settings --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --added)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --settings)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        oci_minidump_hook__subcmd__core)
+            opts="-h -V --pattern --config --added --settings --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -37,6 +37,7 @@ complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a 
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "harvest" -d 'take the dumps out of an image by hand'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "sweep" -d 'harvest what poststop missed'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "list" -d 'list the dumps that were brought to this host, newest first'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "core" -d 'write a minidump of a crash (called by the kernel)'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "info" -d 'summarise crashes from their minidumps'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand add" -l container-source -d 'the directory in the container into which the crash handler writes' -r
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand add" -l host-destination -d 'the directory on the host into which the dumps go' -r -f -a "(__fish_complete_directories)"
@@ -98,6 +99,12 @@ complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand list
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand list" -l json -d 'print the result as JSON'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand list" -s h -l help -d 'print help, also for each command'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand list" -s V -l version -d 'print the version'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand core" -l config -d 'plans as a JSON object {"paths": [...]}, instead of annotations and config.json (as a hook)' -r -F
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand core" -l added -d 'what \'add\' wrote to rdkPlugins.minidump, for engines that drop that section (as a hook)' -r
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand core" -l settings -d 'the administrator\'s settings (default /etc/oci-minidump.toml)' -r -F
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand core" -l pattern -d 'print the settings (sysctl.d) with which the kernel calls it, and change nothing'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand core" -s h -l help -d 'print help, also for each command'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand core" -s V -l version -d 'print the version'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand info" -l config -d 'plans as a JSON object {"paths": [...]}, instead of annotations and config.json (as a hook)' -r -F
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand info" -l added -d 'what \'add\' wrote to rdkPlugins.minidump, for engines that drop that section (as a hook)' -r
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand info" -l settings -d 'the administrator\'s settings (default /etc/oci-minidump.toml)' -r -F

@@ -8,13 +8,13 @@ use std::time::Duration;
 use log::LevelFilter;
 use oci_minidump::calls::{lxc, runtime};
 use oci_minidump::command::args::{self, Args, Request};
-use oci_minidump::command::{add, check, doctor, enable, harvest, list, remove, sweep};
+use oci_minidump::command::{add, check, core, doctor, enable, harvest, list, remove, sweep};
 use oci_minidump::doctor::sample;
 use oci_minidump::error::{ExitCode, Result, Tried};
 use oci_minidump::hook::{self, Options};
 use oci_minidump::oci::state::State;
 use oci_minidump::settings::admin::Admin;
-use oci_minidump::{dump, process};
+use oci_minidump::{crash, dump, process};
 
 const PROGRAM: &str = "oci-minidump-hook";
 /// How long a runtime may take to write the state.
@@ -29,8 +29,7 @@ fn main() -> std::process::ExitCode {
         log::error!("{}", error.report());
         return error.exit_code().into();
     }
-    process::inherit_nothing();
-    match run() {
+    match args::parse(std::env::args_os().skip(1)).and_then(run) {
         Ok(code) => code.into(),
         Err(error) => {
             oci_minidump::log::start(PROGRAM, LevelFilter::Warn, LevelFilter::Info);
@@ -40,11 +39,17 @@ fn main() -> std::process::ExitCode {
     }
 }
 
-fn run() -> Result<ExitCode> {
-    let Args { request, settings } = args::parse(std::env::args_os().skip(1))?;
+fn run(Args { request, settings }: Args) -> Result<ExitCode> {
+    if let Request::Core(crash) = &request {
+        // What the kernel gave may be for the previous handler.
+        return crash::run(crash, std::io::stdin(), &for_hook(&settings)).map(|()| ExitCode::Ok);
+    }
+    process::inherit_nothing();
     let mut out = std::io::stdout().lock();
     let done = |()| ExitCode::Ok;
     match request {
+        Request::Core(_) => Ok(ExitCode::Ok),
+        Request::Pattern => core::pattern(&mut out).map(done),
         Request::Hook(options) => be_hook(&options, &settings).map(done),
         Request::Show(text) => out.write_all(text.as_bytes()).tried(|| "cannot write the help").map(done),
         Request::List(dirs, filter, json) => {

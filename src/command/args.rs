@@ -1,20 +1,18 @@
 //! The hook's command line.
 
 use std::ffi::OsString;
-use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
-
-use lexopt::prelude::{Long, Short, Value, ValueExt};
 
 use crate::command::add::Add;
 use crate::command::enable::Enable;
 use crate::command::help;
 use crate::command::list::filter::Filter;
 use crate::command::verbs::{self, Opt, Verb};
+use crate::command::words::{self, Words, usage};
+use crate::crash;
 use crate::doctor::sample;
 use crate::engines::engine::Engine;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::hook::{Options, Stage};
 use crate::log::escape;
 use crate::settings::admin;
@@ -45,6 +43,10 @@ pub enum Request {
     Sweep(bool),
     /// `list [DIR...]`, as JSON or not.
     List(Vec<PathBuf>, Filter, bool),
+    /// `core PID TID SIGNAL`: what the kernel calls at a crash.
+    Core(crash::Request),
+    /// `core --pattern`.
+    Pattern,
     /// `info [FILE...]`, as JSON or not; without files the newest dump.
     Info(Vec<PathBuf>, bool),
     /// A text to show.
@@ -60,67 +62,17 @@ pub struct Args {
     pub settings: PathBuf,
 }
 
-/// What a command line holds, before it is known what is needed.
-#[derive(Default)]
-struct Words {
-    verb: Option<String>,
-    operands: Vec<PathBuf>,
-    /// Options with their values, in the order of the command line.
-    options: Vec<(&'static Opt, Option<OsString>)>,
-}
-
-impl Words {
-    fn has(&self, option: &Opt) -> bool {
-        self.options.iter().any(|(given, _)| *given == option)
-    }
-
-    /// The value of an option; the last one counts.
-    fn value(&self, option: &Opt) -> Option<&OsString> {
-        self.options.iter().rev().find(|(given, _)| *given == option).and_then(|(_, value)| value.as_ref())
-    }
-
-    fn path(&self, option: &Opt) -> Option<PathBuf> {
-        self.value(option).map(PathBuf::from)
-    }
-
-    fn parsed<T: FromStr<Err: Display>>(&self, option: &Opt) -> Result<Option<T>> {
-        let Some(value) = self.value(option) else { return Ok(None) };
-        let value = value.to_string_lossy();
-        value.parse().map(Some).map_err(|error| {
-            usage(format!("the value '{}' of --{} is invalid: {error}", escape(&value), option.long))
-        })
-    }
-}
-
 /// Parses a command line without the program's own name.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`].
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args> {
-    let words = read(lexopt::Parser::from_args(arguments)).map_err(|error| usage(error.to_string()))?;
+    let mut words = words::read(arguments)?;
+    if words.verb.as_deref() != Some("core") {
+        words.operands.extend(words.rest.drain(..).map(PathBuf::from));
+    }
     let settings = words.path(&verbs::SETTINGS).unwrap_or_else(|| admin::FILE.into());
     Ok(Args { request: request(&words)?, settings })
-}
-
-fn read(mut parser: lexopt::Parser) -> std::result::Result<Words, lexopt::Error> {
-    let mut words = Words::default();
-    while let Some(argument) = parser.next()? {
-        let option = match &argument {
-            Long(name) => verbs::options().find(|option| option.long == *name),
-            Short(letter) => verbs::options().find(|option| option.short == Some(*letter)),
-            Value(_) => None,
-        };
-        match (option, argument) {
-            (Some(option), _) => {
-                let value = option.value.map(|_| parser.value()).transpose()?;
-                words.options.push((option, value));
-            }
-            (None, Value(word)) if words.verb.is_none() => words.verb = Some(word.string()?),
-            (None, Value(operand)) => words.operands.push(operand.into()),
-            (None, other) => return Err(other.unexpected()),
-        }
-    }
-    Ok(words)
 }
 
 fn request(words: &Words) -> Result<Request> {
@@ -189,6 +141,11 @@ fn command(words: &Words, verb: &Verb) -> Result<Request> {
             Ok(Request::Sweep(json))
         }
         "list" => Ok(Request::List(words.operands.clone(), filter(words)?, json)),
+        "core" if words.has(&verbs::PATTERN) => {
+            refuse_operands(words, 0)?;
+            Ok(Request::Pattern)
+        }
+        "core" => core(words).map(Request::Core),
         "info" => Ok(Request::Info(words.operands.clone(), json)),
         other => Err(usage(format!("there is no command '{other}'"))),
     }
@@ -208,6 +165,24 @@ fn engine(name: &Path) -> Result<Engine> {
     Engine::named(&name).ok_or_else(|| {
         let known: Vec<_> = Engine::ALL.iter().map(|engine| engine.name()).collect();
         usage(format!("there is no engine '{}', only {}", escape(&name), known.join(", ")))
+    })
+}
+
+/// What the kernel says. Without the specifier for the descriptor, which old kernels do not know, its word is empty.
+fn core(words: &Words) -> Result<crash::Request> {
+    refuse_operands(words, 4)?;
+    let word = |n: usize| words.operands.get(n).map(|word| word.to_string_lossy());
+    let number = |n: usize, name: &str| {
+        let word = word(n).ok_or_else(|| usage(format!("{name} is missing")))?;
+        let number = word.parse::<i32>().ok().filter(|number| *number >= 0);
+        number.ok_or_else(|| usage(format!("{name} '{}' is not a number", escape(&word))))
+    };
+    Ok(crash::Request {
+        pid: number(0, "PID")?,
+        thread: number(1, "TID")?,
+        signal: number(2, "SIGNAL")?.unsigned_abs(),
+        pidfd: word(3).filter(|word| !word.is_empty()).map(|_| number(3, "PIDFD")).transpose()?,
+        previous: words.rest.clone(),
     })
 }
 
@@ -237,13 +212,10 @@ fn refuse_operands(words: &Words, count: usize) -> Result<()> {
     }
 }
 
-fn usage(what: String) -> Error {
-    Error::new(ErrorKind::Usage, what).advise("see 'oci-minidump-hook --help'")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     fn parse_line(line: &str) -> Result<Request> {
         parse(line.split_whitespace().map(OsString::from)).map(|args| args.request)
@@ -273,6 +245,12 @@ mod tests {
             ("add b --container-source /c", "--host-destination DIR is missing"),
             ("add b c", "unexpected argument 'c'"),
             ("harvest i", "--to DIR is missing"),
+            ("core", "PID is missing"),
+            ("core 1 2", "SIGNAL is missing"),
+            ("core 1 -- 2 11", "TID is missing"),
+            ("core 1 x 11", "TID 'x' is not a number"),
+            ("core 1 2 11 3 4", "unexpected argument '4'"),
+            ("core --pattern 1", "unexpected argument '1'"),
             ("lsit", "there is no command 'lsit'; did you mean 'list'?"),
             ("list --since yesterday", "how long ago, such as 30min"),
             ("list --to d", "list does not take --to"),
@@ -288,12 +266,33 @@ mod tests {
     }
 
     #[test]
+    fn the_kernels_words_are_understood_and_the_previous_handler_keeps_its_own() {
+        let line = ["core", "7", "8", "11", "", "--", "/bin/a", "--json", "--", "-x"];
+        let Request::Core(crash) = parse(line.map(OsString::from)).unwrap().request else { panic!() };
+        assert_eq!((crash.pid, crash.thread, crash.signal, crash.pidfd), (7, 8, 11, None));
+        assert_eq!(crash.previous, ["/bin/a", "--json", "--", "-x"]);
+        let Ok(Request::Core(crash)) = parse_line("--settings /s core 7 8 11 3") else { panic!() };
+        assert_eq!((crash.pidfd, crash.previous.len()), (Some(3), 0));
+        assert!(matches!(parse_line("core --pattern"), Ok(Request::Pattern)));
+        assert!(matches!(parse_line("info -- -a --b"), Ok(Request::Info(files, false)) if files.len() == 2));
+    }
+
+    #[test]
     fn every_command_takes_what_its_usage_says() {
         for verb in verbs::VERBS {
             let mut line = verb.usage().replace(['[', ']'], "").replace("...", "");
-            for (name, value) in
-                [("true|false", "true"), ("SIZE", "256K"), ("TIME", "2h"), ("ENGINE", "podman")]
-            {
+            // Either the one or the other.
+            line = line.replace("--pattern PID", "PID");
+            for (name, value) in [
+                ("true|false", "true"),
+                ("SIZE", "256K"),
+                ("TIME", "2h"),
+                ("ENGINE", "podman"),
+                ("PIDFD", "3"),
+                ("PID", "7"),
+                ("TID", "8"),
+                ("SIGNAL", "11"),
+            ] {
                 line = line.replace(name, value);
             }
             assert!(parse_line(&line).is_ok(), "{line}: {:?}", parse_line(&line));

@@ -3,6 +3,7 @@
 pub mod add;
 pub mod args;
 pub mod check;
+pub mod core;
 pub mod doctor;
 pub mod enable;
 pub mod harvest;
@@ -11,6 +12,7 @@ pub mod list;
 pub mod remove;
 pub mod sweep;
 pub mod verbs;
+mod words;
 
 use std::io::Write;
 

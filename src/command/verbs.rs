@@ -92,6 +92,9 @@ pub(super) const ROOT: Opt = option(
 );
 /// Results for programs.
 pub(super) const JSON: Opt = flag("json", None, "print the result as JSON");
+/// The kernel's settings.
+pub(super) const PATTERN: Opt =
+    flag("pattern", None, "print the settings (sysctl.d) with which the kernel calls it, and change nothing");
 /// Plans from a file.
 pub(super) const CONFIG: Opt = option(
     "config",
@@ -198,6 +201,17 @@ file is whole, path. Without DIR, those in every directory to which dumps were b
         optional: &[CONTAINER, PROGRAM, SINCE, UNTIL, JSON],
     },
     Verb {
+        name: "core",
+        operand: "PID TID SIGNAL [PIDFD] [-- PREVIOUS...]",
+        about: "write a minidump of a crash (called by the kernel)",
+        details: "\
+Called by the kernel at every crash, with a core file on stdin (kernel.core_pattern, core(5)). Writes a minidump when
+the program is in a container that asked for it (\"core\": true, annotation org.rdk.minidump.core=true). Every other
+crash is for the program PREVIOUS, which gets the core file untouched.",
+        needed: &[],
+        optional: &[PATTERN],
+    },
+    Verb {
         name: "info",
         operand: "[FILE...]",
         about: "summarise crashes from their minidumps",
@@ -231,7 +245,8 @@ impl Verb {
         let operand = Some(self.operand.to_owned()).filter(|operand| !operand.is_empty());
         let needed = self.needed.iter().map(Opt::shown);
         let optional = self.optional.iter().map(|option| format!("[{}]", option.shown()));
-        for part in operand.into_iter().chain(needed).chain(optional) {
+        let (first, last) = if self.operand.contains("[-- ") { (None, operand) } else { (operand, None) };
+        for part in first.into_iter().chain(needed).chain(optional).chain(last) {
             usage.push(' ');
             usage.push_str(&part);
         }

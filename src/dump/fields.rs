@@ -36,18 +36,18 @@ impl Order {
 
 /// The fields of a record that were not taken yet. Taking more than there is gives zeros.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     bytes: &'a [u8],
     order: Order,
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(bytes: &'a [u8], order: Order) -> Self {
+    pub(crate) fn new(bytes: &'a [u8], order: Order) -> Self {
         Self { bytes, order }
     }
 
     /// The next `N` bytes.
-    pub(super) fn take<const N: usize>(&mut self) -> [u8; N] {
+    pub(crate) fn take<const N: usize>(&mut self) -> [u8; N] {
         match self.bytes.split_first_chunk() {
             Some((field, rest)) => {
                 self.bytes = rest;
@@ -60,26 +60,26 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(super) fn u16(&mut self) -> u16 {
+    pub(crate) fn u16(&mut self) -> u16 {
         self.order.u16(self.take())
     }
 
-    pub(super) fn u32(&mut self) -> u32 {
+    pub(crate) fn u32(&mut self) -> u32 {
         self.order.u32(self.take())
     }
 
-    pub(super) fn u64(&mut self) -> u64 {
+    pub(crate) fn u64(&mut self) -> u64 {
         self.order.u64(self.take())
     }
 
     /// The same fields without the next `count` bytes.
-    pub(super) fn skip(mut self, count: usize) -> Self {
+    pub(crate) fn skip(mut self, count: usize) -> Self {
         self.bytes = self.bytes.get(count..).unwrap_or_default();
         self
     }
 
     /// What was not taken.
-    pub(super) fn rest(self) -> &'a [u8] {
+    pub(crate) fn rest(self) -> &'a [u8] {
         self.bytes
     }
 }

@@ -101,7 +101,7 @@ fn try_prepare(state: &State, plans: &Plans, bundle: &Bundle, admin: &Admin) -> 
         }
     }
     // Before the mounts: if we are killed in between, the images are found all the same.
-    let record = write_record(&start, pid, &all, left);
+    let record = write_record(&start, pid, &all, (left, plans.core));
     let placed = place(&start, all, plans.required);
     match (&placed, record) {
         // An image that is left because something holds it must be found.
@@ -238,11 +238,17 @@ fn mount(device: &LoopDevice, writable: Writable, container: &Container) -> Resu
 }
 
 /// The record is for `poststop` without a bundle and for `sweep`. A container must not fail for want of it.
-fn write_record(start: &Start<'_>, pid: i32, all: &[Ready<'_>], left: Vec<Plan>) -> Option<Record> {
+fn write_record(
+    start: &Start<'_>,
+    pid: i32,
+    all: &[Ready<'_>],
+    (left, core): (Vec<Plan>, bool),
+) -> Option<Record> {
     let prepared = |ready: &Ready<'_>| Prepared { plan: ready.plan.clone(), identity: Some(ready.identity) };
     let mut record = Record::new(&start.state.id, start.bundle.dir(), start.state.app_state(), pid);
     record.paths = all.iter().map(prepared).collect();
     record.left = left;
+    record.core = core;
     match record.write(&start.admin.state_dir) {
         Ok(()) => Some(record),
         Err(error) => {

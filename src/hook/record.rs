@@ -13,6 +13,7 @@ use crate::host;
 use crate::image::identity::Identity;
 use crate::image::token::Token;
 use crate::proc;
+use crate::proc::cgroup::{self, Cgroup};
 use crate::settings::Plan;
 
 /// What was prepared for one run of a container.
@@ -30,6 +31,15 @@ pub struct Record {
     /// The inode number of the pid namespace in which that number is valid. Version 0.1 did not write it.
     #[serde(default)]
     pub pid_namespace: Option<u64>,
+    /// Whether a crash of its programs becomes a minidump through the kernel's `core_pattern`.
+    #[serde(default)]
+    pub core: bool,
+    /// The control groups that are the container's own; empty when it has none.
+    #[serde(default)]
+    pub cgroups: Vec<Cgroup>,
+    /// The inode number of its mount namespace; `None` when that is the host's.
+    #[serde(default)]
+    pub mount_namespace: Option<u64>,
     /// When the record was made, in seconds since 1970.
     pub prepared: u64,
     /// What was prepared.
@@ -75,6 +85,9 @@ impl Record {
             app_state: app_state.map(str::to_owned),
             init: (pid, proc::stat::stat(pid).ok().flatten().map_or(0, |stat| stat.start_time)),
             pid_namespace: pid_namespace(),
+            core: false,
+            cgroups: cgroup::own_of(pid),
+            mount_namespace: mount_namespace(pid),
             prepared: now.map_or(0, |since| since.as_secs()),
             paths: Vec::new(),
             left: Vec::new(),
@@ -225,6 +238,12 @@ fn read(file: &Path) -> Result<Option<Record>> {
 /// The inode number of our own pid namespace.
 fn pid_namespace() -> Option<u64> {
     std::fs::metadata("/proc/self/ns/pid").ok().map(|metadata| metadata.ino())
+}
+
+/// The inode number of the mount namespace of `pid`, unless it is ours.
+fn mount_namespace(pid: i32) -> Option<u64> {
+    let of = |process: &str| std::fs::metadata(format!("/proc/{process}/ns/mnt")).ok().map(|file| file.ino());
+    of(&pid.to_string()).filter(|inode| of("self").is_some_and(|ours| ours != *inode))
 }
 
 #[cfg(test)]

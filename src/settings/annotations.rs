@@ -69,12 +69,12 @@ impl<'a> Given<'a> {
         Ok(size)
     }
 
-    fn required(&self) -> Result<bool> {
-        match self.get("required") {
+    fn flag(&self, name: &str) -> Result<bool> {
+        match self.get(name) {
             None | Some(("false", _)) => Ok(false),
             Some(("true", _)) => Ok(true),
             Some((text, at)) => {
-                Err(wrong(format!("required \"{}\" is not true or false", cut(&escape(text))), &at))
+                Err(wrong(format!("{name} \"{}\" is not true or false", cut(&escape(text))), &at))
             }
         }
     }
@@ -147,13 +147,13 @@ pub(super) fn plans(annotations: &HashMap<String, String>, id: &str, admin: &Adm
         imgsize: given.imgsize(admin)?,
         origin,
     };
-    Ok(Some(Plans { required: given.required()?, paths: vec![plan] }))
+    Ok(Some(Plans { required: given.flag("required")?, core: given.flag("core")?, paths: vec![plan] }))
 }
 
 /// Whether the annotations ask for minidumps and say `required`, read leniently: it decides how an error in the others
 /// is taken.
 pub(super) fn required(annotations: &HashMap<String, String>) -> bool {
-    annotations.contains_key(KEY) && Given(annotations).required().unwrap_or(false)
+    annotations.contains_key(KEY) && Given(annotations).flag("required").unwrap_or(false)
 }
 
 #[cfg(test)]
@@ -174,6 +174,15 @@ mod tests {
         assert_eq!(plans.paths[0].image, PathBuf::from("/var/lib/oci-minidump/images/c1.img"));
         assert_eq!(plans.paths[0].container_source, PathBuf::from("/opt/minidumps"));
         assert_eq!(plans.paths[0].host_destination, PathBuf::from("/var/lib/oci-minidump/dumps"));
+    }
+
+    #[test]
+    fn cores_are_asked_for_by_an_annotation_of_their_own() {
+        let core = |value: &str| find(&[(KEY, "/d"), ("org.rdk.minidump.core", value)]);
+        assert!(core("true").unwrap().unwrap().core && !core("false").unwrap().unwrap().core);
+        assert!(!find(&[(KEY, "/d")]).unwrap().unwrap().core);
+        assert!(core("yes").unwrap_err().to_string().contains("core \"yes\" is not true or false"));
+        assert_eq!(find(&[("org.rdk.minidump.core", "true")]).unwrap(), None);
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub struct Plan {
 pub struct Plans {
     /// Whether the container may only start when every plan could be prepared.
     pub required: bool,
+    /// Whether a crash of any of its programs becomes a minidump through the kernel's `core_pattern`.
+    pub core: bool,
     /// The plans, at least one.
     pub paths: Vec<Plan>,
 }

@@ -24,14 +24,19 @@ pub(super) fn from_section(section: &Value, at: &str) -> Result<Option<Plans>> {
     if !section.is_object() {
         return Err(wrong("minidump is not an object", at));
     }
-    let required = match section.get("required") {
-        None | Some(Value::Null) => false,
-        Some(Value::Bool(required)) => *required,
-        Some(other) => return Err(wrong(format!("required {} is not true or false", shown(other)), at)),
-    };
+    let required = flag(section, "required", at)?;
     match section.get("data") {
         None | Some(Value::Null) => Ok(None),
         Some(data) => from_data(data, &format!("{at}.data"), required),
+    }
+}
+
+/// The member `key` of `object`, false when there is none.
+fn flag(object: &Value, key: &str, at: &str) -> Result<bool> {
+    match object.get(key) {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::Bool(flag)) => Ok(*flag),
+        Some(other) => Err(wrong(format!("{key} {} is not true or false", shown(other)), at)),
     }
 }
 
@@ -40,6 +45,7 @@ pub(super) fn from_data(data: &Value, at: &str, required: bool) -> Result<Option
     if !data.is_object() {
         return Err(wrong(format!("{} is not an object", shown(data)), at));
     }
+    let core = flag(data, "core", at)?;
     let at = format!("{at}.paths");
     let paths = match data.get("paths") {
         None | Some(Value::Null) => return Ok(None),
@@ -51,7 +57,7 @@ pub(super) fn from_data(data: &Value, at: &str, required: bool) -> Result<Option
         .enumerate()
         .map(|(n, entry)| plan(entry, format!("{at}[{n}]")))
         .collect::<Result<Vec<Plan>>>()?;
-    Ok(if paths.is_empty() { None } else { Some(Plans { required, paths }) })
+    Ok(if paths.is_empty() { None } else { Some(Plans { required, core, paths }) })
 }
 
 fn plan(entry: &Value, at: String) -> Result<Plan> {
@@ -90,7 +96,7 @@ mod tests {
         let entry = json!({"image": "/tmp/data/data.img", "containerSource": "/opt/minidumps",
             "hostDestination": "/opt/minidumps/"});
         let plans = find(&with_paths(&json!([entry]))).unwrap().unwrap();
-        assert!(plans.required);
+        assert!(plans.required && !plans.core);
         assert_eq!(
             plans.paths,
             [Plan {
@@ -101,6 +107,15 @@ mod tests {
                 origin: "rdkPlugins.minidump.data.paths[0]".into(),
             }]
         );
+    }
+
+    #[test]
+    fn cores_are_asked_for_beside_the_paths() {
+        let entry = json!({"image": "/i", "containerSource": "/c", "hostDestination": "/h"});
+        for (core, expected) in [(json!(true), true), (json!(false), false), (json!(null), false)] {
+            let plans = find(&json!({"data": {"core": core, "paths": [entry]}})).unwrap().unwrap();
+            assert_eq!(plans.core, expected);
+        }
     }
 
     #[test]
@@ -121,6 +136,7 @@ mod tests {
         let cases = [
             (json!([]), "minidump is not an object (rdkPlugins.minidump)"),
             (json!({"required": "yes"}), "required \"yes\" is not true or false (rdkPlugins.minidump)"),
+            (json!({"data": {"core": 1}}), "core 1 is not true or false (rdkPlugins.minidump.data)"),
             (json!({"data": 1}), "1 is not an object (rdkPlugins.minidump.data)"),
             (with_paths(&json!({})), "paths {} is not an array (rdkPlugins.minidump.data.paths)"),
             (with_paths(&json!([1])), "1 is not an object (rdkPlugins.minidump.data.paths[0])"),

@@ -1,4 +1,5 @@
-//! In a guest that has cgroup v2 alone: the hook's whole cycle, and the methods of the daemon.
+//! In a guest that has cgroup v2 alone: the hook's whole cycle, the methods of the daemon, and the kernel's handler of core
+//! files.
 
 use crate::guest::{Guest, Place};
 use crate::options::Options;
@@ -6,14 +7,24 @@ use crate::tell::Counts;
 
 /// The guest's scripts, and how many checks each makes: one that is left out is a failure.
 const SCRIPTS: [(&str, u64); 2] = [("cycle", 33), ("methods", 36)];
+/// The same for the kernel's handler of core files, which is global to a host: it can be set in a guest alone.
+const CORE: [(&str, u64); 1] = [("core", 23)];
 
 pub(crate) fn run(options: &Options) -> Counts {
+    scripts(options, &SCRIPTS)
+}
+
+pub(crate) fn core(options: &Options) -> Counts {
+    scripts(options, &CORE)
+}
+
+fn scripts(options: &Options, scripts: &[(&str, u64)]) -> Counts {
     let mut counts = Counts::default();
-    for (script, checks) in SCRIPTS {
+    for (script, checks) in scripts {
         let place = Place::new(script);
         let disk = place.disk("data.ext4", "128M");
-        match Guest::boot(options, &place, &[&disk], &[script.to_owned()]).finish() {
-            Ok(said) => judge(script, checks, &said, &mut counts),
+        match Guest::boot(options, &place, &[&disk], &[(*script).to_owned()]).finish() {
+            Ok(said) => judge(script, *checks, &said, &mut counts),
             Err(story) => counts.fail(format!("cgroup v2, {script}: {story}")),
         }
     }

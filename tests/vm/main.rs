@@ -1,4 +1,4 @@
-//! Boots throwaway guests: pure cgroup v2, power cuts, and a disk that caches writes. Run by `scripts/test-vm`.
+//! Boots throwaway guests: pure cgroup v2, the kernel's core_pattern, power cuts, and a disk that caches writes. Run by `scripts/test-vm`.
 
 #![allow(clippy::unwrap_used, reason = "a test, though one without the harness that would say so")]
 
@@ -22,7 +22,8 @@ use crate::tell::{Counts, tell};
 type Part = fn(&Options) -> Counts;
 
 /// What can be asked for on the command line. The methods of the daemon, under pure cgroup v2, belong here too.
-const PARTS: [(&str, Part); 3] = [("cgroup", cgroup::run), ("cache", cache::run), ("cuts", cuts::run)];
+const PARTS: [(&str, Part); 4] =
+    [("cgroup", cgroup::run), ("core", cgroup::core), ("cache", cache::run), ("cuts", cuts::run)];
 
 fn main() -> ExitCode {
     interrupt::watch();

@@ -1,0 +1,37 @@
+//! How much a crash may cost: the handler runs outside of every container's limits, on the container's behalf.
+
+use rustix::process::{Resource, Rlimit};
+
+/// How long all of it may take, in seconds. The crashed process is held that long.
+const MAX_SECONDS: u32 = 10;
+/// The most address space, in bytes. 32,000 mappings take about 10 MB.
+const MAX_MEMORY: u64 = 256 << 20;
+/// The most bytes of a file: no dump has more.
+const MAX_FILE: u64 = 16 << 20;
+/// How far behind the programs of the box the handler stands.
+const NICE: i32 = 10;
+
+/// Ends this process when it takes too long.
+pub fn start_alarm() {
+    let _none_before = nix::unistd::alarm::set(MAX_SECONDS);
+}
+
+/// The next program gets as much time as it wants.
+pub fn stop_alarm() {
+    let _left = nix::unistd::alarm::cancel();
+}
+
+/// Limits memory, files and the share of the CPU, and keeps what is written from others.
+pub fn limit() {
+    for (resource, maximum) in [(Resource::As, MAX_MEMORY), (Resource::Fsize, MAX_FILE)] {
+        // A lower limit may be there already, and stays then.
+        let limit = Rlimit { current: Some(maximum), maximum: Some(maximum) };
+        let _lower = rustix::process::setrlimit(resource, limit);
+    }
+    let _as_before = rustix::process::nice(NICE);
+    // A file that has grown too large must give an error that can be reported, not a signal that kills.
+    let mut mask = nix::sys::signal::SigSet::empty();
+    mask.add(nix::sys::signal::Signal::SIGXFSZ);
+    let _blocked = mask.thread_block();
+    let _old_umask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+}

@@ -1,0 +1,86 @@
+//! Whether the app has written a minidump of this crash itself, with Breakpad or Crashpad, which then let the kernel end
+//! it. Of one crash there is one dump, and theirs is better: they may have added what they know of the app.
+//!
+//! It is looked for in the images of the container, mounted once more for us alone, as at a harvest. The container's own
+//! paths are never opened.
+
+use std::fs::File;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::deadline::Deadline;
+use crate::dump::Completeness;
+use crate::dump::completeness;
+use crate::dump::minidump::Minidump;
+use crate::error::{Result, Tried};
+use crate::hook::record::{Prepared, Record};
+use crate::image::identity::Identity;
+use crate::image::loopback::LoopDevice;
+use crate::image::mount::label::MountLabel;
+use crate::image::read::files::{Candidate, ImageFiles, Kind};
+use crate::image::read::kernel::Mounted;
+
+/// How long ago a dump of the crash at hand can have been written; a loaded box is slow.
+const MAX_AGE: Duration = Duration::from_secs(120);
+/// The longest dump that is looked into, in bytes, and how many are.
+const MAX_SIZE: u64 = 8 << 20;
+const MAX_LOOKED_INTO: usize = 8;
+/// How long looking may take.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Whether one of the container's images has a whole minidump of a crash of `thread` (its id inside) that was written just
+/// now. What cannot be read has none.
+#[must_use]
+pub fn exists(record: &Record, thread: u32) -> bool {
+    let deadline = Deadline::after(TIMEOUT);
+    record.paths.iter().any(|prepared| {
+        has(prepared, thread, deadline).unwrap_or_else(|error| {
+            log::warn!("container {}: cannot look for the app's own minidump: {}", record.id, error.report());
+            false
+        })
+    })
+}
+
+fn has(prepared: &Prepared, thread: u32, deadline: Deadline) -> Result<bool> {
+    let path = &prepared.plan.image;
+    let image = match File::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        other => other.tried(|| format!("cannot open {}", path.display()))?,
+    };
+    let is_ours = match prepared.identity {
+        Some(identity) => Identity::of(&image)?.is_same(&identity),
+        None => false,
+    };
+    let Some(device) = LoopDevice::of(&image)?.filter(|_| is_ours) else { return Ok(false) };
+    let mut mounted = Mounted::open_pinned(device, MountLabel::of(&image).as_ref())?;
+    let mut fresh: Vec<Candidate> = mounted.list(deadline)?.candidates;
+    fresh.retain(is_fresh);
+    for candidate in fresh.iter().take(MAX_LOOKED_INTO) {
+        // One that the app removes or exchanges meanwhile is not whole.
+        if is_of_thread(&mut mounted, candidate, thread, deadline).unwrap_or(false) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn is_fresh(candidate: &Candidate) -> bool {
+    let Kind::Regular { size, modified } = candidate.kind else { return false };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let written = u64::try_from(modified.seconds).unwrap_or(0);
+    let age = now.as_secs().abs_diff(written);
+    size <= MAX_SIZE && age <= MAX_AGE.as_secs()
+}
+
+fn is_of_thread(
+    mounted: &mut Mounted,
+    candidate: &Candidate,
+    thread: u32,
+    deadline: Deadline,
+) -> Result<bool> {
+    let copy = rustix::fs::memfd_create("dump", rustix::fs::MemfdFlags::CLOEXEC);
+    let copy: File = copy.tried(|| "cannot make a file in memory")?.into();
+    mounted.copy(&candidate.place, MAX_SIZE, &copy, deadline)?;
+    let dump = Minidump::open(&copy)?;
+    let is_of = dump.exception()?.is_some_and(|exception| exception.thread == thread);
+    Ok(is_of && completeness::of(&dump)? == Completeness::Complete)
+}

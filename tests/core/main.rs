@@ -1,0 +1,15 @@
+//! The kernel's handler of core files: what it reads, what it writes, and for which crashes.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod attacks;
+mod container;
+mod damage;
+mod handler;
+mod head_builder;
+mod machines;
+mod previous;
+mod real;
+mod runtimes;
+#[path = "../support/mod.rs"]
+mod support;
