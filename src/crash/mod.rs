@@ -112,7 +112,8 @@ fn handle(
         return Err(Error::new(ErrorKind::Attack, what));
     }
     let contents = minidump::contents(&head, crashed, request.signal)?;
-    if own_dump::exists(record, contents.threads.first().map_or(0, |thread| thread.id)) {
+    let thread = contents.threads.first().map_or(0, |thread| thread.id);
+    if own_dump::exists(record, thread, crashed.age()) {
         log::debug!("container {}: the app has written a minidump of this crash itself", record.id);
         return Ok(());
     }

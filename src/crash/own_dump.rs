@@ -19,8 +19,11 @@ use crate::image::mount::label::MountLabel;
 use crate::image::read::files::{Candidate, ImageFiles, Kind};
 use crate::image::read::kernel::Mounted;
 
-/// How long ago a dump of the crash at hand can have been written; a loaded box is slow.
+/// How long ago a dump of the crash at hand can have been written; a loaded box is slow. It is not older than the process:
+/// in a container with nested pid namespaces, an earlier one may have had the same number.
 const MAX_AGE: Duration = Duration::from_secs(120);
+/// The granularity of the times of files, and of what is compared with them.
+const TICK: Duration = Duration::from_secs(1);
 /// The longest dump that is looked into, in bytes, and how many are.
 const MAX_SIZE: u64 = 8 << 20;
 const MAX_LOOKED_INTO: usize = 8;
@@ -28,19 +31,20 @@ const MAX_LOOKED_INTO: usize = 8;
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Whether one of the container's images has a whole minidump of a crash of `thread` (its id inside) that was written just
-/// now. What cannot be read has none.
+/// now, by a process of this age. What cannot be read has none.
 #[must_use]
-pub fn exists(record: &Record, thread: u32) -> bool {
+pub fn exists(record: &Record, thread: u32, process_age: Option<Duration>) -> bool {
+    let max_age = process_age.map_or(MAX_AGE, |age| MAX_AGE.min(age + TICK));
     let deadline = Deadline::after(TIMEOUT);
     record.paths.iter().any(|prepared| {
-        has(prepared, thread, deadline).unwrap_or_else(|error| {
+        has(prepared, thread, max_age, deadline).unwrap_or_else(|error| {
             log::warn!("container {}: cannot look for the app's own minidump: {}", record.id, error.report());
             false
         })
     })
 }
 
-fn has(prepared: &Prepared, thread: u32, deadline: Deadline) -> Result<bool> {
+fn has(prepared: &Prepared, thread: u32, max_age: Duration, deadline: Deadline) -> Result<bool> {
     let path = &prepared.plan.image;
     let image = match File::open(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
@@ -53,7 +57,7 @@ fn has(prepared: &Prepared, thread: u32, deadline: Deadline) -> Result<bool> {
     let Some(device) = LoopDevice::of(&image)?.filter(|_| is_ours) else { return Ok(false) };
     let mut mounted = Mounted::open_pinned(device, MountLabel::of(&image).as_ref())?;
     let mut fresh: Vec<Candidate> = mounted.list(deadline)?.candidates;
-    fresh.retain(is_fresh);
+    fresh.retain(|candidate| is_fresh(candidate.kind, max_age));
     for candidate in fresh.iter().take(MAX_LOOKED_INTO) {
         // One that the app removes or exchanges meanwhile is not whole.
         if is_of_thread(&mut mounted, candidate, thread, deadline).unwrap_or(false) {
@@ -63,12 +67,12 @@ fn has(prepared: &Prepared, thread: u32, deadline: Deadline) -> Result<bool> {
     Ok(false)
 }
 
-fn is_fresh(candidate: &Candidate) -> bool {
-    let Kind::Regular { size, modified } = candidate.kind else { return false };
+fn is_fresh(kind: Kind, max_age: Duration) -> bool {
+    let Kind::Regular { size, modified } = kind else { return false };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let written = u64::try_from(modified.seconds).unwrap_or(0);
     let age = now.as_secs().abs_diff(written);
-    size <= MAX_SIZE && age <= MAX_AGE.as_secs()
+    size <= MAX_SIZE && age <= max_age.as_secs()
 }
 
 fn is_of_thread(
@@ -83,4 +87,22 @@ fn is_of_thread(
     let dump = Minidump::open(&copy)?;
     let is_of = dump.exception()?.is_some_and(|exception| exception.thread == thread);
     Ok(is_of && completeness::of(&dump)? == Completeness::Complete)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::read::files::Time;
+
+    #[test]
+    fn a_dump_that_is_older_than_the_process_is_of_another_crash() {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let written = |ago: u64| Kind::Regular {
+            size: 1000,
+            modified: Time { seconds: i64::try_from(now - ago).unwrap(), nanoseconds: 0 },
+        };
+        let young = Duration::from_secs(5);
+        assert!(is_fresh(written(3), young) && !is_fresh(written(30), young));
+        assert!(is_fresh(written(30), MAX_AGE) && !is_fresh(written(200), MAX_AGE));
+    }
 }

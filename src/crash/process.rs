@@ -4,11 +4,13 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::proc::cgroup::{self, Cgroup};
+use crate::proc::stat;
 use crate::proc::status::Status;
 
 /// The most bytes of a small file in `/proc` that are read.
@@ -88,6 +90,12 @@ impl Crashed {
     pub fn is_dumpable(&self) -> Result<bool> {
         let owner = rustix::fs::fstat(&self.dir).tried(|| "cannot inspect the process")?.st_uid;
         Ok(self.status.user.is_none_or(|user| user == owner))
+    }
+
+    /// How long ago it started; `None` when the kernel does not say.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        self.read("stat", MAX_TEXT).ok().and_then(|text| stat::parse(&text)).map(|stat| stat.age())
     }
 
     /// Whether its number inside the container is `id`. Linux before 4.1 does not say.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 /// The fields of `/proc/PID/stat` that are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,9 +41,21 @@ pub fn stat(pid: i32) -> io::Result<Option<Stat>> {
     parse(&text).map(Some).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
+impl Stat {
+    /// How long ago the process started.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let ticks = rustix::param::clock_ticks_per_second().max(1);
+        let now = Duration::new(now.tv_sec.try_into().unwrap_or(0), now.tv_nsec.try_into().unwrap_or(0));
+        now.saturating_sub(Duration::from_millis(self.start_time.saturating_mul(1000) / ticks))
+    }
+}
+
 /// Reads the text of such a file. The name in the second field may hold anything, so the others count from the last closing
 /// parenthesis.
-fn parse(text: &[u8]) -> Option<Stat> {
+#[must_use]
+pub fn parse(text: &[u8]) -> Option<Stat> {
     let end = text.iter().rposition(|byte| *byte == b')')?;
     let mut fields = std::str::from_utf8(text.get(end + 1..)?).ok()?.split_ascii_whitespace();
     let state = *fields.next()?.as_bytes().first()?;
@@ -67,6 +80,8 @@ mod tests {
     fn we_run_and_what_cannot_be_does_not() {
         let us = stat(std::process::id().cast_signed()).unwrap().unwrap();
         assert!(!us.is_dead() && us.start_time > 0);
+        let first = stat(1).unwrap().unwrap();
+        assert!(first.age() >= us.age() && us.age() < Duration::from_secs(24 * 3600));
         assert_eq!(stat(i32::MAX).unwrap(), None);
     }
 }
