@@ -65,7 +65,7 @@ pub struct Args {
 /// Parses a command line without the program's own name.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`].
+/// [`ErrorKind::Usage`](crate::error::ErrorKind::Usage).
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args> {
     let mut words = words::read(arguments)?;
     if words.verb.as_deref() != Some("core") {

@@ -3,7 +3,7 @@
 //! - [`filter`]: which of them are wanted.
 //! - [`entry`]: one dump, from its file.
 //! - [`places`]: the directories in which dumps lie.
-//! - [`table`]: the list for people.
+//! - `table`: the list for people.
 
 pub mod entry;
 pub mod filter;

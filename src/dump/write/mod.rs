@@ -1,9 +1,9 @@
 //! Writing a minidump, for programs that write none themselves.
 //!
-//! - [`buffer`]: its bytes.
+//! - `buffer`: its bytes.
 //! - [`contents`]: what goes into it.
-//! - [`lists`]: the streams that are lists: threads, modules, memory.
-//! - [`file`]: the header, the directory, and all streams.
+//! - `lists`: the streams that are lists: threads, modules, memory.
+//! - [`mod@file`]: the header, the directory, and all streams.
 
 mod buffer;
 pub mod contents;
