@@ -205,6 +205,27 @@ impl HookWorld {
     }
 }
 
+impl HookWorld {
+    /// Removes the world's directory. The clean-up that podman leaves to conmon may mount its storage once more in between.
+    fn remove(&self) {
+        for attempt in 0..200 {
+            for path in mounts_below(&self.dir).iter().rev() {
+                let _gone = Command::new("umount").arg("--lazy").arg(path).output();
+            }
+            if !mounts_below(&self.dir).is_empty() {
+                // What is mounted there is not removed: the test says what is left.
+                return;
+            }
+            match fs::remove_dir_all(&self.dir) {
+                Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy && attempt < 199 => {
+                    std::thread::sleep(std::time::Duration::from_millis(50));
+                }
+                removed => return removed.unwrap_or_else(|error| panic!("{}: {error}", self.dir.display())),
+            }
+        }
+    }
+}
+
 impl Drop for HookWorld {
     fn drop(&mut self) {
         for name in self.containers.lock().unwrap().iter() {
@@ -212,12 +233,7 @@ impl Drop for HookWorld {
             let _gone = self.control(&["delete", "--force"], name, &[]);
         }
         let remains = self.settle();
-        for path in mounts_below(&self.dir).iter().rev() {
-            let _gone = Command::new("umount").arg("--lazy").arg(path).output();
-        }
-        if mounts_below(&self.dir).is_empty() {
-            fs::remove_dir_all(&self.dir).unwrap();
-        }
+        self.remove();
         if !std::thread::panicking() {
             assert!(remains.is_empty(), "left behind: {remains:?}");
         }
