@@ -45,7 +45,11 @@ impl Container {
             .unwrap();
         let pid = process.id();
         let is_asleep = || fs::read(format!("/proc/{pid}/comm")).is_ok_and(|name| name == b"sleep\n");
-        if !options.contains(&"--fork") {
+        if options.contains(&"--fork") {
+            // It forks once it is in its namespaces, which the record names.
+            let children = format!("/proc/{pid}/task/{pid}/children");
+            wait_until(|| fs::read_to_string(&children).is_ok_and(|children| !children.is_empty()));
+        } else {
             let is_held =
                 || fs::read_to_string(format!("/proc/{pid}/syscall")).is_ok_and(|call| call.len() > 20);
             wait_until(|| is_asleep() && is_held());
