@@ -23,7 +23,7 @@ use crate::settings::{ANNOTATION, Plans};
 
 /// What the names of the stand-ins begin with; the rest is the runtime.
 const PREFIX: &str = "oci-minidump-";
-/// The stand-in for runc, or crun where there is no runc.
+/// The stand-in for runc, or for crun where runc is missing.
 pub const ANY: &str = "oci-minidump-runtime";
 /// What stands behind [`ANY`]: Docker's own runtime, and the other.
 const RUNTIMES: [&str; 2] = ["runc", "crun"];
@@ -94,7 +94,7 @@ impl Call {
 
 fn found(names: &[&str]) -> Result<PathBuf> {
     names.iter().find_map(|name| host::find_program(name, &[])).ok_or_else(|| {
-        Error::new(ErrorKind::Unsupported, format!("there is no OCI runtime {}", names.join(" or ")))
+        Error::new(ErrorKind::Unsupported, format!("the OCI runtime {} is missing", names.join(" or ")))
             .advise(format!("install it, or name it with {RUNTIME_OPTION}"))
     })
 }

@@ -164,7 +164,7 @@ fn engine(name: &Path) -> Result<Engine> {
     let name = name.to_string_lossy();
     Engine::named(&name).ok_or_else(|| {
         let known: Vec<_> = Engine::ALL.iter().map(|engine| engine.name()).collect();
-        usage(format!("there is no engine '{}', only {}", escape(&name), known.join(", ")))
+        usage(format!("the engine '{}' is not known, only {}", escape(&name), known.join(", ")))
     })
 }
 

@@ -75,7 +75,7 @@ impl Settings {
             Some(self.runtime.clone()).filter(|path| path.is_file())
         };
         found.ok_or_else(|| {
-            Error::new(ErrorKind::Config, format!("there is no runtime {}", self.runtime.display()))
+            Error::new(ErrorKind::Config, format!("the runtime {} is missing", self.runtime.display()))
                 .advise("install crun or runc, or name the runtime by --runtime")
         })
     }
@@ -126,7 +126,7 @@ impl BundleOwners {
 pub enum BundleOwner {
     /// The users of these ids.
     Uids(IdRange),
-    /// Whoever is root in the user namespace of the bundle's container.
+    /// The user who is root in the user namespace of the bundle's container.
     MappedRoot,
 }
 

@@ -94,7 +94,7 @@ pub fn read(memory: &File, start: u64, length: u64) -> Vec<u8> {
     let mut got = 0_usize;
     while let Some(rest) = bytes.get_mut(got..).filter(|rest| !rest.is_empty()) {
         let at = start.saturating_add(u64::try_from(got).unwrap_or(0));
-        // Addresses of the kernel's half are no offsets of a file.
+        // Addresses of the kernel's half cannot be offsets of a file.
         match memory.read_at(rest, at) {
             Ok(count) if count > 0 => got = got.saturating_add(count),
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}

@@ -51,7 +51,7 @@ pub struct Request {
 /// Handles a crash, whose core file comes from `stdin`. Does not return when the previous handler takes over.
 ///
 /// # Errors
-/// Why there is no minidump although the container asked for one; why the previous handler does not run.
+/// Why a minidump that the container asked for is missing; why the previous handler does not run.
 pub fn run(request: &Request, stdin: impl Read, admin: &Admin) -> Result<()> {
     bounds::start_alarm();
     let (crashed, record) = match decide(request, admin) {

@@ -50,7 +50,7 @@ impl Current {
     pub fn read() -> Result<Self> {
         let text = |path: &str| match std::fs::read_to_string(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let what = format!("there is no {path}");
+                let what = format!("{path} is missing");
                 Err(Error::new(ErrorKind::Unsupported, what).advise("use a kernel with CONFIG_COREDUMP"))
             }
             other => other.tried(|| format!("cannot read {path}")),

@@ -19,12 +19,12 @@ pub(crate) fn answer(path: &str, interface: Option<&str>, name: &str) -> Option<
         // Dobby's interfaces have no properties; libraries ask for all of them all the same.
         (Some(PROPERTIES), "GetAll") => Ok(Answer::NoProperties),
         (Some(PROPERTIES), "Get" | "Set") => {
-            Err(BusError::new("org.freedesktop.DBus.Error.UnknownProperty", "there are no properties"))
+            Err(BusError::new("org.freedesktop.DBus.Error.UnknownProperty", "it has no properties"))
         }
         _ => return None,
     })
 }
 
 fn no_object(path: &str) -> BusError {
-    BusError::new("org.freedesktop.DBus.Error.UnknownObject", format!("there is no object {path}"))
+    BusError::new("org.freedesktop.DBus.Error.UnknownObject", format!("the object {path} does not exist"))
 }

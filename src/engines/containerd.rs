@@ -25,7 +25,7 @@ const LISTS: [&str; 2] = ["pod_annotations", "container_annotations"];
 ///
 /// # Errors
 /// [`ErrorKind::Config`] when the runtime has another base, or the settings cannot be edited without a doubt;
-/// [`ErrorKind::Unsupported`] when there is no `ctr` to make a base.
+/// [`ErrorKind::Unsupported`] when `ctr`, which makes a base, is missing.
 pub fn changes(tree: &Tree, undo: bool) -> Result<Vec<Change>> {
     let present = tree.read(FILE)?;
     let text = present.clone().unwrap_or_default();
@@ -148,7 +148,7 @@ fn base_of(tree: &Tree) -> Result<Vec<u8>> {
 /// What containerd would use without one; `ctr` knows it without a daemon.
 fn default_base() -> Result<Vec<u8>> {
     let ctr = host::find_program("ctr", &[]).ok_or_else(|| {
-        Error::new(ErrorKind::Unsupported, "there is no ctr, which knows containerd's default configuration")
+        Error::new(ErrorKind::Unsupported, "ctr is missing, which knows containerd's default configuration")
             .advise(format!("install containerd, or put the output of 'ctr oci spec' into {BASE}"))
     })?;
     let mut command = Command::new(&ctr);

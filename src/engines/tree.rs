@@ -25,7 +25,7 @@ impl Tree {
     /// settings file that the hook is to read instead of the usual one.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] when there is no hook in the tree, or its path cannot stand in every engine's files.
+    /// [`ErrorKind::Config`] when the tree has no hook, or its path cannot stand in every engine's files.
     pub fn open(root: Option<&Path>, settings: Option<&Path>) -> Result<Self> {
         let settings =
             settings.map(std::path::absolute).transpose().tried(|| "cannot resolve the settings' path")?;
@@ -106,7 +106,7 @@ impl Tree {
 fn program_in(root: &Path) -> Result<PathBuf> {
     let there = |dir: &&&str| root.join(dir.trim_start_matches('/')).join(PROGRAM).is_file();
     PROGRAM_DIRS.iter().find(there).map(|dir| Path::new(dir).join(PROGRAM)).ok_or_else(|| {
-        let what = format!("there is no {PROGRAM} in {}", root.display());
+        let what = format!("{PROGRAM} is missing in {}", root.display());
         Error::new(ErrorKind::Config, what)
             .advise(format!("install it there first, in {}", PROGRAM_DIRS.join(" or ")))
     })

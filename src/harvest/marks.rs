@@ -47,10 +47,7 @@ pub fn container(path: &Path) -> Option<Vec<u8>> {
 /// The same of an open file.
 #[must_use]
 pub fn container_of(file: &File) -> Option<Vec<u8>> {
-    let mut value = vec![0; MAX_VALUE];
-    let length = rustix::fs::fgetxattr(file, CONTAINER_ATTRIBUTE, &mut value).ok()?;
-    value.truncate(length);
-    Some(value)
+    bounded(|value| rustix::fs::fgetxattr(file, CONTAINER_ATTRIBUTE, value))
 }
 
 /// The time of the crash; versions before 0.2 did not note it.
@@ -62,8 +59,12 @@ pub fn time(path: &Path) -> Option<Time> {
 }
 
 fn value(path: &Path, attribute: &str) -> Option<Vec<u8>> {
+    bounded(|value| rustix::fs::lgetxattr(path, attribute, value))
+}
+
+fn bounded(read: impl FnOnce(&mut [u8]) -> rustix::io::Result<usize>) -> Option<Vec<u8>> {
     let mut value = vec![0; MAX_VALUE];
-    let length = rustix::fs::lgetxattr(path, attribute, &mut value).ok()?;
+    let length = read(&mut value).ok()?;
     value.truncate(length);
     Some(value)
 }

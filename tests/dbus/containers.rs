@@ -135,7 +135,7 @@ fn what_fails_is_answered_as_dobby_does_and_explained_in_the_log() {
     for (interface, method, args, expected) in cases {
         assert_eq!(world.bus.one(interface, method, args), *expected, "{method} {args:?}");
     }
-    // That there is no such container is an answer of GetState.
+    // GetState answers for a container that does not exist, too.
     let log = world.daemon.log();
     for (_, method, args, _) in cases.iter().filter(|(.., expected)| *expected != json!(0)) {
         assert!(log.contains(&format!(": {method}: ")), "{method} {args:?}: {log}");
@@ -156,7 +156,7 @@ fn a_bus_error_names_what_does_not_exist() {
     let message = call("/org/rdk/dobby", "org.rdk.dobby.admin1", "List");
     assert!(message.contains("there is no method List"), "{message}");
     let message = call("/other", "org.rdk.dobby.ctrl1", "List");
-    assert!(message.contains("there is no object /other"), "{message}");
+    assert!(message.contains("the object /other does not exist"), "{message}");
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn the_object_describes_itself() {
     let all = properties("GetAll", &["s", "org.rdk.dobby.ctrl1"]);
     assert_eq!(serde_json::from_slice::<serde_json::Value>(&all.stdout).unwrap()["data"], json!([{}]));
     let one = properties("Get", &["ss", "org.rdk.dobby.ctrl1", "Version"]);
-    assert!(String::from_utf8_lossy(&one.stderr).contains("there are no properties"), "{one:?}");
+    assert!(String::from_utf8_lossy(&one.stderr).contains("it has no properties"), "{one:?}");
     let peer = ["call", "org.rdk.dobby", "/", "org.freedesktop.DBus.Peer", "Ping"];
     assert!(world.bus.busctl(peer).output().unwrap().status.success());
 }

@@ -181,7 +181,7 @@ fn a_runtime_that_is_missing_and_a_required_hook_that_cannot_be_registered_are_s
     let world = HookWorld::new("crun");
     let stand_in = StandIn::new(&world, "nosuch-runtime");
     let run = stand_in.call(&["list"]).expect(9);
-    assert!(run.stderr().contains("there is no OCI runtime nosuch-runtime"), "{}", run.story());
+    assert!(run.stderr().contains("the OCI runtime nosuch-runtime is missing"), "{}", run.story());
     let stand_in = StandIn { world: &world, runtime: "crun", program: stand_in.program };
     let bundle = stand_in.bundle(&["none"]);
     bundle.edit(|config| {

@@ -243,11 +243,11 @@ fn an_engine_that_is_not_known_and_a_tree_without_the_hook_are_refused() {
     let world = HookWorld::new("crun");
     let run = world.hook(&["enable", "rkt"]).expect(2);
     assert!(
-        run.stderr().contains("there is no engine 'rkt', only podman, crio, containerd"),
+        run.stderr().contains("the engine 'rkt' is not known, only podman, crio, containerd"),
         "{}",
         run.story()
     );
     fs::create_dir(world.path("empty")).unwrap();
     let run = world.hook(&["enable", "podman", "--root", world.path("empty").to_str().unwrap()]).expect(4);
-    assert!(run.stderr().contains("there is no oci-minidump-hook in"), "{}", run.story());
+    assert!(run.stderr().contains("oci-minidump-hook is missing in"), "{}", run.story());
 }

@@ -316,7 +316,7 @@ fn a_runtime_that_is_missing_is_named_at_the_start() {
         let output = command.output().unwrap();
         let message = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(4), "{message}");
-        assert!(message.contains(&format!("there is no runtime {runtime}; install crun")), "{message}");
+        assert!(message.contains(&format!("the runtime {runtime} is missing; install crun")), "{message}");
     }
 }
 

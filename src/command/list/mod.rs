@@ -52,7 +52,7 @@ pub fn newest(admin: &Admin) -> Result<PathBuf> {
     let entries = find(&[], &Filter::default(), admin)?;
     entries.into_iter().find(|entry| entry.error.is_none()).map(|entry| entry.path).ok_or_else(|| {
         let places: Vec<_> = places::known(admin).iter().map(|dir| dir.display().to_string()).collect();
-        Error::new(ErrorKind::NotFound, format!("there is no dump in {}", places.join(", ")))
+        Error::new(ErrorKind::NotFound, format!("found no dump in {}", places.join(", ")))
             .advise("name a file, or a directory with 'list DIR'")
     })
 }

@@ -1,12 +1,13 @@
 //! Where the cgroups of a process are, in version 1, version 2, or a mix of both.
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use crate::proc;
+use crate::proc::cgroup::Cgroup;
 use crate::proc::mountinfo;
 use crate::proc::mountinfo::Mount;
 
@@ -67,18 +68,15 @@ impl Cgroups {
     /// From `/proc/PID/cgroup` (cgroups(7)) and the mounts.
     fn parse(groups: &[u8], mounts: &[Mount]) -> Self {
         let mut found = Self::default();
-        for line in groups.split(|byte| *byte == b'\n') {
-            let mut fields = line.splitn(3, |byte| *byte == b':').skip(1);
-            let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else { continue };
-            let path = Path::new(OsStr::from_bytes(path));
+        for Cgroup { controllers, path } in proc::cgroup::parse(groups) {
             if controllers.is_empty() {
                 let mount = mounts.iter().find(|mount| mount.fs_type == b"cgroup2");
-                found.unified = mount.and_then(|mount| dir_in(mount, path));
+                found.unified = mount.and_then(|mount| dir_in(mount, &path));
                 continue;
             }
-            for controller in String::from_utf8_lossy(controllers).split(',') {
+            for controller in controllers.split(',') {
                 let mount = mounts.iter().find(|mount| has_controller(mount, controller));
-                if let Some(dir) = mount.and_then(|mount| dir_in(mount, path)) {
+                if let Some(dir) = mount.and_then(|mount| dir_in(mount, &path)) {
                     found.v1.push((controller.to_owned(), dir));
                 }
             }

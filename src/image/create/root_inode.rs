@@ -31,7 +31,7 @@ const CHECKSUM_HIGH: usize = 0x82;
 /// The bytes of an inode in our images; the checksum's upper half lies behind the first 128.
 const SIZE: usize = 256;
 
-/// Gives the root directory of a file system that nobody uses yet to `uid` and `gid`, with the mode [`MODE`].
+/// Gives the root directory of a file system that is not in use yet to `uid` and `gid`, with the mode [`MODE`].
 ///
 /// # Errors
 /// The kernel's; [`io::ErrorKind::InvalidData`] when the file system is not laid out as `create` has it.

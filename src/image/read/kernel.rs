@@ -84,13 +84,13 @@ impl Mounted {
     /// one for another.
     fn open_file(&self, place: &Place) -> Result<File> {
         let what = || format!("cannot open {} in the image", place.text());
-        let gone = || Error::new(ErrorKind::NotFound, format!("{} is no longer in the image", place.text()));
+        let gone = || Error::new(ErrorKind::NotFound, format!("{} has left the image", place.text()));
         let dir = self.open_dir(&place.dir)?.ok_or_else(gone)?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let exchanged = || {
             Error::new(
                 ErrorKind::Attack,
-                format!("{} in the image is no longer a regular file", place.text()),
+                format!("{} in the image is not a regular file any more", place.text()),
             )
         };
         let file: File = match rustix::fs::openat(&dir, place.name.as_slice(), flags, Mode::empty()) {

@@ -88,7 +88,7 @@ fn limit(limit: &Value) -> Ruling {
     let (kind, hard) = (limit["type"].as_str().unwrap_or_default(), limit["hard"].as_u64());
     let refused = || Refused::new(format!("it raises the limit {kind:?}"));
     let (_, resource) = RESOURCES.iter().find(|(name, _)| *name == kind).ok_or_else(refused)?;
-    // The kernel's way to say that there is no limit.
+    // `None` stands for unlimited.
     let ours = getrlimit(*resource).maximum.unwrap_or(u64::MAX);
     if hard.is_some_and(|hard| hard <= ours) { Ok(()) } else { Err(refused()) }
 }

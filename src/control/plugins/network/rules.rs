@@ -114,7 +114,7 @@ fn dport(port: Port) -> String {
 fn input(family: Family, all: &[Access], target: &'static str) -> impl Iterator<Item = String> {
     let mut rules = vec![format!("{ANSWERS} -j {target}")];
     if family == Family::V6 {
-        // Neighbour solicitations and advertisements: without them there is no IPv6 on the bridge.
+        // Neighbour solicitations and advertisements: without them IPv6 does not work on the bridge.
         rules.extend(
             ["135", "136"].map(|kind| format!("-p ipv6-icmp -m icmp6 --icmpv6-type {kind} -j {target}")),
         );
