@@ -10,7 +10,7 @@
 //! removed. REPORT gets one line for each call of these kinds: who made it, and which it was. The exit code is the
 //! program's, or 128 and the signal.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::error::Error;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -24,10 +24,7 @@ use nix::sys::ptrace::{self, Event, Options};
 use nix::sys::signal::{Signal, kill, raise};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
-    apply_filter,
-};
+use seccompiler::{apply_filter, sock_filter};
 
 type Failure = Box<dyn Error>;
 
@@ -65,6 +62,32 @@ const OPENS: &[Call] = calls![openat => SYS_openat, openat2 => SYS_openat2, pidf
 
 const READS: &[Call] = calls![read => SYS_read, pread64 => SYS_pread64, getdents64 => SYS_getdents64,
     fstat => SYS_fstat, statx => SYS_statx];
+
+/// The same calls of a 32-bit program, which has two of some (arch/x86/entry/syscalls/syscall_32.tbl).
+#[rustfmt::skip]
+const I386_NUMBERS: &[Call] = &[
+    ("write", 4), ("pwrite64", 181), ("writev", 146), ("copy_file_range", 377), ("sendfile", 187),
+    ("ftruncate", 93), ("fallocate", 324), ("fsync", 118), ("fdatasync", 148), ("ioctl", 54),
+    ("flock", 143), ("mkdirat", 296), ("linkat", 303), ("symlinkat", 304), ("unlinkat", 301),
+    ("renameat", 302), ("renameat2", 353), ("fchmod", 94), ("fchmodat", 306), ("fchown", 95),
+    ("fchownat", 298), ("fsetxattr", 228), ("mount", 21), ("umount2", 52), ("fsopen", 430),
+    ("fsconfig", 431), ("fsmount", 432), ("move_mount", 429), ("mount_setattr", 442), ("unshare", 310),
+    ("setns", 346), ("clone", 120), ("clone3", 435), ("execve", 11), ("exit", 1),
+    ("exit_group", 252), ("mkdir", 39), ("unlink", 10), ("rename", 38), ("rmdir", 40),
+    ("link", 9), ("chmod", 15), ("chown", 182), ("fork", 2), ("vfork", 190),
+    ("openat", 295), ("openat2", 437), ("pidfd_open", 434), ("read", 3), ("pread64", 180),
+    ("getdents64", 220), ("fstat", 108), ("statx", 383), ("sendfile", 239), ("ftruncate", 194),
+    ("fchown", 207), ("chown", 212), ("fstat", 197),
+];
+
+/// What seccomp calls an architecture, `AUDIT_ARCH_*` of linux/audit.h.
+#[cfg(target_arch = "x86_64")]
+const NATIVE: u32 = 0xC000_003E;
+#[cfg(target_arch = "aarch64")]
+const NATIVE: u32 = 0xC000_00B7;
+#[cfg(target_arch = "riscv64")]
+const NATIVE: u32 = 0xC000_00F3;
+const I386: u32 = 0x4000_0003;
 
 /// What happens before which call.
 struct Fault {
@@ -123,21 +146,17 @@ impl Fault {
 
 /// Becomes the program, with a filter that stops it at each of the calls. Gives the reason if it cannot.
 fn be_traced(kinds: &str, program: &str, arguments: &[String]) -> Result<std::io::Error, Failure> {
-    let filter = SeccompFilter::new(
-        rules(kinds)?,
-        SeccompAction::Allow,
-        SeccompAction::Trace(0),
-        std::env::consts::ARCH.try_into()?,
-    )?;
+    let filter = filter(kinds)?;
     ptrace::traceme()?;
     // The tracer must have said what it wants to hear of before the first call is stopped.
     raise(Signal::SIGSTOP)?;
-    apply_filter(&BpfProgram::try_from(filter)?)?;
+    apply_filter(&filter)?;
     Ok(Command::new(program).args(arguments).exec())
 }
 
-fn rules(kinds: &str) -> Result<BTreeMap<i64, Vec<SeccompRule>>, Failure> {
-    let mut rules = BTreeMap::new();
+/// Stops at the calls of these kinds, in programs of either size.
+fn filter(kinds: &str) -> Result<Vec<sock_filter>, Failure> {
+    let mut filter = Vec::new();
     for kind in kinds.split(',') {
         let calls: &[&[Call]] = match kind {
             "changes" => &[CHANGES, OLD_CHANGES],
@@ -145,23 +164,47 @@ fn rules(kinds: &str) -> Result<BTreeMap<i64, Vec<SeccompRule>>, Failure> {
             "reads" => &[READS],
             other => return Err(format!("unknown kind {other}").into()),
         };
-        rules.extend(calls.iter().flat_map(|calls| calls.iter()).map(|(_, number)| (*number, Vec::new())));
+        for (name, number) in calls.iter().flat_map(|calls| calls.iter()) {
+            stop_at(&mut filter, name, *number, u32::MAX)?;
+        }
     }
-    if kinds.split(',').all(|kind| kind != "opens") {
-        let flags = |mask: i32, value: i32| -> Result<SeccompRule, Failure> {
-            let (mask, value) = (u64::try_from(mask)?, u64::try_from(value)?);
-            let equal = SeccompCmpOp::MaskedEq(mask);
-            let condition = SeccompCondition::new(2, SeccompCmpArgLen::Dword, equal, value)?;
-            Ok(SeccompRule::new(vec![condition])?)
-        };
-        let making = vec![
-            flags(libc::O_ACCMODE, libc::O_WRONLY)?,
-            flags(libc::O_ACCMODE, libc::O_RDWR)?,
-            flags(libc::O_CREAT, libc::O_CREAT)?,
-        ];
-        rules.insert(libc::SYS_openat, making);
+    // Opening a file to write, or to make it, is a change.
+    stop_at(
+        &mut filter,
+        "openat",
+        libc::SYS_openat,
+        u32::try_from(libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT)?,
+    )?;
+    filter.push(step(RETURN, 0, libc::SECCOMP_RET_ALLOW));
+    Ok(filter)
+}
+/// Adds what stops at a call, if its third argument has one of `flags`; `u32::MAX` stands for always.
+fn stop_at(filter: &mut Vec<sock_filter>, name: &str, number: i64, flags: u32) -> Result<(), Failure> {
+    let in_32_bits =
+        I386_NUMBERS.iter().filter(|(known, _)| *known == name).map(|(_, number)| (I386, *number));
+    let in_32_bits = in_32_bits.filter(|_| cfg!(target_arch = "x86_64"));
+    for (architecture, number) in std::iter::once((NATIVE, number)).chain(in_32_bits) {
+        // `struct seccomp_data`, linux/seccomp.h: the number, the architecture, a pointer, six arguments of 8 bytes.
+        let of_flags = [step(LOAD, 0, 32), step(UNLESS_SET, 1, flags)];
+        let of_flags = if flags == u32::MAX { &[][..] } else { &of_flags };
+        let skip = u8::try_from(of_flags.len())? + 1;
+        filter.extend([step(LOAD, 0, 4), step(UNLESS_EQUAL, skip + 2, architecture)]);
+        filter.extend([step(LOAD, 0, 0), step(UNLESS_EQUAL, skip, u32::try_from(number)?)]);
+        filter.extend(of_flags.iter().cloned());
+        filter.push(step(RETURN, 0, libc::SECCOMP_RET_TRACE));
     }
-    Ok(rules)
+    Ok(())
+}
+
+// Instructions of linux/bpf_common.h: BPF_LD|BPF_W|BPF_ABS, BPF_JMP|BPF_JEQ, BPF_JMP|BPF_JSET, BPF_RET.
+const LOAD: u16 = 0x20;
+const UNLESS_EQUAL: u16 = 0x15;
+const UNLESS_SET: u16 = 0x45;
+const RETURN: u16 = 0x06;
+
+/// An instruction; `skip` is how many follow that a comparison which fails leaves out.
+fn step(code: u16, skip: u8, k: u32) -> sock_filter {
+    sock_filter { code, jt: 0, jf: skip, k }
 }
 
 /// Follows the program and everything it starts to the end. Gives its exit code and the calls seen.
@@ -242,6 +285,19 @@ fn fail(_pid: Pid, _errno: i32) -> Result<(), Failure> {
 fn call(pid: Pid) -> String {
     let text = std::fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
     let number = text.split(' ').next().and_then(|word| word.parse::<i64>().ok());
-    let mut all = [CHANGES, OLD_CHANGES, OPENS, READS].into_iter().flatten();
+    let tables =
+        if in_32_bits(pid) { [I386_NUMBERS, &[], &[], &[]] } else { [CHANGES, OLD_CHANGES, OPENS, READS] };
+    let mut all = tables.into_iter().flatten();
     all.find(|(_, known)| Some(*known) == number).map_or_else(|| text.clone(), |(name, _)| (*name).to_owned())
+}
+
+/// By its code segment, arch/x86/include/asm/segment.h.
+#[cfg(target_arch = "x86_64")]
+fn in_32_bits(pid: Pid) -> bool {
+    ptrace::getregs(pid).is_ok_and(|registers| registers.cs == 0x23)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn in_32_bits(_pid: Pid) -> bool {
+    false
 }
