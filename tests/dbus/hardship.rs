@@ -5,7 +5,8 @@ use std::process::Stdio;
 use serde_json::json;
 
 use crate::bus::{Bus, BusWorld, Monitor, path};
-use crate::support::daemon_world::{DaemonWorld, PROGRAM};
+use crate::support::daemon_world::DaemonWorld;
+use crate::support::host::daemon_program;
 
 #[test]
 fn fifty_callers_at_once_are_all_answered() {
@@ -102,7 +103,7 @@ fn a_second_daemon_waits_for_the_name() {
 
 #[test]
 fn an_address_that_is_not_a_unix_socket_is_refused() {
-    let mut command = std::process::Command::new(PROGRAM);
+    let mut command = std::process::Command::new(daemon_program());
     let dir = tempfile::tempdir_in(crate::support::test_dir::test_dir()).unwrap();
     crate::support::hook_wrapper::make(dir.path(), "");
     command.args(["serve", "--no-tcp", "--dbus", "tcp:host=localhost,port=1"]);

@@ -6,7 +6,8 @@ use std::process::{Command, Output};
 
 use crate::bus::{Bus, as_user};
 use crate::client::Client;
-use crate::support::daemon_world::{DaemonWorld, PROGRAM};
+use crate::support::daemon_world::DaemonWorld;
+use crate::support::host::daemon_program;
 use crate::support::test_dir::test_dir;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -63,7 +64,7 @@ fn without_the_policy_the_daemon_explains_that_it_is_missing() {
 
 fn install(prefix: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(Path::new(ROOT).join("scripts/install"));
-    command.env("OCICONTAINER", PROGRAM).arg("--prefix").arg(prefix).args(args).output().unwrap()
+    command.env("OCICONTAINER", daemon_program()).arg("--prefix").arg(prefix).args(args).output().unwrap()
 }
 
 #[test]

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use crate::daemon::{end, left, pid, world};
 use crate::plugins::{WAYS, Way, bundle, gone, required, says};
 use crate::specs::with;
-use crate::support::daemon_world::{DaemonWorld, PROGRAM, leave_the_hosts_mounts};
+use crate::support::daemon_world::{DaemonWorld, leave_the_hosts_mounts};
+use crate::support::host::daemon_program;
 
 fn network(kind: &str) -> Value {
     required("networking", &json!({"type": kind, "ipv4": true}))
@@ -127,7 +128,7 @@ fn a_converted_spec_keeps_its_restarts_and_its_image() {
         "rdkPlugins": required("storage", &json!({"loopback": [image]})),
     });
     fs::write(&spec, with(&fields).to_string()).unwrap();
-    let mut command = std::process::Command::new(PROGRAM);
+    let mut command = std::process::Command::new(daemon_program());
     command.args(["convert-spec", "--dobby-settings", "/nonexistent", "--to"]).arg(&to).arg(&spec);
     let output = command.output().unwrap();
     assert!(output.status.success(), "{output:?}");

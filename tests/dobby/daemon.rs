@@ -119,7 +119,7 @@ fn the_command_line_starts_and_converts() {
     assert_eq!(output.status.code(), Some(3), "{output:?}");
 
     let convert = |from: &Path, to: &Path| {
-        let mut command = std::process::Command::new(crate::support::daemon_world::PROGRAM);
+        let mut command = std::process::Command::new(crate::support::host::daemon_program());
         command.args(["convert-spec", "--dobby-settings", "/nonexistent", "--to"]).arg(to).arg(from);
         command.output().unwrap()
     };

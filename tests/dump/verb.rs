@@ -119,7 +119,7 @@ fn a_full_disk_under_the_output_is_an_error() {
 #[test]
 fn the_binary_tells_of_a_bad_file_on_stderr_and_goes_on() {
     let good = samples::path(THREAD_DUMP);
-    let mut hook = std::process::Command::new(env!("CARGO_BIN_EXE_oci-minidump-hook"));
+    let mut hook = std::process::Command::new(crate::support::host::hook_program());
     let output = hook.args(["info", "/etc/passwd"]).arg(&good).output().unwrap();
     assert_eq!(output.status.code(), Some(i32::from(ExitCode::BadInput as u8)), "{output:?}");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::support::daemon_world::{DaemonWorld, PROGRAM};
+use crate::support::daemon_world::DaemonWorld;
+use crate::support::host::daemon_program;
 
 fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
@@ -149,7 +150,8 @@ fn exit_codes_tell_what_kind_of_thing_went_wrong() {
     }
     let output = world.cli(&["start-spec", &other, spec.to_str().unwrap()]);
     assert_ne!(output.status.code(), Some(0), "an empty specification starts nothing");
-    let output = Command::new(PROGRAM).args(["list", "--socket", "/nowhere/socket"]).output().unwrap();
+    let output =
+        Command::new(daemon_program()).args(["list", "--socket", "/nowhere/socket"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(stderr(&output).contains("check that it is running"), "{output:?}");
     let error = stderr(&world.cli(&["state", "nobody"]));
@@ -171,7 +173,7 @@ fn logs_can_be_followed_to_the_end() {
 
 /// The first line of `events`. Containers come and go until there is one: nobody can know when it has subscribed.
 fn first_event(world: &DaemonWorld, name: &str, flags: &[&str]) -> String {
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(daemon_program());
     command.arg("events").arg("--socket").arg(world.path("socket")).args(flags).stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut line = String::new();
@@ -212,7 +214,8 @@ fn foreign_text_cannot_drive_a_terminal() {
     world.until("there is output", || stdout(&world.cli(&["logs", &id])).ends_with("x\n"));
     assert_eq!(stdout(&world.cli(&["logs", &id])), "\u{1b}[2Jx\n", "as it is, when piped");
     // script(1) gives the command a terminal.
-    let line = format!("{PROGRAM} logs --socket {} {id}", world.path("socket").display());
+    let program = daemon_program();
+    let line = format!("{} logs --socket {} {id}", program.display(), world.path("socket").display());
     let output =
         Command::new("script").args(["-q", "-e", "-c", &line, "/dev/null"]).stdin(Stdio::null()).output();
     let shown = stdout(&output.unwrap());

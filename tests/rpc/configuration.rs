@@ -6,7 +6,8 @@ use std::process::Command;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::daemon_world::{DaemonWorld, PLUGIN, PROGRAM};
+use crate::support::daemon_world::{DaemonWorld, PLUGIN};
+use crate::support::host::daemon_program;
 
 fn status(world: &DaemonWorld) -> Value {
     let request = r#"{"id":1,"method":"Controller.1.status"}"#;
@@ -80,11 +81,12 @@ fn the_settings_file_counts_below_the_flags() {
     let bad = [("calsign = 'x'", "calsign"), ("stop_timeout = 'x'", "stop_timeout"), ("=", "cannot parse")];
     for (text, reason) in bad {
         std::fs::write(&file, text).unwrap();
-        let output = Command::new(PROGRAM).args(["serve", "--config", &path]).output().unwrap();
+        let output = Command::new(daemon_program()).args(["serve", "--config", &path]).output().unwrap();
         let error = String::from_utf8(output.stderr).unwrap();
         assert!(error.contains(reason) && output.status.code() == Some(4), "{text}: {error}");
     }
-    let output = Command::new(PROGRAM).args(["serve", "--config", "/nowhere.toml"]).output().unwrap();
+    let output =
+        Command::new(daemon_program()).args(["serve", "--config", "/nowhere.toml"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "a file that was named must be there: {output:?}");
 }
 
@@ -102,7 +104,7 @@ fn an_address_that_is_taken_is_named() {
     let world = DaemonWorld::new();
     let other = tempfile::tempdir().unwrap();
     let serve = |socket: &std::path::Path, listen: &str| {
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(daemon_program());
         command.arg("serve").args(["--listen", listen]).arg("--socket").arg(socket);
         command
             .arg("--state-dir")
@@ -235,7 +237,7 @@ fn the_settings_file_sets_the_log_level_again_on_sighup() {
 fn a_program_without_dbus_says_so() {
     let dir = tempfile::tempdir_in(crate::support::test_dir::test_dir()).unwrap();
     crate::support::hook_wrapper::make(dir.path(), "");
-    let mut command = std::process::Command::new(crate::support::daemon_world::PROGRAM);
+    let mut command = std::process::Command::new(crate::support::host::daemon_program());
     command.args(["serve", "--no-tcp", "--dbus"]);
     crate::support::hook_wrapper::live_in(&mut command, dir.path());
     let output = command.output().unwrap();
@@ -310,7 +312,7 @@ fn a_runtime_that_is_missing_is_named_at_the_start() {
     for (runtime, dir) in
         [("nosuch", tempfile::tempdir().unwrap()), ("/nowhere/crun", tempfile::tempdir().unwrap())]
     {
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(daemon_program());
         command.args(["serve", "--no-tcp", "--runtime", runtime]);
         crate::support::hook_wrapper::live_in(&mut command, dir.path());
         let output = command.output().unwrap();
@@ -323,8 +325,9 @@ fn a_runtime_that_is_missing_is_named_at_the_start() {
 #[test]
 fn the_socket_can_be_named_by_the_environment() {
     let world = DaemonWorld::new();
-    let list =
-        |socket: &str| Command::new(PROGRAM).arg("list").env("OCICONTAINER_SOCKET", socket).output().unwrap();
+    let list = |socket: &str| {
+        Command::new(daemon_program()).arg("list").env("OCICONTAINER_SOCKET", socket).output().unwrap()
+    };
     assert!(list(world.path("socket").to_str().unwrap()).status.success());
     let output = list("/nowhere/socket");
     assert!(String::from_utf8_lossy(&output.stderr).contains("/nowhere/socket"), "{output:?}");

@@ -5,7 +5,8 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::daemon_world::{DaemonWorld, PROGRAM};
+use crate::support::daemon_world::DaemonWorld;
+use crate::support::host::daemon_program;
 use crate::support::memcr;
 use crate::support::test_dir::test_dir;
 
@@ -13,7 +14,7 @@ use crate::support::test_dir::test_dir;
 fn tool(world: &DaemonWorld) -> Command {
     let path = world.path("DobbyTool");
     if !path.exists() {
-        std::os::unix::fs::symlink(PROGRAM, &path).unwrap();
+        std::os::unix::fs::symlink(daemon_program(), &path).unwrap();
     }
     let mut command = Command::new(path);
     command.arg("--socket").arg(world.path("socket"));

@@ -5,14 +5,15 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
-use crate::support::daemon_world::{DaemonWorld, PLUGIN, PROGRAM};
+use crate::support::daemon_world::{DaemonWorld, PLUGIN};
+use crate::support::host::daemon_program;
 
 fn sample(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/minidumps").join(name)
 }
 
 fn dumps(args: &[&str]) -> Output {
-    Command::new(PROGRAM).arg("dumps").args(args).output().unwrap()
+    Command::new(daemon_program()).arg("dumps").args(args).output().unwrap()
 }
 
 /// A bundle that does what `script` says, with `/opt/minidumps` for its dumps, which go to `dumps`.

@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use crate::support::daemon_world::{DaemonWorld, PROGRAM};
+use crate::support::daemon_world::DaemonWorld;
+use crate::support::host::daemon_program;
 use crate::support::wire::{Http, Ws, request};
 
 const LIST: &str = r#"{"id":3,"method":"OCIContainer.1.listContainers"}"#;
@@ -229,7 +230,7 @@ fn what_would_open_the_door_to_everyone_is_refused_at_the_start() {
         (&["--token-file", &short], "at least 16"),
     ];
     for (flags, reason) in cases {
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(daemon_program());
         command.arg("serve").args(flags).arg("--socket").arg(dir.path().join("s"));
         command.arg("--state-dir").arg(dir.path().join("state")).arg("--log-dir").arg(dir.path().join("log"));
         let output = command.output().unwrap();

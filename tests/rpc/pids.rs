@@ -4,7 +4,8 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use crate::support::daemon_world::{DaemonWorld, PROGRAM};
+use crate::support::daemon_world::DaemonWorld;
+use crate::support::host::daemon_program;
 
 /// Runs in a pid namespace of its own, where the next number can be chosen (pid_namespaces(7)).
 const SCRIPT: &str = r#"
@@ -44,7 +45,7 @@ fn a_number_that_is_used_again_is_not_taken_for_the_container() {
     world.bundle("bundle", &["sleep", "1000"]);
     let mut command = Command::new("unshare");
     command.args(["--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", SCRIPT]);
-    command.env("PROGRAM", PROGRAM).env("DIR", world.dir.path()).env("ID", world.id("a"));
+    command.env("PROGRAM", daemon_program()).env("DIR", world.dir.path()).env("ID", world.id("a"));
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     let story = format!("{said}{}\n{}", String::from_utf8_lossy(&output.stderr), world.log());

@@ -4,7 +4,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::daemon_world::{DaemonWorld, PROGRAM};
+use crate::support::daemon_world::DaemonWorld;
+use crate::support::host::daemon_program;
 
 #[test]
 fn a_wait_for_a_start_ends_with_it_also_if_it_is_yet_to_come() {
@@ -12,7 +13,7 @@ fn a_wait_for_a_start_ends_with_it_also_if_it_is_yet_to_come() {
     let id = world.id("a");
     let error = world.call("waitContainer", &json!({"containerId": id, "state": "started", "timeout": 1}));
     assert!(error.unwrap_err()["data"].as_str().unwrap().contains("has not started in time"));
-    let mut wait = Command::new(PROGRAM);
+    let mut wait = Command::new(daemon_program());
     wait.arg("wait").arg("--socket").arg(world.path("socket")).args([&id, "started"]);
     let waiting = wait.stdout(Stdio::piped()).spawn().unwrap();
     let mut ws = world.ws();

@@ -9,7 +9,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::support::daemon_world::{DaemonWorld, PLUGIN, PROGRAM};
+use crate::support::daemon_world::{DaemonWorld, PLUGIN};
+use crate::support::host::daemon_program;
 use crate::support::syscall_gate::SyscallGate;
 use crate::support::wire::PATIENCE;
 
@@ -20,7 +21,7 @@ fn systemd_hands_over_sockets_and_hears_of_readiness() {
     let notify = UnixDatagram::bind(dir.path().join("notify")).unwrap();
     notify.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut command = Command::new("systemd-socket-activate");
-    command.arg("-l").arg(&socket).arg("--setenv=NOTIFY_SOCKET").arg(PROGRAM).arg("serve");
+    command.arg("-l").arg(&socket).arg("--setenv=NOTIFY_SOCKET").arg(daemon_program()).arg("serve");
     command.arg("--state-dir").arg(dir.path().join("state")).arg("--log-dir").arg(dir.path().join("log"));
     command
         .arg("--socket")

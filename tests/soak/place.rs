@@ -11,6 +11,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::support::host::daemon_program;
+
 /// What containers do. A shell without a trap hears of no SIGTERM, as first process of its namespace.
 pub(crate) const SCRIPTS: [(&str, &str); 7] = [
     ("sleeps", "trap 'exit 0' TERM; while :; do sleep 1000 & wait; done"),
@@ -99,9 +101,7 @@ impl Place {
 
     /// Puts another copy of the program in the place of the one there is.
     pub(crate) fn replace_program(&self) {
-        let program = std::env::var("OCICONTAINER");
-        let program = program.unwrap_or_else(|_| env!("CARGO_BIN_EXE_ocicontainer").to_owned());
-        fs::copy(program, self.path("ocicontainer.new")).unwrap();
+        fs::copy(daemon_program(), self.path("ocicontainer.new")).unwrap();
         fs::rename(self.path("ocicontainer.new"), self.path("ocicontainer")).unwrap();
     }
 

@@ -13,11 +13,10 @@ use nix::sched::{CloneFlags, unshare};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::support::host::daemon_program;
 use crate::support::test_dir::test_dir;
 use crate::support::wire::{Answer, Http, Ws};
 
-/// The program under test.
-pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_ocicontainer");
 /// The plugin's name in methods.
 pub(crate) const PLUGIN: &str = "org.rdk.OCIContainer.1";
 
@@ -92,11 +91,13 @@ impl DaemonWorld {
     /// The program, where the user of this world can run it: the project may lie where only root may pass.
     pub(crate) fn program(&self) -> PathBuf {
         if self.user == 0 {
-            return PROGRAM.into();
+            return daemon_program();
         }
         let path = self.path("ocicontainer");
         if !path.exists() {
-            fs::hard_link(PROGRAM, &path).or_else(|_| fs::copy(PROGRAM, &path).map(drop)).unwrap();
+            fs::hard_link(daemon_program(), &path)
+                .or_else(|_| fs::copy(daemon_program(), &path).map(drop))
+                .unwrap();
         }
         path
     }
@@ -212,7 +213,7 @@ impl DaemonWorld {
     /// Runs a verb of the command line against this daemon.
     pub(crate) fn cli(&self, args: &[&str]) -> Output {
         let (verb, rest) = args.split_first().unwrap();
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(daemon_program());
         command.arg(verb).arg("--socket").arg(self.path("socket")).args(rest);
         command.output().unwrap()
     }

@@ -5,6 +5,8 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::support::host::hook_program;
+
 /// Makes the program `oci-minidump-hook` in `dir`, a script that does `first` and then becomes the hook under test. What
 /// the hook keeps lies in `dir/hook`.
 pub(crate) fn make(dir: &Path, first: &str) -> PathBuf {
@@ -13,11 +15,13 @@ pub(crate) fn make(dir: &Path, first: &str) -> PathBuf {
         .map(|name| format!("{name} = {:?}\n", dir.join("hook").join(name)));
     fs::create_dir_all(dir.join("hook")).unwrap();
     fs::write(&settings, text.concat()).unwrap();
-    let hook = std::env::var("OCI_MINIDUMP_HOOK");
-    let hook = hook.unwrap_or_else(|_| env!("CARGO_BIN_EXE_oci-minidump-hook").to_owned());
+    let hook = hook_program();
     let path = dir.join("oci-minidump-hook");
-    let script =
-        format!("#!/bin/busybox sh\n{first}\nexec '{hook}' --settings '{}' \"$@\"\n", settings.display());
+    let script = format!(
+        "#!/bin/busybox sh\n{first}\nexec '{}' --settings '{}' \"$@\"\n",
+        hook.display(),
+        settings.display()
+    );
     fs::write(&path, script).unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
     path

@@ -11,6 +11,12 @@ pub(crate) fn hook_program() -> PathBuf {
         .map_or_else(|| env!("CARGO_BIN_EXE_oci-minidump-hook").into(), PathBuf::from)
 }
 
+/// The daemon and its command line under test: those of this build, or the program that `OCICONTAINER` names.
+#[cfg(feature = "daemon")]
+pub(crate) fn daemon_program() -> PathBuf {
+    std::env::var_os("OCICONTAINER").map_or_else(|| env!("CARGO_BIN_EXE_ocicontainer").into(), PathBuf::from)
+}
+
 /// The command where the directories are empty that the hook goes to when it knows no settings: those of the host are
 /// not a test's.
 pub(crate) fn away_from_the_host(command: &Command) -> Command {
