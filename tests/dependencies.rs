@@ -96,3 +96,28 @@ fn the_daemon_has_dbus_only_when_it_is_asked_for() {
     assert_eq!(of_bus("old-kernels,daemon"), 0);
     assert!(of_bus("old-kernels,dbus") > 0);
 }
+
+/// A version of Rust as numbers.
+fn version(text: &str) -> Vec<u32> {
+    text.split('.').map(|part| part.parse().unwrap()).collect()
+}
+
+#[test]
+fn no_crate_wants_a_newer_rust_than_is_said() {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["metadata", "--locked", "--all-features", "--format-version", "1"]);
+    cargo.arg("--manifest-path").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+    let output = cargo.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    assert!(packages.len() > 100, "{} packages", packages.len());
+    for package in packages {
+        let Some(wanted) = package["rust_version"].as_str() else { continue };
+        let name = &package["name"];
+        assert!(version(wanted)[..2] <= version(env!("CARGO_PKG_RUST_VERSION"))[..2], "{name}: {wanted}");
+    }
+    let documented = format!("Rust {} is the oldest", env!("CARGO_PKG_RUST_VERSION"));
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/packages.md");
+    assert!(std::fs::read_to_string(page).unwrap().contains(&documented), "{page}: {documented}");
+}
