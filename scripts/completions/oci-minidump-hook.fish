@@ -33,7 +33,7 @@ complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a 
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "remove" -d 'take the hook and its section out of a bundle'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "check" -d 'say what the hook would do for a bundle, or what is wrong and where'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "doctor" -d 'say whether dumps will arrive on this host, or what to do'
-complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "enable" -d 'set up an engine so that it calls the hook'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "enable" -d 'set up an engine so that it calls the hook, or the kernel'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "harvest" -d 'take the dumps out of an image by hand'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "sweep" -d 'harvest what poststop missed'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "list" -d 'list the dumps that were brought to this host, newest first'

@@ -1,5 +1,7 @@
 //! The command line: all verbs, and what the program says at the end of its help.
 
+use std::ffi::OsString;
+
 use clap::{CommandFactory, Parser, Subcommand};
 use log::LevelFilter;
 
@@ -15,6 +17,7 @@ fn after_help() -> String {
     text.push_str(
         "  exec ends with the command's own status, 128 + N when signal N ended it,\n  \
          125 when it could not be run\n\n\
+         --socket and --json may stand before the command, too.\n\n\
          Files:\n  \
          /etc/ocicontainer.toml   settings of the daemon: serve's options, with _ for -\n  \
          /run/ocicontainer.sock   where the daemon answers",
@@ -69,7 +72,7 @@ pub fn command() -> clap::Command {
 /// # Errors
 /// Whatever stopped the verb.
 pub fn run() -> Result<u8> {
-    let verb = Cli::parse().verb;
+    let verb = Cli::parse_from(options_behind_the_verb(std::env::args_os().collect())).verb;
     if !matches!(verb, Verb::Serve(_)) {
         crate::log::start("ocicontainer", LevelFilter::Warn, LevelFilter::Off);
     }
@@ -99,4 +102,51 @@ pub fn run() -> Result<u8> {
         Verb::Dumps(verb) => return verb.run(),
     }?;
     Ok(ExitCode::Ok as u8)
+}
+
+/// The words of a command line, with `--socket` and `--json` moved from before the verb to behind it, where the verbs that
+/// have them take them; `serve` has a `--socket` of another meaning, so that they are not global ones.
+fn options_behind_the_verb(mut words: Vec<OsString>) -> Vec<OsString> {
+    let mut end = 1;
+    while let Some(word) = words.get(end).and_then(|word| word.to_str()) {
+        end += match word {
+            "--json" => 1,
+            "--socket" => 2,
+            word if word.starts_with("--socket=") => 1,
+            _ => break,
+        };
+    }
+    if end > words.len() {
+        return words;
+    }
+    let options: Vec<OsString> = words.drain(1..end).collect();
+    // This one has verbs of its own.
+    let verbs = if words.get(1).is_some_and(|verb| verb == "dumps") { 2 } else { 1 };
+    let place = (1 + verbs).min(words.len());
+    words.splice(place..place, options);
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::options_behind_the_verb;
+
+    #[test]
+    fn options_before_the_verb_move_behind_it() {
+        for (given, wanted) in [
+            ("p list", "p list"),
+            ("p --json list", "p list --json"),
+            ("p --socket /s --json state a", "p state --socket /s --json a"),
+            ("p --socket=/s exec a -- ls --json", "p exec --socket=/s a -- ls --json"),
+            ("p --json dumps list /d", "p dumps list --json /d"),
+            ("p --socket /s", "p --socket /s"),
+            ("p --socket", "p --socket"),
+            ("p --help list", "p --help list"),
+            ("p", "p"),
+        ] {
+            let words = given.split(' ').map(Into::into).collect();
+            let moved: Vec<_> = options_behind_the_verb(words);
+            assert_eq!(moved.join(" ".as_ref()), wanted, "{given}");
+        }
+    }
 }

@@ -331,4 +331,8 @@ fn the_socket_can_be_named_by_the_environment() {
     assert!(list(world.path("socket").to_str().unwrap()).status.success());
     let output = list("/nowhere/socket");
     assert!(String::from_utf8_lossy(&output.stderr).contains("/nowhere/socket"), "{output:?}");
+    // Before the verb, too.
+    let mut command = Command::new(daemon_program());
+    let output = command.arg("--socket").arg(world.path("socket")).args(["--json", "list"]).output().unwrap();
+    assert!(output.stdout.starts_with(b"{\"containers\":[]"), "{output:?}");
 }
