@@ -73,6 +73,7 @@ fn run(Args { request, settings }: Args) -> Result<ExitCode> {
             // As a shell says it of a program that SIGSEGV ended; the first process of a container cannot raise one.
             std::process::exit(sample::EXIT_CODE.into())
         }
+        Request::EnableCore(undo, dry_run) => core::enable(undo, dry_run, &mut out).map(done),
         Request::Enable(request) => enable::enable(&request, &mut out).map(done),
         Request::Add(request) => add::add(&request, &for_people(&settings)?, &mut out).map(done),
         Request::Remove(bundle) => remove::remove(&bundle, &mut out).map(done),

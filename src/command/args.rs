@@ -31,6 +31,8 @@ pub enum Request {
     Check(PathBuf, bool),
     /// `enable ENGINE`.
     Enable(Enable),
+    /// `enable core`: whether to undo it, and whether only to say what would be done.
+    EnableCore(bool, bool),
     /// `doctor`, with a crash or not, as JSON or not.
     Doctor(bool, bool),
     /// What the container of `doctor --crash` runs, with the directory for its dump.
@@ -127,6 +129,15 @@ fn command(words: &Words, verb: &Verb) -> Result<Request> {
         "doctor" => {
             refuse_operands(words, 0)?;
             Ok(Request::Doctor(words.has(&verbs::CRASH), json))
+        }
+        "enable" if words.operands.first().is_some_and(|engine| engine == "core") => {
+            refuse_operands(words, 1)?;
+            if words.has(&verbs::ROOT) {
+                return Err(usage(
+                    "enable core goes by what the running kernel has: --root cannot be given".to_owned(),
+                ));
+            }
+            Ok(Request::EnableCore(words.has(&verbs::UNDO), words.has(&verbs::DRY_RUN)))
         }
         "enable" => Ok(Request::Enable(Enable {
             engine: engine(&operand(words, verb)?)?,

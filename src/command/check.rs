@@ -9,6 +9,7 @@ use pathrs::RootRef;
 use serde_json::Value;
 
 use crate::command::doctor::show;
+use crate::crash::pattern::Current;
 use crate::doctor::finding::Finding;
 use crate::doctor::kernel::loop_devices;
 use crate::error::{Error, ErrorKind, ExitCode, Result, Tried};
@@ -41,6 +42,7 @@ pub fn check(dir: &Path, json: bool, admin: &Admin, out: &mut impl Write) -> Res
             let text = if plans.required { "the container starts only when all of this works" } else { "the container starts anyway" };
             findings.push(Finding { ok: true, subject: "required".into(), text: text.into() });
             findings.push(Finding::of("loop devices", loop_devices()));
+            findings.extend(plans.core.then(cores));
         }
         Ok(None) => findings.push(Finding {
             ok: false,
@@ -51,6 +53,21 @@ pub fn check(dir: &Path, json: bool, admin: &Admin, out: &mut impl Write) -> Res
     }
     show(&findings, json, out)?;
     Ok(if findings.iter().all(|finding| finding.ok) { ExitCode::Ok } else { ExitCode::BadConfig })
+}
+
+/// Whether the kernel hands crashes over, for a container that asks for it.
+fn cores() -> Finding {
+    let result = Current::read().and_then(|current| {
+        if current.is_ours() && current.pipe_limit > 0 {
+            return Ok("the kernel hands crashes over".to_owned());
+        }
+        Err(Error::new(
+            ErrorKind::Config,
+            "programs without a crash handler leave no dump: the kernel does not call this program",
+        )
+        .advise("run 'oci-minidump-hook enable core'"))
+    });
+    Finding::of("core", result)
 }
 
 fn annotations(bundle: &Bundle) -> HashMap<String, String> {
@@ -102,6 +119,11 @@ fn registration(bundle: &Bundle) -> Vec<Finding> {
     for stages in [["prestart", "createRuntime"], ["poststop", "poststop"]] {
         let found = registered.iter().find(|(stage, _)| stages.contains(&stage.as_str()));
         let result = match found {
+            Some((_, path)) if !Path::new(path).is_absolute() => Err(Error::new(
+                ErrorKind::Config,
+                format!("{path} is registered, and runtimes want an absolute path"),
+            )
+            .advise("run 'oci-minidump-hook add' again")),
             Some((_, path)) if Path::new(path).is_file() => Ok(path.clone()),
             Some((_, path)) => {
                 Err(Error::new(ErrorKind::Config, format!("{path} is registered and does not exist")))

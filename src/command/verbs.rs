@@ -162,11 +162,13 @@ Changes nothing but for --crash, which leaves nothing. Exits with 4 when somethi
     Verb {
         name: "enable",
         operand: "ENGINE",
-        about: "set up an engine so that it calls the hook",
+        about: "set up an engine so that it calls the hook, or the kernel",
         details: "\
 Writes what ENGINE (podman, crio, containerd, docker, lxc or crun) needs to call the hook, and says each file. Nothing of
 the administrator's is changed but by added lines; --undo takes away exactly what was written. With --settings, the hook
-that is registered reads those settings.",
+that is registered reads those settings.
+'enable core' has the kernel call 'core' at every crash, now and after every boot, and the handler that is there now for
+all that are not ours; --undo sets what was there before.",
         needed: &[],
         optional: &[DRY_RUN, UNDO, ROOT],
     },

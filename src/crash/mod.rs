@@ -10,7 +10,7 @@
 //! - [`bounds`]: how much time and memory all of it may take; [`budget`]: how many dumps a container may write.
 //! - [`memory`], [`modules`], [`minidump`]: what the dump holds.
 //! - [`own_dump`]: whether the app wrote one itself.
-//! - [`pattern`]: the settings of the kernel that call this program.
+//! - [`pattern`]: the settings of the kernel that call this program; [`sysctl_file`]: those after every boot.
 
 pub mod bounds;
 pub mod budget;
@@ -23,6 +23,7 @@ pub mod owner;
 pub mod pattern;
 pub mod process;
 mod publish;
+pub mod sysctl_file;
 
 use std::ffi::OsString;
 use std::io::Read;

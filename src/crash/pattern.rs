@@ -67,6 +67,12 @@ impl Current {
         })
     }
 
+    /// Whether the kernel calls this program, wherever it lies.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.pattern.strip_prefix('|').is_some_and(is_ours)
+    }
+
     /// The handler that is called now, with its arguments; `None` when there is none, or it is this program with none
     /// behind it.
     fn previous(&self) -> Result<Option<&str>> {

@@ -5,6 +5,7 @@
 mod attacks;
 mod container;
 mod damage;
+mod enable;
 mod handler;
 mod head_builder;
 mod machines;

@@ -17,6 +17,14 @@ fn every_mistake_has_a_line_that_says_what_to_do() {
     fs::write(wrong.join("config.json"), "{\n  \"root\": {\n}").unwrap();
     let settings = world.path("wrong.toml");
     fs::write(&settings, "state_dir = '/run/x'\n\nmax_count = 5\n").unwrap();
+    let relative = world.path("relative");
+    fs::create_dir_all(relative.join("rootfs")).unwrap();
+    let hooks = json!({"prestart": [{"path": "bin/oci-minidump-hook"}]});
+    fs::write(
+        relative.join("config.json"),
+        json!({"ociVersion": "1.0.2", "root": {"path": "rootfs"}, "hooks": hooks}).to_string(),
+    )
+    .unwrap();
     let (dir, empty, wrong) =
         (bundle.dir.to_str().unwrap(), empty.to_str().unwrap(), wrong.to_str().unwrap());
     let add = |more: &[&'static str]| -> Vec<String> {
@@ -28,6 +36,7 @@ fn every_mistake_has_a_line_that_says_what_to_do() {
         (words(&["check", empty]), 4, "is it a bundle?"),
         (words(&["check", "/nowhere"]), 4, "is it a bundle?"),
         (words(&["check", wrong]), 4, "line 3"),
+        (words(&["check", relative.to_str().unwrap()]), 4, "runtimes want an absolute path"),
         (
             words(&["--settings", settings.to_str().unwrap(), "sweep"]),
             4,
