@@ -1,0 +1,205 @@
+//! What a hostile container does while it is harvested.
+
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use crate::images::whole_dump;
+use crate::running::Going;
+use crate::support::host::command;
+
+#[test]
+fn what_is_not_a_file_of_one_name_is_left() {
+    let mut going = Going::new();
+    let secret = going.world.path("secret");
+    fs::write(&secret, whole_dump(5000)).unwrap();
+    let dir = going.dir();
+    symlink(&secret, dir.join("link.dmp")).unwrap();
+    symlink(going.world.path("."), dir.join("elsewhere")).unwrap();
+    command("mkfifo", &[dir.join("fifo.dmp").as_ref()]);
+    command("mknod", &[dir.join("zero.dmp").as_os_str(), "c".as_ref(), "1".as_ref(), "5".as_ref()]);
+    fs::create_dir(dir.join("directory.dmp")).unwrap();
+    going.write("one.dmp", &whole_dump(7000));
+    fs::hard_link(dir.join("one.dmp"), dir.join("two.dmp")).unwrap();
+    let names = going.names();
+    going.harvest().expect(0);
+    assert_eq!((going.dumps(), going.names()), (Vec::new(), names));
+    assert!(secret.exists());
+    going.end();
+    assert_eq!(going.dumps(), [("one.dmp".to_owned(), whole_dump(7000))]);
+}
+
+/// Another file takes the place of a dump again and again: each dump comes to the host, and nothing else.
+#[test]
+fn a_name_that_leads_elsewhere_meanwhile_costs_no_dump() {
+    let mut going = Going::new();
+    let secret = going.world.path("secret");
+    fs::write(&secret, whole_dump(5000)).unwrap();
+    let dir = going.dir();
+    symlink(&secret, dir.join("link")).unwrap();
+    command("mkfifo", &[dir.join("fifo").as_ref()]);
+    fs::create_dir(dir.join("directory")).unwrap();
+    fs::create_dir_all(dir.join("deep/er")).unwrap();
+    symlink(going.world.path("."), dir.join("away")).unwrap();
+    let done = AtomicBool::new(false);
+    let exchange = |one: &str, other: &str| {
+        // One of them may be just on its way.
+        let _missing = renameat_with(CWD, dir.join(one), CWD, dir.join(other), RenameFlags::EXCHANGE);
+    };
+    std::thread::scope(|scope| {
+        let swapper = scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                for other in ["link", "fifo", "directory", "spare.dmp"] {
+                    exchange("a.dmp", other);
+                    exchange("a.dmp", other);
+                }
+                exchange("deep", "away");
+                exchange("deep", "away");
+            }
+        });
+        for round in 0..60 {
+            going.write("spare.part", &whole_dump(6000 + round));
+            going.write("a.dmp.part", &whole_dump(8000 + round));
+            // The name may be that of anything at this moment.
+            for (part, name) in [("a.dmp.part", "a.dmp"), ("spare.part", "spare.dmp")] {
+                let _taken = renameat_with(CWD, dir.join(part), CWD, dir.join(name), RenameFlags::NOREPLACE);
+            }
+            let run = going.harvest();
+            assert!(matches!(run.code(), Some(0 | 1)), "{}", run.story());
+        }
+        done.store(true, Ordering::Relaxed);
+        swapper.join().unwrap();
+    });
+    assert!(secret.exists() && fs::read(&secret).unwrap() == whole_dump(5000));
+    going.end();
+    let sizes: Vec<usize> = going.dumps().iter().map(|(_, bytes)| bytes.len()).collect();
+    assert!(sizes.iter().all(|size| *size != 5000), "nothing of the host: {sizes:?}");
+    assert!(going.dumps().iter().all(|(_, bytes)| *bytes == whole_dump(bytes.len())), "each is whole");
+}
+
+/// Dumps that are put under one name one after the other: not one is removed that is not on the host, and none is there
+/// twice.
+#[test]
+fn a_new_dump_under_the_same_name_is_not_removed_for_the_old_one() {
+    const DUMPS: usize = 200;
+    let mut going = Going::new();
+    let dir = going.dir();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 0..DUMPS {
+                fs::write(dir.join("part"), whole_dump(3000 + n)).unwrap();
+                while renameat_with(CWD, dir.join("part"), CWD, dir.join("a.dmp"), RenameFlags::NOREPLACE)
+                    .is_err()
+                {
+                    std::thread::yield_now();
+                }
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        while !done.load(Ordering::Relaxed) {
+            going.harvest().expect(0);
+        }
+    });
+    going.end();
+    let mut sizes: Vec<usize> = going.dumps().iter().map(|(_, bytes)| bytes.len()).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, (3000..3000 + DUMPS).collect::<Vec<_>>());
+}
+
+/// A program that opens a dump for writing again and again, and changes it: what comes to the host is what was in it at one
+/// moment, and what was written last is not lost.
+#[test]
+fn a_writer_is_never_raced() {
+    let mut going = Going::new();
+    let path = going.dir().join("a.dmp");
+    let versions: Vec<Vec<u8>> = (0..4).map(|n| whole_dump(40_000 + n)).collect();
+    let done = AtomicBool::new(false);
+    let last = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut count = 0;
+            while !done.load(Ordering::Relaxed) {
+                let version = &versions[count % versions.len()];
+                // Truncated first, and the header last.
+                let mut file = File::create(&path).unwrap();
+                std::os::unix::fs::FileExt::write_all_at(&file, &version[32..], 32).unwrap();
+                std::os::unix::fs::FileExt::write_all_at(&file, &version[..32], 0).unwrap();
+                std::io::Write::flush(&mut file).unwrap();
+                count += 1;
+            }
+            versions[(count - 1) % versions.len()].clone()
+        });
+        for _ in 0..40 {
+            going.harvest().expect(0);
+        }
+        done.store(true, Ordering::Relaxed);
+        writer.join().unwrap()
+    });
+    going.end();
+    let dumps = going.dumps();
+    assert!(dumps.iter().all(|(_, bytes)| versions.contains(bytes)), "each is one version, whole");
+    assert!(dumps.iter().any(|(_, bytes)| *bytes == last), "the last one is there");
+}
+
+/// What cannot be removed is on the host once, also after poststop.
+#[test]
+fn a_dump_that_cannot_be_removed_is_published_once() {
+    let mut going = Going::new();
+    going.write("a.dmp", &whole_dump(5000));
+    let path = going.dir().join("a.dmp");
+    let attribute = |change: &str| command("chattr", &[change.as_ref(), path.as_os_str()]);
+    attribute("+i");
+    for _ in 0..3 {
+        let run = going.harvest().expect(1);
+        assert!(run.stderr().contains("cannot remove a.dmp from the image"), "{}", run.story());
+        assert_eq!((going.dumps().len(), going.names()), (1, vec!["a.dmp".to_owned()]));
+    }
+    attribute("-i");
+    going.end();
+    assert_eq!(going.dumps(), [("a.dmp".to_owned(), whole_dump(5000))]);
+}
+
+/// A hook was killed, or the power went, between the name aside and the removal.
+#[test]
+fn what_a_killed_harvest_was_about_to_remove_is_not_another_dump() {
+    for running in [false, true] {
+        let mut going = Going::new();
+        going.write("a.dmp", &whole_dump(5000));
+        fs::create_dir_all(going.world.dumps_dir()).unwrap();
+        fs::write(going.world.dumps_dir().join("a.dmp"), whole_dump(5000)).unwrap();
+        let aside = format!(".oci-minidump-{}-a.dmp", "0123456789abcdef".repeat(2));
+        fs::rename(going.dir().join("a.dmp"), going.dir().join(&aside)).unwrap();
+        going.write("b.dmp", &whole_dump(6000));
+        if running {
+            going.harvest().expect(0);
+            assert_eq!(going.names(), [""; 0]);
+        }
+        going.end();
+        let names: Vec<String> = going.dumps().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["a.dmp", "b.dmp"]);
+    }
+}
+
+/// An image that is full has no room for anything, and is emptied all the same.
+#[test]
+fn an_image_that_is_full_is_emptied() {
+    let mut going = Going::new();
+    let whole = whole_dump(300_000);
+    let written = |n: usize| fs::write(going.dir().join(format!("{n}.dmp")), &whole).is_ok();
+    let count = (0..1000).find(|n| !written(*n)).unwrap();
+    let filler = File::create(going.dir().join("filler"));
+    if let Ok(mut file) = filler {
+        while std::io::Write::write_all(&mut file, &[1; 512]).is_ok() {}
+    }
+    assert!(count > 5 && fs::create_dir(going.dir().join("new")).is_err());
+    going.harvest().expect(0);
+    let published = || going.dumps().iter().filter(|(_, bytes)| *bytes == whole).count();
+    assert_eq!(published(), count);
+    assert!(!going.dir().join("0.dmp").exists());
+    assert!(fs::write(Path::new(&going.dir()).join("next.dmp"), &whole).is_ok());
+    going.end();
+    assert_eq!(going.dumps().iter().filter(|(_, bytes)| *bytes == whole).count(), count + 1);
+}
