@@ -93,9 +93,10 @@ pub(crate) async fn delete_ended(
     exit: ExitStatus,
 ) -> (Result<()>, Vec<Event>) {
     let mut before = ctx.outbox.dumps.reserve(&container.policy().dump_dirs).await;
-    if !container.was_seen_running()
-        && let Ok(saved) = container.dir.load()
-    {
+    if container.was_seen_running() {
+        // Dumps that came while it ran were announced, unless something has kept the news from us.
+        before.forget_since(&container.id, start_time(container).max(ctx.outbox.dumps.since()));
+    } else if let Ok(saved) = container.dir.load() {
         // An earlier daemon may have been killed between the harvest and the event.
         let unannounced_since =
             if saved.start_unannounced { Some(start_time(container)) } else { container.dir.save_time() };

@@ -109,6 +109,7 @@ pub(crate) fn mark_running(container: &Arc<Container>, init: Process) -> Arc<Pro
 pub(crate) fn announce_running(ctx: &Context, container: &Arc<Container>) {
     cleanup::announce_state(ctx, container, State::Running);
     announce_start(ctx, container);
+    ctx.watcher.watch(container);
 }
 
 /// Announces the start of a container. A later daemon does so again, unless this was received by then.
