@@ -140,3 +140,46 @@ async fn what_was_harvested_by_hand_is_announced_before_the_end() {
     assert!(matches!(next(&mut events).await, Event::Stopped { .. }));
     world.nothing_is_left(&manager).await;
 }
+
+/// Dumps that were announced are not announced again by later daemons, and those that came while none looked are.
+#[tokio::test]
+async fn every_dump_is_announced_once_over_restarts() {
+    let mut world = world("restarts", "crun", "");
+    let manager = world.open().await;
+    let mut events = manager.subscribe();
+    let script = "cat /opt/whole > /opt/one/a.dmp; for n in b c; do while [ ! -e /opt/$n ]; do sleep 1; done; \
+                  cat /opt/whole > /opt/one/$n.dmp; echo wrote-$n; done; sleep 1000";
+    let id = start(&world, &manager, script).await;
+    let first = [next(&mut events).await, next(&mut events).await];
+    assert!(first.iter().any(|event| matches!(event, Event::Minidump { name, .. } if name == "a.dmp")));
+    let entries = || fs::read_dir(&world.settings.state_dir).unwrap().flatten();
+    let delivered = || entries().all(|entry| !entry.file_name().to_string_lossy().starts_with("+ended"));
+    until("the event is delivered", delivered).await;
+    drop((events, manager));
+    let hook = hook_wrapper::make(&world.dir, OLD);
+    fs::write(world.dir.join("rootfs/opt/b"), "").unwrap();
+    let path = world.settings.log_dir.join(format!("{id}.log"));
+    until("the dump is written", || fs::read_to_string(&path).unwrap_or_default().contains("wrote-b\n"))
+        .await;
+    let by_hand = ["harvest", "--running", id.as_str()];
+    let ended = HostProgram::start(hook.to_str().unwrap(), by_hand).finish().await;
+    assert!(ended.code == 0 && world.dir.join("dumps/b.dmp").exists(), "{ended}");
+    world.settings.hook = Some(hook);
+    let manager = world.open().await;
+    let names = |events: &[Event]| -> Vec<String> {
+        let name = |event: &Event| match event {
+            Event::Minidump { name, .. } => Some(name.clone()),
+            _ => None,
+        };
+        events.iter().filter_map(name).collect()
+    };
+    assert_eq!(names(&manager.replay(&manager.subscribe())), ["b.dmp"]);
+    drop(manager);
+    // The next daemon finds that it has ended. It sends once more what the last one may not have delivered.
+    world.runtime(&["kill", id.as_str(), "KILL"]).await;
+    let manager = world.open().await;
+    let mut events = manager.subscribe();
+    assert_eq!(names(&manager.replay(&events)), ["b.dmp"]);
+    assert!(matches!(next(&mut events).await, Event::Stopped { .. }));
+    world.nothing_is_left(&manager).await;
+}

@@ -203,3 +203,18 @@ fn an_image_that_is_full_is_emptied() {
     going.end();
     assert_eq!(going.dumps().iter().filter(|(_, bytes)| *bytes == whole).count(), count + 1);
 }
+
+/// Crashpad's metadata goes with its dump. What was not brought to the host stays.
+#[test]
+fn metadata_is_removed_only_if_it_was_published() {
+    let mut going = Going::new();
+    going.write("new/a.dmp", &whole_dump(5000));
+    going.write("new/a.meta", b"small");
+    going.write("new/b.dmp", &whole_dump(6000));
+    going.write("new/b.meta", &vec![1; 100 << 10]);
+    going.harvest().expect(0);
+    assert!(!going.dir().join("new/a.meta").exists() && going.dir().join("new/b.meta").exists());
+    let names: Vec<String> = going.dumps().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["a.dmp", "a.meta", "b.dmp"]);
+    going.end();
+}

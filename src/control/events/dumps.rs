@@ -135,6 +135,15 @@ pub(crate) fn of_harvest(id: &ContainerId, harvest: Harvest) -> Vec<Event> {
     harvest.dumps.into_iter().map(event).collect()
 }
 
+/// When the newest of these dumps came to the host.
+pub(crate) fn newest(events: &[Event]) -> Option<SystemTime> {
+    let time = |event: &Event| match event {
+        Event::Minidump { path, .. } => path.symlink_metadata().and_then(|file| file.modified()).ok(),
+        _ => None,
+    };
+    events.iter().filter_map(time).max()
+}
+
 /// The event of one dump.
 fn event(id: &ContainerId, path: PathBuf) -> Event {
     let (size, truncated) = measure(&path);

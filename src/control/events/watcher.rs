@@ -20,6 +20,7 @@ use crate::control::model::event::Origin;
 use crate::control::model::id::ContainerId;
 use crate::control::model::state::ExitStatus;
 use crate::control::process::helper::{Finished, Helper, Streams};
+use crate::control::state::container_dir::ContainerDir;
 use crate::control::tasks::Tasks;
 use crate::error::{Error, ErrorKind, ExitCode, Result};
 use crate::hook::sweep::Swept;
@@ -37,6 +38,7 @@ const MAX_STDERR: usize = 4096;
 pub(crate) struct Watcher {
     /// The hook; `None` when there is none, or when we may not mount images.
     hook: Option<PathBuf>,
+    state_dir: PathBuf,
     outbox: Arc<Outbox>,
     tasks: Arc<Tasks>,
     is_started: AtomicBool,
@@ -45,9 +47,15 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
-    pub(crate) fn new(hook: Option<PathBuf>, outbox: Arc<Outbox>, tasks: Arc<Tasks>) -> Arc<Self> {
+    pub(crate) fn new(
+        hook: Option<PathBuf>,
+        state_dir: PathBuf,
+        outbox: Arc<Outbox>,
+        tasks: Arc<Tasks>,
+    ) -> Arc<Self> {
         let hook = hook.filter(|_| rustix::process::geteuid().is_root());
-        Arc::new(Self { hook, outbox, tasks, is_started: AtomicBool::new(false), adopted: Mutex::default() })
+        let (is_started, adopted) = (AtomicBool::new(false), Mutex::default());
+        Arc::new(Self { hook, state_dir, outbox, tasks, is_started, adopted })
     }
 
     /// Watches the images of a container, and of every other one, if it has any.
@@ -134,7 +142,12 @@ impl Watcher {
         let is_adopted = self.adopted.lock().unwrap_or_else(PoisonError::into_inner).contains(&id);
         let origin = if is_adopted { Origin::EarlierDaemon } else { Origin::ThisDaemon };
         let events = dumps::of_harvest(&id, harvest);
-        self.outbox.deliver(self.outbox.write_dumps(&id, origin, events));
+        let newest = dumps::newest(&events);
+        let posted = self.outbox.write_dumps(&id, origin, events);
+        if let Some(time) = newest {
+            ContainerDir::new(&self.state_dir, &id).note_announced(time);
+        }
+        self.outbox.deliver(posted);
     }
 }
 

@@ -44,7 +44,12 @@ impl Context {
         Self {
             runtime: Runtime::new(&settings),
             sweeper: Sweeper::new(hook.clone(), Arc::clone(&outbox), Arc::clone(&tasks)),
-            watcher: Watcher::new(hook.clone(), Arc::clone(&outbox), Arc::clone(&tasks)),
+            watcher: Watcher::new(
+                hook.clone(),
+                settings.state_dir.clone(),
+                Arc::clone(&outbox),
+                Arc::clone(&tasks),
+            ),
             registry: Registry::new(),
             health: HealthMonitor::default(),
             settings,

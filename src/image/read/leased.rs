@@ -43,6 +43,8 @@ pub type Stuck = HashSet<(u64, i64, i64)>;
 pub struct Leased {
     mounted: Mounted,
     held: Option<Held>,
+    /// The metadata that was copied with it.
+    copied: Option<Place>,
     stuck: Stuck,
 }
 
@@ -61,7 +63,7 @@ impl Leased {
     /// # Errors
     /// Those of mounting.
     pub fn open(device: LoopDevice, writable: &Writable, stuck: Stuck) -> Result<Self> {
-        Ok(Self { mounted: Mounted::open_writable(device, writable)?, held: None, stuck })
+        Ok(Self { mounted: Mounted::open_writable(device, writable)?, held: None, copied: None, stuck })
     }
 
     /// The image as it is mounted.
@@ -79,7 +81,7 @@ impl Leased {
     /// Holds a dump, and no other one.
     fn hold(&mut self, place: &Place) -> Result<&Held> {
         let what = || "cannot inspect a dump in the image";
-        self.held = None;
+        (self.held, self.copied) = (None, None);
         let file = self.mounted.open_file(place)?;
         if let Err(error) = sys::lease_from_writers(&file) {
             return Err(match Errno::from_io_error(&error) {
@@ -126,7 +128,8 @@ impl Leased {
 
     /// Removes what Crashpad has noted about a dump, which it may still be writing to: it is about a dump that is gone.
     fn remove_meta(&self, dump: &Candidate) -> Result<()> {
-        let Some((place, _)) = &dump.meta else { return Ok(()) };
+        let is_copied = |place: &&Place| self.copied.as_ref() == Some(*place);
+        let Some(place) = dump.meta.as_ref().map(|(place, _)| place).filter(is_copied) else { return Ok(()) };
         let Some(dir) = self.mounted.open_dir(&place.dir)? else { return Ok(()) };
         unlink(&dir, &place.name).tried(|| format!("cannot remove {} from the image", place.text()))
     }
@@ -147,7 +150,9 @@ impl ImageFiles for Leased {
 
     fn copy(&mut self, place: &Place, limit: u64, target: &File, deadline: Deadline) -> Result<u64> {
         let Some(held) = self.held.as_ref().filter(|held| held.place == *place) else {
-            return self.mounted.copy(place, limit, target, deadline);
+            let size = self.mounted.copy(place, limit, target, deadline)?;
+            self.copied = Some(place.clone());
+            return Ok(size);
         };
         if held.size != limit {
             return Err(busy(place, "was written to since it was listed"));
