@@ -38,21 +38,8 @@ struct LoopConfig {
     reserved: [u64; 8],
 }
 
-const LOOP_INFO_ZERO: LoopInfo64 = LoopInfo64 {
-    device: 0,
-    inode: 0,
-    rdevice: 0,
-    offset: 0,
-    sizelimit: 0,
-    number: 0,
-    encrypt_type: 0,
-    encrypt_key_size: 0,
-    flags: 0,
-    file_name: [0; 64],
-    crypt_name: [0; 64],
-    encrypt_key: [0; 32],
-    init: [0; 2],
-};
+// SAFETY: it consists of numbers, and each may be 0.
+const LOOP_INFO_ZERO: LoopInfo64 = unsafe { std::mem::zeroed() };
 
 /// `LO_FLAGS_READ_ONLY`, loop(4).
 pub const LOOP_READ_ONLY: u32 = 1;
@@ -111,6 +98,13 @@ pub fn loop_backing_file(device: impl AsFd) -> io::Result<Option<(u64, u64)>> {
         Err(nix::Error::ENXIO) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether a lease is held and no open for writing waits for its end (`F_GETLEASE`, fcntl(2)).
+pub fn is_lease_undisturbed(file: impl AsFd) -> bool {
+    // SAFETY: the operation takes no argument; the descriptor is borrowed for the call.
+    let held = unsafe { nix::libc::fcntl(file.as_fd().as_raw_fd(), nix::libc::F_GETLEASE) };
+    held == nix::libc::F_RDLCK
 }
 
 /// `struct mount_attr`, linux/mount.h.

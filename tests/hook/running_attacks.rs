@@ -3,13 +3,15 @@
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::images::whole_dump;
 use crate::running::Going;
-use crate::support::host::command;
+use crate::support::host::{command, hook_program, wait_until};
+use crate::support::programs::fault_injector;
 
 #[test]
 fn what_is_not_a_file_of_one_name_is_left() {
@@ -110,38 +112,57 @@ fn a_new_dump_under_the_same_name_is_not_removed_for_the_old_one() {
     assert_eq!(sizes, (3000..3000 + DUMPS).collect::<Vec<_>>());
 }
 
-/// A program that opens a dump for writing again and again, and changes it: what comes to the host is what was in it at one
-/// moment, and what was written last is not lost.
+/// A program opens a complete dump for writing while it is harvested, at any moment: what it writes is not lost.
 #[test]
 fn a_writer_is_never_raced() {
-    let mut going = Going::new();
-    let path = going.dir().join("a.dmp");
-    let versions: Vec<Vec<u8>> = (0..4).map(|n| whole_dump(40_000 + n)).collect();
-    let done = AtomicBool::new(false);
-    let last = std::thread::scope(|scope| {
-        let writer = scope.spawn(|| {
-            let mut count = 0;
-            while !done.load(Ordering::Relaxed) {
-                let version = &versions[count % versions.len()];
-                // Truncated first, and the header last.
-                let mut file = File::create(&path).unwrap();
-                std::os::unix::fs::FileExt::write_all_at(&file, &version[32..], 32).unwrap();
-                std::os::unix::fs::FileExt::write_all_at(&file, &version[..32], 0).unwrap();
-                std::io::Write::flush(&mut file).unwrap();
-                count += 1;
+    let (first, second) = (whole_dump(5000), whole_dump(6000));
+    for step in 1.. {
+        let mut going = Going::new();
+        going.write("a.dmp", &first);
+        let path = going.dir().join("a.dmp");
+        let report = going.world.path("report");
+        let (survived, has_written) = std::thread::scope(|scope| {
+            let mut command = Command::new(fault_injector());
+            command.arg(&report).args(["changes", &format!("hold@{step}")]).arg(hook_program());
+            command.arg("--settings").arg(going.world.path("settings.toml")).args(["harvest", "--running"]);
+            let harvest = scope.spawn(|| going.world.feed(command, ""));
+            let held = report.with_extension("held");
+            wait_until(|| held.exists() || harvest.is_finished());
+            let is_held = held.exists();
+            // The dump may be gone, or have another name just now.
+            let writer = scope.spawn(|| {
+                let mut file = File::options().write(true).open(&path)?;
+                std::io::Write::write_all(&mut file, &second)
+            });
+            if is_held {
+                // It has opened the file, or waits for that.
+                wait_until(|| writer.is_finished() || is_waited_for(&path));
+                fs::remove_file(held).unwrap();
             }
-            versions[(count - 1) % versions.len()].clone()
+            let run = harvest.join().unwrap();
+            assert!(matches!(run.code(), Some(0 | 1)), "{step}: {}", run.story());
+            (!is_held, writer.join().unwrap().is_ok())
         });
-        for _ in 0..40 {
-            going.harvest().expect(0);
+        going.harvest();
+        going.end();
+        let dumps = going.dumps();
+        let has = |bytes: &[u8]| dumps.iter().filter(|(_, dump)| dump == bytes).count();
+        assert!(has(&second) == usize::from(has_written), "held at {step}: {}", dumps.len());
+        assert!(has_written || has(&first) == 1, "held at {step}");
+        if survived {
+            assert!(step > 10, "{step} steps");
+            return;
         }
-        done.store(true, Ordering::Relaxed);
-        writer.join().unwrap()
-    });
-    going.end();
-    let dumps = going.dumps();
-    assert!(dumps.iter().all(|(_, bytes)| versions.contains(bytes)), "each is one version, whole");
-    assert!(dumps.iter().any(|(_, bytes)| *bytes == last), "the last one is there");
+    }
+}
+
+/// Whether an open of this file waits for the end of a lease.
+fn is_waited_for(path: &Path) -> bool {
+    let Ok(inode) = fs::metadata(path).map(|file| std::os::unix::fs::MetadataExt::ino(&file)) else {
+        return false;
+    };
+    let locks = fs::read_to_string("/proc/locks").unwrap();
+    locks.lines().any(|line| line.contains("BREAKING") && line.contains(&format!(":{inode} ")))
 }
 
 /// What cannot be removed is on the host once, also after poststop.

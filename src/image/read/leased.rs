@@ -5,6 +5,8 @@
 //! removed. The lease cannot be had while any process has the file open for writing, or mapped so, and as long as it lasts,
 //! an open for writing waits: what was copied is what the file holds, and no writer loses anything.
 //!
+//! If one waits, the dump is not removed, since what that program is about to write would go with it.
+//!
 //! Names are not held by it. A container may put another file in the place of a dump at any moment, and no system call
 //! removes a name only if it leads to a certain file. Therefore the dump gets a random name first. If that turns out to be
 //! the name of another file, that file gets its own name back.
@@ -111,15 +113,19 @@ impl Leased {
             Ok(()) => {}
             Err(Errno::NOENT) => return Ok(()),
             // No room for a longer name, or a kernel before 3.15.
-            Err(Errno::NOSPC | Errno::NOSYS | Errno::INVAL) if is(&dir, name, file).tried(what)? => {
+            Err(Errno::NOSPC | Errno::NOSYS | Errno::INVAL)
+                if is(&dir, name, file).tried(what)? && sys::is_lease_undisturbed(file) =>
+            {
                 return unlink(&dir, name).tried(what);
             }
             other => return other.tried(what),
         }
-        if is(&dir, aside, file).tried(what)? {
+        // Under its new name, no program opens it: one that does so for writing has begun before, and waits.
+        if is(&dir, aside, file).tried(what)? && sys::is_lease_undisturbed(file) {
             return unlink(&dir, aside).tried(what);
         }
-        // Another file had the name by then. Should yet another one have it now, this one is harvested as it is called.
+        // Another file had the name by then, or a writer waits. Should yet another one have it now, this one is harvested
+        // as it is called.
         match rustix::fs::renameat_with(&dir, aside, &dir, name, RenameFlags::NOREPLACE) {
             Err(Errno::EXIST | Errno::NOENT) => Ok(()),
             other => other.tried(what),
@@ -154,8 +160,8 @@ impl ImageFiles for Leased {
             self.copied = Some(place.clone());
             return Ok(size);
         };
-        if held.size != limit {
-            return Err(busy(place, "was written to since it was listed"));
+        if held.size != limit || !sys::is_lease_undisturbed(&held.file) {
+            return Err(busy(place, "was written to since it was listed, or is about to be"));
         }
         let mut at = 0_u64;
         pump(target, limit, deadline, |chunk| {
