@@ -135,6 +135,12 @@ pub(crate) fn of_harvest(id: &ContainerId, harvest: Harvest) -> Vec<Event> {
     harvest.dumps.into_iter().map(event).collect()
 }
 
+/// Whether a dump came to the host at `time` or later; without a time it did.
+pub(crate) fn is_since(path: &Path, time: Option<SystemTime>) -> bool {
+    let harvested = path.symlink_metadata().and_then(|file| file.modified());
+    time.is_none_or(|time| harvested.is_ok_and(|harvested| harvested >= time))
+}
+
 /// When the newest of these dumps came to the host.
 pub(crate) fn newest(events: &[Event]) -> Option<SystemTime> {
     let time = |event: &Event| match event {

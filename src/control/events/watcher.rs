@@ -129,7 +129,7 @@ impl Watcher {
     }
 
     fn announce(&self, line: &[u8]) {
-        let Ok(Swept { path, container, harvest }) = serde_json::from_slice(line) else {
+        let Ok(Swept { path, container, mut harvest }) = serde_json::from_slice(line) else {
             log::warn!("the minidump hook said something else than a report");
             return;
         };
@@ -141,11 +141,15 @@ impl Watcher {
         };
         let is_adopted = self.adopted.lock().unwrap_or_else(PoisonError::into_inner).contains(&id);
         let origin = if is_adopted { Origin::EarlierDaemon } else { Origin::ThisDaemon };
+        let dir = ContainerDir::new(&self.state_dir, &id);
+        // One that could not be removed from the image, and was announced long ago.
+        let since = dir.unannounced_since();
+        harvest.dumps.retain(|dump| !dump.already || dumps::is_since(&dump.path, since));
         let events = dumps::of_harvest(&id, harvest);
         let newest = dumps::newest(&events);
         let posted = self.outbox.write_dumps(&id, origin, events);
         if let Some(time) = newest {
-            ContainerDir::new(&self.state_dir, &id).note_announced(time);
+            dir.note_announced(time);
         }
         self.outbox.deliver(posted);
     }
