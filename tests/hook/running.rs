@@ -176,29 +176,49 @@ fn a_full_disk_of_the_host_keeps_dumps_in_the_image() {
 /// Killed at every moment, the hook loses nothing, and poststop finds nothing twice.
 #[test]
 fn a_harvest_killed_at_every_step_loses_nothing_and_doubles_nothing() {
-    let (mut step, dumps) = (1, [whole_dump(5000), whole_dump(7000)]);
-    loop {
+    harm_everywhere("changes", "kill");
+}
+
+#[test]
+fn a_harvest_in_which_any_call_fails_loses_nothing_and_doubles_nothing() {
+    for (kinds, errno) in [("changes", "28"), ("changes", "5"), ("opens,reads", "5")] {
+        harm_everywhere(kinds, errno);
+    }
+}
+
+/// Harvests with harm done at every call of these kinds in turn.
+fn harm_everywhere(kinds: &str, fault: &str) {
+    let dumps = [whole_dump(5000), whole_dump(7000)];
+    for step in 1.. {
         let mut going = Going::new();
         going.write("a.dmp", &dumps[0]);
         going.write("b.dmp", &dumps[1]);
         let mut command = Command::new(fault_injector());
-        command.arg(going.world.path("report")).args(["changes", &format!("kill@{step}")]);
+        command.arg(going.world.path("report")).args([kinds, &format!("{fault}@{step}")]);
         command.arg(hook_program()).arg("--settings").arg(going.world.path("settings.toml"));
         command.args(["harvest", "--running", &going.id()]);
         let run = going.world.feed(command, "");
-        let survived = run.code() == Some(0);
-        assert!(survived || run.code() == Some(137), "{step}: {}", run.story());
+        let calls = fs::read_to_string(going.world.path("report")).unwrap().lines().count();
+        let is_over = calls < step;
+        assert!(
+            fault != "kill" || run.code() == Some(if is_over { 0 } else { 137 }),
+            "{step}: {}",
+            run.story()
+        );
         if step % 2 == 0 {
             going.harvest().expect(0);
             assert_eq!(going.names(), [""; 0], "{step}: {}", run.story());
         }
         going.end();
-        assert_eq!(going.dumps(), [named("a.dmp", &dumps[0]), named("b.dmp", &dumps[1])], "killed at {step}");
-        if survived {
+        assert_eq!(
+            going.dumps(),
+            [named("a.dmp", &dumps[0]), named("b.dmp", &dumps[1])],
+            "{fault} at {step}"
+        );
+        if is_over {
             assert!(step > 20, "{step} steps");
             return;
         }
-        step += 1;
     }
 }
 
