@@ -44,6 +44,7 @@ struct Watch<'a> {
 /// # Errors
 /// Those of `each`; the kernel's, when nothing can be watched.
 pub fn watch(admin: &Admin, mut each: impl FnMut(&Swept) -> Result<()>) -> Result<()> {
+    // Made only here: whatever removes it later may be removing everything, and what starts us does so again.
     host::make_dir(&admin.state_dir, 0o700)?;
     let now = Instant::now();
     let directories = Directories::new()?;
@@ -69,7 +70,6 @@ impl Watch<'_> {
         }
         self.records_due = None;
         if !self.directories.has_records() {
-            host::make_dir(&self.admin.state_dir, 0o700)?;
             self.directories.watch_records(&self.admin.state_dir)?;
         }
         let mut gone: Vec<Token> = self.images.keys().copied().collect();

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rustix::process::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::Instant;
 
@@ -20,6 +21,7 @@ use crate::control::model::event::Origin;
 use crate::control::model::id::ContainerId;
 use crate::control::model::state::ExitStatus;
 use crate::control::process::helper::{Finished, Helper, Streams};
+use crate::control::process::{reaper, tree};
 use crate::control::state::container_dir::ContainerDir;
 use crate::control::tasks::Tasks;
 use crate::error::{Error, ErrorKind, ExitCode, Result};
@@ -42,6 +44,8 @@ pub(crate) struct Watcher {
     outbox: Arc<Outbox>,
     tasks: Arc<Tasks>,
     is_started: AtomicBool,
+    /// The process, while there is one.
+    process: Mutex<Option<Pid>>,
     /// Containers of an earlier daemon, whose clients have lost their connections.
     adopted: Mutex<BTreeSet<ContainerId>>,
 }
@@ -54,8 +58,8 @@ impl Watcher {
         tasks: Arc<Tasks>,
     ) -> Arc<Self> {
         let hook = hook.filter(|_| rustix::process::geteuid().is_root());
-        let (is_started, adopted) = (AtomicBool::new(false), Mutex::default());
-        Arc::new(Self { hook, state_dir, outbox, tasks, is_started, adopted })
+        let (is_started, process, adopted) = (AtomicBool::new(false), Mutex::default(), Mutex::default());
+        Arc::new(Self { hook, state_dir, outbox, tasks, is_started, process, adopted })
     }
 
     /// Watches the images of a container, and of every other one, if it has any.
@@ -72,6 +76,19 @@ impl Watcher {
             let watcher = Arc::clone(self);
             self.tasks.spawn(async move { watcher.keep_running().await });
         }
+    }
+
+    /// Ends the process at once: the next daemon has its own.
+    pub(crate) fn stop(&self) {
+        let process = self.process.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(process) = process {
+            // It may have ended by itself.
+            let _gone = reaper::unreaped(process, || tree::kill(process.as_raw_pid()));
+        }
+    }
+
+    fn set_process(&self, process: Option<Pid>) {
+        *self.process.lock().unwrap_or_else(PoisonError::into_inner) = process;
     }
 
     async fn keep_running(&self) {
@@ -104,7 +121,9 @@ impl Watcher {
         helper.args(["sweep", "--watch", "--json"]);
         let mut running = helper.start()?;
         let stdout = running.take_stdout();
+        self.set_process(Pid::from_raw(running.pid()));
         let (finished, ()) = tokio::join!(running.finish(), self.listen(stdout));
+        self.set_process(None);
         Ok(finished)
     }
 
