@@ -16,6 +16,7 @@
 //! - [`image`]: the ext4 image: made, locked, attached, mounted, read.
 //! - [`harvest`]: getting the dumps out of an image, onto the host.
 //! - [`hook`]: the OCI hook: prestart and poststop. [`calls`]: calls of engines that have no OCI hooks.
+//! - [`running`]: containers that go on: their dumps are brought to the host meanwhile.
 //! - [`crash`]: the kernel's handler of core files: a minidump for programs that write none.
 //! - [`engines`]: what each engine needs on the host, to be enabled. [`doctor`]: whether all is well.
 //! - [`command`]: the hook's commands for people.
@@ -55,6 +56,7 @@ pub mod proc;
 pub mod process;
 #[cfg(feature = "daemon")]
 pub mod rpc;
+pub mod running;
 #[cfg(feature = "daemon")]
 pub mod server;
 pub mod settings;

@@ -38,21 +38,8 @@ struct LoopConfig {
     reserved: [u64; 8],
 }
 
-const LOOP_INFO_ZERO: LoopInfo64 = LoopInfo64 {
-    device: 0,
-    inode: 0,
-    rdevice: 0,
-    offset: 0,
-    sizelimit: 0,
-    number: 0,
-    encrypt_type: 0,
-    encrypt_key_size: 0,
-    flags: 0,
-    file_name: [0; 64],
-    crypt_name: [0; 64],
-    encrypt_key: [0; 32],
-    init: [0; 2],
-};
+// SAFETY: it consists of numbers, and each may be 0.
+const LOOP_INFO_ZERO: LoopInfo64 = unsafe { std::mem::zeroed() };
 
 /// `LO_FLAGS_READ_ONLY`, loop(4).
 pub const LOOP_READ_ONLY: u32 = 1;
@@ -113,6 +100,13 @@ pub fn loop_backing_file(device: impl AsFd) -> io::Result<Option<(u64, u64)>> {
     }
 }
 
+/// Whether a lease is held and no open for writing waits for its end (`F_GETLEASE`, fcntl(2)).
+pub fn is_lease_undisturbed(file: impl AsFd) -> bool {
+    // SAFETY: the operation takes no argument; the descriptor is borrowed for the call.
+    let held = unsafe { nix::libc::fcntl(file.as_fd().as_raw_fd(), nix::libc::F_GETLEASE) };
+    held == nix::libc::F_RDLCK
+}
+
 /// `struct mount_attr`, linux/mount.h.
 #[repr(C)]
 struct MountAttr {
@@ -130,7 +124,10 @@ const MOUNT_ATTR_IDMAP: u64 = 0x0010_0000;
 /// `ENOSYS` on older kernels, `EINVAL` for file systems that cannot be idmapped.
 pub fn mount_idmap(mount: BorrowedFd<'_>, user_namespace: BorrowedFd<'_>) -> io::Result<()> {
     let userns_fd = u64::try_from(user_namespace.as_raw_fd()).map_err(|_| Errno::BADF)?;
-    let attr = MountAttr { attr_set: MOUNT_ATTR_IDMAP, attr_clr: 0, propagation: 0, userns_fd };
+    set_mount(mount, 0, &MountAttr { attr_set: MOUNT_ATTR_IDMAP, attr_clr: 0, propagation: 0, userns_fd })
+}
+
+fn set_mount(mount: BorrowedFd<'_>, flags: i32, attr: &MountAttr) -> io::Result<()> {
     // SAFETY: the path is a valid empty C string, `attr` is a valid `struct mount_attr` of the given size; the
     // kernel only reads both.
     let result = unsafe {
@@ -138,8 +135,8 @@ pub fn mount_idmap(mount: BorrowedFd<'_>, user_namespace: BorrowedFd<'_>) -> io:
             nix::libc::SYS_mount_setattr,
             mount.as_raw_fd(),
             c"".as_ptr(),
-            nix::libc::AT_EMPTY_PATH,
-            &raw const attr,
+            nix::libc::AT_EMPTY_PATH | flags,
+            &raw const *attr,
             size_of::<MountAttr>(),
         )
     };
@@ -157,20 +154,25 @@ pub fn mount_attributes(mount: BorrowedFd<'_>, attr_set: u64, recursive: bool) -
     // The C library's constant has another type on 32-bit machines.
     const MS_PRIVATE: u64 = 1 << 18;
     let attr = MountAttr { attr_set, attr_clr: MOUNT_ATTR_ATIME, propagation: MS_PRIVATE, userns_fd: 0 };
-    let recursive = if recursive { nix::libc::AT_RECURSIVE } else { 0 };
-    // SAFETY: the path is a valid empty C string, `attr` is a valid `struct mount_attr` of the given size; the
-    // kernel only reads both.
-    let result = unsafe {
-        nix::libc::syscall(
-            nix::libc::SYS_mount_setattr,
-            mount.as_raw_fd(),
-            c"".as_ptr(),
-            nix::libc::AT_EMPTY_PATH | recursive,
-            &raw const attr,
-            size_of::<MountAttr>(),
-        )
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    set_mount(mount, if recursive { nix::libc::AT_RECURSIVE } else { 0 }, &attr)
+}
+
+/// Takes a lease on a file that is open for reading only (`F_SETLEASE`, fcntl(2)): while it is open, an open for writing
+/// and truncate(2) wait, `fs.lease-break-time` seconds at most. The signal that says so is one that is ignored.
+///
+/// # Errors
+/// `EAGAIN` when the file is open for writing or mapped so; `EINVAL` where there are no leases.
+pub fn lease_from_writers(file: impl AsFd) -> io::Result<()> {
+    // The C library of musl does not name it.
+    const F_SETSIG: i32 = 10;
+    let fd = file.as_fd().as_raw_fd();
+    for (operation, value) in [(F_SETSIG, nix::libc::SIGURG), (nix::libc::F_SETLEASE, nix::libc::F_RDLCK)] {
+        // SAFETY: both operations take a number; the descriptor is borrowed for the call.
+        if unsafe { nix::libc::fcntl(fd, operation, value) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
 }
 
 /// Closes every descriptor from `first` on: whatever the runtime leaked into this process.

@@ -382,7 +382,7 @@ _oci_minidump_hook() {
             return 0
             ;;
         oci_minidump_hook__subcmd__harvest)
-            opts="-h -V --to --json --config --added --settings --help --version"
+            opts="-h -V --to --running --json --config --added --settings --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -597,7 +597,7 @@ _oci_minidump_hook() {
             return 0
             ;;
         oci_minidump_hook__subcmd__sweep)
-            opts="-h -V --json --config --added --settings --help --version"
+            opts="-h -V --watch --json --config --added --settings --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -34,7 +34,7 @@ complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a 
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "check" -d 'say what the hook would do for a bundle, or what is wrong and where'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "doctor" -d 'say whether dumps will arrive on this host, or what to do'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "enable" -d 'set up an engine so that it calls the hook, or the kernel'
-complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "harvest" -d 'take the dumps out of an image by hand'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "harvest" -d 'take the dumps out of an image, or out of running containers'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "sweep" -d 'harvest what poststop missed'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "list" -d 'list the dumps that were brought to this host, newest first'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "core" -d 'write a minidump of a crash (called by the kernel)'
@@ -80,12 +80,14 @@ complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand harv
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand harvest" -l config -d 'plans as a JSON object {"paths": [...]}, instead of annotations and config.json (as a hook)' -r -F
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand harvest" -l added -d 'what \'add\' wrote to rdkPlugins.minidump, for engines that drop that section (as a hook)' -r
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand harvest" -l settings -d 'the administrator\'s settings (default /etc/oci-minidump.toml)' -r -F
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand harvest" -l running -d 'harvest containers that run'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand harvest" -l json -d 'print the result as JSON'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand harvest" -s h -l help -d 'print help, also for each command'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand harvest" -s V -l version -d 'print the version'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand sweep" -l config -d 'plans as a JSON object {"paths": [...]}, instead of annotations and config.json (as a hook)' -r -F
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand sweep" -l added -d 'what \'add\' wrote to rdkPlugins.minidump, for engines that drop that section (as a hook)' -r
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand sweep" -l settings -d 'the administrator\'s settings (default /etc/oci-minidump.toml)' -r -F
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand sweep" -l watch -d 'stay, and harvest containers while they run'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand sweep" -l json -d 'print the result as JSON'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand sweep" -s h -l help -d 'print help, also for each command'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand sweep" -s V -l version -d 'print the version'

@@ -78,6 +78,8 @@ fn run(Args { request, settings }: Args) -> Result<ExitCode> {
         Request::Add(request) => add::add(&request, &for_people(&settings)?, &mut out).map(done),
         Request::Remove(bundle) => remove::remove(&bundle, &mut out).map(done),
         Request::Check(bundle, json) => check::check(&bundle, json, &for_people(&settings)?, &mut out),
+        Request::HarvestRunning(ids, json) => harvest::running(&ids, json, &for_people(&settings)?, &mut out),
+        Request::Watch(json) => sweep::watch(json, &for_hook(&settings), &mut out).map(done),
         Request::Sweep(json) => sweep::sweep(json, &for_people(&settings)?, &mut out),
         Request::Harvest(image, to, json) => {
             let to = std::path::absolute(&to).tried(|| format!("cannot resolve {}", to.display()))?;

@@ -41,8 +41,12 @@ pub enum Request {
     Lxc(Vec<PathBuf>),
     /// `harvest IMAGE --to DIR`, as JSON or not.
     Harvest(PathBuf, PathBuf, bool),
+    /// `harvest --running [ID...]`, as JSON or not.
+    HarvestRunning(Vec<String>, bool),
     /// `sweep`, as JSON or not.
     Sweep(bool),
+    /// `sweep --watch`, as JSON or not.
+    Watch(bool),
     /// `list [DIR...]`, as JSON or not.
     List(Vec<PathBuf>, Filter, bool),
     /// `core PID TID SIGNAL`: what the kernel calls at a crash.
@@ -146,10 +150,19 @@ fn command(words: &Words, verb: &Verb) -> Result<Request> {
             undo: words.has(&verbs::UNDO),
             dry_run: words.has(&verbs::DRY_RUN),
         })),
+        "harvest" if words.has(&verbs::RUNNING) => {
+            if words.has(&verbs::TO) {
+                return Err(usage(
+                    "--to is not for --running: each container has its destination".to_owned(),
+                ));
+            }
+            let ids = words.operands.iter().map(|id| id.to_string_lossy().into_owned());
+            Ok(Request::HarvestRunning(ids.collect(), json))
+        }
         "harvest" => Ok(Request::Harvest(operand(words, verb)?, needed(words, &verbs::TO)?, json)),
         "sweep" => {
             refuse_operands(words, 0)?;
-            Ok(Request::Sweep(json))
+            Ok(if words.has(&verbs::WATCH) { Request::Watch(json) } else { Request::Sweep(json) })
         }
         "list" => Ok(Request::List(words.operands.clone(), filter(words)?, json)),
         "core" if words.has(&verbs::PATTERN) => {
@@ -209,7 +222,10 @@ fn refuse_foreign(words: &Words, verb: &Verb) -> Result<()> {
 /// The one operand of a command.
 fn operand(words: &Words, verb: &Verb) -> Result<PathBuf> {
     refuse_operands(words, 1)?;
-    words.operands.first().cloned().ok_or_else(|| usage(format!("{} is missing", verb.operand)))
+    words.operands.first().cloned().ok_or_else(|| {
+        let name = verb.operand.split([' ', '[']).find(|word| !word.is_empty()).unwrap_or_default();
+        usage(format!("{name} is missing"))
+    })
 }
 
 fn needed(words: &Words, option: &Opt) -> Result<PathBuf> {
@@ -256,6 +272,9 @@ mod tests {
             ("add b --container-source /c", "--host-destination DIR is missing"),
             ("add b c", "unexpected argument 'c'"),
             ("harvest i", "--to DIR is missing"),
+            ("harvest --to d", "IMAGE is missing"),
+            ("harvest --running c --to d", "--to is not for --running"),
+            ("sweep --watch c", "unexpected argument 'c'"),
             ("core", "PID is missing"),
             ("core 1 2", "SIGNAL is missing"),
             ("core 1 -- 2 11", "TID is missing"),
@@ -294,6 +313,7 @@ mod tests {
             let mut line = verb.usage().replace(['[', ']'], "").replace("...", "");
             // Either the one or the other.
             line = line.replace("--pattern PID", "PID");
+            line = line.replace("IMAGE | ID --to DIR --running", "IMAGE --to DIR");
             for (name, value) in [
                 ("true|false", "true"),
                 ("SIZE", "256K"),

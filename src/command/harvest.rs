@@ -1,4 +1,5 @@
-//! `harvest IMAGE --to DIR`: takes the dumps out of an image by hand.
+//! `harvest IMAGE --to DIR`: takes the dumps out of an image by hand. `harvest --running`: out of those of containers that
+//! run.
 
 use std::io::Write;
 use std::path::Path;
@@ -6,11 +7,12 @@ use std::time::Duration;
 
 use crate::command::{say, say_json};
 use crate::deadline::Deadline;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, ExitCode, Result};
 use crate::harvest::{Harvest, IfAttached, ImageOutcome, Job, LOCK_TIMEOUT, Owner, harvest_locked};
 use crate::image::lock::LockedImage;
 use crate::image::mark::Mark;
 use crate::log::escape;
+use crate::running::once;
 use crate::settings::admin::Admin;
 
 /// Harvests `image` into `destination` and says what it did, for people or as JSON.
@@ -34,6 +36,26 @@ pub fn harvest(
         tell(&harvest, image, out)?;
     }
     harvest.failure().map_or(Ok(()), Err)
+}
+
+/// Harvests containers that run, and says what that did, as `sweep` does. Exits with [`ExitCode::Failure`] when a complete
+/// dump was left.
+///
+/// # Errors
+/// As [`once::harvest`].
+pub fn running(ids: &[String], json: bool, admin: &Admin, out: &mut impl Write) -> Result<ExitCode> {
+    let sweep = once::harvest(ids, admin)?;
+    if json {
+        say_json(out, &sweep)?;
+    } else {
+        for swept in &sweep.harvested {
+            tell(&swept.harvest, &swept.path, out)?;
+        }
+        for path in &sweep.in_use {
+            say(out, format_args!("image {}: another process works on it", path.display()))?;
+        }
+    }
+    Ok(if sweep.failures.is_empty() && sweep.in_use.is_empty() { ExitCode::Ok } else { ExitCode::Failure })
 }
 
 /// The image says whose dumps it holds; where they go is the person's choice.

@@ -1,10 +1,12 @@
-//! `sweep`: harvests what poststop missed.
+//! `sweep`: harvests what poststop missed. `sweep --watch`: what containers leave while they run.
 
 use std::io::Write;
 
 use crate::command::{say, say_json};
-use crate::error::{ExitCode, Result};
+use crate::error::{ExitCode, Result, Tried};
 use crate::hook::sweep::sweep as run;
+use crate::log::escape_json;
+use crate::running::watch::watch as run_watch;
 use crate::settings::admin::Admin;
 
 /// Sweeps and says what that did, for people or as JSON. Exits with [`ExitCode::Failure`] when something is left that
@@ -26,4 +28,23 @@ pub fn sweep(json: bool, admin: &Admin, out: &mut impl Write) -> Result<ExitCode
         say(out, format_args!("{images} images harvested, {running} in use, {failed} failed"))?;
     }
     Ok(if sweep.failures.is_empty() { ExitCode::Ok } else { ExitCode::Failure })
+}
+
+/// Harvests containers while they run, and says each dump in a line, or each image with dumps in a line of JSON.
+///
+/// # Errors
+/// As [`run_watch`]; it ends only so.
+pub fn watch(json: bool, admin: &Admin, out: &mut impl Write) -> Result<()> {
+    run_watch(admin, |swept| {
+        let what = || "cannot write the result";
+        if json {
+            let line = serde_json::to_string(swept).map_err(std::io::Error::other).tried(what)?;
+            say(out, format_args!("{}", escape_json(&line)))?;
+        } else {
+            for dump in &swept.harvest.dumps {
+                say(out, format_args!("{} ({} bytes)", dump.path.display(), dump.size))?;
+            }
+        }
+        out.flush().tried(what)
+    })
 }

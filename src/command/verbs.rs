@@ -65,6 +65,10 @@ pub(super) const REQUIRED: Opt =
     option("required", "true|false", "whether the container may only start with it (default true)");
 /// Where dumps go.
 pub(super) const TO: Opt = option("to", "DIR", "the directory into which the dumps go");
+/// Containers that run.
+pub(super) const RUNNING: Opt = flag("running", None, "harvest containers that run");
+/// For as long as it runs.
+pub(super) const WATCH: Opt = flag("watch", None, "stay, and harvest containers while they run");
 /// Dumps of one container.
 pub(super) const CONTAINER: Opt = option("container", "ID", "only dumps of this container");
 /// Dumps of one program.
@@ -174,13 +178,15 @@ all that are not ours; --undo sets what was there before.",
     },
     Verb {
         name: "harvest",
-        operand: "IMAGE",
-        about: "take the dumps out of an image by hand",
+        operand: "[IMAGE | ID...]",
+        about: "take the dumps out of an image, or out of running containers",
         details: "\
 Takes the minidumps out of IMAGE into DIR, and removes the image when everything in it is safe.
-An image that another program made is read, too, and kept.",
-        needed: &[TO],
-        optional: &[JSON],
+An image that another program made is read, too, and kept.
+With --running, brings the complete dumps of the containers ID, or of all that run, to their destinations, and removes
+each from its image when it is safe. What a program is still writing is left.",
+        needed: &[],
+        optional: &[TO, RUNNING, JSON],
     },
     Verb {
         name: "sweep",
@@ -188,9 +194,11 @@ An image that another program made is read, too, and kept.",
         about: "harvest what poststop missed",
         details: "\
 Harvests what poststop missed: images of containers that are gone, and images that a power cut left. Run it at boot.
-Exits with 1 when something could not be harvested; it is kept for the next time.",
+Exits with 1 when something could not be harvested; it is kept for the next time.
+With --watch, stays, and brings each dump of a container that runs to the host as soon as it is complete, as
+'harvest --running' does. With --json, that is a line for each image with dumps.",
         needed: &[],
-        optional: &[JSON],
+        optional: &[WATCH, JSON],
     },
     Verb {
         name: "list",

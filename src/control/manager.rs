@@ -43,6 +43,7 @@ struct Handle(Arc<Context>);
 impl Drop for Handle {
     fn drop(&mut self) {
         self.0.tasks.close();
+        self.0.watcher.stop();
         self.0.lock.release();
     }
 }

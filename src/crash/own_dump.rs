@@ -1,17 +1,21 @@
 //! Whether the app has written a minidump of this crash itself, with Breakpad or Crashpad, which then let the kernel end
 //! it. Of one crash there is one dump, and theirs is better: they may have added what they know of the app.
 //!
-//! It is looked for in the images of the container, mounted once more for us alone, as at a harvest. The container's own
-//! paths are never opened.
+//! It is looked for in the images of the container, mounted once more for us alone, as at a harvest, and then on the host,
+//! where a harvest may have just brought it. The container's own paths are never opened.
 
 use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{Mode, OFlags};
 
 use crate::deadline::Deadline;
 use crate::dump::Completeness;
 use crate::dump::completeness;
 use crate::dump::minidump::Minidump;
 use crate::error::{Result, Tried};
+use crate::harvest::marks;
 use crate::hook::record::{Prepared, Record};
 use crate::image::identity::Identity;
 use crate::image::loopback::LoopDevice;
@@ -27,21 +31,47 @@ const TICK: Duration = Duration::from_secs(1);
 /// The longest dump that is looked into, in bytes, and how many are.
 const MAX_SIZE: u64 = 8 << 20;
 const MAX_LOOKED_INTO: usize = 8;
+/// How many files of a destination are looked at.
+const MAX_ENTRIES: usize = 10_000;
 /// How long looking may take.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Whether one of the container's images has a whole minidump of a crash of `thread` (its id inside) that was written just
-/// now, by a process of this age. What cannot be read has none.
+/// Whether one of the container's images, or its destination, has a whole minidump of a crash of `thread` (its id inside)
+/// that was written just now, by a process of this age. What cannot be read has none.
 #[must_use]
 pub fn exists(record: &Record, thread: u32, process_age: Option<Duration>) -> bool {
     let max_age = process_age.map_or(MAX_AGE, |age| MAX_AGE.min(age + TICK));
     let deadline = Deadline::after(TIMEOUT);
-    record.paths.iter().any(|prepared| {
+    // In this order: a harvest publishes a dump before it removes it from the image.
+    let is_in_an_image = record.paths.iter().any(|prepared| {
         has(prepared, thread, max_age, deadline).unwrap_or_else(|error| {
             log::warn!("container {}: cannot look for the app's own minidump: {}", record.id, error.report());
             false
         })
-    })
+    });
+    let mut plans = record.paths.iter().map(|prepared| &prepared.plan);
+    is_in_an_image || plans.any(|plan| is_in(&plan.host_destination, &record.id, thread, max_age))
+}
+
+/// Whether such a dump of container `id` was harvested into `dir`.
+fn is_in(dir: &Path, id: &str, thread: u32, max_age: Duration) -> bool {
+    let now = SystemTime::now();
+    let mut fresh = Vec::new();
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten().take(MAX_ENTRIES) {
+        let Ok(metadata) = entry.metadata() else { continue };
+        let published = metadata.modified().unwrap_or(UNIX_EPOCH);
+        let age = now.duration_since(published).unwrap_or_default();
+        if metadata.is_file() && metadata.len() <= MAX_SIZE && age <= max_age {
+            fresh.push((published, entry.path()));
+        }
+    }
+    fresh.sort_by(|one, other| other.cmp(one));
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let open = |path: &PathBuf| rustix::fs::open(path, flags, Mode::empty()).ok().map(File::from);
+    let is_theirs =
+        |file: &File| marks::container_of(file).as_deref() == Some(id.as_bytes()) && !marks::is_written(file);
+    let theirs = fresh.iter().filter_map(|(_, path)| open(path)).filter(is_theirs);
+    theirs.take(MAX_LOOKED_INTO).any(|file| is_whole_of_thread(&file, thread).unwrap_or(false))
 }
 
 fn has(prepared: &Prepared, thread: u32, max_age: Duration, deadline: Deadline) -> Result<bool> {
@@ -84,7 +114,11 @@ fn is_of_thread(
     let copy = rustix::fs::memfd_create("dump", rustix::fs::MemfdFlags::CLOEXEC);
     let copy: File = copy.tried(|| "cannot make a file in memory")?.into();
     mounted.copy(&candidate.place, MAX_SIZE, &copy, deadline)?;
-    let dump = Minidump::open(&copy)?;
+    is_whole_of_thread(&copy, thread)
+}
+
+fn is_whole_of_thread(file: &File, thread: u32) -> Result<bool> {
+    let dump = Minidump::open(file)?;
     let is_of = dump.exception()?.is_some_and(|exception| exception.thread == thread);
     Ok(is_of && completeness::of(&dump)? == Completeness::Complete)
 }

@@ -8,7 +8,7 @@ use crate::dump::write::{Contents, write};
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::harvest::Owner;
 use crate::harvest::destination::Destination;
-use crate::harvest::marks::Marks;
+use crate::harvest::marks::{Marks, mark_written};
 use crate::harvest::name::name;
 use crate::harvest::publish::Parcel;
 use crate::harvest::{Harvested, retention};
@@ -30,6 +30,7 @@ pub(super) fn publish(contents: &Contents, process: &Process, record: &Record, a
     make_room(&destination, admin, size)?;
     let draft = destination.draft()?;
     draft.file().write_all(&bytes).tried(|| format!("cannot write to {}", destination.path().display()))?;
+    mark_written(draft.file());
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let time =
         Time { seconds: i64::try_from(now.as_secs()).unwrap_or(i64::MAX), nanoseconds: now.subsec_nanos() };

@@ -99,7 +99,7 @@ fn security() -> Finding {
 
 fn units() -> Finding {
     let is_there = |name: &str| UNIT_DIRS.iter().any(|dir| Path::new(dir).join(name).exists());
-    let there: Vec<_> = ["oci-minidump-sweep.service", "ocicontainer.service"]
+    let there: Vec<_> = ["oci-minidump-sweep.service", "oci-minidump-watch.service", "ocicontainer.service"]
         .into_iter()
         .filter(|name| is_there(name))
         .collect();

@@ -12,6 +12,8 @@ use crate::image::read::files::Time;
 pub const CONTAINER_ATTRIBUTE: &str = "user.oci-minidump.container";
 /// The attribute with the time of the crash: `seconds.nanoseconds` since 1970.
 const TIME_ATTRIBUTE: &str = "user.oci-minidump.time";
+/// The attribute of a dump that we wrote ourselves, of a crash that the kernel handed over.
+const WRITTEN_ATTRIBUTE: &str = "user.oci-minidump.core";
 /// The longest value that is read, in bytes: an id.
 const MAX_VALUE: usize = 1024;
 
@@ -48,6 +50,19 @@ pub fn container(path: &Path) -> Option<Vec<u8>> {
 #[must_use]
 pub fn container_of(file: &File) -> Option<Vec<u8>> {
     bounded(|value| rustix::fs::fgetxattr(file, CONTAINER_ATTRIBUTE, value))
+}
+
+/// Marks a dump as one that we wrote ourselves. A file system without extended attributes keeps no mark.
+pub fn mark_written(file: &File) {
+    if let Err(error) = rustix::fs::fsetxattr(file, WRITTEN_ATTRIBUTE, b"1", XattrFlags::empty()) {
+        log::debug!("cannot mark a dump: {error}");
+    }
+}
+
+/// Whether a dump is one that we wrote ourselves.
+#[must_use]
+pub fn is_written(file: &File) -> bool {
+    bounded(|value| rustix::fs::fgetxattr(file, WRITTEN_ATTRIBUTE, value)).is_some()
 }
 
 /// The time of the crash; versions before 0.2 did not note it.

@@ -7,6 +7,7 @@ pub mod marks;
 pub mod name;
 pub mod publish;
 pub mod retention;
+pub mod running;
 pub mod take;
 mod taken;
 

@@ -18,6 +18,7 @@ use crate::harvest::retention;
 use crate::harvest::taken::Harvested;
 use crate::image::known;
 use crate::image::read::files::{Candidate, ImageFiles, Kind, Listing, Place, Time};
+use crate::image::read::leased::former_name;
 use crate::log::escape;
 use crate::settings::admin::Retention;
 
@@ -36,7 +37,7 @@ pub fn take(files: &mut (impl ImageFiles + ?Sized), job: Job<'_>, bounds: Bounds
     if links > 0 {
         log::info!("{links} more names in the image lead to the same files (hard links)");
     }
-    let taken = Taken { rest, ..Taken::default() };
+    let taken = Taken { rest, is_again: files.removes(), ..Taken::default() };
     let left = bounds.budget;
     let mut taking =
         Taking { files, job, bounds, left, destination: None, taken, unreadable: None, has_made_room: false };
@@ -46,16 +47,24 @@ pub fn take(files: &mut (impl ImageFiles + ?Sized), job: Job<'_>, bounds: Bounds
         let what = "there are too many files in the image, not all were looked at";
         taken.failures.push(Error::new(ErrorKind::System, what));
     }
-    if taken.more_skipped > 0 {
+    if taken.more_skipped > 0 && !taken.is_again {
         log::warn!("skipped {} more", taken.more_skipped);
     }
     if let Some(destination) = &destination {
-        destination.sync()?;
+        // What was taken out of the image was synced before.
+        if !taken.is_again {
+            destination.sync()?;
+        }
         // So that `list` finds the dumps. They are safe without that.
         if let Err(error) = known::remember(&job.admin.known_destinations(), destination.path()) {
             log::debug!("{}", error.report());
         }
         retain(destination, job, &taken);
+    }
+    if taken.is_again {
+        // Another reader cannot do better, and what was published is not in the image any more: it must be known.
+        taken.failures.extend(all.err().into_iter().chain(unreadable));
+        return Ok(taken);
     }
     all?;
     unreadable.map_or(Ok(taken), Err)
@@ -150,6 +159,7 @@ impl<F: ImageFiles + ?Sized> Taking<'_, F> {
             ErrorKind::Timeout => return Err(error),
             ErrorKind::Corrupt => drop(self.unreadable.get_or_insert(error)),
             ErrorKind::NotFound | ErrorKind::Attack => self.taken.skip(place, error.report()),
+            ErrorKind::Busy if self.bounds.is_mounted => self.taken.leave(place, &error.report()),
             _ => self.taken.fail(place, error),
         }
         Ok(())
@@ -170,14 +180,18 @@ impl<F: ImageFiles + ?Sized> Taking<'_, F> {
             return Ok(());
         }
         let meta = self.copy_meta(dump, &destination)?;
-        let name = name(job.admin.naming, &place.name, job.owner, dump.modified.seconds);
+        let name = name(job.admin.naming, former_name(&place.name), job.owner, dump.modified.seconds);
         let marks = Marks { container: job.owner.container, time: dump.modified };
         let published = destination.publish(Parcel { dump: draft, meta }, &name, marks)?;
         let path = destination.path().join(published.name);
-        let dump = Harvested { path, size, truncated, already: published.already };
-        log_dump(&dump, job);
+        let harvested = Harvested { path, size, truncated, already: published.already };
+        log_dump(&harvested, job);
         self.left = self.left.saturating_sub(size);
-        self.taken.dumps.push(dump);
+        self.taken.dumps.push(harvested);
+        if self.files.removes() {
+            destination.sync()?;
+            self.files.remove(&dump.candidate)?;
+        }
         Ok(())
     }
 

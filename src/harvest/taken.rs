@@ -61,6 +61,9 @@ pub struct Taken {
     pub failures: Vec<Error>,
     /// What lies in the image beside the dumps.
     pub rest: Rest,
+    /// Whether the image is looked at again and again while its container runs, so that what is left in it is not worth a
+    /// warning each time.
+    pub is_again: bool,
 }
 
 impl Taken {
@@ -79,7 +82,7 @@ impl Taken {
             return;
         }
         let name = place.text();
-        log::warn!("skipped {}: {reason}", escape(&name));
+        log::log!(self.level(), "skipped {}: {reason}", escape(&name));
         self.skipped.push(Skipped { name, reason });
     }
 
@@ -87,8 +90,13 @@ impl Taken {
     pub(super) fn leave(&mut self, place: &Place, reason: &str) {
         self.unfinished += 1;
         if self.unfinished <= MAX_LINES {
-            log::warn!("left {} in the image, which is still mounted: {reason}", escape(&place.text()));
+            let name = escape(&place.text());
+            log::log!(self.level(), "left {name} in the image, which is still mounted: {reason}");
         }
+    }
+
+    fn level(&self) -> log::Level {
+        if self.is_again { log::Level::Debug } else { log::Level::Warn }
     }
 
     /// Notes that a dump could not be published.

@@ -51,6 +51,14 @@ pub struct Swept {
     pub harvest: Harvest,
 }
 
+impl Swept {
+    /// What became of the image at `path`, of this container.
+    #[must_use]
+    pub fn of(path: &Path, container: &str, harvest: Harvest) -> Self {
+        Self { path: path.to_owned(), container: Some(container.to_owned()), harvest }
+    }
+}
+
 /// Harvests every image of ours whose container has ended.
 ///
 /// # Errors
@@ -89,7 +97,8 @@ fn terms(admin: &Admin) -> Terms<'_> {
 }
 
 impl Sweep {
-    fn fail(&mut self, error: &Error) {
+    /// Notes a failure.
+    pub fn fail(&mut self, error: &Error) {
         log::error!("{}", error.report());
         self.failures.push(error.report());
     }

@@ -25,7 +25,7 @@ const CHECKSUM: usize = 0x3FC;
 const FORMER_SEED: u128 = 0x6f63_692d_6d69_4e69_8475_6d70_0000_0002;
 
 /// 16 random bytes that an image keeps from its making to its end; shown as 32 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Token(u128);
 

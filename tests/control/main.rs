@@ -20,6 +20,7 @@ mod minidump;
 mod owned;
 mod owned_attacks;
 mod refuse;
+mod running;
 mod runtimes;
 mod start;
 mod stats;

@@ -137,3 +137,20 @@ fn a_child_in_a_nested_pid_namespace_has_the_numbers_of_the_container() {
     let dump = Minidump::read_path(&dumps[0]).unwrap();
     assert_eq!(dump.get_stream::<MinidumpThreadNames>().unwrap().get_name(1).as_deref(), Some("sleep"));
 }
+
+/// The app's own minidump of a crash was harvested before the kernel hands the crash over: it is still the one dump.
+#[test]
+fn a_dump_of_the_app_that_was_harvested_meanwhile_is_the_one_of_its_crash() {
+    let container = Container::new();
+    container.crash(&container.head().bytes(), &[]);
+    let [path] = &container.dumps()[..] else { panic!("{:?}", container.dumps()) };
+    // Only this tells it from one that was harvested.
+    rustix::fs::removexattr(path, "user.oci-minidump.core").unwrap();
+    let again = container.crash(&container.head_at(0x5678), &[]);
+    assert!(again.status.success() && container.dumps().len() == 1, "{}", stderr(&again));
+    // One of another container is not.
+    let whose = "user.oci-minidump.container";
+    rustix::fs::setxattr(path, whose, b"other", rustix::fs::XattrFlags::empty()).unwrap();
+    let again = container.crash(&container.head_at(0x5678), &[]);
+    assert!(again.status.success() && container.dumps().len() == 2, "{}", stderr(&again));
+}

@@ -37,6 +37,9 @@ mod races;
 mod repeated;
 mod retention;
 mod rootfs;
+mod running;
+mod running_attacks;
+mod running_watch;
 mod stdin;
 #[path = "../support/mod.rs"]
 mod support;

@@ -54,6 +54,7 @@ fn everything_is_installed_and_removed() {
     assert!(json.contains("\"/opt/x y/libexec/oci/hooks.d/oci-minidump-hook\""), "{json}");
     for (unit, program) in [
         ("oci-minidump-sweep.service", "\"/opt/x y/libexec/oci/hooks.d/oci-minidump-hook\" sweep"),
+        ("oci-minidump-watch.service", "\"/opt/x y/libexec/oci/hooks.d/oci-minidump-hook\" sweep --watch"),
         ("ocicontainer.service", "\"/opt/x y/bin/ocicontainer\" serve"),
     ] {
         let text = fs::read_to_string(prefix.join("lib/systemd/system").join(unit)).unwrap();

@@ -19,17 +19,20 @@ use crate::control::model::event::Event;
 use crate::control::model::id::ContainerId;
 use crate::dump::{Completeness, completeness};
 use crate::harvest::marks::CONTAINER_ATTRIBUTE;
+use crate::harvest::{Harvest, Harvested};
 
 /// How many entries of a directory are looked at.
 const MAX_ENTRIES: usize = 100_000;
 /// How long the deletion of another container with the same directory is waited for.
 const OTHER_DELETION_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most dumps that are remembered as reported. A sweep and a deletion at the same time see the same ones.
-const MAX_REPORTED: usize = 1024;
+const MAX_REPORTED: usize = 4096;
 
 /// What is known of all directories.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct DumpTracker {
+    /// Since when dumps are reported by this daemon.
+    since: SystemTime,
     /// One lock per directory: containers that share one are deleted one after the other.
     locks: Mutex<BTreeMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>,
     reported: Mutex<VecDeque<Reported>>,
@@ -47,6 +50,16 @@ pub(crate) struct Snapshot {
 }
 
 impl DumpTracker {
+    /// Of a daemon that begins now.
+    pub(crate) fn new() -> Self {
+        Self { since: SystemTime::now(), locks: Mutex::default(), reported: Mutex::default() }
+    }
+
+    /// Since when dumps are reported by this daemon, on the clock of files.
+    pub(crate) fn since(&self) -> SystemTime {
+        self.since
+    }
+
     /// Takes stock of `dirs`, which must be sorted, and keeps other deletions from them.
     pub(crate) async fn reserve(&self, dirs: &[PathBuf]) -> Snapshot {
         let mut locks = Vec::new();
@@ -110,6 +123,31 @@ impl Snapshot {
         }
         events
     }
+}
+
+/// The events of what a hook has harvested of container `id`.
+pub(crate) fn of_harvest(id: &ContainerId, harvest: Harvest) -> Vec<Event> {
+    let event = |dump: Harvested| {
+        let name = dump.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let truncated = dump.truncated.is_some();
+        Event::Minidump { id: id.clone(), name, path: dump.path, size: dump.size, truncated }
+    };
+    harvest.dumps.into_iter().map(event).collect()
+}
+
+/// Whether a dump came to the host at `time` or later; without a time it did.
+pub(crate) fn is_since(path: &Path, time: Option<SystemTime>) -> bool {
+    let harvested = path.symlink_metadata().and_then(|file| file.modified());
+    time.is_none_or(|time| harvested.is_ok_and(|harvested| harvested >= time))
+}
+
+/// When the newest of these dumps came to the host.
+pub(crate) fn newest(events: &[Event]) -> Option<SystemTime> {
+    let time = |event: &Event| match event {
+        Event::Minidump { path, .. } => path.symlink_metadata().and_then(|file| file.modified()).ok(),
+        _ => None,
+    };
+    events.iter().filter_map(time).max()
 }
 
 /// The event of one dump.

@@ -6,7 +6,7 @@
 //! - [`entry`]: the file that keeps events until they are delivered.
 //! - [`outbox`]: the one way of an event: persisted, sent, dropped.
 //! - [`leftovers`]: sends what an earlier daemon left in the outbox.
-//! - [`sweeper`]: has the hook harvest what poststop missed.
+//! - [`sweeper`]: has the hook harvest what poststop missed; [`watcher`]: what containers leave while they run.
 
 pub(crate) mod bus;
 pub(crate) mod dumps;
@@ -16,3 +16,4 @@ pub(crate) mod outbox;
 pub(crate) mod replay;
 pub(crate) mod started;
 pub(crate) mod sweeper;
+pub(crate) mod watcher;

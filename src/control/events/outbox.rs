@@ -56,7 +56,7 @@ enum Keeper {
 impl Outbox {
     /// The outbox in the state directory `dir`.
     pub(crate) fn new(dir: PathBuf, bus: Arc<EventBus>, tasks: Arc<Tasks>) -> Self {
-        Self { dir, bus, tasks, dumps: DumpTracker::default() }
+        Self { dir, bus, tasks, dumps: DumpTracker::new() }
     }
 
     /// Events that the saved state of a container keeps: its start says so, its end stands in it until it is deleted.

@@ -8,8 +8,9 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use crate::control::container::Container;
+use crate::control::events::dumps;
 use crate::control::events::outbox::Outbox;
-use crate::control::model::event::{Event, Origin};
+use crate::control::model::event::Origin;
 use crate::control::model::id::ContainerId;
 use crate::control::model::state::ExitStatus;
 use crate::control::process::helper::{Helper, Streams};
@@ -75,12 +76,8 @@ impl Sweeper {
                 path.display()
             );
             let Some(id) = container.and_then(|id| id.parse::<ContainerId>().ok()) else { continue };
-            let dumps = harvest.dumps.into_iter().map(|dump| {
-                let name = dump.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let truncated = dump.truncated.is_some();
-                Event::Minidump { id: id.clone(), name, path: dump.path, size: dump.size, truncated }
-            });
-            self.outbox.deliver(self.outbox.write_dumps(&id, Origin::EarlierDaemon, dumps.collect()));
+            let dumps = dumps::of_harvest(&id, harvest);
+            self.outbox.deliver(self.outbox.write_dumps(&id, Origin::EarlierDaemon, dumps));
         }
     }
 }

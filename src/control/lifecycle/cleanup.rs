@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use crate::control::bundle::owned::opened;
 use crate::control::clock::boottime;
 use crate::control::container::Container;
+use crate::control::events::dumps;
 use crate::control::events::dumps::Snapshot;
 use crate::control::lifecycle::context::Context;
 use crate::control::model::event::{Event, Origin};
@@ -79,6 +80,17 @@ pub(crate) fn announce_dumps_since_start(ctx: &Context, container: &Container) {
     announce_dumps(ctx, container, Origin::EarlierDaemon, before.new_dumps(&container.id));
 }
 
+/// Announces the dumps that came to light while a container ran and no daemon looked.
+pub(crate) fn announce_dumps_since_note(ctx: &Context, container: &Container) {
+    let Some(since) = container.dir.unannounced_since() else { return };
+    let mut before = Snapshot::look(&container.policy().dump_dirs);
+    before.forget_since(&container.id, since);
+    let dumps = before.new_dumps(&container.id);
+    let newest = dumps::newest(&dumps);
+    announce_dumps(ctx, container, Origin::EarlierDaemon, dumps);
+    newest.into_iter().for_each(|time| container.dir.note_announced(time));
+}
+
 /// When a container was started, on the clock of files.
 fn start_time(container: &Container) -> SystemTime {
     let age = Duration::from_nanos(boottime().saturating_sub(container.started)) + FILE_TIME_TICK;
@@ -93,12 +105,15 @@ pub(crate) async fn delete_ended(
     exit: ExitStatus,
 ) -> (Result<()>, Vec<Event>) {
     let mut before = ctx.outbox.dumps.reserve(&container.policy().dump_dirs).await;
-    if !container.was_seen_running()
-        && let Ok(saved) = container.dir.load()
-    {
+    if container.was_seen_running() {
+        // Dumps that came while it ran were announced, unless something has kept the news from us.
+        before.forget_since(&container.id, start_time(container).max(ctx.outbox.dumps.since()));
+    } else if let Ok(saved) = container.dir.load() {
         // An earlier daemon may have been killed between the harvest and the event.
         let unannounced_since =
             if saved.start_unannounced { Some(start_time(container)) } else { container.dir.save_time() };
+        // What it left while it ran was announced then.
+        let unannounced_since = unannounced_since.max(container.dir.unannounced_since());
         if let Some(time) = unannounced_since {
             before.forget_since(&container.id, time);
         }

@@ -7,6 +7,7 @@ use crate::control::bundle::hook;
 use crate::control::events::bus::EventBus;
 use crate::control::events::outbox::Outbox;
 use crate::control::events::sweeper::Sweeper;
+use crate::control::events::watcher::Watcher;
 use crate::control::health::HealthMonitor;
 use crate::control::output::log_store::LogStore;
 use crate::control::registry::Registry;
@@ -28,6 +29,7 @@ pub(crate) struct Context {
     pub(crate) bus: Arc<EventBus>,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) sweeper: Arc<Sweeper>,
+    pub(crate) watcher: Arc<Watcher>,
     pub(crate) tasks: Arc<Tasks>,
     /// Held for as long as this daemon is the one.
     pub(crate) lock: StateLock,
@@ -42,6 +44,12 @@ impl Context {
         Self {
             runtime: Runtime::new(&settings),
             sweeper: Sweeper::new(hook.clone(), Arc::clone(&outbox), Arc::clone(&tasks)),
+            watcher: Watcher::new(
+                hook.clone(),
+                settings.state_dir.clone(),
+                Arc::clone(&outbox),
+                Arc::clone(&tasks),
+            ),
             registry: Registry::new(),
             health: HealthMonitor::default(),
             settings,

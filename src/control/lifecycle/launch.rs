@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::control::container::Container;
 use crate::control::events::dumps::Snapshot;
@@ -109,6 +110,10 @@ pub(crate) fn mark_running(container: &Arc<Container>, init: Process) -> Arc<Pro
 pub(crate) fn announce_running(ctx: &Context, container: &Arc<Container>) {
     cleanup::announce_state(ctx, container, State::Running);
     announce_start(ctx, container);
+    if !container.policy().dump_dirs.is_empty() {
+        container.dir.note_announced(SystemTime::now());
+    }
+    ctx.watcher.watch(container);
 }
 
 /// Announces the start of a container. A later daemon does so again, unless this was received by then.

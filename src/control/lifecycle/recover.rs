@@ -106,6 +106,8 @@ fn adopt(ctx: &Arc<Context>, container: Arc<Container>, init: Process) {
     cleanup::transition(&container, Phase::Running(Arc::clone(&init)));
     hibernate::recover(ctx, &container, &init);
     stop::recover(ctx, &container);
+    cleanup::announce_dumps_since_note(ctx, &container);
+    ctx.watcher.watch(&container);
     supervisor::supervise(ctx, container, init);
 }
 

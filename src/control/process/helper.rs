@@ -206,6 +206,11 @@ impl Running {
         self.guard.pid.as_raw_nonzero().get()
     }
 
+    /// Its standard output, to be read while it runs; it is not captured then.
+    pub(crate) fn take_stdout(&mut self) -> Option<pipe::Receiver> {
+        self.stdout.take()
+    }
+
     /// Waits for its end, reading what it says; kills it with all its descendants at the deadline.
     pub(crate) async fn finish(self) -> Finished {
         let reaping = self.reaping;

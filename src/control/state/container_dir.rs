@@ -5,6 +5,7 @@ use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{ErrorKind as IoKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,6 +30,8 @@ pub(crate) const MOUNTS: &str = "mounts.json";
 pub(crate) const STOP: &str = "stop.json";
 /// Where the root file system of a bundle is mounted that belongs to an app's user.
 pub(crate) const ROOT: &str = "rootfs";
+/// An empty file, with the time of the newest dump that was announced while the container ran.
+const ANNOUNCED: &str = "announced";
 /// The runtime's pid file.
 pub(crate) const PID_FILE: &str = "container.pid";
 /// The most bytes of a small text file that are read.
@@ -113,8 +116,22 @@ impl ContainerDir {
     }
 
     /// When the saved state was written.
-    pub(crate) fn save_time(&self) -> Option<std::time::SystemTime> {
+    pub(crate) fn save_time(&self) -> Option<SystemTime> {
         std::fs::metadata(self.file(RECORD)).and_then(|file| file.modified()).ok()
+    }
+
+    /// Notes that the dumps that came to the host until `time` are announced. Without the note, some may be announced again.
+    pub(crate) fn note_announced(&self, time: SystemTime) {
+        let noted = std::fs::File::create(self.file(ANNOUNCED)).and_then(|file| file.set_modified(time));
+        if let Err(error) = noted {
+            log::debug!("cannot write {}: {error}", self.file(ANNOUNCED).display());
+        }
+    }
+
+    /// Since when dumps may not have been announced; `None` when nothing was noted.
+    pub(crate) fn unannounced_since(&self) -> Option<SystemTime> {
+        let time = std::fs::metadata(self.file(ANNOUNCED)).and_then(|file| file.modified()).ok()?;
+        time.checked_add(Duration::from_nanos(1))
     }
 
     /// Reads the saved state.

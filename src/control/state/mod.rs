@@ -12,6 +12,7 @@
 //! | `ID/config.json` | the effective configuration | |
 //! | `ID/record.json` | the saved state | |
 //! | `ID/container.pid` | the runtime's pid file | |
+//! | `ID/announced` | since when dumps may not have been announced | |
 //! | `ID/runtime.log` | the runtime's complaints when the output cannot be read back | |
 //! | `ID/exec-PID-N.log` | the runtime's complaints about one command | the end of that command |
 //! | `ID/spec/` | the bundle that a Dobby spec became | |

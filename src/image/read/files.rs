@@ -138,8 +138,21 @@ pub trait ImageFiles {
     /// Copies at most `limit` bytes of a regular file to `target`, holes as holes. Gives the count of bytes.
     ///
     /// # Errors
-    /// As [`ImageFiles::head`], those of writing, and [`ErrorKind::Timeout`] past the `deadline`.
+    /// As [`ImageFiles::head`], [`ErrorKind::Busy`] when the file may still change, those of writing, and [`ErrorKind::Timeout`] past the `deadline`.
     fn copy(&mut self, place: &Place, limit: u64, target: &File, deadline: Deadline) -> Result<u64>;
+
+    /// Whether dumps that are safe on the host are taken out of the image one by one ([`ImageFiles::remove`]).
+    fn removes(&self) -> bool {
+        false
+    }
+
+    /// Takes a dump that was copied, and is safe on the host, out of the image.
+    ///
+    /// # Errors
+    /// The kernel's; the dump is still in the image then.
+    fn remove(&mut self, _dump: &Candidate) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Whether a name is that of a dump, as Dobby's plugin sees it: it ends in `.dmp`.

@@ -3,6 +3,7 @@
 //! The mount is read-only, follows no symbolic link, and is visible to nobody else: detached, or, before Linux 5.2, in
 //! a mount namespace that only a helper thread ever had.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
@@ -14,10 +15,10 @@ use crate::error::{Error, ErrorKind, Result, Unreadable};
 use crate::image::loopback::LoopDevice;
 use crate::image::mount::detached::{Detached, is_too_old};
 use crate::image::mount::label::MountLabel;
-use crate::image::mount::options::Access;
+use crate::image::mount::options::{Access, Writable};
 use crate::image::mount::private_namespace::mount_in_private_namespace;
 use crate::image::read::files::{ImageFiles, Kind, Listing, Place, Time, pump};
-use crate::image::read::walk::{Dir, Limits, Tree, walk};
+use crate::image::read::walk::{Dir, Limits, MAX_DEPTH, MAX_FILES, Tree, walk};
 
 /// A directory of an image is opened and listed like this; nothing in it is trusted.
 const DIR_FLAGS: OFlags =
@@ -50,6 +51,15 @@ impl Mounted {
         Self::mount(device, Access::HarvestPinned(label))
     }
 
+    /// Mounts the image that is attached to `device` and still mounted somewhere, so that what is in it can be removed.
+    /// Should that mount go just now, ours has the same options.
+    ///
+    /// # Errors
+    /// Those of mounting.
+    pub(super) fn open_writable(device: LoopDevice, writable: &Writable) -> Result<Self> {
+        Self::mount(device, Access::Container(writable))
+    }
+
     fn mount(device: LoopDevice, access: Access<'_>) -> Result<Self> {
         match Detached::mount(&device, access) {
             Ok(detached) => Ok(Self { root: detached.root()?, _detached: Some(detached), _device: device }),
@@ -62,8 +72,38 @@ impl Mounted {
         }
     }
 
+    /// Opens the directories in which dumps are looked for, at most `most` of them, and calls `each` with every one before
+    /// it looks for others in it.
+    ///
+    /// # Errors
+    /// Those of `each`; [`ErrorKind::Corrupt`] when a directory cannot be read.
+    pub fn directories(&self, most: usize, each: &mut dyn FnMut(&File) -> Result<()>) -> Result<()> {
+        let mut paths = VecDeque::from([(Vec::new(), 0)]);
+        let (mut opened, mut looked_at) = (0, 0);
+        while let Some((path, depth)) = paths.pop_front().filter(|_| opened < most) {
+            let Some(dir) = self.open_dir(&path)? else { continue };
+            each(&dir)?;
+            opened += 1;
+            if depth == MAX_DEPTH {
+                continue;
+            }
+            let what = || format!("cannot list /{} in the image", String::from_utf8_lossy(&path));
+            let mut entries = rustix::fs::Dir::read_from(&dir).unreadable(what)?;
+            while let Some(entry) = entries.read().filter(|_| looked_at < MAX_FILES) {
+                let entry = entry.unreadable(what)?;
+                looked_at += 1;
+                let name = entry.file_name().to_bytes();
+                let may_be_one = matches!(entry.file_type(), FileType::Directory | FileType::Unknown);
+                if may_be_one && ![b".".as_slice(), b".."].contains(&name) && paths.len() < most {
+                    paths.push_back(([path.as_slice(), b"/", name].concat(), depth + 1));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Opens the directory `path`, name by name, so that no link is followed; `None` when there is none (any more).
-    fn open_dir(&self, path: &[u8]) -> Result<Option<File>> {
+    pub(super) fn open_dir(&self, path: &[u8]) -> Result<Option<File>> {
         let what = || format!("cannot open /{} in the image", String::from_utf8_lossy(path));
         let mut dir = None;
         for name in path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
@@ -82,7 +122,7 @@ impl Mounted {
 
     /// Opens a file, whatever it has become since it was listed: on a pinned image the container may still exchange
     /// one for another.
-    fn open_file(&self, place: &Place) -> Result<File> {
+    pub(super) fn open_file(&self, place: &Place) -> Result<File> {
         let what = || format!("cannot open {} in the image", place.text());
         let gone = || Error::new(ErrorKind::NotFound, format!("{} has left the image", place.text()));
         let dir = self.open_dir(&place.dir)?.ok_or_else(gone)?;
@@ -95,6 +135,10 @@ impl Mounted {
         };
         let file: File = match rustix::fs::openat(&dir, place.name.as_slice(), flags, Mode::empty()) {
             Err(Errno::NOENT) => return Err(gone()),
+            // The container has a lease on it.
+            Err(Errno::AGAIN) => {
+                return Err(Error::new(ErrorKind::Busy, format!("{} in the image is in use", place.text())));
+            }
             // A link, a socket.
             Err(Errno::LOOP | Errno::NXIO) => return Err(exchanged()),
             other => other.unreadable(what)?.into(),

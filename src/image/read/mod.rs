@@ -3,10 +3,12 @@
 //! - [`files`]: what the harvest sees of an image; `walk`: its directories, within bounds.
 //! - [`user_space`]: without mounting it, checked before by `layout`, with directories read by `directory`.
 //! - [`kernel`]: through a read-only mount.
+//! - [`leased`]: of a container that runs, through a mount from which dumps are removed.
 
 mod directory;
 pub mod files;
 pub mod kernel;
 mod layout;
+pub mod leased;
 pub mod user_space;
 mod walk;

@@ -9,9 +9,9 @@ use crate::image::read::files::{Candidate, Kind, Listing, Place, is_dump_name};
 
 /// How many directories deep dumps are looked for: `a/b/c/x.dmp`. Crashpad keeps its database in `new`, `pending` and
 /// `completed`, and apps with several processes have a database for each.
-const MAX_DEPTH: usize = 3;
+pub(super) const MAX_DEPTH: usize = 3;
 /// How many files are looked at. Images of ours have 512 at most, those of others may have any number.
-const MAX_FILES: usize = 65_536;
+pub(super) const MAX_FILES: usize = 65_536;
 /// How many bytes a directory entry takes at least.
 const SMALLEST_ENTRY: u64 = 12;
 /// How many entries are looked at between two looks at the clock.
