@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use log::LevelFilter;
 use oci_minidump::calls::{lxc, runtime};
-use oci_minidump::command::args::{self, Args, Request};
+use oci_minidump::command::command_line::args::{self, Args};
+use oci_minidump::command::command_line::requests::Request;
 use oci_minidump::command::{add, check, core, doctor, enable, harvest, list, remove, sweep};
 use oci_minidump::doctor::sample;
 use oci_minidump::error::{ExitCode, Result, Tried};

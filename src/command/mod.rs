@@ -1,18 +1,15 @@
 //! The hook's commands for people: one verb per file.
 
 pub mod add;
-pub mod args;
 pub mod check;
+pub mod command_line;
 pub mod core;
 pub mod doctor;
 pub mod enable;
 pub mod harvest;
-pub mod help;
 pub mod list;
 pub mod remove;
 pub mod sweep;
-pub mod verbs;
-mod words;
 
 use std::io::Write;
 

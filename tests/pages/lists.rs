@@ -36,7 +36,7 @@ pub(crate) fn all() -> Lists {
 }
 
 fn hook_synopsis(hook: &Program) -> String {
-    let hook_usage = oci_minidump::command::verbs::HOOK_USAGE;
+    let hook_usage = oci_minidump::command::command_line::verbs::HOOK_USAGE;
     let mut lines = vec![format!("oci-minidump-hook {hook_usage}")];
     lines.extend(
         hook.command.get_subcommands().map(|verb| format!("oci-minidump-hook {}", commands::usage(verb))),

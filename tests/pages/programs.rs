@@ -1,7 +1,7 @@
 //! The command lines of both programs, in the form that clap has for them.
 
 use clap::{Arg, ArgAction, Command, ValueHint};
-use oci_minidump::command::verbs::{ABOUT, GLOBAL, Opt, VERBS, Verb};
+use oci_minidump::command::command_line::verbs::{ABOUT, GLOBAL, Opt, VERBS, Verb};
 
 /// A program, as documents describe it.
 pub(crate) struct Program {

@@ -1,6 +1,6 @@
 //! The texts of `--help`, made from the list of commands.
 
-use crate::command::verbs::{ABOUT, GLOBAL, HOOK_USAGE, Opt, VERBS, Verb};
+use crate::command::command_line::verbs::{ABOUT, GLOBAL, HOOK_USAGE, Opt, VERBS, Verb};
 use crate::error::ExitCode;
 
 /// The answer to `--version`.

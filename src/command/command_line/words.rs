@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use lexopt::prelude::{Long, Short, Value, ValueExt};
 
-use crate::command::verbs::{self, Opt};
+use crate::command::command_line::verbs::{self, Opt};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::escape;
 
