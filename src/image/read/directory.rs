@@ -7,7 +7,8 @@
 use std::fs::File;
 
 use crate::error::Result;
-use crate::image::read::layout::{Extents, Tables, is_directory, read, size, wrong};
+use crate::image::read::extents::{Extents, read, wrong};
+use crate::image::read::layout::{Tables, is_directory, size};
 use crate::image::superblock::{field16, field32};
 
 /// The inode number of the root directory.
@@ -43,7 +44,7 @@ impl<'i> Entries<'i> {
         let count = usize::try_from(length.div_ceil(tables.block_size)).unwrap_or_default();
         // Block 0 holds no directory.
         let mut blocks = vec![0; count];
-        Extents::new(image, tables).each(&inode, &mut |extent| {
+        Extents::new(image, tables.length, tables.block_size).each(&inode, &mut |extent| {
             let start = usize::try_from(extent.start).unwrap_or(usize::MAX).min(count);
             let places = blocks.iter_mut().skip(start).take(extent.length.into());
             for (place, block) in places.zip(extent.block..) {

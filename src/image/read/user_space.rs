@@ -8,6 +8,7 @@ use ext4_view::{Ext4, Ext4Error, Ext4Read, FileType, PathBuf};
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::image::read::directory::{Entries, ROOT_INODE};
+use crate::image::read::extents::wrong;
 use crate::image::read::files::{ImageFiles, Kind, Listing, Place, Time, pump};
 use crate::image::read::layout::{self, Tables};
 use crate::image::read::walk::{Dir, Limits, Tree, walk};
@@ -96,7 +97,7 @@ impl Tree for UserSpace {
             let entry = entry.map_err(|e| corrupt("a directory", e))?;
             match numbers.next()? {
                 Some((inode, name)) if entry.file_name() == name => each(&name, inode)?,
-                _ => return Err(layout::wrong("a directory is read in two ways")),
+                _ => return Err(wrong("a directory is read in two ways")),
             }
         }
         Ok(())
