@@ -51,6 +51,22 @@ pub fn pidfd_exit(pidfd: BorrowedFd<'_>) -> KernelExit {
     }
 }
 
+/// A child that has ended and is not waited for yet; it stays so (waitid(2)). `None` when all children run.
+///
+/// # Errors
+/// `ECHILD` when there are none.
+pub fn ended_child() -> io::Result<Option<i32>> {
+    let mut info = std::mem::MaybeUninit::<nix::libc::siginfo_t>::zeroed();
+    let options = nix::libc::WEXITED | nix::libc::WNOHANG | nix::libc::WNOWAIT;
+    // SAFETY: `info` is writable and outlives the call.
+    if unsafe { nix::libc::waitid(nix::libc::P_ALL, 0, info.as_mut_ptr(), options) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: all zeroes are a valid siginfo_t, and the kernel has written a valid one or none.
+    let pid = unsafe { info.assume_init().si_pid() };
+    Ok(Some(pid).filter(|pid| *pid > 0))
+}
+
 /// Prepares `command` so that the child starts with no signal blocked.
 pub fn unblock_signals(command: &mut std::process::Command) -> &mut std::process::Command {
     use std::os::unix::process::CommandExt;
@@ -78,17 +94,17 @@ pub fn inherited(number: std::os::fd::RawFd) -> io::Result<std::os::fd::OwnedFd>
 mod tests {
     use std::os::fd::AsFd;
 
-    use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
+    use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
     use super::*;
 
     #[test]
     fn the_kernel_keeps_the_exit_for_a_pidfd_that_was_there() {
-        let child = std::process::Command::new("/bin/sh").args(["-c", "exit 7"]).spawn().unwrap();
+        let mut child = std::process::Command::new("/bin/sh").args(["-c", "exit 7"]).spawn().unwrap();
         let pid = Pid::from_child(&child);
         let fd = pidfd_open(pid, PidfdFlags::empty()).unwrap();
         // Another test of this process may have waited for it.
-        let _reaped = waitpid(Some(pid), WaitOptions::empty());
+        let _reaped = child.wait();
         assert!([KernelExit::Status(7 << 8), KernelExit::Never].contains(&pidfd_exit(fd.as_fd())));
     }
 }

@@ -86,6 +86,14 @@ impl Process {
         Ok(Self { identity, held, status: Mutex::new(status) })
     }
 
+    /// A process that has ended, and how.
+    pub(crate) fn ended(identity: ProcessIdentity, exit: ExitStatus) -> Self {
+        let (sender, receiver) = oneshot::channel();
+        // The receiver is right here.
+        let _received = sender.send(exit);
+        Self { identity, held: None, status: Mutex::new(Some(receiver)) }
+    }
+
     /// Holds on to the process that was written down, if it still runs.
     pub(crate) fn reopen(identity: ProcessIdentity) -> Option<Self> {
         let process = Self::open(identity.pid).ok()?;
