@@ -10,6 +10,9 @@ use std::process::Command;
 
 use rustix::io::Errno;
 
+#[cfg(feature = "daemon")]
+pub mod exits;
+
 /// What `LOOP_GET_STATUS64` tells and `LOOP_CONFIGURE` takes: `struct loop_info64`, linux/loop.h.
 #[repr(C)]
 #[derive(Clone, Copy)]

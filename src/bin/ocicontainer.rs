@@ -5,11 +5,20 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use oci_minidump::cli::{self, dobby_tool};
+use oci_minidump::control;
 
 fn main() -> ExitCode {
     oci_minidump::process::end_on_panic();
     let mut args = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
     let program = args.next().unwrap_or_default();
+    if let [argument] = std::env::args_os().skip(1).collect::<Vec<_>>().as_slice()
+        && argument == control::KEEPER_ARGUMENT
+    {
+        return match control::keep() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => error.exit_code().into(),
+        };
+    }
     let outcome = match Path::new(&program).file_name() {
         Some(name) if name == dobby_tool::NAME => dobby_tool::run(&args.collect::<Vec<_>>()),
         _ => cli::run(),

@@ -15,6 +15,7 @@
 //! - `model`: requests, states and events, as callers see them.
 //! - `process`: processes of the host, their trees and cgroups.
 //! - `output`: where containers write, and their logs.
+//! - `keeper`: the process that outlives the daemon as the parent of containers.
 //! - `runtime`: the OCI runtime's command line.
 //! - `memcr`: memcr's protocol.
 //! - `state`: what the next daemon finds.
@@ -34,6 +35,7 @@ mod descriptor;
 mod events;
 mod health;
 mod id_range;
+mod keeper;
 mod lifecycle;
 mod manager;
 mod memcr;
@@ -51,6 +53,7 @@ mod tasks;
 
 pub use events::bus::Subscription;
 pub use id_range::IdRange;
+pub use keeper::serve::{ARGUMENT as KEEPER_ARGUMENT, keep};
 pub use lifecycle::inside::mount::MountRequest;
 pub use manager::Manager;
 pub use memcr::{Compression, HibernateOptions};

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::control::keeper::client::{self, Keeper};
+use crate::control::keeper::wire::Request;
 use crate::control::model::id::ContainerId;
 use crate::control::model::state::ExitStatus;
 use crate::control::process::helper::{Finished, Helper, Running, Streams};
@@ -25,6 +27,8 @@ pub(crate) struct Runtime {
     program: PathBuf,
     root: Option<PathBuf>,
     deadline: Duration,
+    /// The parent of containers; without it we are.
+    keeper: Option<Keeper>,
 }
 
 /// `run` or `create`.
@@ -75,31 +79,48 @@ impl Runtime {
         if program.components().count() == 1 {
             program = host::find_program(&program, &[]).unwrap_or(program);
         }
-        Self { program, root: settings.runtime_root.clone(), deadline: settings.runtime_timeout }
+        let keeper = settings.keeper.then(|| Keeper::new(settings.state_dir.clone()));
+        Self { program, root: settings.runtime_root.clone(), deadline: settings.runtime_timeout, keeper }
     }
 
     /// A call of the runtime, with its global options.
     fn call(&self, streams: Streams, log: Option<&Path>, deadline: Duration) -> Helper {
         let mut helper = Helper::new(&self.program, streams, deadline);
-        for (option, value) in [("--root", self.root.as_deref()), ("--log", log)] {
-            if let Some(value) = value {
-                helper.args([OsString::from(option), value.into()]);
-            }
-        }
+        helper.args(self.global_options(log));
         helper
     }
 
+    fn global_options(&self, log: Option<&Path>) -> Vec<OsString> {
+        let options = [("--root", self.root.as_deref()), ("--log", log)];
+        let given = options.into_iter().filter_map(|(option, value)| Some([option.into(), value?.into()]));
+        given.flatten().collect()
+    }
+
     /// Starts a container; its output and the runtime's go to `output`. The call outlives us, as the container does.
-    pub(crate) fn run(&self, launch: Launch<'_>, pid_file: &Path, output: OwnedFd) -> Result<Running> {
-        let mut helper = self.call(Streams::File(output), launch.log, self.deadline).detached();
+    pub(crate) async fn run(&self, launch: Launch<'_>, pid_file: &Path, output: OwnedFd) -> Result<Finished> {
+        let mut args = self.global_options(launch.log);
         let verb: &[&str] = if launch.verb == Verb::Run { &["run", "--detach"] } else { &["create"] };
-        helper.args(verb).args(["--bundle"]).args([launch.bundle]);
-        helper.args(["--pid-file"]).args([pid_file]);
+        args.extend(verb.iter().map(OsString::from));
+        args.extend(["--bundle".into(), launch.bundle.into(), "--pid-file".into(), pid_file.into()]);
         if !launch.passed.is_empty() {
-            helper.args([format!("--preserve-fds={}", launch.passed.len())]).pass(&launch.passed)?;
+            args.push(format!("--preserve-fds={}", launch.passed.len()).into());
         }
-        helper.args(["--", launch.id.as_str()]);
-        helper.start()
+        args.extend(["--".into(), launch.id.as_str().into()]);
+        if let Some(keeper) = &self.keeper {
+            let (dir, pid_file) = (launch.bundle.to_owned(), pid_file.to_owned());
+            let request = Request { dir, pid_file, program: self.program.clone(), args };
+            return keeper
+                .run(client::Runtime { request, output, passed: launch.passed }, self.deadline)
+                .await;
+        }
+        let mut helper = Helper::new(&self.program, Streams::File(output), self.deadline).detached();
+        helper.args(args).pass(&launch.passed)?;
+        helper.run().await
+    }
+
+    /// Whether containers are the keeper's children and not ours.
+    pub(crate) fn has_keeper(&self) -> bool {
+        self.keeper.is_some()
     }
 
     /// Launches a command; its output goes to `output`.

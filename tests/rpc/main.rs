@@ -11,6 +11,7 @@ mod containers;
 mod dobby_tool;
 mod dumps;
 mod events;
+mod exits;
 mod guards;
 mod http;
 mod inside;

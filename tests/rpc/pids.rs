@@ -55,5 +55,5 @@ fn a_number_that_is_used_again_is_not_taken_for_the_container() {
         });
     assert!(numbers.len() == 2 && numbers[0] == numbers[1], "the number is used again: {story}");
     assert!(said.contains("nobody was stopped") && said.ends_with("the stranger lives\n"), "{story}");
-    assert!(world.log().contains("ended with unknown exit status"), "{story}");
+    assert!(world.log().contains("ended with signal 9"), "{story}");
 }

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use crate::control::container::Container;
 use crate::control::events::dumps::Snapshot;
+use crate::control::keeper::note::Note;
 use crate::control::lifecycle::cleanup;
 use crate::control::lifecycle::context::Context;
 use crate::control::model::event::{Event, Origin};
@@ -45,7 +46,12 @@ pub(crate) async fn run(
     let passed = passed.into_iter().map(|passed| passed.resolve(&output)).collect::<Result<_>>()?;
     let launch = Launch { verb, id: &container.id, bundle: dir.path(), log: log.as_deref(), passed };
     let before = Snapshot::look(&container.policy().dump_dirs);
-    let finished = ctx.runtime.run(launch, &dir.file(PID_FILE), output)?.finish().await;
+    let ran = ctx.runtime.run(launch, &dir.file(PID_FILE), output).await;
+    if ran.is_err() {
+        // A keeper that was killed has left it.
+        tree::kill_runtimes_of(dir.path(), Vec::new()).await;
+    }
+    let finished = ran?;
     // Of an earlier run: the hook found them in the image that it was to prepare.
     cleanup::announce_dumps(ctx, container, Origin::ThisDaemon, before.new_dumps(&container.id));
     if finished.timed_out {
@@ -93,8 +99,16 @@ pub(crate) fn open_log(ctx: &Context, container: &Container) -> Result<OwnedFd> 
 ///
 /// # Errors
 /// The runtime left no pid file, or the process is not there; the kernel's.
-pub(crate) fn track_init(container: &Container) -> Result<Process> {
-    let init = Process::open_orphan(container.dir.pid()?)?;
+pub(crate) fn track_init(ctx: &Context, container: &Container) -> Result<Process> {
+    let pid = container.dir.pid()?;
+    let init = if ctx.runtime.has_keeper() {
+        // It may have ended already.
+        let noted = || Note::read(container.dir.path()).filter(|note| note.init.pid == pid);
+        Process::open(pid)
+            .or_else(|error| noted().map(|note| Process::ended(note.init, note.exit)).ok_or(error))?
+    } else {
+        Process::open_orphan(pid)?
+    };
     container.dir.save(&container.saved_state(Some(&init)))?;
     Ok(init)
 }

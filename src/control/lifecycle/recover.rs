@@ -6,11 +6,11 @@ use crate::control::bundle::policy::Policy;
 use crate::control::container::Container;
 use crate::control::events::entry::EntryName;
 use crate::control::events::leftovers;
+use crate::control::keeper::client::{SOCKET_PREFIX, remove_stale};
 use crate::control::lifecycle::context::Context;
 use crate::control::lifecycle::inside::hibernate;
 use crate::control::lifecycle::{cleanup, launch, stop, supervisor};
 use crate::control::model::id::ContainerId;
-use crate::control::model::state::ExitStatus;
 use crate::control::phase::Phase;
 use crate::control::process::handle::Process;
 use crate::control::process::tree;
@@ -33,6 +33,8 @@ pub(crate) fn recover(ctx: &Arc<Context>) -> Result<()> {
             ids.push(id);
         } else if let Some(entry) = EntryName::parse(&text) {
             entries.push(entry);
+        } else if text.starts_with(SOCKET_PREFIX) {
+            remove_stale(dir, &text);
         } else if name != DUMPS {
             log::warn!("ignoring unknown entry {}", dir.join(&name).display());
         }
@@ -77,7 +79,8 @@ fn recover_one(ctx: &Arc<Context>, id: ContainerId) {
     let shared = Arc::clone(ctx);
     match saved {
         Ok(SavedState { init: Some(init), start_unannounced, exit, .. }) => {
-            let init = Process::reopen(init);
+            let identity = init;
+            let init = Process::reopen(identity);
             // The dumps of one that ended are announced with its end.
             if start_unannounced && init.is_some() {
                 cleanup::announce_dumps_since_start(ctx, &container);
@@ -87,7 +90,7 @@ fn recover_one(ctx: &Arc<Context>, id: ContainerId) {
             }
             match init {
                 Some(init) => adopt(ctx, container, init),
-                None => supervisor::supervise_ended(ctx, container, exit.unwrap_or(ExitStatus::Unknown)),
+                None => supervisor::supervise_ended(ctx, container, identity, exit),
             }
         }
         Ok(SavedState { init: None, .. }) => drop(ctx.tasks.spawn(finish_start(shared, container))),

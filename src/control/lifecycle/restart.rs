@@ -47,7 +47,7 @@ pub(crate) async fn restart(ctx: &Context, container: &Arc<Container>) -> Option
         Ok(output) => run(ctx, container, output).await,
         Err(error) => Err(error),
     };
-    match ran.and_then(|()| launch::track_init(container)) {
+    match ran.and_then(|()| launch::track_init(ctx, container)) {
         Ok(init) => {
             let init = launch::mark_running(container, init);
             launch::announce_running(ctx, container);

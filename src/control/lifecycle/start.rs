@@ -36,7 +36,7 @@ pub(crate) async fn start(ctx: &Context, request: StartRequest) -> Result<(Arc<C
         cleanup::abort_start(ctx, &container).await;
         return Err(within(error));
     }
-    match launch::track_init(&container) {
+    match launch::track_init(ctx, &container) {
         Ok(init) => {
             let init = launch::mark_running(&container, init);
             Ok((Arc::clone(&container), init))

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::control::container::Container;
+use crate::control::keeper::note;
 use crate::control::lifecycle::context::Context;
 use crate::control::lifecycle::{exit, launch, restart, start};
 use crate::control::model::request::StartRequest;
 use crate::control::model::state::ExitStatus;
-use crate::control::process::handle::Process;
+use crate::control::process::handle::{Process, ProcessIdentity};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Starts a container under a supervisor of its own and gives its descriptor. The start goes on when the caller goes away.
@@ -46,9 +47,31 @@ pub(crate) fn supervise(ctx: &Arc<Context>, container: Arc<Container>, init: Arc
     ctx.tasks.spawn(run(Arc::clone(ctx), Step::Running(container, init)));
 }
 
-/// Supervises a container that an earlier daemon started and that has ended since.
-pub(crate) fn supervise_ended(ctx: &Arc<Context>, container: Arc<Container>, exit: ExitStatus) {
-    ctx.tasks.spawn(run(Arc::clone(ctx), Step::Ended(container, exit)));
+/// Supervises a container that an earlier daemon started, with this first process, and that has ended since: `exit`, if
+/// that daemon saw how.
+pub(crate) fn supervise_ended(
+    ctx: &Arc<Context>,
+    container: Arc<Container>,
+    init: ProcessIdentity,
+    exit: Option<ExitStatus>,
+) {
+    let shared = Arc::clone(ctx);
+    ctx.tasks.spawn(async move {
+        let noted = || note::exit_of(container.dir.path(), init);
+        let exit = match (exit.or_else(noted), Process::open(init.pid)) {
+            (Some(exit), _) => exit,
+            // Its parent is about to reap it.
+            (None, Ok(process)) if process.identity() == init => ended(&container, &process).await,
+            (None, _) => noted().unwrap_or(ExitStatus::Unknown),
+        };
+        run(shared, Step::Ended(container, exit)).await;
+    });
+}
+
+/// How a container ended, once it has.
+async fn ended(container: &Container, init: &Process) -> ExitStatus {
+    let dir = container.dir.path();
+    init.wait_noted(Some(&|init| note::exit_of(dir, init))).await
 }
 
 /// Where a container stands with its supervisor.
@@ -63,7 +86,7 @@ async fn run(ctx: Arc<Context>, mut step: Step) {
     loop {
         step = match step {
             Step::Running(container, init) => {
-                let exit = init.wait().await;
+                let exit = ended(&container, &init).await;
                 Step::Ended(container, exit)
             }
             Step::Ended(container, exit) => {

@@ -1,6 +1,7 @@
 //! What can be said of a container in one word, and how it ended.
 
 use std::fmt;
+use std::os::unix::process::ExitStatusExt;
 
 use serde::{Deserialize, Serialize};
 
@@ -60,11 +61,18 @@ pub enum ExitStatus {
     Code(i32),
     /// This signal ended it.
     Signal(i32),
-    /// Unknown: an earlier daemon had started it, so that it was not a child of this one.
+    /// Unknown: neither this daemon nor the kernel nor the keeper has it.
     Unknown,
 }
 
 impl ExitStatus {
+    /// From a wait status, wait(2).
+    pub(crate) fn of_wait(status: i32) -> Self {
+        let status = std::process::ExitStatus::from_raw(status);
+        let code = status.code().map(Self::Code);
+        code.or_else(|| status.signal().map(Self::Signal)).unwrap_or(Self::Unknown)
+    }
+
     /// The code a shell would give: the exit code, 128 + signal, or `None` when it is unknown.
     #[must_use]
     pub fn shell_code(self) -> Option<i32> {

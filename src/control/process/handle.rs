@@ -17,12 +17,17 @@ use crate::control::process::reaper;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::proc;
 use crate::proc::pidfd::PidFd;
+use crate::sys::exits::{KernelExit, pidfd_exit};
 
 /// How often a process is looked at that is neither our child nor known to a kernel with pidfds (before 5.3).
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How long the exit status of a process that ended may take to reach us.
+/// How long the exit status of a process that ended may take to reach us, and how often it is looked for.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(1);
+const STATUS_INTERVAL: Duration = Duration::from_millis(2);
+
+/// Reads how a process ended.
+pub(crate) type ExitNote<'a> = dyn Fn(ProcessIdentity) -> Option<ExitStatus> + Send + Sync + 'a;
 
 /// What distinguishes a process from a later one with the same number, written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,12 +75,23 @@ impl Process {
             Err(error) => return Err(error).tried(|| format!("cannot hold process {pid}")),
         };
         let start_time = held.as_ref().and_then(PidFd::start_time);
+        if start_time.is_some() {
+            reaper::forget_earlier(number);
+        }
         let status = reaper::watch(number, expected && start_time.is_some());
         if start_time.is_none() && status.is_none() {
             return Err(none());
         }
         let identity = ProcessIdentity { pid, start_time: start_time.unwrap_or(0) };
         Ok(Self { identity, held, status: Mutex::new(status) })
+    }
+
+    /// A process that has ended, and how.
+    pub(crate) fn ended(identity: ProcessIdentity, exit: ExitStatus) -> Self {
+        let (sender, receiver) = oneshot::channel();
+        // The receiver is right here.
+        let _received = sender.send(exit);
+        Self { identity, held: None, status: Mutex::new(Some(receiver)) }
     }
 
     /// Holds on to the process that was written down, if it still runs.
@@ -121,23 +137,51 @@ impl Process {
             .tried(|| format!("cannot send signal {signal:?} to process {}", self.identity.pid))
     }
 
-    /// Waits until it has ended. For one call: a second one knows the end but not the status.
+    /// Waits until it has ended. For one call: a second one knows the end but perhaps not the status.
     pub(crate) async fn wait(&self) -> ExitStatus {
-        let status = self.status.lock().ok().and_then(|mut status| status.take());
-        match status {
+        self.wait_noted(None).await
+    }
+
+    /// As [`Process::wait`]; `note` reads how it ended where another process writes that down before it reaps it.
+    pub(crate) async fn wait_noted(&self, note: Option<&ExitNote<'_>>) -> ExitStatus {
+        let mut status = self.status.lock().ok().and_then(|mut status| status.take());
+        match &mut status {
             None => self.vanished().await,
             // Before pidfds there is nothing to wait for but the reaper.
             Some(status) if self.fd().is_none() => return status.await.unwrap_or(ExitStatus::Unknown),
-            Some(mut status) => tokio::select! {
-                status = &mut status => return status.unwrap_or(ExitStatus::Unknown),
-                () = self.vanished() => {
-                    // The reaper is about to send the status, unless it never became our child.
-                    let status = tokio::time::timeout(STATUS_TIMEOUT, status).await;
-                    return status.ok().and_then(std::result::Result::ok).unwrap_or(ExitStatus::Unknown);
-                }
+            Some(status) => tokio::select! {
+                status = &mut *status => return status.unwrap_or(ExitStatus::Unknown),
+                () = self.vanished() => {}
             },
         }
-        ExitStatus::Unknown
+        let deadline = tokio::time::Instant::now() + STATUS_TIMEOUT;
+        loop {
+            let received = status.as_mut().and_then(|status| status.try_recv().ok());
+            if let Some(exit) = received.or_else(|| self.known_exit(note)) {
+                return exit;
+            }
+            let hopeless = status.is_none() && note.is_none() && self.kernel_exit() == KernelExit::Never;
+            if hopeless || tokio::time::Instant::now() >= deadline {
+                return ExitStatus::Unknown;
+            }
+            // The reaper is about to send the status, or the parent to reap it.
+            tokio::time::sleep(STATUS_INTERVAL).await;
+        }
+    }
+
+    /// How it ended, from whom it is known after its end: a parent's note, the kernel, our own reaper when it fell to us.
+    fn known_exit(&self, note: Option<&ExitNote<'_>>) -> Option<ExitStatus> {
+        let noted = note.and_then(|note| note(self.identity));
+        noted.or_else(|| match self.kernel_exit() {
+            KernelExit::Status(status) => Some(ExitStatus::of_wait(status)),
+            // Reaped by then, so that a status under this number is of this process.
+            KernelExit::Never => Pid::from_raw(self.identity.pid).and_then(reaper::claim),
+            KernelExit::NotYet => None,
+        })
+    }
+
+    fn kernel_exit(&self) -> KernelExit {
+        self.fd().map_or(KernelExit::Never, pidfd_exit)
     }
 
     /// The descriptor that becomes readable at its end; `None` on kernels before 5.3.

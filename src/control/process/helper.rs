@@ -23,7 +23,7 @@ const OUTPUT_GRACE: Duration = Duration::from_millis(100);
 /// How long a killed helper may take to vanish; one in an uninterruptible sleep never does.
 const KILL_TIMEOUT: Duration = Duration::from_secs(2);
 /// The helper's only environment variable.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Where a helper's standard streams lead.
 #[derive(Debug)]
@@ -112,13 +112,8 @@ impl Helper {
         if attached {
             crate::sys::tie_child(&mut command, None);
         }
-        let (mut child, pid, status) = reaper::spawn(&mut command).map_err(|error| {
-            let kind = match error.kind() {
-                std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied => ErrorKind::Unsupported,
-                _ => ErrorKind::System,
-            };
-            Error::new(kind, format!("cannot run {name}")).caused_by(error)
-        })?;
+        let spawned = reaper::spawn(&mut command);
+        let (mut child, pid, status) = spawned.map_err(|error| cannot_run(&name, error))?;
         let guard = KillGuard { pid, armed: attached };
         let stdout = receiver(child.stdout.take().map(OwnedFd::from), &name)?;
         let stderr = receiver(child.stderr.take().map(OwnedFd::from), &name)?;
@@ -133,6 +128,15 @@ impl Helper {
     pub(crate) async fn run(self) -> Result<Finished> {
         Ok(self.start()?.finish().await)
     }
+}
+
+/// A program that could not be started.
+pub(crate) fn cannot_run(name: &str, error: std::io::Error) -> Error {
+    let kind = match error.kind() {
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied => ErrorKind::Unsupported,
+        _ => ErrorKind::System,
+    };
+    Error::new(kind, format!("cannot run {name}")).caused_by(error)
 }
 
 /// Connects the standard streams and gives how much of the output is to be kept.

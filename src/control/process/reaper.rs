@@ -86,14 +86,23 @@ pub(crate) fn watch(pid: Pid, expected: bool) -> Option<oneshot::Receiver<ExitSt
         table.reap();
         return Some(receiver);
     }
-    if let Some(found) = table.unclaimed.iter().position(|(known, _)| *known == pid) {
-        let (_, status) = table.unclaimed.remove(found)?;
+    if let Some(status) = table.claim(pid) {
         let (sender, receiver) = oneshot::channel();
         // The receiver is right here.
         let _received = sender.send(status);
         return Some(receiver);
     }
     expected.then(|| table.register(pid))
+}
+
+/// The exit status of a process that became our child and was reaped before any task registered for it.
+pub(crate) fn claim(pid: Pid) -> Option<ExitStatus> {
+    table().claim(pid)
+}
+
+/// Forgets how earlier processes with this number ended: one that is not reaped yet has it now.
+pub(crate) fn forget_earlier(pid: Pid) {
+    table().unclaimed.retain(|(known, _)| *known != pid);
 }
 
 /// Does something to a registered child, unless it was reaped already: then the number may be another's.
@@ -107,6 +116,12 @@ impl Table {
         let (sender, receiver) = oneshot::channel();
         self.waiting.entry(pid.as_raw_pid()).or_default().push(sender);
         receiver
+    }
+
+    /// The oldest status under this number.
+    fn claim(&mut self, pid: Pid) -> Option<ExitStatus> {
+        let found = self.unclaimed.iter().rposition(|(known, _)| *known == pid)?;
+        self.unclaimed.remove(found).map(|(_, status)| status)
     }
 
     /// Reaps everything that has ended.

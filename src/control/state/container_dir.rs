@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::control::keeper::note::EXIT;
 use crate::control::model::id::ContainerId;
 use crate::control::state::saved_state::SavedState;
 use crate::error::{Error, ErrorKind, Result, Tried};
@@ -205,7 +206,7 @@ impl ContainerDir {
 
     /// Removes the notes of an earlier run.
     pub(crate) fn forget_run(&self) {
-        for name in [HIBERNATION, MOUNTS, STOP] {
+        for name in [HIBERNATION, MOUNTS, STOP, EXIT] {
             self.discard(name);
         }
     }

@@ -1,0 +1,149 @@
+//! The keeper's children: runtimes at work, and the containers that they leave to it.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rustix::io::Errno;
+use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus, waitid};
+
+use crate::control::keeper::note::Note;
+use crate::control::keeper::wire::{Reply, Request, reply};
+use crate::control::model::state::ExitStatus;
+use crate::control::process::handle::ProcessIdentity;
+use crate::control::process::helper::PATH;
+use crate::proc;
+
+/// The most ends that are kept until the runtimes at work have said which process is the container's.
+const MAX_EARLY: usize = 256;
+
+/// A container, from the start of its runtime to its end.
+#[derive(Debug)]
+struct Launch {
+    dir: PathBuf,
+    pid_file: PathBuf,
+    /// The runtime at work, and the client that waits for it.
+    runtime: Option<(i32, OwnedFd)>,
+    /// The container's first process, once the runtime has ended.
+    init: Option<i32>,
+}
+
+/// All children.
+#[derive(Debug, Default)]
+pub(crate) struct Children {
+    launches: Vec<Launch>,
+    /// Processes that ended while runtimes were at work: one may be a container's that ended at once.
+    early: Vec<Note>,
+    /// Notes that a full disk keeps from being written.
+    unwritten: Vec<(PathBuf, Note)>,
+}
+
+impl Children {
+    /// Runs a runtime for a client.
+    pub(crate) fn launch(&mut self, client: OwnedFd, request: Request, fds: Vec<OwnedFd>) {
+        match spawn(&request, fds) {
+            Ok(pid) => {
+                reply(&client, &Reply::Started(pid));
+                // An earlier run in the same directory has ended.
+                self.launches.retain(|launch| launch.dir != request.dir);
+                let Request { dir, pid_file, .. } = request;
+                self.launches.push(Launch { dir, pid_file, runtime: Some((pid, client)), init: None });
+            }
+            Err(error) => reply(&client, &Reply::Failed(error.raw_os_error().unwrap_or(0))),
+        }
+    }
+
+    /// Reaps everything that has ended, each after what must be known of it is written; whether there are children left.
+    pub(crate) fn reap(&mut self) -> bool {
+        loop {
+            let pid = match crate::sys::exits::ended_child() {
+                Ok(Some(pid)) => pid,
+                Ok(None) => return true,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                // ECHILD.
+                Err(_) => return false,
+            };
+            let Some(number) = Pid::from_raw(pid) else { return true };
+            let start_time = proc::stat::stat(pid).ok().flatten().map_or(0, |stat| stat.start_time);
+            let how = waitid(WaitId::Pid(number), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
+            let exit = how.ok().flatten().as_ref().map_or(ExitStatus::Unknown, exit_of);
+            self.ended(Note { init: ProcessIdentity { pid, start_time }, exit });
+            let _reaped = waitid(WaitId::Pid(number), WaitIdOptions::EXITED);
+        }
+    }
+
+    /// Tries again to write what could not be written; whether something is left to write.
+    pub(crate) fn write_rest(&mut self) -> bool {
+        let unwritten = std::mem::take(&mut self.unwritten);
+        unwritten.into_iter().for_each(|(dir, note)| self.write(dir, note));
+        !self.unwritten.is_empty()
+    }
+
+    fn ended(&mut self, note: Note) {
+        let pid = note.init.pid;
+        let is_runtime =
+            |launch: &Launch| launch.runtime.as_ref().is_some_and(|(runtime, _)| *runtime == pid);
+        if let Some(at) = self.launches.iter().position(is_runtime) {
+            self.runtime_ended(at, note.exit);
+        } else if let Some(at) = self.launches.iter().position(|launch| launch.init == Some(pid)) {
+            let launch = self.launches.swap_remove(at);
+            self.write(launch.dir, note);
+        } else if self.launches.iter().any(|launch| launch.runtime.is_some()) && self.early.len() < MAX_EARLY
+        {
+            self.early.push(note);
+        }
+        if self.launches.iter().all(|launch| launch.runtime.is_none()) {
+            self.early.clear();
+        }
+    }
+
+    fn runtime_ended(&mut self, at: usize, exit: ExitStatus) {
+        let Some(mut launch) = (at < self.launches.len()).then(|| self.launches.swap_remove(at)) else {
+            return;
+        };
+        let client = launch.runtime.take();
+        let init = read_pid(&launch.pid_file);
+        if let Some(early) = self.early.iter().find(|note| Some(note.init.pid) == init).copied() {
+            self.write(launch.dir, early);
+        } else if init.is_some() {
+            self.launches.push(Launch { init, ..launch });
+        }
+        if let Some((_, client)) = client {
+            reply(&client, &Reply::Ended(exit));
+        }
+    }
+
+    fn write(&mut self, dir: PathBuf, note: Note) {
+        // A directory that is gone needs no note.
+        if note.write(&dir).is_err() && dir.is_dir() {
+            self.unwritten.push((dir, note));
+        }
+    }
+}
+
+fn exit_of(ended: &WaitIdStatus) -> ExitStatus {
+    let code = ended.exit_status().map(ExitStatus::Code);
+    code.or_else(|| ended.terminating_signal().map(ExitStatus::Signal)).unwrap_or(ExitStatus::Unknown)
+}
+
+fn read_pid(file: &Path) -> Option<i32> {
+    std::fs::read_to_string(file).ok()?.trim().parse().ok()
+}
+
+/// Starts a runtime as the daemon would: one `PATH`, a process group of its own, nothing to read, and no signal blocked.
+fn spawn(request: &Request, mut fds: Vec<OwnedFd>) -> std::io::Result<i32> {
+    if fds.is_empty() {
+        return Err(Errno::INVAL.into());
+    }
+    let passed = fds.split_off(1);
+    let output = fds.pop().ok_or(Errno::INVAL)?;
+    let (stdin, _closed) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    let mut command = Command::new(&request.program);
+    command.args(&request.args).env_clear().env("PATH", PATH).process_group(0);
+    command.stdin(stdin).stdout(Stdio::from(output.try_clone()?)).stderr(output);
+    crate::sys::pass_on(&mut command, &passed)?;
+    crate::sys::exits::unblock_signals(&mut command);
+    // Reaped as everything is.
+    Ok(command.spawn()?.id().cast_signed())
+}

@@ -1,0 +1,122 @@
+//! The keeper's loop. It sleeps until a child ends or a daemon calls.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::SocketFlags;
+
+use crate::control::keeper::children::Children;
+use crate::control::keeper::wire::{self, Reply, Request};
+use crate::error::{Error, ErrorKind, Result, Tried};
+
+/// The first argument of the program that becomes a keeper.
+pub const ARGUMENT: &str = "+keeper";
+/// The descriptor of the socket that a keeper inherits.
+const LISTENER: i32 = 3;
+/// How long a keeper waits for the daemon that started it.
+const FIRST_CALL: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
+/// How long until something is tried again that the kernel had no room for: a note, a connection.
+const RETRY: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+/// The most clients at a time that have not sent their request.
+const MAX_CLIENTS: usize = 32;
+
+/// Keeps containers until there are none: what a program does whose first argument is [`ARGUMENT`].
+///
+/// # Errors
+/// It was not started by a daemon; the kernel's.
+pub fn keep() -> Result<()> {
+    let listener = crate::sys::exits::inherited(LISTENER).map_err(|error| {
+        Error::new(ErrorKind::Usage, format!("{ARGUMENT} is what the daemon calls itself")).caused_by(error)
+    })?;
+    // What systemd handed to the daemon must not stay open here. Before Linux 5.9 it does.
+    let _unsupported = crate::sys::close_from(4);
+    // What must not end with the daemon's terminal or service. A leader of a group has no need of it.
+    let _session = rustix::process::setsid();
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).tried(|| "cannot adopt orphans")?;
+    let mut signals = SigSet::empty();
+    // The others are to wait for ever: whoever ends all processes of a service still learns how containers ended.
+    for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        signals.add(signal);
+    }
+    signals.thread_block().tried(|| "cannot block signals")?;
+    let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+    let signals = SignalFd::with_flags(&signals, flags).tried(|| "cannot wait for signals")?;
+    Keeper { listener, signals, clients: Vec::new(), children: Children::default() }.run();
+    Ok(())
+}
+
+struct Keeper {
+    listener: OwnedFd,
+    signals: SignalFd,
+    /// Those that have not sent their request.
+    clients: Vec<OwnedFd>,
+    children: Children,
+}
+
+impl Keeper {
+    fn run(mut self) {
+        let mut timeout = Some(FIRST_CALL);
+        loop {
+            let ready = self.wait(timeout.as_ref());
+            while let Ok(Some(_)) = self.signals.read_signal() {}
+            let is_full = ready.first() == Some(&true) && !self.accept();
+            for at in (0..self.clients.len()).rev().filter(|at| ready.get(at + 2) == Some(&true)) {
+                self.hear(at);
+            }
+            // Whatever comes with the last child's end is seen: no client, no child, no more to do.
+            let has_children = self.children.reap();
+            let is_late = self.children.write_rest();
+            if !has_children && !is_late && self.clients.is_empty() {
+                return;
+            }
+            timeout = (is_full || is_late).then_some(RETRY);
+        }
+    }
+
+    /// Which descriptors have something to read: the listener, the signals, each client. None after the timeout.
+    fn wait(&self, timeout: Option<&Timespec>) -> Vec<bool> {
+        let fds = [self.listener.as_fd(), self.signals.as_fd()];
+        let fds = fds.into_iter().chain(self.clients.iter().map(AsFd::as_fd));
+        // With as many clients as there may be, more wait.
+        let is_full = self.clients.len() >= MAX_CLIENTS;
+        let mut fds: Vec<_> = fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        if is_full && let Some(listener) = fds.first_mut() {
+            *listener = PollFd::from_borrowed_fd(self.listener.as_fd(), PollFlags::empty());
+        }
+        match poll(&mut fds, timeout) {
+            Ok(1..) => fds.iter().map(|fd| !fd.revents().is_empty()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Takes a client of our own user; false when there is no room.
+    fn accept(&mut self) -> bool {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let client = match rustix::net::accept_with(&self.listener, flags) {
+            Ok(client) => client,
+            Err(error) => return matches!(error, Errno::INTR | Errno::AGAIN | Errno::CONNABORTED),
+        };
+        let us = rustix::process::geteuid();
+        if rustix::net::sockopt::socket_peercred(&client).is_ok_and(|peer| peer.uid == us) {
+            wire::reply(&client, &Reply::Ready);
+            self.clients.push(client);
+        }
+        true
+    }
+
+    /// Reads what a client has to say: its request, or that it is gone.
+    fn hear(&mut self, at: usize) {
+        let client = self.clients.swap_remove(at);
+        match wire::receive(&client) {
+            Ok((message, fds)) if !message.is_empty() => match Request::decode(&message) {
+                Some(request) => self.children.launch(client, request, fds),
+                None => wire::reply(&client, &Reply::Failed(Errno::BADMSG.raw_os_error())),
+            },
+            Err(Errno::AGAIN | Errno::INTR) => self.clients.push(client),
+            Ok(_) | Err(_) => {}
+        }
+    }
+}
