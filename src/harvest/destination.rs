@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::harvest::marks::Marks;
 use crate::host;
+use crate::image::read::files::Time;
 use crate::settings::admin::Admin;
 
 /// What temporary files begin with, where there are no unnamed ones.
@@ -76,10 +77,25 @@ impl<'a> Destination<'a> {
         &self.path
     }
 
+    /// The settings that hold in it.
+    #[must_use]
+    pub fn admin(&self) -> &'a Admin {
+        self.admin
+    }
+
     /// Whether its file system has not taken the marks by which retention knows a dump.
     #[must_use]
     pub fn is_unmarked(&self) -> bool {
         self.unmarked.get()
+    }
+
+    /// Whether its file system takes marks. When in doubt, it does.
+    #[must_use]
+    pub fn takes_marks(&self) -> bool {
+        let Ok(draft) = self.draft() else { return true };
+        let marks =
+            Marks { container: None, time: Time { seconds: 0, nanoseconds: 0 }, number: 0, not_kept: 0 };
+        marks.write(&draft.file) != Err(Errno::OPNOTSUPP)
     }
 
     /// An empty file in the directory, without a name for now.

@@ -1,12 +1,14 @@
 //! Getting the dumps out of an image: at poststop, by hand, and at the next start. Idempotent and locked, since a
 //! runtime may call never, once, twice or in parallel.
 
+pub mod crash_loop;
 pub mod destination;
 pub mod job;
 pub mod marks;
 pub mod name;
 pub mod publish;
 pub mod retention;
+mod stock;
 pub mod take;
 mod taken;
 

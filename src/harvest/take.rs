@@ -9,6 +9,7 @@ use crate::dump::completeness::completeness;
 use crate::dump::minidump::is_minidump;
 use crate::dump::show::report::Report;
 use crate::error::{Error, ErrorKind, Result};
+use crate::harvest::crash_loop::{self, Fate};
 use crate::harvest::destination::{Destination, Draft};
 use crate::harvest::job::Job;
 use crate::harvest::marks::Marks;
@@ -38,10 +39,19 @@ pub fn take(files: &mut (impl ImageFiles + ?Sized), job: Job<'_>, bounds: Bounds
     }
     let taken = Taken { rest, ..Taken::default() };
     let left = bounds.budget;
-    let mut taking =
-        Taking { files, job, bounds, left, destination: None, taken, unreadable: None, has_made_room: false };
+    let mut taking = Taking {
+        files,
+        job,
+        bounds,
+        left,
+        destination: None,
+        taken,
+        unreadable: None,
+        has_made_room: false,
+        not_kept: 0,
+    };
     let all = taking.all(candidates);
-    let Taking { mut taken, destination, unreadable, .. } = taking;
+    let Taking { mut taken, destination, unreadable, not_kept, .. } = taking;
     if cut {
         let what = "there are too many files in the image, not all were looked at";
         taken.failures.push(Error::new(ErrorKind::System, what));
@@ -49,6 +59,7 @@ pub fn take(files: &mut (impl ImageFiles + ?Sized), job: Job<'_>, bounds: Bounds
     if taken.more_skipped > 0 {
         log::warn!("skipped {} more", taken.more_skipped);
     }
+    crash_loop::say(job.owner.container.unwrap_or_default(), usize::try_from(not_kept).unwrap_or(usize::MAX));
     if let Some(destination) = &destination {
         destination.sync()?;
         // So that `list` finds the dumps. They are safe without that.
@@ -74,6 +85,8 @@ struct Taking<'a, F: ?Sized> {
     unreadable: Option<Error>,
     /// Whether old dumps had to go because there was no room for new ones.
     has_made_room: bool,
+    /// How many dumps of a crash loop were counted only.
+    not_kept: u64,
 }
 
 /// A regular file with the name of a dump.
@@ -81,15 +94,18 @@ struct Dump {
     candidate: Candidate,
     size: u64,
     modified: Time,
+    /// Its place among the dumps of its container, and how many before it are not kept.
+    number: u64,
+    not_kept: u64,
 }
 
-impl<F: ImageFiles + ?Sized> Taking<'_, F> {
+impl<'a, F: ImageFiles + ?Sized> Taking<'a, F> {
     fn all(&mut self, candidates: Vec<Candidate>) -> Result<()> {
         let mut dumps = Vec::new();
         for candidate in candidates {
             let what = match candidate.kind {
                 Kind::Regular { size, modified } => {
-                    dumps.push(Dump { candidate, size, modified });
+                    dumps.push(Dump { candidate, size, modified, number: 0, not_kept: 0 });
                     continue;
                 }
                 Kind::Directory => "a directory",
@@ -101,6 +117,7 @@ impl<F: ImageFiles + ?Sized> Taking<'_, F> {
             let newest_first = Reverse(a.modified).cmp(&Reverse(b.modified));
             newest_first.then_with(|| a.candidate.place.cmp(&b.candidate.place))
         });
+        self.choose(&mut dumps)?;
         for dump in dumps {
             self.bounds.deadline.check("reading the image")?;
             match self.judge(&dump) {
@@ -110,6 +127,44 @@ impl<F: ImageFiles + ?Sized> Taking<'_, F> {
             }
         }
         Ok(())
+    }
+
+    /// Leaves out what a container that crashes in a loop has too much.
+    fn choose(&mut self, dumps: &mut Vec<Dump>) -> Result<()> {
+        let limits = self.job.admin.retention;
+        let Some(container) = self.job.owner.container.filter(|_| limits.is_per_container()) else {
+            return Ok(());
+        };
+        if dumps.is_empty() || !self.destination()?.takes_marks() {
+            return Ok(());
+        }
+        let mut real = Vec::new();
+        for dump in std::mem::take(dumps) {
+            self.bounds.deadline.check("reading the image")?;
+            match self.judge(&dump) {
+                Ok(false) => {}
+                Ok(true) => real.push(dump),
+                Err(error) => self.go_on_after(error, &dump.candidate.place)?,
+            }
+        }
+        let times: Vec<_> = real.iter().rev().map(|dump| (dump.modified, dump.size)).collect();
+        let fates = crash_loop::plan(self.job.destination, container, &times, limits)?;
+        for (mut dump, fate) in real.into_iter().zip(fates.into_iter().rev()) {
+            if let Fate::Kept { number, not_kept } = fate {
+                (dump.number, dump.not_kept) = (number, not_kept);
+                dumps.push(dump);
+            }
+        }
+        Ok(())
+    }
+
+    /// The destination, opened once.
+    fn destination(&mut self) -> Result<Rc<Destination<'a>>> {
+        if let Some(destination) = &self.destination {
+            return Ok(destination.clone());
+        }
+        let destination = Rc::new(Destination::open(self.job.destination, self.job.admin)?);
+        Ok(self.destination.insert(destination).clone())
     }
 
     /// Whether a file is a dump that is to be published.
@@ -134,12 +189,10 @@ impl<F: ImageFiles + ?Sized> Taking<'_, F> {
     }
 
     fn try_publish(&mut self, dump: &Dump) -> Result<()> {
-        if self.destination.is_none() {
-            self.destination = Some(Rc::new(Destination::open(self.job.destination, self.job.admin)?));
-        }
-        let mut result = self.publish(dump);
+        let destination = self.destination()?;
+        let mut result = self.publish(dump, &destination);
         if result.as_ref().is_err_and(|error| error.kind() == ErrorKind::NoSpace) && self.make_room() {
-            result = self.publish(dump);
+            result = self.publish(dump, &destination);
         }
         result.or_else(|error| self.go_on_after(error, &dump.candidate.place))
     }
@@ -155,8 +208,7 @@ impl<F: ImageFiles + ?Sized> Taking<'_, F> {
         Ok(())
     }
 
-    fn publish(&mut self, dump: &Dump) -> Result<()> {
-        let Some(destination) = self.destination.clone() else { return Ok(()) };
+    fn publish(&mut self, dump: &Dump, destination: &Destination<'_>) -> Result<()> {
         let (job, place) = (self.job, &dump.candidate.place);
         let draft = destination.draft()?;
         let size = self.files.copy(place, dump.size, draft.file(), self.bounds.deadline)?;
@@ -169,11 +221,13 @@ impl<F: ImageFiles + ?Sized> Taking<'_, F> {
             self.taken.leave(place, reason);
             return Ok(());
         }
-        let meta = self.copy_meta(dump, &destination)?;
+        let meta = self.copy_meta(dump, destination)?;
         let name = name(job.admin.naming, &place.name, job.owner, dump.modified.seconds);
-        let marks = Marks { container: job.owner.container, time: dump.modified };
+        let Dump { number, not_kept, modified: time, .. } = *dump;
+        let marks = Marks { container: job.owner.container, time, number, not_kept };
         let published = destination.publish(Parcel { dump: draft, meta }, &name, marks)?;
         let path = destination.path().join(published.name);
+        self.not_kept += if published.already { 0 } else { not_kept };
         let dump = Harvested { path, size, truncated, already: published.already };
         log_dump(&dump, job);
         self.left = self.left.saturating_sub(size);

@@ -6,6 +6,7 @@ use log::LevelFilter;
 use serde::Deserialize;
 
 use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::settings::burst::Burst;
 use crate::settings::entry::{DEFAULT_IMGSIZE, absolute};
 use crate::settings::size;
 
@@ -99,6 +100,20 @@ pub struct Retention {
     /// Bytes that dumps leave free on the file system of the destination; 0 means no limit.
     #[serde(deserialize_with = "size::deserialize")]
     pub keep_free: u64,
+    /// The maximum number of dumps of one container in a destination, at least 2: its first and its newest ones; 0 means
+    /// no limit.
+    pub per_container_count: u64,
+    /// How many dumps of the crashes of one container in a time are kept, such as `5/10min`: the first ones and the newest,
+    /// at least 2. The others are counted. Without it, all are kept, but of the kernel's core files those of `5/1min`.
+    pub burst: Option<Burst>,
+}
+
+impl Retention {
+    /// Whether there are limits for each container.
+    #[must_use]
+    pub fn is_per_container(&self) -> bool {
+        self.per_container_count != 0 || self.burst.is_some()
+    }
 }
 
 impl Default for Admin {
@@ -194,6 +209,10 @@ impl Admin {
             );
             return Err(Error::new(ErrorKind::Config, what));
         }
+        if self.retention.per_container_count == 1 {
+            let what = "per_container_count 1 is too few: the first dump and the newest are kept";
+            return Err(Error::new(ErrorKind::Config, what).advise("write 2 or more, or 0 for no limit"));
+        }
         Ok(())
     }
 }
@@ -217,6 +236,8 @@ mod tests {
             max_count = 20
             max_bytes = 50000000
             keep_free = 16000000
+            per_container_count = 8
+            burst = "5/10min"
             [annotations]
             max_imgsize = 16777216
             image_dirs = ["/data//images/", "/mnt/images"]
@@ -225,6 +246,8 @@ mod tests {
         let admin = Admin::parse(all).unwrap();
         assert_eq!((admin.naming, admin.mode, admin.group), (Naming::Rdk, Mode(0o640), Some(1000)));
         assert_eq!((admin.retention.max_count, admin.annotations.max_imgsize), (20, 16_777_216));
+        assert_eq!(admin.retention.per_container_count, 8);
+        assert_eq!(admin.retention.burst, Some(Burst { count: 5, seconds: 600 }));
         assert_eq!(admin.annotated_image_dirs(), [Path::new("/data/images"), Path::new("/mnt/images")]);
         assert!(admin.annotated_destinations().is_empty());
         let bad = [
@@ -238,6 +261,9 @@ mod tests {
             "[annotations]\nimage_dir = []",
             "[annotations]\nimage_dirs = \"/data\"",
             "[annotations]\nmax_imgsize = -1",
+            "[retention]\nper_container_count = 1",
+            "[retention]\nburst = \"1/10min\"",
+            "[retention]\nburst = 5",
         ];
         for text in bad {
             assert!(Admin::parse(text).is_err(), "{text}");

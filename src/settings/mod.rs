@@ -2,6 +2,7 @@
 
 pub mod admin;
 mod annotations;
+pub mod burst;
 mod entry;
 pub mod plan;
 mod rdk;

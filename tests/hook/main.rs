@@ -10,6 +10,7 @@
 mod added;
 mod bytes;
 mod commands;
+mod crash_loop;
 mod cycle;
 mod damaged;
 mod destination;

@@ -31,11 +31,11 @@ fn defaults() -> Vec<(&'static str, &'static str, Option<String>)> {
         naming,
         mode: Mode(mode),
         group,
-        retention: Retention { max_count, max_bytes, keep_free },
+        retention: Retention { max_count, max_bytes, keep_free, per_container_count, burst },
         annotations: Annotations { max_imgsize, image_dirs, host_destinations },
         log_level,
     } = Admin::default();
-    assert!(group.is_none() && image_dirs.is_none() && host_destinations.is_none());
+    assert!(group.is_none() && burst.is_none() && image_dirs.is_none() && host_destinations.is_none());
     let text = |value: &dyn std::fmt::Display| Some(format!("\"{value}\""));
     let number = |value: u64| Some(value.to_string());
     vec![
@@ -57,6 +57,8 @@ fn defaults() -> Vec<(&'static str, &'static str, Option<String>)> {
         ("retention", "max_count", number(max_count)),
         ("retention", "max_bytes", number(max_bytes)),
         ("retention", "keep_free", number(keep_free)),
+        ("retention", "per_container_count", number(per_container_count)),
+        ("retention", "burst", None),
         ("annotations", "max_imgsize", number(max_imgsize)),
         ("annotations", "image_dirs", None),
         ("annotations", "host_destinations", None),
@@ -86,6 +88,7 @@ fn settings() -> Vec<Setting> {
 fn example(name: &str) -> &'static str {
     match name {
         "group" => "1000",
+        "burst" => "\"5/10min\"",
         "image_dirs" => "[\"/var/lib/oci-minidump/images\", \"/data/images\"]",
         "host_destinations" => "[\"/var/lib/oci-minidump/dumps\"]",
         _ => panic!("{name} has neither a default nor an example"),

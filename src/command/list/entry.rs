@@ -39,6 +39,8 @@ pub struct Entry {
     pub place: Option<String>,
     /// What is missing, if it is not whole.
     pub truncated: Option<String>,
+    /// How many crashes of the container before this one were not kept.
+    pub not_kept: u64,
     /// Why the file is not a dump.
     pub error: Option<String>,
 }
@@ -72,6 +74,7 @@ impl Entry {
             signal: said.and_then(|report| Some(report.crash.as_ref()?.signal.clone())),
             place: said.and_then(|report| Some(report.place.as_ref()?.to_string())),
             truncated: said.and_then(|report| report.truncated.clone()),
+            not_kept: marks::not_kept_of(&file),
             error: report.as_ref().err().map(crate::error::Error::report),
             path,
         })

@@ -35,6 +35,10 @@ fn row(entry: &Entry) -> [String; COLUMNS] {
         (None, Some(_)) => "truncated",
         (None, None) => "whole",
     };
+    let not_kept = match entry.not_kept {
+        0 => String::new(),
+        count => format!(", {count} before not kept"),
+    };
     [
         dash(&entry.time.and_then(|time| time.format(&Rfc3339).ok())),
         dash(&entry.container),
@@ -42,7 +46,7 @@ fn row(entry: &Entry) -> [String; COLUMNS] {
         dash(&entry.signal),
         dash(&entry.place),
         entry.size.to_string(),
-        state.to_owned(),
+        state.to_owned() + &not_kept,
         escape(&entry.path.to_string_lossy()),
     ]
 }
