@@ -11,11 +11,11 @@ use crate::harvest::crash_loop;
 use crate::harvest::destination::Destination;
 use crate::harvest::marks::Marks;
 use crate::harvest::name::name;
-use crate::harvest::publish::Parcel;
 use crate::harvest::{Harvested, retention};
 use crate::hook::record::Record;
 use crate::host;
 use crate::image::read::files::Time;
+use crate::oci::subject::Subject;
 use crate::settings::admin::{Admin, Retention};
 use crate::settings::burst::Burst;
 
@@ -50,18 +50,22 @@ pub(super) fn publish(
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let time =
         Time { seconds: i64::try_from(now.as_secs()).unwrap_or(i64::MAX), nanoseconds: now.subsec_nanos() };
-    let owner = Owner { container: Some(&record.id), app_state: record.app_state.as_deref() };
+    let known = record.subject.clone().unwrap_or_else(|| Subject::of_bundle(&record.bundle));
+    let owner =
+        Owner { container: Some(&record.id), app_state: record.app_state.as_deref(), subject: Some(&known) };
     let mut raw = process.name.clone();
     raw.extend_from_slice(format!("-{}-{}.dmp", now.as_secs(), process.id).as_bytes());
     let name = name(admin.naming, &raw, owner, time.seconds);
     let number = crash_loop::next_number(destination.path(), &record.id)?;
     let marks = Marks { container: owner.container, time, number, not_kept: 0 };
-    let published = destination.publish(Parcel { dump: draft, meta: None }, &name, marks)?;
+    let parcel = destination.parcel(draft, None, owner, time)?;
+    let published = destination.publish(parcel, &name, marks)?;
     destination.sync()?;
     let path = destination.path().join(published.name);
     log::info!("wrote a minidump of container {}: {} ({size} bytes)", record.id, path.display());
     let dump = Harvested { path, size, truncated: None, already: false };
     retain(destination, admin, &[dump]);
+    destination.remove_orphans();
     Ok(())
 }
 

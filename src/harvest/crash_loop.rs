@@ -5,26 +5,16 @@
 //! may be one too high after a power cut, never too low.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use rustix::fs::FlockOperation;
-use rustix::io::Errno;
-
-use crate::deadline::Deadline;
-use crate::error::{Result, Tried};
+use crate::error::Result;
+use crate::harvest::destination::lock;
 use crate::harvest::marks;
 use crate::harvest::stock::{Dump, ours};
 use crate::harvest::taken::Harvested;
-use crate::host;
 use crate::image::read::files::Time;
 use crate::log::escape;
 use crate::settings::admin::Retention;
-
-/// How long another hook is waited for that works on the same directory.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
-const LOCK_INTERVAL: Duration = Duration::from_millis(5);
 
 /// What becomes of a dump that is to be published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,20 +97,6 @@ pub(super) fn apply(dir: &Path, limits: Retention, fresh: &[Harvested]) -> Resul
 pub fn say(container: &str, count: usize) {
     if count > 0 {
         log::warn!("container {} crashes too often: {count} more not kept", escape(container));
-    }
-}
-
-/// One program at a time counts. The lock goes with the descriptor.
-fn lock(dir: &Path) -> Result<Option<File>> {
-    let file = host::open_dir(dir)?;
-    let deadline = Deadline::after(LOCK_TIMEOUT);
-    loop {
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(Some(file)),
-            Err(Errno::WOULDBLOCK) if deadline.left(LOCK_INTERVAL).is_zero() => return Ok(None),
-            Err(Errno::WOULDBLOCK | Errno::INTR) => std::thread::sleep(LOCK_INTERVAL),
-            Err(error) => return Err(error).tried(|| format!("cannot lock {}", dir.display())),
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! runtime may call never, once, twice or in parallel.
 
 pub mod crash_loop;
+pub mod crash_record;
 pub mod destination;
 pub mod job;
 pub mod marks;

@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn rdk_names_keep_the_time_whole() {
-        let owner = |container, app_state| Owner { container: Some(container), app_state };
+        let owner = |container, app_state| Owner { container: Some(container), app_state, subject: None };
         let long = "x".repeat(200);
         let cases = [
             (owner("com.app", None), "com.app<#=#>2009-02-13T23:31:30.dmp".to_owned()),
@@ -207,7 +207,7 @@ mod tests {
         let long = name(
             Naming::Rdk,
             b"u.dmp",
-            Owner { container: Some(&"x".repeat(200)), app_state: None },
+            Owner { container: Some(&"x".repeat(200)), app_state: None, subject: None },
             1_234_567_890,
         );
         let cut = format!("{}<#=#>2009-02-13T23:31:30-00000000000000ff.dmp", "x".repeat(94));

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 
 use crate::error::Result;
-use crate::harvest::crash_loop;
 use crate::harvest::stock::{Dump, Ours, ours};
 use crate::harvest::taken::Harvested;
+use crate::harvest::{crash_loop, crash_record};
 use crate::host;
 use crate::settings::admin::Retention;
 
@@ -33,6 +33,7 @@ pub fn apply(dir: &Path, limits: Retention, fresh: &[Harvested]) -> Result<Vec<P
         }
     }
     remove_left_alone(&metas);
+    crash_record::file::remove_orphans(dir)?;
     Ok(removed)
 }
 

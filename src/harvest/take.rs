@@ -1,25 +1,20 @@
 //! Taking the dumps out of an opened image, whatever reads it, with bounds on everything a container can inflate.
 
 use std::cmp::Reverse;
-use std::fs::File;
-use std::path::Path;
 use std::rc::Rc;
 
 use crate::dump::completeness::completeness;
 use crate::dump::minidump::is_minidump;
-use crate::dump::show::report::Report;
 use crate::error::{Error, ErrorKind, Result};
 use crate::harvest::crash_loop::{self, Fate};
 use crate::harvest::destination::{Destination, Draft};
 use crate::harvest::job::Job;
 use crate::harvest::marks::Marks;
 use crate::harvest::name::name;
-use crate::harvest::publish::Parcel;
 use crate::harvest::retention;
-use crate::harvest::taken::Harvested;
+use crate::harvest::taken::{Harvested, log_dump};
 use crate::image::known;
 use crate::image::read::files::{Candidate, ImageFiles, Kind, Listing, Place, Time};
-use crate::log::escape;
 use crate::settings::admin::Retention;
 
 pub use crate::harvest::taken::{Bounds, Taken};
@@ -67,6 +62,7 @@ pub fn take(files: &mut (impl ImageFiles + ?Sized), job: Job<'_>, bounds: Bounds
             log::debug!("{}", error.report());
         }
         retain(destination, job, &taken);
+        destination.remove_orphans();
     }
     all?;
     unreadable.map_or(Ok(taken), Err)
@@ -225,11 +221,12 @@ impl<'a, F: ImageFiles + ?Sized> Taking<'a, F> {
         let name = name(job.admin.naming, &place.name, job.owner, dump.modified.seconds);
         let Dump { number, not_kept, modified: time, .. } = *dump;
         let marks = Marks { container: job.owner.container, time, number, not_kept };
-        let published = destination.publish(Parcel { dump: draft, meta }, &name, marks)?;
+        let parcel = destination.parcel(draft, meta, job.owner, time)?;
+        let published = destination.publish(parcel, &name, marks)?;
         let path = destination.path().join(published.name);
         self.not_kept += if published.already { 0 } else { not_kept };
         let dump = Harvested { path, size, truncated, already: published.already };
-        log_dump(&dump, job);
+        log_dump(&dump, job.owner.container);
         self.left = self.left.saturating_sub(size);
         self.taken.dumps.push(dump);
         Ok(())
@@ -255,27 +252,6 @@ impl<'a, F: ImageFiles + ?Sized> Taking<'a, F> {
         let Some(destination) = &self.destination else { return false };
         !std::mem::replace(&mut self.has_made_room, true) && retain(destination, self.job, &self.taken) > 0
     }
-}
-
-fn log_dump(dump: &Harvested, job: Job<'_>) {
-    let who = job.owner.container.map_or_else(String::new, |id| format!(" of container {id}"));
-    let (path, size) = (dump.path.display(), dump.size);
-    match &dump.truncated {
-        _ if dump.already => log::info!("the minidump{who} was harvested before: {path}"),
-        None => log::info!("harvested a minidump{who}: {path} ({size} bytes){}", crash(&dump.path)),
-        Some(why) => log::warn!(
-            "harvested a truncated minidump{who}: {path} ({size} bytes): {why}; raise imgsize if the image ran full"
-        ),
-    }
-}
-
-/// What crashed, as the dump says; nothing when that cannot be read.
-fn crash(path: &Path) -> String {
-    let report = File::open(path).ok().and_then(|file| Report::read(&file).ok());
-    report.map_or_else(String::new, |report| {
-        let program = report.program.as_ref().map_or("a program", |program| program.name.as_str());
-        format!(": {}: {report}", escape(program))
-    })
 }
 
 /// Applies the limits. A dump that cannot be removed must not make the harvest fail. Gives how many were removed.

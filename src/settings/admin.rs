@@ -28,6 +28,8 @@ pub struct Admin {
     /// What a harvested dump is called: `app` keeps the name that the app gave it; `rdk` makes
     /// `ID<#=#>[STATE<#=#>]TIME.dmp`, which RDK's crash uploader recognises as a container's.
     pub naming: Naming,
+    /// Whether each dump gets a crash record beside it, `NAME.json`: whose it is, what crashed, its SHA-256.
+    pub crash_records: bool,
     /// Permission bits of a harvested dump, in octal: at most `0664`, and readable by its owner.
     pub mode: Mode,
     /// The numeric group of a harvested dump; the group of the hook when not given.
@@ -124,6 +126,7 @@ impl Default for Admin {
             image_dir: "/var/lib/oci-minidump/images".into(),
             host_destination: "/var/lib/oci-minidump/dumps".into(),
             naming: Naming::App,
+            crash_records: false,
             mode: Mode(0o600),
             group: None,
             retention: Retention::default(),
@@ -229,6 +232,7 @@ mod tests {
             image_dir = "/data/images"
             host_destination = "/opt/minidumps"
             naming = "rdk"
+            crash_records = true
             mode = "0640"
             group = 1000
             log_level = "debug"
@@ -246,7 +250,7 @@ mod tests {
         let admin = Admin::parse(all).unwrap();
         assert_eq!((admin.naming, admin.mode, admin.group), (Naming::Rdk, Mode(0o640), Some(1000)));
         assert_eq!((admin.retention.max_count, admin.annotations.max_imgsize), (20, 16_777_216));
-        assert_eq!(admin.retention.per_container_count, 8);
+        assert_eq!((admin.retention.per_container_count, admin.crash_records), (8, true));
         assert_eq!(admin.retention.burst, Some(Burst { count: 5, seconds: 600 }));
         assert_eq!(admin.annotated_image_dirs(), [Path::new("/data/images"), Path::new("/mnt/images")]);
         assert!(admin.annotated_destinations().is_empty());

@@ -7,6 +7,7 @@ mod container;
 mod damage;
 mod handler;
 mod head_builder;
+mod killed;
 mod machines;
 mod previous;
 mod real;

@@ -19,7 +19,7 @@ struct Input<'a> {
 }
 
 fuzz_target!(|input: Input<'_>| {
-    let owner = Owner { container: input.container, app_state: input.app_state };
+    let owner = Owner { container: input.container, app_state: input.app_state, subject: None };
     let naming = if input.rdk { Naming::Rdk } else { Naming::App };
     let made = name(naming, input.raw, owner, input.time);
     check_name(&made);
