@@ -55,7 +55,7 @@ pub(super) fn publish(
         Owner { container: Some(&record.id), app_state: record.app_state.as_deref(), subject: Some(&known) };
     let mut raw = process.name.clone();
     raw.extend_from_slice(format!("-{}-{}.dmp", now.as_secs(), process.id).as_bytes());
-    let name = name(admin.naming, &raw, owner, time.seconds);
+    let name = name(&admin.naming, &raw, owner, time.seconds);
     let number = crash_loop::next_number(destination.path(), &record.id)?;
     let marks = Marks { container: owner.container, time, number, not_kept: 0 };
     let parcel = destination.parcel(draft, None, owner, time)?;

@@ -218,7 +218,7 @@ impl<'a, F: ImageFiles + ?Sized> Taking<'a, F> {
             return Ok(());
         }
         let meta = self.copy_meta(dump, destination)?;
-        let name = name(job.admin.naming, &place.name, job.owner, dump.modified.seconds);
+        let name = name(&job.admin.naming, &place.name, job.owner, dump.modified.seconds);
         let Dump { number, not_kept, modified: time, .. } = *dump;
         let marks = Marks { container: job.owner.container, time, number, not_kept };
         let parcel = destination.parcel(draft, meta, job.owner, time)?;

@@ -10,6 +10,8 @@ use crate::settings::burst::Burst;
 use crate::settings::entry::{DEFAULT_IMGSIZE, absolute};
 use crate::settings::size;
 
+pub use crate::settings::naming::Naming;
+
 /// Where the settings are read from.
 pub const FILE: &str = "/etc/oci-minidump.toml";
 
@@ -26,7 +28,8 @@ pub struct Admin {
     /// Where dumps go that no configuration gives a destination.
     pub host_destination: PathBuf,
     /// What a harvested dump is called: `app` keeps the name that the app gave it; `rdk` makes
-    /// `ID<#=#>[STATE<#=#>]TIME.dmp`, which RDK's crash uploader recognises as a container's.
+    /// `ID<#=#>[STATE<#=#>]TIME.dmp`, which RDK's crash uploader recognises as a container's; a pattern such as
+    /// `{container}-{time}` has the fields `{app}`, `{container}`, `{state}` and `{time}`.
     pub naming: Naming,
     /// Whether each dump gets a crash record beside it, `NAME.json`: whose it is, what crashed, its SHA-256.
     pub crash_records: bool,
@@ -40,16 +43,6 @@ pub struct Admin {
     pub annotations: Annotations,
     /// The minimum level of messages for syslog: `off`, `error`, `warn`, `info`, `debug` or `trace`.
     pub log_level: LevelFilter,
-}
-
-/// What a harvested dump is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Naming {
-    /// The name that the app gave it, as in the seed.
-    App,
-    /// `<id><#=#>[<state><#=#>]<time>.dmp`, which RDK's crash uploader recognises as a container's.
-    Rdk,
 }
 
 /// Permission bits given as an octal text such as `"0640"`.
@@ -248,7 +241,7 @@ mod tests {
             host_destinations = []
         "#;
         let admin = Admin::parse(all).unwrap();
-        assert_eq!((admin.naming, admin.mode, admin.group), (Naming::Rdk, Mode(0o640), Some(1000)));
+        assert_eq!((&admin.naming, admin.mode, admin.group), (&Naming::Rdk, Mode(0o640), Some(1000)));
         assert_eq!((admin.retention.max_count, admin.annotations.max_imgsize), (20, 16_777_216));
         assert_eq!((admin.retention.per_container_count, admin.crash_records), (8, true));
         assert_eq!(admin.retention.burst, Some(Burst { count: 5, seconds: 600 }));
@@ -256,6 +249,7 @@ mod tests {
         assert!(admin.annotated_destinations().is_empty());
         let bad = [
             "naming = \"x\"",
+            "naming = \"{container}\"",
             "mode = \"0777\"",
             "mode = \"0200\"",
             "mode = 640",

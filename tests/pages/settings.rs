@@ -2,7 +2,7 @@
 
 use clap::{ArgAction, Args};
 use oci_minidump::server::config::ServeOptions;
-use oci_minidump::settings::admin::{Admin, Annotations, Mode, Naming, Retention};
+use oci_minidump::settings::admin::{Admin, Annotations, Mode, Retention};
 
 use crate::source::fields;
 use crate::table::{code, sentence, table};
@@ -44,14 +44,7 @@ fn defaults() -> Vec<(&'static str, &'static str, Option<String>)> {
         ("", "known_dirs", text(&known_dirs.display())),
         ("", "image_dir", text(&image_dir.display())),
         ("", "host_destination", text(&host_destination.display())),
-        (
-            "",
-            "naming",
-            text(&match naming {
-                Naming::App => "app",
-                Naming::Rdk => "rdk",
-            }),
-        ),
+        ("", "naming", text(&naming)),
         ("", "crash_records", Some(crash_records.to_string())),
         ("", "mode", text(&format!("0{mode:o}"))),
         ("", "group", None),
