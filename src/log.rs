@@ -129,6 +129,13 @@ pub fn cut(text: &str) -> String {
     }
 }
 
+/// The beginning of a text, in whole characters and at most `max` bytes.
+#[must_use]
+pub fn shortened(text: &str, max: usize) -> &str {
+    let end = (0..=max.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text.get(..end).unwrap_or_default()
+}
+
 /// JSON `text` that is harmless on a terminal and means the same: what [`escape`] would escape becomes a `\u` escape.
 ///
 /// serde_json escapes what JSON demands; that leaves the control characters from U+007F on and text directions, which

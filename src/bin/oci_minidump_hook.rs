@@ -9,6 +9,7 @@ use log::LevelFilter;
 use oci_minidump::calls::{lxc, runtime};
 use oci_minidump::command::command_line::args::{self, Args};
 use oci_minidump::command::command_line::requests::Request;
+use oci_minidump::command::list::beside::beside;
 use oci_minidump::command::{add, check, core, doctor, enable, harvest, list, remove, sweep};
 use oci_minidump::doctor::sample;
 use oci_minidump::error::{ExitCode, Result, Tried};
@@ -57,12 +58,12 @@ fn run(Args { request, settings }: Args) -> Result<ExitCode> {
             list::list(&dirs, &filter, json, &for_people(&settings)?, &mut out).map(done)
         }
         Request::Info(files, json) if files.is_empty() => {
-            dump::show::info::info(&[list::newest(&for_people(&settings)?)?], json, &mut out)
+            dump::show::info::info_with(&[list::newest(&for_people(&settings)?)?], json, beside, &mut out)
         }
         Request::Info(files, json) => {
             // It needs no settings, but tells of bad files by the log.
             oci_minidump::log::start(PROGRAM, LevelFilter::Warn, LevelFilter::Off);
-            dump::show::info::info(&files, json, &mut out)
+            dump::show::info::info_with(&files, json, beside, &mut out)
         }
         Request::Lxc(words) => lxc::run(&words, &for_hook(&settings)).map(done),
         Request::Doctor(crash, json) => {

@@ -64,7 +64,7 @@ fn by_hand(image: &Path, destination: &Path, admin: &Admin) -> Result<Harvest> {
     let mark = Mark::read(locked.file());
     let job = Job {
         destination,
-        owner: Owner { container: mark.container.as_deref(), app_state: mark.app_state.as_deref() },
+        owner: Owner::from(&mark),
         admin,
         if_attached: IfAttached::Publish,
         detach_timeout: Duration::ZERO,

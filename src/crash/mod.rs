@@ -7,7 +7,8 @@
 //! - [`process`]: the crashed process.
 //! - [`owner`]: whose container it is in.
 //! - [`hand_on`]: the handler that was there before.
-//! - [`bounds`]: how much time and memory all of it may take; [`budget`]: how many dumps a container may write.
+//! - [`bounds`]: how much time and memory all of it may take; [`budget`]: how many dumps a container may write where they
+//!   cannot be thinned out.
 //! - [`memory`], [`modules`], [`minidump`]: what the dump holds.
 //! - [`own_dump`]: whether the app wrote one itself.
 //! - [`pattern`]: the settings of the kernel that call this program; [`sysctl_file`]: those after every boot.
@@ -31,6 +32,7 @@ use std::io::Read;
 use crate::coredump::Head;
 use crate::crash::process::Crashed;
 use crate::error::{Error, ErrorKind, Result};
+use crate::harvest::crash_loop;
 use crate::hook::record::Record;
 use crate::settings::admin::Admin;
 
@@ -98,13 +100,11 @@ fn handle(
             "kernel.core_pipe_limit is 0: a crashed process may be gone before it is read; set it to 16"
         );
     }
-    if !budget::take(&admin.state_dir, &record.id)? {
-        log::warn!(
-            "container {}: it crashes too often; no minidump of process {} (signal {})",
-            record.id,
-            request.pid,
-            request.signal
-        );
+    let destination = publish::destination(record, admin)?;
+    if !destination.takes_marks()
+        && let Some(count) = budget::take(&admin.state_dir, &record.id, publish::burst(admin))?
+    {
+        crash_loop::say(&record.id, usize::try_from(count).unwrap_or(usize::MAX));
         return Ok(());
     }
     let head = Head::read(stdin)?;
@@ -118,5 +118,5 @@ fn handle(
         log::debug!("container {}: the app has written a minidump of this crash itself", record.id);
         return Ok(());
     }
-    publish::publish(&contents, &head.process, record, admin)
+    publish::publish(&contents, &head.process, record, &destination)
 }

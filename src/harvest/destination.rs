@@ -7,19 +7,26 @@ use std::cell::Cell;
 use std::fs::{File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::harvest::marks::Marks;
 use crate::host;
+use crate::image::read::files::Time;
 use crate::settings::admin::Admin;
 
 /// What temporary files begin with, where there are no unnamed ones.
 const PART: &str = ".oci-minidump-part-";
 /// How often a name for a temporary file is looked for.
 const MAX_TRIES: u32 = 1000;
+
+/// How long another hook is waited for that works on the same directory.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+const LOCK_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A directory on the host into which dumps go.
 #[derive(Debug)]
@@ -76,10 +83,25 @@ impl<'a> Destination<'a> {
         &self.path
     }
 
+    /// The settings that hold in it.
+    #[must_use]
+    pub fn admin(&self) -> &'a Admin {
+        self.admin
+    }
+
     /// Whether its file system has not taken the marks by which retention knows a dump.
     #[must_use]
     pub fn is_unmarked(&self) -> bool {
         self.unmarked.get()
+    }
+
+    /// Whether its file system takes marks. When in doubt, it does.
+    #[must_use]
+    pub fn takes_marks(&self) -> bool {
+        let Ok(draft) = self.draft() else { return true };
+        let marks =
+            Marks { container: None, time: Time { seconds: 0, nanoseconds: 0 }, number: 0, not_kept: 0 };
+        marks.write(&draft.file) != Err(Errno::OPNOTSUPP)
     }
 
     /// An empty file in the directory, without a name for now.
@@ -199,5 +221,24 @@ fn is_locked(file: &File) -> rustix::io::Result<bool> {
     match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
         Err(Errno::WOULDBLOCK) => Ok(false),
         other => other.map(|()| true),
+    }
+}
+
+/// Locks a directory, so that one program at a time names, removes and counts dumps in it; `None` when another program has it for too long, or its file system has no locks. The lock goes with
+/// the descriptor.
+///
+/// # Errors
+/// The kernel's.
+pub(in crate::harvest) fn lock(dir: &Path) -> Result<Option<File>> {
+    let file = host::open_dir(dir)?;
+    let deadline = Deadline::after(LOCK_TIMEOUT);
+    loop {
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(Some(file)),
+            Err(Errno::WOULDBLOCK) if deadline.has_passed() => return Ok(None),
+            Err(Errno::WOULDBLOCK | Errno::INTR) => std::thread::sleep(LOCK_INTERVAL),
+            Err(Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK | Errno::BADF) => return Ok(None),
+            Err(error) => return Err(error).tried(|| format!("cannot lock {}", dir.display())),
+        }
     }
 }

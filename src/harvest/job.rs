@@ -4,6 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::deadline::Deadline;
+use crate::image::mark::Mark;
+use crate::oci::subject::Subject;
 use crate::settings::admin::Admin;
 
 /// The container, and what is known of the app in it.
@@ -13,6 +15,15 @@ pub struct Owner<'a> {
     pub container: Option<&'a str>,
     /// The state of the app (`fireboltState`), when somebody said it.
     pub app_state: Option<&'a str>,
+    /// What the engine says of the container, when crash records are kept.
+    pub subject: Option<&'a Subject>,
+}
+
+impl<'a> From<&'a Mark> for Owner<'a> {
+    fn from(mark: &'a Mark) -> Self {
+        let Mark { container, app_state, subject, .. } = mark;
+        Self { container: container.as_deref(), app_state: app_state.as_deref(), subject: subject.as_ref() }
+    }
 }
 
 /// What to harvest, whose it is and where it goes.

@@ -14,6 +14,10 @@ pub const CONTAINER_ATTRIBUTE: &str = "user.oci-minidump.container";
 const TIME_ATTRIBUTE: &str = "user.oci-minidump.time";
 /// The attribute of a dump that we wrote ourselves, of a crash that the kernel handed over.
 const WRITTEN_ATTRIBUTE: &str = "user.oci-minidump.core";
+/// The attribute with the place of a dump among those of its container, counted from 1, whatever the clocks say.
+const NUMBER_ATTRIBUTE: &str = "user.oci-minidump.number";
+/// The attribute with how many crashes of the container before this one, and after the dump before, were not kept.
+const NOT_KEPT_ATTRIBUTE: &str = "user.oci-minidump.not-kept";
 /// The longest value that is read, in bytes: an id.
 const MAX_VALUE: usize = 1024;
 
@@ -24,6 +28,10 @@ pub struct Marks<'a> {
     pub container: Option<&'a str>,
     /// When the file was written last, as the container says.
     pub time: Time,
+    /// Its place among the dumps of its container, counted from 1; 0 when there are no limits for each container.
+    pub number: u64,
+    /// How many crashes before it were not kept.
+    pub not_kept: u64,
 }
 
 impl Marks<'_> {
@@ -35,6 +43,11 @@ impl Marks<'_> {
         let Time { seconds, nanoseconds } = self.time;
         let time = format!("{seconds}.{nanoseconds:09}");
         rustix::fs::fsetxattr(file, TIME_ATTRIBUTE, time.as_bytes(), XattrFlags::empty())?;
+        for (name, count) in [(NUMBER_ATTRIBUTE, self.number), (NOT_KEPT_ATTRIBUTE, self.not_kept)] {
+            if count != 0 {
+                rustix::fs::fsetxattr(file, name, count.to_string().as_bytes(), XattrFlags::empty())?;
+            }
+        }
         let container = self.container.unwrap_or_default();
         rustix::fs::fsetxattr(file, CONTAINER_ATTRIBUTE, container.as_bytes(), XattrFlags::empty())
     }
@@ -71,6 +84,36 @@ pub fn time(path: &Path) -> Option<Time> {
     let value = String::from_utf8(value(path, TIME_ATTRIBUTE)?).ok()?;
     let (seconds, nanoseconds) = value.split_once('.')?;
     Some(Time { seconds: seconds.parse().ok()?, nanoseconds: nanoseconds.parse().ok()? })
+}
+
+/// The place of a dump among those of its container; 0 when it has none.
+#[must_use]
+pub fn number(path: &Path) -> u64 {
+    count(value(path, NUMBER_ATTRIBUTE))
+}
+
+/// How many crashes before this one were not kept.
+#[must_use]
+pub fn not_kept(path: &Path) -> u64 {
+    count(value(path, NOT_KEPT_ATTRIBUTE))
+}
+
+/// The same of an open file.
+#[must_use]
+pub fn not_kept_of(file: &File) -> u64 {
+    count(bounded(|value| rustix::fs::fgetxattr(file, NOT_KEPT_ATTRIBUTE, value)))
+}
+
+/// Notes how many crashes before this one were not kept.
+///
+/// # Errors
+/// The kernel's.
+pub fn set_not_kept(path: &Path, count: u64) -> rustix::io::Result<()> {
+    rustix::fs::lsetxattr(path, NOT_KEPT_ATTRIBUTE, count.to_string().as_bytes(), XattrFlags::empty())
+}
+
+fn count(value: Option<Vec<u8>>) -> u64 {
+    value.and_then(|value| String::from_utf8(value).ok()?.parse().ok()).unwrap_or(0)
 }
 
 fn value(path: &Path, attribute: &str) -> Option<Vec<u8>> {

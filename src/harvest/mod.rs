@@ -1,6 +1,8 @@
 //! Getting the dumps out of an image: at poststop, by hand, and at the next start. Idempotent and locked, since a
 //! runtime may call never, once, twice or in parallel.
 
+pub mod crash_loop;
+pub mod crash_record;
 pub mod destination;
 pub mod job;
 pub mod marks;
@@ -8,6 +10,7 @@ pub mod name;
 pub mod publish;
 pub mod retention;
 pub mod running;
+mod stock;
 pub mod take;
 mod taken;
 

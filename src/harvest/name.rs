@@ -1,7 +1,7 @@
 //! What a harvested dump is called on the host. The name is an interface: RDK's uploader reads it.
 
 use crate::harvest::job::Owner;
-use crate::settings::admin::Naming;
+use crate::settings::naming::{Naming, Part, is_harmless};
 
 /// The longest name, in bytes: eCryptfs on set-top boxes takes 143, and a number may have to fit in.
 const MAX_LEN: usize = 135;
@@ -19,9 +19,10 @@ const DELIMITER: &str = "<#=#>";
 
 /// The name of a dump that the app called `raw` and that was written at `time` (seconds since 1970).
 #[must_use]
-pub fn name(naming: Naming, raw: &[u8], owner: Owner<'_>, time: i64) -> String {
+pub fn name(naming: &Naming, raw: &[u8], owner: Owner<'_>, time: i64) -> String {
     match (naming, owner.container) {
         (Naming::Rdk, Some(container)) => rdk(container, owner.app_state, time),
+        (Naming::Pattern(parts), Some(container)) => pattern(parts, raw, (container, owner.app_state), time),
         _ => app(raw),
     }
 }
@@ -87,9 +88,38 @@ fn app(raw: &[u8]) -> String {
     format!("{safe}-{:016x}{SUFFIX}", fnv1a(raw))
 }
 
-/// Letters and digits, what UUIDs and times need, and the uploader's delimiter.
-fn is_harmless(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b" ._-+=@,:<#>".contains(&byte)
+/// A name by a pattern. What the container chose gets an equal share of the room each.
+fn pattern(parts: &[Part], raw: &[u8], (container, state): (&str, Option<&str>), time: i64) -> String {
+    let time = timestamp(time);
+    let fixed = |part: &Part| match part {
+        Part::Literal(text) => text.len(),
+        Part::Time => time.len(),
+        Part::App | Part::Container | Part::State => 0,
+    };
+    let foreign = parts.iter().filter(|part| fixed(part) == 0).count().max(1);
+    let taken = parts.iter().map(fixed).sum::<usize>() + 1;
+    let room = (MAX_LEN - SUFFIX.len()).saturating_sub(taken) / foreign;
+    let mut name = String::new();
+    for part in parts {
+        match part {
+            Part::Literal(text) => name.push_str(text),
+            Part::Time => name.push_str(&time),
+            Part::App => name.push_str(&harmless(stem(&app(raw)).as_bytes(), room)),
+            Part::Container => name.push_str(&harmless(container.as_bytes(), room)),
+            Part::State => name.push_str(&harmless(state.unwrap_or_default().as_bytes(), room)),
+        }
+    }
+    if name.is_empty() || name.starts_with(['-', '.', ' ']) {
+        name.insert(0, '_');
+    }
+    // Where parts meet, too.
+    name.replace(SUFFIX, "_dmp") + SUFFIX
+}
+
+/// A text of a container as a part of a name.
+fn harmless(text: &[u8], room: usize) -> String {
+    let harmless = |byte: &u8| if is_harmless(*byte) { char::from(*byte) } else { '_' };
+    text.iter().take(room).map(harmless).collect()
 }
 
 /// `<id><#=#>[<state><#=#>]<time>.dmp`: the id is shortened, never the time.
@@ -182,7 +212,7 @@ mod tests {
 
     #[test]
     fn rdk_names_keep_the_time_whole() {
-        let owner = |container, app_state| Owner { container: Some(container), app_state };
+        let owner = |container, app_state| Owner { container: Some(container), app_state, subject: None };
         let long = "x".repeat(200);
         let cases = [
             (owner("com.app", None), "com.app<#=#>2009-02-13T23:31:30.dmp".to_owned()),
@@ -196,18 +226,52 @@ mod tests {
             (owner(".app", None), "_app<#=#>2009-02-13T23:31:30.dmp".to_owned()),
         ];
         for (owner, expected) in cases {
-            assert_eq!(name(Naming::Rdk, b"u.dmp", owner, 1_234_567_890), expected);
+            assert_eq!(name(&Naming::Rdk, b"u.dmp", owner, 1_234_567_890), expected);
         }
-        assert_eq!(name(Naming::Rdk, b"u.dmp", Owner::default(), 0), "u.dmp");
+        assert_eq!(name(&Naming::Rdk, b"u.dmp", Owner::default(), 0), "u.dmp");
         assert_eq!(timestamp(i64::MAX), i64::MAX.to_string());
+    }
+
+    #[test]
+    fn patterns_keep_the_time_whole_and_the_name_short_and_harmless() {
+        let naming = |text: &str| Naming::try_from(text.to_owned()).unwrap();
+        let made = |text: &str, raw: &[u8], owner| name(&naming(text), raw, owner, 1_234_567_890);
+        let owner = Owner { container: Some("c1"), app_state: Some("bg"), subject: None };
+        let time = "2009-02-13T23:31:30";
+        assert_eq!(made("{container}-{time}", b"u.dmp", owner), format!("c1-{time}.dmp"));
+        assert_eq!(made("x_{state}_{app}", b"u.dmp", owner), "x_bg_u.dmp");
+        assert_eq!(made("{state}{app}", b"u.dmp", Owner { app_state: None, ..owner }), "u.dmp");
+        assert_eq!(
+            made("{container}-{time}", b"u.dmp", Owner::default()),
+            "u.dmp",
+            "whose it is, is not known"
+        );
+        let split = Owner { container: Some("a.dm"), ..owner };
+        assert_eq!(made("{container}p{time}", b"u.dmp", split), format!("a_dmp{time}.dmp"));
+        let long = "\u{202e}/../.dmp-rf\n".repeat(1000);
+        let hostile = Owner { container: Some(&long), app_state: Some(&long), subject: None };
+        let literal = "x".repeat(40);
+        for text in [
+            "{container}-{time}",
+            "{app}",
+            "{state}{app}{container}{time}",
+            &format!("{{container}}{literal}{{app}}{{state}}{{time}}"),
+        ] {
+            for raw in [long.as_bytes(), b".dmp", b"-rf.dmp", b"\xff"] {
+                let name = made(text, raw, hostile);
+                assert!(name.len() <= MAX_LEN && name.bytes().all(is_harmless), "{name}");
+                assert!(!name.starts_with(['-', '.', ' ']) && name.matches(".dmp").count() == 1, "{name}");
+                assert!(!text.contains("time") || name.contains(time), "{name}");
+            }
+        }
     }
 
     #[test]
     fn names_with_a_hash_stay_short_and_different() {
         let long = name(
-            Naming::Rdk,
+            &Naming::Rdk,
             b"u.dmp",
-            Owner { container: Some(&"x".repeat(200)), app_state: None },
+            Owner { container: Some(&"x".repeat(200)), app_state: None, subject: None },
             1_234_567_890,
         );
         let cut = format!("{}<#=#>2009-02-13T23:31:30-00000000000000ff.dmp", "x".repeat(94));

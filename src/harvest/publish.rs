@@ -13,10 +13,13 @@ use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use crate::error::{Error, ErrorKind, Result, Tried};
-use crate::harvest::destination::{Destination, Draft};
+use crate::harvest::crash_record::{self, CrashRecord};
+use crate::harvest::destination::{Destination, Draft, lock};
+use crate::harvest::job::Owner;
 use crate::harvest::marks::Marks;
 use crate::harvest::name::{FNV1A, fitted, fnv1a_on, hashed, meta, numbered};
 use crate::host;
+use crate::image::read::files::Time;
 
 /// How many numbers are tried for files of one name, before a hash of the content.
 const MAX_NUMBER: u32 = 16;
@@ -39,9 +42,27 @@ pub struct Parcel<'d> {
     pub dump: Draft<'d>,
     /// What Crashpad noted about it.
     pub meta: Option<Draft<'d>>,
+    /// Its crash record, if one is kept.
+    pub record: Option<Vec<u8>>,
 }
 
 impl Destination<'_> {
+    /// What is to be published of a dump that is whole in its draft: this is where crash records are made.
+    ///
+    /// # Errors
+    /// The kernel's, when the dump cannot be read.
+    pub fn parcel<'d>(
+        &self,
+        dump: Draft<'d>,
+        meta: Option<Draft<'d>>,
+        owner: Owner<'_>,
+        time: Time,
+    ) -> Result<Parcel<'d>> {
+        let is_kept = self.admin().crash_records;
+        let record = is_kept.then(|| CrashRecord::of(&dump.file, owner, time)?.to_bytes()).transpose()?;
+        Ok(Parcel { dump, meta, record })
+    }
+
     /// Publishes a dump as `name`, or under another name like it when another file has that one or the file system
     /// refuses it. When the same bytes are there already, nothing is added. The metadata gets the name of the dump with
     /// another ending. [`Destination::sync`] makes it last.
@@ -53,12 +74,15 @@ impl Destination<'_> {
         for draft in [Some(&parcel.dump), parcel.meta.as_ref()].into_iter().flatten() {
             self.finish(&draft.file, marks).tried(what)?;
         }
-        let mut outcome = self.place(&mut parcel, name)?;
+        // Held until all names are given.
+        let lock = if parcel.record.is_some() { lock(self.path())? } else { None };
+        let mut placing = Placing { parcel: &mut parcel, marks, is_locked: lock.is_some() };
+        let mut outcome = self.place(&mut placing, name)?;
         if let Outcome::Refused(refusal) = outcome
             && is_about_a_name(refusal)
         {
             log::debug!("{} takes no file called {name}: {refusal}", self.path().display());
-            outcome = match self.place(&mut parcel, &fitted(name))? {
+            outcome = match self.place(&mut placing, &fitted(name))? {
                 Outcome::Refused(_) => Outcome::Refused(refusal),
                 other => other,
             };
@@ -78,27 +102,28 @@ impl Destination<'_> {
     }
 
     /// Gives a dump `name`, or one with a number, or with a hash of what is in it.
-    fn place(&self, parcel: &mut Parcel<'_>, name: &str) -> Result<Outcome> {
-        match self.place_by_number(parcel, name)? {
+    fn place(&self, placing: &mut Placing<'_, '_>, name: &str) -> Result<Outcome> {
+        match self.place_by_number(placing, name)? {
             Outcome::Taken => {}
             other => return Ok(other),
         }
         // A container that took all these names must not keep the others from theirs.
-        let hash = hash(&parcel.dump.file).tried(|| "cannot read the copy")?;
-        self.place_by_number(parcel, &hashed(name, hash))
+        let hash = hash(&placing.parcel.dump.file).tried(|| "cannot read the copy")?;
+        self.place_by_number(placing, &hashed(name, hash))
     }
 
-    fn place_by_number(&self, parcel: &mut Parcel<'_>, name: &str) -> Result<Outcome> {
+    fn place_by_number(&self, placing: &mut Placing<'_, '_>, name: &str) -> Result<Outcome> {
         for number in 1..=MAX_NUMBER {
             let name = numbered(name, number);
-            let named = if self.is_blocked(parcel, &name)? {
+            let named = if self.is_blocked(placing.parcel, &name)? {
                 Err(Errno::EXIST)
             } else {
-                self.give_name(&mut parcel.dump, &name)
+                self.give_names(placing, &name)?
             };
             match named {
                 Ok(()) => return Ok(Outcome::Published(Published { name, already: false })),
-                Err(Errno::EXIST) if self.has_same_bytes(&parcel.dump.file, &name)? => {
+                Err(Errno::EXIST) if self.has_same_bytes(&placing.parcel.dump.file, &name)? => {
+                    self.add_missing_record(placing, &name)?;
                     return Ok(Outcome::Published(Published { name, already: true }));
                 }
                 Err(Errno::EXIST) => {}
@@ -108,12 +133,41 @@ impl Destination<'_> {
         Ok(Outcome::Taken)
     }
 
+    /// Gives a dump its name, and its record before that.
+    fn give_names(&self, placing: &mut Placing<'_, '_>, name: &str) -> Result<rustix::io::Result<()>> {
+        let Some(record) = &placing.parcel.record else {
+            return Ok(self.give_name(&mut placing.parcel.dump, name));
+        };
+        let record_name = crash_record::file_name(name);
+        if self.exists(name) || !self.clear_orphan(&record_name, placing.is_locked)? {
+            return Ok(Err(Errno::EXIST));
+        }
+        let named = match self.write_record(record, &record_name, placing.marks)? {
+            Ok(()) => self.give_name(&mut placing.parcel.dump, name),
+            refused => return Ok(refused),
+        };
+        if named.is_err() {
+            // What stays is removed as an orphan.
+            let _stays = rustix::fs::unlinkat(&self.dir, record_name.as_str(), AtFlags::empty());
+        }
+        Ok(named)
+    }
+
+    /// Gives a dump that was published before the record that it has not got: a hook was killed, or none was wanted then.
+    fn add_missing_record(&self, placing: &Placing<'_, '_>, name: &str) -> Result<()> {
+        let Some(record) = &placing.parcel.record else { return Ok(()) };
+        let record_name = crash_record::file_name(name);
+        match self.write_record(record, &record_name, placing.marks)? {
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            refused => refused.tried(|| format!("cannot write {}", self.path().join(record_name).display())),
+        }
+    }
+
     /// Whether other metadata lies where that of a dump called `name` would go.
     fn is_blocked(&self, parcel: &Parcel<'_>, name: &str) -> Result<bool> {
         let Some(draft) = &parcel.meta else { return Ok(false) };
         let name = meta(name);
-        let exists = rustix::fs::statat(&self.dir, name.as_str(), AtFlags::SYMLINK_NOFOLLOW).is_ok();
-        Ok(exists && !self.has_same_bytes(&draft.file, &name)?)
+        Ok(self.exists(&name) && !self.has_same_bytes(&draft.file, &name)?)
     }
 
     /// Puts metadata beside its dump. Crashpad goes on writing to it, so that what was published first stays.
@@ -124,7 +178,7 @@ impl Destination<'_> {
         }
     }
 
-    fn give_name(&self, draft: &mut Draft<'_>, name: &str) -> rustix::io::Result<()> {
+    pub(super) fn give_name(&self, draft: &mut Draft<'_>, name: &str) -> rustix::io::Result<()> {
         let Some(temporary) = draft.temporary.take() else {
             return host::link_unnamed(&draft.file, &self.dir, OsStr::new(name));
         };
@@ -175,6 +229,14 @@ impl Destination<'_> {
         }
         Ok(true)
     }
+}
+
+/// A dump that is getting its name.
+struct Placing<'p, 'd> {
+    parcel: &'p mut Parcel<'d>,
+    marks: Marks<'p>,
+    /// Whether no other hook gives names in the directory.
+    is_locked: bool,
 }
 
 /// What came of looking for a name.

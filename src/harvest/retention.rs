@@ -2,40 +2,15 @@
 //! has the largest share: one that crashes all the time must not drive out the dumps of all others. Never the newest
 //! dump goes, and never a file that we did not harvest.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
-use std::os::unix::fs::MetadataExt;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::error::{Result, Tried};
-use crate::harvest::marks;
+use crate::error::Result;
+use crate::harvest::stock::{Dump, Ours, ours};
 use crate::harvest::taken::Harvested;
+use crate::harvest::{crash_loop, crash_record};
 use crate::host;
-use crate::image::read::files::Time;
 use crate::settings::admin::Retention;
-
-/// A dump in a destination.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Dump {
-    age: Age,
-    path: PathBuf,
-    container: Vec<u8>,
-    /// Its length, and how much of the disk it takes, in bytes.
-    size: u64,
-    allocated: u64,
-}
-
-/// What decides which of two dumps goes first: the smaller one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Age {
-    /// What was harvested just now goes last, whatever the clocks say: at a boot, before the network has the time, the
-    /// host's clock may be years behind.
-    is_fresh: bool,
-    /// A time in the future cannot be true: a container can set any.
-    is_credible: bool,
-    /// When the dump was written; if that is not known, when it was harvested.
-    time: Time,
-}
 
 /// Removes what is too much in `dir`; `fresh` are the dumps that were harvested just now. Gives the paths removed.
 ///
@@ -45,9 +20,10 @@ pub fn apply(dir: &Path, limits: Retention, fresh: &[Harvested]) -> Result<Vec<P
     if limits == Retention::default() || is_surely_within(dir, limits) {
         return Ok(Vec::new());
     }
+    let mut removed =
+        if limits.is_per_container() { crash_loop::apply(dir, limits, fresh)? } else { Vec::new() };
     let free = host::free_bytes(dir)?.unwrap_or(u64::MAX);
     let Ours { dumps, metas } = ours(dir, fresh)?;
-    let mut removed = Vec::new();
     for dump in excess(dumps, limits, free) {
         match std::fs::remove_file(&dump.path) {
             Ok(()) => removed.push(dump.path),
@@ -57,6 +33,7 @@ pub fn apply(dir: &Path, limits: Retention, fresh: &[Harvested]) -> Result<Vec<P
         }
     }
     remove_left_alone(&metas);
+    crash_record::file::remove_orphans(dir)?;
     Ok(removed)
 }
 
@@ -73,53 +50,9 @@ fn remove_left_alone(metas: &[PathBuf]) {
 
 /// Whether the directory as a whole is below the only limit there is, so that its files need no look.
 fn is_surely_within(dir: &Path, limits: Retention) -> bool {
-    let is_only_limit = limits.max_count == 0 && limits.keep_free == 0;
+    let is_only_limit = limits.max_count == 0 && limits.keep_free == 0 && !limits.is_per_container();
     // A file may vanish while they are added up; then each gets its look.
     is_only_limit && fs_extra::dir::get_size(dir).is_ok_and(|size| size <= limits.max_bytes)
-}
-
-/// What carries our mark.
-#[derive(Debug, Default)]
-struct Ours {
-    dumps: Vec<Dump>,
-    metas: Vec<PathBuf>,
-}
-
-/// Finds in `dir` what we have harvested.
-fn ours(dir: &Path, fresh: &[Harvested]) -> Result<Ours> {
-    let what = || format!("cannot list {}", dir.display());
-    let fresh: HashSet<&Path> = fresh.iter().map(|dump| dump.path.as_path()).collect();
-    let now = now();
-    let mut ours = Ours::default();
-    for entry in std::fs::read_dir(dir).tried(what)? {
-        let path = entry.tried(what)?.path();
-        let ending = path.extension().unwrap_or_default().to_owned();
-        if ending != "dmp" && ending != "meta" {
-            continue;
-        }
-        let Some(container) = marks::container(&path) else { continue };
-        if ending == "meta" {
-            ours.metas.push(path);
-            continue;
-        }
-        // The uploader may have taken it meanwhile.
-        let Ok(metadata) = std::fs::symlink_metadata(&path) else { continue };
-        if metadata.is_file() {
-            let time = marks::time(&path).unwrap_or(Time {
-                seconds: metadata.mtime(),
-                nanoseconds: metadata.mtime_nsec().try_into().unwrap_or_default(),
-            });
-            let age = Age { is_fresh: fresh.contains(path.as_path()), is_credible: time <= now, time };
-            let (size, allocated) = (metadata.len(), metadata.blocks().saturating_mul(512));
-            ours.dumps.push(Dump { age, path, container, size, allocated });
-        }
-    }
-    Ok(ours)
-}
-
-fn now() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time { seconds: since.as_secs().try_into().unwrap_or(i64::MAX), nanoseconds: since.subsec_nanos() }
 }
 
 /// What a container has in a destination.
@@ -178,6 +111,8 @@ fn next(shares: &mut BTreeMap<Vec<u8>, Share>, by_count: bool) -> Option<Dump> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::harvest::stock::Age;
+    use crate::image::read::files::Time;
 
     /// A dump of 100 bytes, by the name of its container and its time: `a3`. A `!` marks a time in the future, a `+`
     /// one that was harvested just now, a `*` ten times the size.
@@ -191,6 +126,7 @@ mod tests {
             age: Age { is_fresh: marks.contains('+'), is_credible: !marks.contains('!'), time },
             path: format!("/{plain}.dmp").into(),
             container: container.into(),
+            number: 0,
             size,
             allocated: size,
         }
@@ -199,7 +135,7 @@ mod tests {
     /// Which of `dumps` go, in this order, when there are 1000 bytes free.
     fn gone(dumps: &str, (max_count, max_bytes, keep_free): (u64, u64, u64)) -> String {
         let dumps = dumps.split_whitespace().map(dump).collect();
-        let gone = excess(dumps, Retention { max_count, max_bytes, keep_free }, 1000);
+        let gone = excess(dumps, Retention { max_count, max_bytes, keep_free, ..Retention::default() }, 1000);
         let names = gone.iter().map(|dump| dump.path.file_stem().unwrap().to_str().unwrap());
         names.collect::<Vec<_>>().join(" ")
     }

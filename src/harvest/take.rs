@@ -1,25 +1,21 @@
 //! Taking the dumps out of an opened image, whatever reads it, with bounds on everything a container can inflate.
 
 use std::cmp::Reverse;
-use std::fs::File;
-use std::path::Path;
 use std::rc::Rc;
 
 use crate::dump::completeness::completeness;
 use crate::dump::minidump::is_minidump;
-use crate::dump::show::report::Report;
 use crate::error::{Error, ErrorKind, Result};
+use crate::harvest::crash_loop::{self, Fate};
 use crate::harvest::destination::{Destination, Draft};
 use crate::harvest::job::Job;
 use crate::harvest::marks::Marks;
 use crate::harvest::name::name;
-use crate::harvest::publish::Parcel;
 use crate::harvest::retention;
-use crate::harvest::taken::Harvested;
+use crate::harvest::taken::{Harvested, log_dump};
 use crate::image::known;
 use crate::image::read::files::{Candidate, ImageFiles, Kind, Listing, Place, Time};
 use crate::image::read::leased::former_name;
-use crate::log::escape;
 use crate::settings::admin::Retention;
 
 pub use crate::harvest::taken::{Bounds, Taken};
@@ -39,10 +35,19 @@ pub fn take(files: &mut (impl ImageFiles + ?Sized), job: Job<'_>, bounds: Bounds
     }
     let taken = Taken { rest, is_again: files.removes(), ..Taken::default() };
     let left = bounds.budget;
-    let mut taking =
-        Taking { files, job, bounds, left, destination: None, taken, unreadable: None, has_made_room: false };
+    let mut taking = Taking {
+        files,
+        job,
+        bounds,
+        left,
+        destination: None,
+        taken,
+        unreadable: None,
+        has_made_room: false,
+        not_kept: 0,
+    };
     let all = taking.all(candidates);
-    let Taking { mut taken, destination, unreadable, .. } = taking;
+    let Taking { mut taken, destination, unreadable, not_kept, .. } = taking;
     if cut {
         let what = "there are too many files in the image, not all were looked at";
         taken.failures.push(Error::new(ErrorKind::System, what));
@@ -50,6 +55,7 @@ pub fn take(files: &mut (impl ImageFiles + ?Sized), job: Job<'_>, bounds: Bounds
     if taken.more_skipped > 0 && !taken.is_again {
         log::warn!("skipped {} more", taken.more_skipped);
     }
+    crash_loop::say(job.owner.container.unwrap_or_default(), usize::try_from(not_kept).unwrap_or(usize::MAX));
     if let Some(destination) = &destination {
         // What was taken out of the image was synced before.
         if !taken.is_again {
@@ -60,6 +66,7 @@ pub fn take(files: &mut (impl ImageFiles + ?Sized), job: Job<'_>, bounds: Bounds
             log::debug!("{}", error.report());
         }
         retain(destination, job, &taken);
+        destination.remove_orphans();
     }
     if taken.is_again {
         // Another reader cannot do better, and what was published is not in the image any more: it must be known.
@@ -83,6 +90,8 @@ struct Taking<'a, F: ?Sized> {
     unreadable: Option<Error>,
     /// Whether old dumps had to go because there was no room for new ones.
     has_made_room: bool,
+    /// How many dumps of a crash loop were counted only.
+    not_kept: u64,
 }
 
 /// A regular file with the name of a dump.
@@ -90,15 +99,18 @@ struct Dump {
     candidate: Candidate,
     size: u64,
     modified: Time,
+    /// Its place among the dumps of its container, and how many before it are not kept.
+    number: u64,
+    not_kept: u64,
 }
 
-impl<F: ImageFiles + ?Sized> Taking<'_, F> {
+impl<'a, F: ImageFiles + ?Sized> Taking<'a, F> {
     fn all(&mut self, candidates: Vec<Candidate>) -> Result<()> {
         let mut dumps = Vec::new();
         for candidate in candidates {
             let what = match candidate.kind {
                 Kind::Regular { size, modified } => {
-                    dumps.push(Dump { candidate, size, modified });
+                    dumps.push(Dump { candidate, size, modified, number: 0, not_kept: 0 });
                     continue;
                 }
                 Kind::Directory => "a directory",
@@ -110,6 +122,7 @@ impl<F: ImageFiles + ?Sized> Taking<'_, F> {
             let newest_first = Reverse(a.modified).cmp(&Reverse(b.modified));
             newest_first.then_with(|| a.candidate.place.cmp(&b.candidate.place))
         });
+        self.choose(&mut dumps)?;
         for dump in dumps {
             self.bounds.deadline.check("reading the image")?;
             match self.judge(&dump) {
@@ -119,6 +132,52 @@ impl<F: ImageFiles + ?Sized> Taking<'_, F> {
             }
         }
         Ok(())
+    }
+
+    /// Leaves out what a container that crashes in a loop has too much.
+    fn choose(&mut self, dumps: &mut Vec<Dump>) -> Result<()> {
+        let limits = self.job.admin.retention;
+        let Some(container) = self.job.owner.container.filter(|_| limits.is_per_container()) else {
+            return Ok(());
+        };
+        if dumps.is_empty() || !self.destination()?.takes_marks() {
+            return Ok(());
+        }
+        if self.files.removes() {
+            // Each is published and leaves the image: which of them stay is decided about those on the host.
+            let next = crash_loop::next_number(self.job.destination, container)?;
+            for (dump, number) in dumps.iter_mut().rev().zip(next..) {
+                dump.number = number;
+            }
+            return Ok(());
+        }
+        let mut real = Vec::new();
+        for dump in std::mem::take(dumps) {
+            self.bounds.deadline.check("reading the image")?;
+            match self.judge(&dump) {
+                Ok(false) => {}
+                Ok(true) => real.push(dump),
+                Err(error) => self.go_on_after(error, &dump.candidate.place)?,
+            }
+        }
+        let times: Vec<_> = real.iter().rev().map(|dump| (dump.modified, dump.size)).collect();
+        let fates = crash_loop::plan(self.job.destination, container, &times, limits)?;
+        for (mut dump, fate) in real.into_iter().zip(fates.into_iter().rev()) {
+            if let Fate::Kept { number, not_kept } = fate {
+                (dump.number, dump.not_kept) = (number, not_kept);
+                dumps.push(dump);
+            }
+        }
+        Ok(())
+    }
+
+    /// The destination, opened once.
+    fn destination(&mut self) -> Result<Rc<Destination<'a>>> {
+        if let Some(destination) = &self.destination {
+            return Ok(destination.clone());
+        }
+        let destination = Rc::new(Destination::open(self.job.destination, self.job.admin)?);
+        Ok(self.destination.insert(destination).clone())
     }
 
     /// Whether a file is a dump that is to be published.
@@ -143,12 +202,10 @@ impl<F: ImageFiles + ?Sized> Taking<'_, F> {
     }
 
     fn try_publish(&mut self, dump: &Dump) -> Result<()> {
-        if self.destination.is_none() {
-            self.destination = Some(Rc::new(Destination::open(self.job.destination, self.job.admin)?));
-        }
-        let mut result = self.publish(dump);
+        let destination = self.destination()?;
+        let mut result = self.publish(dump, &destination);
         if result.as_ref().is_err_and(|error| error.kind() == ErrorKind::NoSpace) && self.make_room() {
-            result = self.publish(dump);
+            result = self.publish(dump, &destination);
         }
         result.or_else(|error| self.go_on_after(error, &dump.candidate.place))
     }
@@ -165,8 +222,7 @@ impl<F: ImageFiles + ?Sized> Taking<'_, F> {
         Ok(())
     }
 
-    fn publish(&mut self, dump: &Dump) -> Result<()> {
-        let Some(destination) = self.destination.clone() else { return Ok(()) };
+    fn publish(&mut self, dump: &Dump, destination: &Destination<'_>) -> Result<()> {
         let (job, place) = (self.job, &dump.candidate.place);
         let draft = destination.draft()?;
         let size = self.files.copy(place, dump.size, draft.file(), self.bounds.deadline)?;
@@ -179,13 +235,16 @@ impl<F: ImageFiles + ?Sized> Taking<'_, F> {
             self.taken.leave(place, reason);
             return Ok(());
         }
-        let meta = self.copy_meta(dump, &destination)?;
-        let name = name(job.admin.naming, former_name(&place.name), job.owner, dump.modified.seconds);
-        let marks = Marks { container: job.owner.container, time: dump.modified };
-        let published = destination.publish(Parcel { dump: draft, meta }, &name, marks)?;
+        let meta = self.copy_meta(dump, destination)?;
+        let name = name(&job.admin.naming, former_name(&place.name), job.owner, dump.modified.seconds);
+        let Dump { number, not_kept, modified: time, .. } = *dump;
+        let marks = Marks { container: job.owner.container, time, number, not_kept };
+        let parcel = destination.parcel(draft, meta, job.owner, time)?;
+        let published = destination.publish(parcel, &name, marks)?;
         let path = destination.path().join(published.name);
+        self.not_kept += if published.already { 0 } else { not_kept };
         let harvested = Harvested { path, size, truncated, already: published.already };
-        log_dump(&harvested, job);
+        log_dump(&harvested, job.owner.container);
         self.left = self.left.saturating_sub(size);
         self.taken.dumps.push(harvested);
         if self.files.removes() {
@@ -215,27 +274,6 @@ impl<F: ImageFiles + ?Sized> Taking<'_, F> {
         let Some(destination) = &self.destination else { return false };
         !std::mem::replace(&mut self.has_made_room, true) && retain(destination, self.job, &self.taken) > 0
     }
-}
-
-fn log_dump(dump: &Harvested, job: Job<'_>) {
-    let who = job.owner.container.map_or_else(String::new, |id| format!(" of container {id}"));
-    let (path, size) = (dump.path.display(), dump.size);
-    match &dump.truncated {
-        _ if dump.already => log::info!("the minidump{who} was harvested before: {path}"),
-        None => log::info!("harvested a minidump{who}: {path} ({size} bytes){}", crash(&dump.path)),
-        Some(why) => log::warn!(
-            "harvested a truncated minidump{who}: {path} ({size} bytes): {why}; raise imgsize if the image ran full"
-        ),
-    }
-}
-
-/// What crashed, as the dump says; nothing when that cannot be read.
-fn crash(path: &Path) -> String {
-    let report = File::open(path).ok().and_then(|file| Report::read(&file).ok());
-    report.map_or_else(String::new, |report| {
-        let program = report.program.as_ref().map_or("a program", |program| program.name.as_str());
-        format!(": {}: {report}", escape(program))
-    })
 }
 
 /// Applies the limits. A dump that cannot be removed must not make the harvest fail. Gives how many were removed.

@@ -1,10 +1,12 @@
 //! What a harvest may take, and what it took.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::deadline::Deadline;
+use crate::dump::show::report::Report;
 use crate::error::Error;
 use crate::image::read::files::{Place, Rest};
 use crate::log::escape;
@@ -108,4 +110,26 @@ impl Taken {
         }
         self.failures.push(error);
     }
+}
+
+/// Says what was harvested.
+pub(super) fn log_dump(dump: &Harvested, container: Option<&str>) {
+    let who = container.map_or_else(String::new, |id| format!(" of container {id}"));
+    let (path, size) = (dump.path.display(), dump.size);
+    match &dump.truncated {
+        _ if dump.already => log::info!("the minidump{who} was harvested before: {path}"),
+        None => log::info!("harvested a minidump{who}: {path} ({size} bytes){}", crash(&dump.path)),
+        Some(why) => log::warn!(
+            "harvested a truncated minidump{who}: {path} ({size} bytes): {why}; raise imgsize if the image ran full"
+        ),
+    }
+}
+
+/// What crashed, as the dump says; nothing when that cannot be read.
+fn crash(path: &Path) -> String {
+    let report = File::open(path).ok().and_then(|file| Report::read(&file).ok());
+    report.map_or_else(String::new, |report| {
+        let program = report.program.as_ref().map_or("a program", |program| program.name.as_str());
+        format!(": {}: {report}", escape(program))
+    })
 }

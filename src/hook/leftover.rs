@@ -74,7 +74,7 @@ pub fn publish(image: &LockedImage, fallback: &Mark, terms: &Terms<'_>) -> Resul
     let owner = owner(image, fallback, terms.admin)?;
     let job = Job {
         destination: owner.destination.as_deref().unwrap_or(&terms.admin.host_destination),
-        owner: Owner { container: owner.container.as_deref(), app_state: owner.app_state.as_deref() },
+        owner: Owner::from(&owner),
         admin: terms.admin,
         if_attached: IfAttached::Publish,
         detach_timeout: Duration::ZERO,
@@ -88,7 +88,10 @@ pub fn publish(image: &LockedImage, fallback: &Mark, terms: &Terms<'_>) -> Resul
 /// # Errors
 /// As [`Record::of_image`].
 pub fn owner(image: &LockedImage, fallback: &Mark, admin: &Admin) -> Result<Mark> {
-    let mark = Mark::read(image.file());
+    let mut mark = Mark::read(image.file());
+    if mark.subject.is_none() && (mark.container.is_none() || mark.container == fallback.container) {
+        mark.subject.clone_from(&fallback.subject);
+    }
     if mark.container.is_some() && mark.destination.is_some() {
         return Ok(mark);
     }
@@ -98,13 +101,15 @@ pub fn owner(image: &LockedImage, fallback: &Mark, admin: &Admin) -> Result<Mark
         let mut paths = record.paths.into_iter();
         if let Some(prepared) = paths.find(|prepared| prepared.identity.as_ref().is_some_and(is_same)) {
             let destination = Some(prepared.plan.host_destination);
-            return Ok(Mark { container: Some(record.id), app_state: record.app_state, destination });
+            let Record { id, app_state, subject, .. } = record;
+            return Ok(Mark { container: Some(id), app_state, destination, subject });
         }
     }
     Ok(Mark {
         container: mark.container.or_else(|| fallback.container.clone()),
         app_state: mark.app_state.or_else(|| fallback.app_state.clone()),
         destination: mark.destination.or_else(|| fallback.destination.clone()),
+        subject: mark.subject,
     })
 }
 

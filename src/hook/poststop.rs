@@ -63,6 +63,7 @@ fn without_record(options: &Options, state: &State, dir: &Path, terms: &Terms<'_
             container: Some(state.id.clone()),
             app_state: state.app_state().map(str::to_owned),
             destination: Some(plan.host_destination),
+            subject: None,
         };
         settled.add(&plan.image, harvest_at(&plan.image, &mark, terms, |_| Ok(true)));
     }

@@ -26,6 +26,7 @@ use crate::image::mount::private_namespace::mount_in_private_namespace;
 use crate::image::superblock::{Condition, inspect};
 use crate::oci::bundle::Bundle;
 use crate::oci::state::State;
+use crate::oci::subject::Subject;
 use crate::proc::{selinux, user_namespace};
 use crate::settings::admin::Admin;
 use crate::settings::{Plan, Plans};
@@ -187,8 +188,11 @@ fn ready<'a>(plan: &'a Plan, start: &Start<'_>) -> Result<Ready<'a>> {
         container: Some(start.state.id.clone()),
         app_state: start.state.app_state().map(str::to_owned),
         destination: Some(plan.host_destination.clone()),
+        // What this run is, an earlier one need not have been.
+        subject: None,
     };
     make_way(plan, &mark, start.admin, start.deadline)?;
+    let mark = Mark { subject: subject(start), ..mark };
     let image = NewImage::make(plan, start.container.owner.inside)?;
     mark.write(image.file());
     remember_dir(plan, start);
@@ -237,6 +241,12 @@ fn mount(device: &LoopDevice, writable: Writable, container: &Container) -> Resu
     Ok(Source::Detached(detached))
 }
 
+/// What the engine says of the container, if crash records are kept.
+fn subject(start: &Start<'_>) -> Option<Subject> {
+    let subject = || Subject::of(&start.state.annotations, start.bundle.dir());
+    start.admin.crash_records.then(subject)
+}
+
 /// The record is for `poststop` without a bundle and for `sweep`. A container must not fail for want of it.
 fn write_record(
     start: &Start<'_>,
@@ -249,6 +259,7 @@ fn write_record(
     record.paths = all.iter().map(prepared).collect();
     record.left = left;
     record.core = core;
+    record.subject = subject(start);
     match record.write(&start.admin.state_dir) {
         Ok(()) => Some(record),
         Err(error) => {

@@ -12,6 +12,7 @@ use crate::harvest::name::fnv1a;
 use crate::host;
 use crate::image::identity::Identity;
 use crate::image::token::Token;
+use crate::oci::subject::Subject;
 use crate::proc;
 use crate::proc::cgroup::{self, Cgroup};
 use crate::settings::Plan;
@@ -40,6 +41,9 @@ pub struct Record {
     /// The inode number of its mount namespace; `None` when that is the host's.
     #[serde(default)]
     pub mount_namespace: Option<u64>,
+    /// What the engine says of the container, when crash records are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Subject>,
     /// When the record was made, in seconds since 1970.
     pub prepared: u64,
     /// What was prepared.
@@ -86,6 +90,7 @@ impl Record {
             init: (pid, proc::stat::stat(pid).ok().flatten().map_or(0, |stat| stat.start_time)),
             pid_namespace: pid_namespace(),
             core: false,
+            subject: None,
             cgroups: cgroup::own_of(pid),
             mount_namespace: mount_namespace(pid),
             prepared: now.map_or(0, |since| since.as_secs()),

@@ -62,7 +62,9 @@ pub fn settle(record: &Record, terms: &Terms<'_>) -> Settled {
         settle_path(record, prepared, terms, &mut settled);
     }
     for plan in &record.left {
-        let result = harvest_at(&plan.image, &mark(record, plan), terms, |_| Ok(true));
+        // The image may be an earlier run's.
+        let mark = Mark { subject: None, ..mark(record, plan) };
+        let result = harvest_at(&plan.image, &mark, terms, |_| Ok(true));
         settled.add(&plan.image, result);
     }
     if settled.is_complete()
@@ -106,5 +108,6 @@ fn mark(record: &Record, plan: &Plan) -> Mark {
         container: Some(record.id.clone()),
         app_state: record.app_state.clone(),
         destination: Some(plan.host_destination.clone()),
+        subject: record.subject.clone(),
     }
 }

@@ -8,8 +8,11 @@ use std::path::PathBuf;
 
 use rustix::fs::XattrFlags;
 
+use crate::oci::subject::Subject;
+
 const CONTAINER: &str = "user.oci-minidump.container";
 const APP_STATE: &str = "user.oci-minidump.app-state";
+const SUBJECT: &str = "user.oci-minidump.subject";
 const DESTINATION: &str = "user.oci-minidump.destination";
 /// The longest value that is read, in bytes: a path.
 const MAX_VALUE: usize = 4096;
@@ -23,16 +26,21 @@ pub struct Mark {
     pub app_state: Option<String>,
     /// The directory on the host for its dumps.
     pub destination: Option<PathBuf>,
+    /// What the engine says of the container, when crash records are kept.
+    pub subject: Option<Subject>,
 }
 
 impl Mark {
     /// Marks an image. A file system without extended attributes keeps no mark: its images are harvested by the records,
     /// and after a reboot by the next start, which knows the destination.
     pub fn write(&self, image: &File) {
+        let subject = self.subject.as_ref().map(Subject::to_json);
         let attributes = [
             (CONTAINER, self.container.as_deref().map(str::as_bytes)),
             (APP_STATE, self.app_state.as_deref().map(str::as_bytes)),
             (DESTINATION, self.destination.as_deref().map(|path| path.as_os_str().as_bytes())),
+            // The last: it is the one to be without where room is short.
+            (SUBJECT, subject.as_deref().map(str::as_bytes)),
         ];
         for (name, value) in attributes {
             if let Some(value) = value
@@ -52,6 +60,7 @@ impl Mark {
             container: text(CONTAINER),
             app_state: text(APP_STATE),
             destination: destination.filter(|path| path.is_absolute()),
+            subject: value(image, SUBJECT).and_then(|text| Subject::from_json(&text)),
         }
     }
 }

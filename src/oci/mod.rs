@@ -4,3 +4,4 @@ pub mod bundle;
 pub mod hooks;
 pub mod id;
 pub mod state;
+pub mod subject;

@@ -96,11 +96,12 @@ impl RunningImage {
             container: Some(self.record.id.clone()),
             app_state: self.record.app_state.clone(),
             destination: Some(self.prepared.plan.host_destination.clone()),
+            subject: self.record.subject.clone(),
         };
         let owner = owner(&image, &fallback, admin)?;
         let job = Job {
             destination: owner.destination.as_deref().unwrap_or(&admin.host_destination),
-            owner: Owner { container: owner.container.as_deref(), app_state: owner.app_state.as_deref() },
+            owner: Owner::from(&owner),
             admin,
             if_attached: IfAttached::Publish,
             detach_timeout: Duration::ZERO,

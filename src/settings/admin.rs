@@ -6,8 +6,11 @@ use log::LevelFilter;
 use serde::Deserialize;
 
 use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::settings::burst::Burst;
 use crate::settings::entry::{DEFAULT_IMGSIZE, absolute};
 use crate::settings::size;
+
+pub use crate::settings::naming::Naming;
 
 /// Where the settings are read from.
 pub const FILE: &str = "/etc/oci-minidump.toml";
@@ -25,8 +28,11 @@ pub struct Admin {
     /// Where dumps go that no configuration gives a destination.
     pub host_destination: PathBuf,
     /// What a harvested dump is called: `app` keeps the name that the app gave it; `rdk` makes
-    /// `ID<#=#>[STATE<#=#>]TIME.dmp`, which RDK's crash uploader recognises as a container's.
+    /// `ID<#=#>[STATE<#=#>]TIME.dmp`, which RDK's crash uploader recognises as a container's; a pattern such as
+    /// `{container}-{time}` has the fields `{app}`, `{container}`, `{state}` and `{time}`.
     pub naming: Naming,
+    /// Whether each dump gets a crash record beside it, `NAME.json`: whose it is, what crashed, its SHA-256.
+    pub crash_records: bool,
     /// Permission bits of a harvested dump, in octal: at most `0664`, and readable by its owner.
     pub mode: Mode,
     /// The numeric group of a harvested dump; the group of the hook when not given.
@@ -37,16 +43,6 @@ pub struct Admin {
     pub annotations: Annotations,
     /// The minimum level of messages for syslog: `off`, `error`, `warn`, `info`, `debug` or `trace`.
     pub log_level: LevelFilter,
-}
-
-/// What a harvested dump is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Naming {
-    /// The name that the app gave it, as in the seed.
-    App,
-    /// `<id><#=#>[<state><#=#>]<time>.dmp`, which RDK's crash uploader recognises as a container's.
-    Rdk,
 }
 
 /// Permission bits given as an octal text such as `"0640"`.
@@ -99,6 +95,20 @@ pub struct Retention {
     /// Bytes that dumps leave free on the file system of the destination; 0 means no limit.
     #[serde(deserialize_with = "size::deserialize")]
     pub keep_free: u64,
+    /// The maximum number of dumps of one container in a destination, at least 2: its first and its newest ones; 0 means
+    /// no limit.
+    pub per_container_count: u64,
+    /// How many dumps of the crashes of one container in a time are kept, such as `5/10min`: the first ones and the newest,
+    /// at least 2. The others are counted. Without it, all are kept, but of the kernel's core files those of `5/1min`.
+    pub burst: Option<Burst>,
+}
+
+impl Retention {
+    /// Whether there are limits for each container.
+    #[must_use]
+    pub fn is_per_container(&self) -> bool {
+        self.per_container_count != 0 || self.burst.is_some()
+    }
 }
 
 impl Default for Admin {
@@ -109,6 +119,7 @@ impl Default for Admin {
             image_dir: "/var/lib/oci-minidump/images".into(),
             host_destination: "/var/lib/oci-minidump/dumps".into(),
             naming: Naming::App,
+            crash_records: false,
             mode: Mode(0o600),
             group: None,
             retention: Retention::default(),
@@ -194,6 +205,10 @@ impl Admin {
             );
             return Err(Error::new(ErrorKind::Config, what));
         }
+        if self.retention.per_container_count == 1 {
+            let what = "per_container_count 1 is too few: the first dump and the newest are kept";
+            return Err(Error::new(ErrorKind::Config, what).advise("write 2 or more, or 0 for no limit"));
+        }
         Ok(())
     }
 }
@@ -210,6 +225,7 @@ mod tests {
             image_dir = "/data/images"
             host_destination = "/opt/minidumps"
             naming = "rdk"
+            crash_records = true
             mode = "0640"
             group = 1000
             log_level = "debug"
@@ -217,18 +233,23 @@ mod tests {
             max_count = 20
             max_bytes = 50000000
             keep_free = 16000000
+            per_container_count = 8
+            burst = "5/10min"
             [annotations]
             max_imgsize = 16777216
             image_dirs = ["/data//images/", "/mnt/images"]
             host_destinations = []
         "#;
         let admin = Admin::parse(all).unwrap();
-        assert_eq!((admin.naming, admin.mode, admin.group), (Naming::Rdk, Mode(0o640), Some(1000)));
+        assert_eq!((&admin.naming, admin.mode, admin.group), (&Naming::Rdk, Mode(0o640), Some(1000)));
         assert_eq!((admin.retention.max_count, admin.annotations.max_imgsize), (20, 16_777_216));
+        assert_eq!((admin.retention.per_container_count, admin.crash_records), (8, true));
+        assert_eq!(admin.retention.burst, Some(Burst { count: 5, seconds: 600 }));
         assert_eq!(admin.annotated_image_dirs(), [Path::new("/data/images"), Path::new("/mnt/images")]);
         assert!(admin.annotated_destinations().is_empty());
         let bad = [
             "naming = \"x\"",
+            "naming = \"{container}\"",
             "mode = \"0777\"",
             "mode = \"0200\"",
             "mode = 640",
@@ -238,6 +259,9 @@ mod tests {
             "[annotations]\nimage_dir = []",
             "[annotations]\nimage_dirs = \"/data\"",
             "[annotations]\nmax_imgsize = -1",
+            "[retention]\nper_container_count = 1",
+            "[retention]\nburst = \"1/10min\"",
+            "[retention]\nburst = 5",
         ];
         for text in bad {
             assert!(Admin::parse(text).is_err(), "{text}");

@@ -2,7 +2,9 @@
 
 pub mod admin;
 mod annotations;
+pub mod burst;
 mod entry;
+pub mod naming;
 pub mod plan;
 mod rdk;
 pub mod size;

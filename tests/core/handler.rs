@@ -109,7 +109,36 @@ fn a_container_that_crashes_in_a_loop_has_a_few_dumps() {
         (0..8).map(|address| container.crash(&container.head_at(address), &["/bin/false"])).collect();
     assert!(outputs.iter().all(|output| output.status.success()));
     assert_eq!(container.dumps().len(), 5);
-    assert!(stderr(&outputs[7]).contains("it crashes too often"), "{}", stderr(&outputs[7]));
+    assert!(stderr(&outputs[7]).contains("crashes too often: 1 more not kept"), "{}", stderr(&outputs[7]));
+    let mut ends = addresses(&container);
+    ends.sort_unstable();
+    assert_eq!(ends, [0, 1, 2, 3, 7], "the first ones and the newest");
+    assert_eq!(container.dumps().iter().map(|path| marks::not_kept(path)).sum::<u64>(), 3);
+}
+
+#[test]
+fn the_administrator_says_how_much_of_a_crash_loop_is_kept() {
+    let container = Container::new();
+    container.settings("[retention]\nburst = \"3/1h\"\nper_container_count = 3\n");
+    for address in 0..20 {
+        assert!(container.crash(&container.head_at(address), &[]).status.success());
+        let number = usize::try_from(address).unwrap() + 1;
+        assert_eq!(container.dumps().len(), number.min(3));
+    }
+    let mut ends = addresses(&container);
+    ends.sort_unstable();
+    assert_eq!(ends, [0, 1, 19]);
+    assert_eq!(container.dumps().iter().map(|path| marks::not_kept(path)).sum::<u64>(), 17);
+}
+
+/// The addresses of the crashes whose dumps are there.
+fn addresses(container: &Container) -> Vec<u64> {
+    let address = |path: &std::path::PathBuf| {
+        let dump = Minidump::read_path(path).unwrap();
+        let exception = dump.get_stream::<MinidumpException<'_>>().unwrap();
+        exception.raw.exception_record.exception_address
+    };
+    container.dumps().iter().map(address).collect()
 }
 
 #[test]

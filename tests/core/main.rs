@@ -8,6 +8,7 @@ mod damage;
 mod enable;
 mod handler;
 mod head_builder;
+mod killed;
 mod machines;
 mod previous;
 mod real;

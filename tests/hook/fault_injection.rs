@@ -10,6 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use oci_minidump::harvest::crash_record::{self, CrashRecord};
 use serde_json::{Value, json};
 
 use crate::images::dump_bytes;
@@ -89,6 +90,8 @@ pub(crate) struct Case {
     pub(crate) missing: &'static str,
     /// Whether the container may only start with its directory.
     pub(crate) required: bool,
+    /// Whether dumps get crash records.
+    pub(crate) records: bool,
 }
 
 /// What lies where the image goes.
@@ -106,7 +109,7 @@ const TEMPLATE: u64 = 8 << 20;
 const MADE: u64 = 1 << 20;
 
 const fn case(name: &'static str, stage: &'static str, image: Image) -> Case {
-    Case { name, stage, image, imgsize: TEMPLATE, missing: "", required: true }
+    Case { name, stage, image, imgsize: TEMPLATE, missing: "", required: true, records: false }
 }
 
 /// A prestart that may fail.
@@ -114,7 +117,7 @@ pub(crate) const OPTIONAL: Case =
     Case { required: false, ..case("a start that can do without", "prestart", Image::Left) };
 
 /// What prestart may find.
-pub(crate) const PRESTART: [Case; 6] = [
+pub(crate) const PRESTART: [Case; 7] = [
     case("the first start", "prestart", Image::Absent),
     Case { imgsize: MADE, ..case("an image by mke2fs", "prestart", Image::Absent) },
     case("a start after a poststop that never came", "prestart", Image::Left),
@@ -127,13 +130,20 @@ pub(crate) const PRESTART: [Case; 6] = [
         missing: "fsopen,LOOP_CONFIGURE",
         ..case("the first start on an old kernel", "prestart", Image::Absent)
     },
+    Case { records: true, ..case("a start with crash records", "prestart", Image::Left) },
 ];
 
 /// What poststop may find.
-pub(crate) const POSTSTOP: [Case; 3] = [
+pub(crate) const POSTSTOP: [Case; 5] = [
     case("the end of a container", "poststop", Image::Left),
     case("the end after a power cut", "poststop", Image::Dirty),
     Case { missing: "O_TMPFILE", ..case("the end without unnamed files", "poststop", Image::Left) },
+    Case { records: true, ..case("the end with crash records", "poststop", Image::Left) },
+    Case {
+        records: true,
+        missing: "O_TMPFILE",
+        ..case("the end with crash records, without unnamed files", "poststop", Image::Left)
+    },
 ];
 
 /// What `sweep` may find.
@@ -170,6 +180,9 @@ impl Drop for Stage<'_> {
 impl<'a> Stage<'a> {
     pub(crate) fn new(case: &'a Case) -> Self {
         let world = HookWorld::new("crun");
+        if case.records {
+            world.settings("crash_records = true\n");
+        }
         let bundle = world.bundle("app", &["none"]);
         bundle.set_required(case.required);
         bundle.edit(|config| {
@@ -323,6 +336,9 @@ impl<'a> Stage<'a> {
         let expected: Vec<&str> =
             left.chain(Some(&LAST).filter(|_| with_last)).map(|(name, _)| *name).collect();
         assert_eq!(dumps, expected, "{}\nfirst: {}", run.story(), story());
+        if self.case.records {
+            self.assert_records(story);
+        }
         let mut remains = self.world.settle();
         // A draft whose name could not be removed goes with the next harvest.
         if self.case.missing.contains("O_TMPFILE") && remains.iter().any(|what| what.contains("/.oci-")) {
@@ -336,6 +352,33 @@ impl<'a> Stage<'a> {
         }
     }
 
+    /// Every dump has its record, every record its dump. A hook that could not read its settings keeps none.
+    fn assert_records(&self, story: &dyn Fn() -> String) {
+        let of_dump = |name: &String| crash_record::file_name(name);
+        let expected: Vec<String> = self.dumps(story).iter().map(of_dump).collect();
+        let there =
+            self.world.dumps().into_iter().filter(|path| path.extension().is_some_and(|e| e == "json"));
+        let there: Vec<String> =
+            there.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+        let has_settings = !story().contains("the defaults are used");
+        assert!(there.iter().all(|name| expected.contains(name)), "{there:?}\n{}", story());
+        assert!(!has_settings || there == expected, "{there:?}\n{}", story());
+        for path in self.world.dumps().iter().filter(|path| path.extension().is_some_and(|e| e == "dmp")) {
+            if !has_settings
+                && !there.contains(&of_dump(&path.file_name().unwrap().to_str().unwrap().to_owned()))
+            {
+                continue;
+            }
+            let record = CrashRecord::beside(path).unwrap_or_else(|| panic!("{path:?}\n{}", story()));
+            assert_eq!(record.size, path.metadata().unwrap().len(), "{}", story());
+            assert_eq!(record.container, Some(self.world.id("c")), "{}", story());
+            let bundle = self.bundle.dir.to_str().unwrap();
+            // A start harvests what an earlier run has left, of which it may know nothing.
+            let is_known = self.case.stage != "prestart" || record.subject.bundle.is_some();
+            assert!(!is_known || record.subject.bundle.as_deref() == Some(bundle), "{}", story());
+        }
+    }
+
     /// The names of the dumps on the host, each of which must be whole.
     pub(crate) fn dumps(&self, story: &dyn Fn() -> String) -> Vec<String> {
         let whole: BTreeMap<&str, usize> = LEFT.into_iter().chain([LAST]).collect();
@@ -343,7 +386,7 @@ impl<'a> Stage<'a> {
         for path in self.world.dumps() {
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
             // A draft has a hidden name, is no dump for anybody, and is cleared away by the next harvest.
-            if name.starts_with(".oci-minidump-part-") {
+            if name.starts_with(".oci-minidump-part-") || self.case.records && name.ends_with(".json") {
                 continue;
             }
             let size = *whole.get(name.as_str()).unwrap_or_else(|| panic!("{name} on the host: {}", story()));

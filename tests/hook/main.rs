@@ -10,6 +10,8 @@
 mod added;
 mod bytes;
 mod commands;
+mod crash_loop;
+mod crash_record;
 mod cycle;
 mod damaged;
 mod destination;

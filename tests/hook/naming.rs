@@ -11,6 +11,7 @@ use crate::images::{harvest, image, whole_dump};
 use crate::support::hook_world::HookWorld;
 use crate::support::host::{command, hook_program};
 use crate::support::programs::kernel_without;
+use crate::support::test_runtimes::runtimes;
 
 #[test]
 fn a_dump_for_which_there_is_no_room_does_not_keep_the_others_back() {
@@ -192,4 +193,24 @@ fn every_directory_that_is_made_is_synced() {
         assert!(place.is_some_and(|place| place < named), "{parent}: {trace}\n{}", run.story());
     }
     assert!(synced(&to).is_some_and(|place| place > named), "{trace}");
+}
+
+#[test]
+fn dumps_are_called_by_the_administrators_pattern() {
+    for runtime in runtimes() {
+        let world = HookWorld::new(runtime);
+        world.settings("naming = \"{container}@{app}-{time}\"\ncrash_records = true\n");
+        let bundle = world.bundle("app", &["write", "a.dmp", "5000", "none"]);
+        world.run(&bundle, "c").expect(0);
+        world.control(&["delete"], "c", &[]);
+        let names: Vec<String> =
+            world.dumps().iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+        let start = format!("{}@a-20", world.id("c"));
+        assert!(names.len() == 2 && names.iter().all(|name| name.starts_with(&start)), "{names:?}");
+        assert!(names[0].ends_with(".dmp") && names[1].ends_with(".json"), "{names:?}");
+        // A mistake is said when the settings are read, and costs no dump.
+        world.settings("naming = \"{container}/{time}\"\n");
+        let list = world.hook(&["list"]);
+        assert!(list.code() != Some(0) && list.stderr().contains("naming"), "{}", list.story());
+    }
 }

@@ -2,7 +2,7 @@
 
 use clap::{ArgAction, Args};
 use oci_minidump::server::config::ServeOptions;
-use oci_minidump::settings::admin::{Admin, Annotations, Mode, Naming, Retention};
+use oci_minidump::settings::admin::{Admin, Annotations, Mode, Retention};
 
 use crate::source::fields;
 use crate::table::{code, sentence, table};
@@ -29,13 +29,14 @@ fn defaults() -> Vec<(&'static str, &'static str, Option<String>)> {
         image_dir,
         host_destination,
         naming,
+        crash_records,
         mode: Mode(mode),
         group,
-        retention: Retention { max_count, max_bytes, keep_free },
+        retention: Retention { max_count, max_bytes, keep_free, per_container_count, burst },
         annotations: Annotations { max_imgsize, image_dirs, host_destinations },
         log_level,
     } = Admin::default();
-    assert!(group.is_none() && image_dirs.is_none() && host_destinations.is_none());
+    assert!(group.is_none() && burst.is_none() && image_dirs.is_none() && host_destinations.is_none());
     let text = |value: &dyn std::fmt::Display| Some(format!("\"{value}\""));
     let number = |value: u64| Some(value.to_string());
     vec![
@@ -43,20 +44,16 @@ fn defaults() -> Vec<(&'static str, &'static str, Option<String>)> {
         ("", "known_dirs", text(&known_dirs.display())),
         ("", "image_dir", text(&image_dir.display())),
         ("", "host_destination", text(&host_destination.display())),
-        (
-            "",
-            "naming",
-            text(&match naming {
-                Naming::App => "app",
-                Naming::Rdk => "rdk",
-            }),
-        ),
+        ("", "naming", text(&naming)),
+        ("", "crash_records", Some(crash_records.to_string())),
         ("", "mode", text(&format!("0{mode:o}"))),
         ("", "group", None),
         ("", "log_level", text(&log_level.to_string().to_lowercase())),
         ("retention", "max_count", number(max_count)),
         ("retention", "max_bytes", number(max_bytes)),
         ("retention", "keep_free", number(keep_free)),
+        ("retention", "per_container_count", number(per_container_count)),
+        ("retention", "burst", None),
         ("annotations", "max_imgsize", number(max_imgsize)),
         ("annotations", "image_dirs", None),
         ("annotations", "host_destinations", None),
@@ -86,6 +83,7 @@ fn settings() -> Vec<Setting> {
 fn example(name: &str) -> &'static str {
     match name {
         "group" => "1000",
+        "burst" => "\"5/10min\"",
         "image_dirs" => "[\"/var/lib/oci-minidump/images\", \"/data/images\"]",
         "host_destinations" => "[\"/var/lib/oci-minidump/dumps\"]",
         _ => panic!("{name} has neither a default nor an example"),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 
 use crate::command::list;
+use crate::command::list::beside::beside;
 use crate::command::list::filter::{Filter, Moment};
 use crate::dump::show::info;
 use crate::error::{ExitCode, Result};
@@ -58,9 +59,11 @@ impl Dumps {
             }
             Self::Info { files, json } if files.is_empty() => {
                 let newest = list::newest(&Admin::load(Path::new(admin::FILE))?)?;
-                info::info(&[newest], *json, &mut out).map(|code| code as u8)
+                info::info_with(&[newest], *json, beside, &mut out).map(|code| code as u8)
             }
-            Self::Info { files, json } => info::info(files, *json, &mut out).map(|code| code as u8),
+            Self::Info { files, json } => {
+                info::info_with(files, *json, beside, &mut out).map(|code| code as u8)
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::command::list::filter::Filter;
 use crate::dump::show::report::Report;
+use crate::harvest::crash_record::CrashRecord;
 use crate::harvest::marks;
 
 /// What separates the parts of a dump's file name, where names are made for RDK's uploader.
@@ -39,6 +40,10 @@ pub struct Entry {
     pub place: Option<String>,
     /// What is missing, if it is not whole.
     pub truncated: Option<String>,
+    /// How many crashes of the container before this one were not kept.
+    pub not_kept: u64,
+    /// Its crash record, if there is one.
+    pub record: Option<CrashRecord>,
     /// Why the file is not a dump.
     pub error: Option<String>,
 }
@@ -72,6 +77,8 @@ impl Entry {
             signal: said.and_then(|report| Some(report.crash.as_ref()?.signal.clone())),
             place: said.and_then(|report| Some(report.place.as_ref()?.to_string())),
             truncated: said.and_then(|report| report.truncated.clone()),
+            not_kept: marks::not_kept_of(&file),
+            record: CrashRecord::beside(&path),
             error: report.as_ref().err().map(crate::error::Error::report),
             path,
         })

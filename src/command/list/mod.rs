@@ -1,10 +1,11 @@
 //! `list`: the dumps on this host, newest first.
 //!
 //! - [`filter`]: which of them are wanted.
-//! - [`entry`]: one dump, from its file.
+//! - [`entry`]: one dump, from its file; [`beside`]: what `info` says of one besides.
 //! - [`places`]: the directories in which dumps lie.
 //! - `table`: the list for people.
 
+pub mod beside;
 pub mod entry;
 pub mod filter;
 pub mod places;

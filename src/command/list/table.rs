@@ -5,6 +5,7 @@ use std::io::Write;
 use time::format_description::well_known::Rfc3339;
 
 use crate::command::list::entry::Entry;
+use crate::harvest::crash_record::CrashRecord;
 use crate::log::escape;
 
 const COLUMNS: usize = 8;
@@ -28,6 +29,14 @@ pub(super) fn write(entries: &[Entry], out: &mut impl Write) -> std::io::Result<
     Ok(())
 }
 
+/// What people call the container: namespace, pod and name, as far as they are known.
+fn names(entry: &Entry) -> String {
+    let Some(CrashRecord { subject, .. }) = &entry.record else { return String::new() };
+    let parts = [&subject.namespace, &subject.pod, &subject.name].into_iter().flatten();
+    let names: Vec<String> = parts.map(|name| escape(name)).collect();
+    if names.is_empty() { String::new() } else { format!(" ({})", names.join("/")) }
+}
+
 fn row(entry: &Entry) -> [String; COLUMNS] {
     let dash = |text: &Option<String>| text.as_deref().map_or("-".to_owned(), escape);
     let state = match (&entry.error, &entry.truncated) {
@@ -35,14 +44,18 @@ fn row(entry: &Entry) -> [String; COLUMNS] {
         (None, Some(_)) => "truncated",
         (None, None) => "whole",
     };
+    let not_kept = match entry.not_kept {
+        0 => String::new(),
+        count => format!(", {count} before not kept"),
+    };
     [
         dash(&entry.time.and_then(|time| time.format(&Rfc3339).ok())),
-        dash(&entry.container),
+        dash(&entry.container) + &names(entry),
         dash(&entry.program),
         dash(&entry.signal),
         dash(&entry.place),
         entry.size.to_string(),
-        state.to_owned(),
+        state.to_owned() + &not_kept,
         escape(&entry.path.to_string_lossy()),
     ]
 }

@@ -7,10 +7,20 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::report::Report;
 use crate::error::{Error, ErrorKind, ExitCode, Result, Tried};
 use crate::log::{escape, escape_json};
+
+/// What lies beside a dump and does not stand in it.
+#[derive(Debug, Default)]
+pub struct Beside {
+    /// Lines for people: a name, and what it is.
+    pub lines: Vec<(&'static str, String)>,
+    /// The same in JSON, by name.
+    pub json: serde_json::Map<String, Value>,
+}
 
 /// One file's part of the JSON output.
 #[derive(Serialize)]
@@ -20,6 +30,10 @@ struct Entry {
     report: Option<Report>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    #[serde(flatten)]
+    json: serde_json::Map<String, Value>,
+    #[serde(skip)]
+    lines: Vec<(&'static str, String)>,
 }
 
 /// Writes to `out` what each of the dumps at `paths` says: as text, or as one JSON array with an object for each path.
@@ -30,6 +44,19 @@ struct Entry {
 /// # Errors
 /// Only when `out` cannot be written to.
 pub fn info(paths: &[PathBuf], json: bool, out: &mut impl Write) -> Result<ExitCode> {
+    info_with(paths, json, |_| Beside::default(), out)
+}
+
+/// Does the same, and adds what `beside` knows of each dump.
+///
+/// # Errors
+/// As [`info`].
+pub fn info_with(
+    paths: &[PathBuf],
+    json: bool,
+    beside: impl Fn(&Path) -> Beside,
+    out: &mut impl Write,
+) -> Result<ExitCode> {
     let mut worst = ExitCode::Ok;
     let mut entries = Vec::new();
     for path in paths {
@@ -42,7 +69,8 @@ pub fn info(paths: &[PathBuf], json: bool, out: &mut impl Write) -> Result<ExitC
                 (None, Some(error.report()))
             }
         };
-        entries.push(Entry { file, report, error });
+        let Beside { lines, json } = beside(path);
+        entries.push(Entry { file, report, error, json, lines });
     }
     let written = if json { write_json(&entries, out) } else { write_text(&entries, out) };
     written.and_then(|()| out.flush()).tried(|| "cannot write the report")?;
@@ -80,6 +108,9 @@ fn write_text(entries: &[Entry], out: &mut impl Write) -> std::io::Result<()> {
             writeln!(out)?;
         }
         write!(out, "{:<12}{}\n{}", "file:", escape(&entry.file), report.details())?;
+        for (name, text) in &entry.lines {
+            writeln!(out, "{:<12}{}", format!("{name}:"), escape(text))?;
+        }
     }
     Ok(())
 }

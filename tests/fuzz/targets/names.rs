@@ -19,9 +19,9 @@ struct Input<'a> {
 }
 
 fuzz_target!(|input: Input<'_>| {
-    let owner = Owner { container: input.container, app_state: input.app_state };
+    let owner = Owner { container: input.container, app_state: input.app_state, subject: None };
     let naming = if input.rdk { Naming::Rdk } else { Naming::App };
-    let made = name(naming, input.raw, owner, input.time);
+    let made = name(&naming, input.raw, owner, input.time);
     check_name(&made);
     check_name(&numbered(&made, u32::from(input.number % 10_000) + 1));
     let with_hash = numbered(&hashed(&made, fnv1a(input.raw)), u32::from(input.number % 16) + 1);
@@ -29,7 +29,7 @@ fuzz_target!(|input: Input<'_>| {
     assert!(meta(&with_hash).len() <= 143, "{with_hash}");
     check_name(&fitted(&made));
     assert!(!fitted(&made).contains(['"', '*', '/', ':', '<', '>', '?', '\\', '|']), "{made}");
-    assert_eq!(made, name(naming, input.raw, owner, input.time));
+    assert_eq!(made, name(&naming, input.raw, owner, input.time));
     // A name that needs no change keeps it when it is harvested again.
     let again = name(Naming::App, made.as_bytes(), owner, input.time);
     assert_eq!(again, made);

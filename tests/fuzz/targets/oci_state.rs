@@ -21,7 +21,7 @@ fuzz_target!(|text: &[u8]| {
     check_name(&name(
         Naming::Rdk,
         b"x.dmp",
-        Owner { container: Some(&state.id), app_state: state.app_state() },
+        Owner { container: Some(&state.id), app_state: state.app_state(), subject: None },
         0,
     ));
     let sources = Sources { file: None, annotations: Some((&state.annotations, &state.id)), config: None };

@@ -162,7 +162,7 @@ fn publish_dump(path: &Path, id: &str, note: &DumpNote, container_dir: &Containe
         Admin::cautious()
     });
     admin.naming = Naming::Rdk;
-    let owner = Owner { container: Some(id), app_state: note.app_state.as_deref() };
+    let owner = Owner { container: Some(id), app_state: note.app_state.as_deref(), subject: None };
     let publish = |destination: &Path| {
         let (detach_timeout, deadline) = (Duration::ZERO, Deadline::NONE);
         let if_attached = IfAttached::Refuse;

@@ -1,0 +1,254 @@
+//! A container that crashes in a loop: its first dumps and its newest are kept, and the others counted.
+//!
+//! Dumps are ordered by a number that each gets, one more than the last of its container: clocks jump. The count of those
+//! that were not kept stands at the next one that was, so that it goes when that goes. Noted before a dump is removed, it
+//! may be one too high after a power cut, never too low.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::error::Result;
+use crate::harvest::destination::lock;
+use crate::harvest::marks;
+use crate::harvest::stock::{Dump, ours};
+use crate::harvest::taken::Harvested;
+use crate::image::read::files::Time;
+use crate::log::escape;
+use crate::settings::admin::Retention;
+
+/// What becomes of a dump that is to be published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It is published, with these marks.
+    Kept {
+        /// Its place among the dumps of the container.
+        number: u64,
+        /// How many before it are not kept, and are counted nowhere yet.
+        not_kept: u64,
+    },
+    /// It is counted only.
+    NotKept,
+}
+
+/// Decides about dumps of `container` that are to be published, given by time and size, the oldest first. One that is in
+/// `dir` already, by the same time and size, is not another.
+///
+/// # Errors
+/// The kernel's, when the directory cannot be listed.
+pub fn plan(dir: &Path, container: &str, new: &[(Time, u64)], limits: Retention) -> Result<Vec<Fate>> {
+    let mut earlier = ours(dir, &[])?.dumps;
+    earlier.retain(|dump| dump.container == container.as_bytes());
+    let is_same = |dump: &Dump, new: &(Time, u64)| (dump.age.time, dump.size) == *new;
+    let last_published = new.iter().rposition(|new| earlier.iter().any(|dump| is_same(dump, new)));
+    earlier.retain(|dump| !new.iter().any(|new| is_same(dump, new)));
+    sort(&mut earlier);
+    let before = earlier.last().map_or(0, |dump| dump.number);
+    let numbers = (1..).map(|n| before.saturating_add(n));
+    let mut crashes: Vec<Crash> = earlier.iter().map(Crash::of).collect();
+    crashes.extend(new.iter().zip(numbers).map(|((time, _), number)| Crash { number, time: time.seconds }));
+    let surplus = surplus(&crashes, limits).split_off(earlier.len());
+    let mut not_kept = 0;
+    let fate = |(n, is_surplus): (usize, bool)| {
+        if is_surplus {
+            // What comes before one that is there was counted with that.
+            not_kept += u64::from(last_published.is_none_or(|last| n > last));
+            return Fate::NotKept;
+        }
+        let number = crashes.get(earlier.len() + n).map_or(0, |crash| crash.number);
+        Fate::Kept { number, not_kept: std::mem::take(&mut not_kept) }
+    };
+    Ok(surplus.into_iter().enumerate().map(fate).collect())
+}
+
+/// The number that the next dump of `container` gets.
+///
+/// # Errors
+/// The kernel's, when the directory cannot be listed.
+pub fn next_number(dir: &Path, container: &str) -> Result<u64> {
+    let dumps = ours(dir, &[])?.dumps;
+    let of_container = dumps.iter().filter(|dump| dump.container == container.as_bytes());
+    Ok(of_container.map(|dump| dump.number).max().unwrap_or(0).saturating_add(1))
+}
+
+/// Removes from `dir` what a container has too much, and notes the count. Gives the paths removed.
+///
+/// # Errors
+/// The kernel's, when the directory cannot be listed.
+pub(super) fn apply(dir: &Path, limits: Retention, fresh: &[Harvested]) -> Result<Vec<PathBuf>> {
+    let Some(_lock) = lock(dir)? else {
+        log::warn!("another program works on {}; dumps of crash loops stay there for now", dir.display());
+        return Ok(Vec::new());
+    };
+    let mut by_container: BTreeMap<Vec<u8>, Vec<Dump>> = BTreeMap::new();
+    for dump in ours(dir, fresh)?.dumps.into_iter().filter(|dump| !dump.container.is_empty()) {
+        by_container.entry(dump.container.clone()).or_default().push(dump);
+    }
+    let mut all = Vec::new();
+    for (container, mut dumps) in by_container {
+        sort(&mut dumps);
+        let removed = thin_out(&dumps, limits);
+        say(&String::from_utf8_lossy(&container), removed.len());
+        all.extend(removed);
+    }
+    Ok(all)
+}
+
+/// Says how many dumps of a container were not kept.
+pub fn say(container: &str, count: usize) {
+    if count > 0 {
+        log::warn!("container {} crashes too often: {count} more not kept", escape(container));
+    }
+}
+
+/// Removes what is too much of the dumps of one container, which are sorted.
+fn thin_out(dumps: &[Dump], limits: Retention) -> Vec<PathBuf> {
+    let crashes: Vec<Crash> = dumps.iter().map(Crash::of).collect();
+    let (mut removed, mut waiting) = (Vec::new(), Vec::new());
+    for (dump, is_surplus) in dumps.iter().zip(surplus(&crashes, limits)) {
+        if is_surplus {
+            waiting.push(dump);
+            continue;
+        }
+        let mut count = marks::not_kept(&dump.path);
+        for gone in waiting.drain(..) {
+            match remove(gone, &dump.path, &mut count) {
+                Ok(true) => removed.push(gone.path.clone()),
+                Ok(false) => {}
+                Err(error) => log::warn!("cannot remove the dump {}: {error}", gone.path.display()),
+            }
+        }
+    }
+    removed
+}
+
+/// Removes a dump, and counts it at the `next` one, whose count is `count`. Gives whether it was there.
+fn remove(gone: &Dump, next: &Path, count: &mut u64) -> std::io::Result<bool> {
+    let with_it = count.saturating_add(marks::not_kept(&gone.path)).saturating_add(1);
+    // A full disk may take the note only when the dump has gone.
+    let is_noted = marks::set_not_kept(next, with_it).is_ok();
+    let removed = std::fs::remove_file(&gone.path);
+    if removed.is_ok() {
+        *count = with_it;
+    }
+    // One that the uploader took meanwhile was kept after all.
+    if removed.is_ok() != is_noted
+        && let Err(error) = marks::set_not_kept(next, *count)
+    {
+        log::warn!("cannot count the dumps that were not kept at {}: {error}", next.display());
+    }
+    match removed {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        other => Ok(other.is_ok()),
+    }
+}
+
+/// What decides whether a dump is kept.
+#[derive(Debug, Clone, Copy)]
+struct Crash {
+    number: u64,
+    /// In seconds since 1970.
+    time: i64,
+}
+
+impl Crash {
+    fn of(dump: &Dump) -> Self {
+        Self { number: dump.number, time: dump.age.time.seconds }
+    }
+}
+
+/// Dumps of one container in their order. Those without a number are of a time without limits, and the oldest.
+fn sort(dumps: &mut [Dump]) {
+    dumps.sort_by(|a, b| (a.number, a.age).cmp(&(b.number, b.age)).then_with(|| a.path.cmp(&b.path)));
+}
+
+/// Which of the crashes of one container, in their order, are too many: all but the first ones and the newest of each burst,
+/// then all but the first and the newest ones. Never the last.
+fn surplus(crashes: &[Crash], limits: Retention) -> Vec<bool> {
+    let mut surplus = vec![false; crashes.len()];
+    if let Some(burst) = limits.burst {
+        let mut start = 0;
+        for end in 1..=crashes.len() {
+            let is_same = |(first, next): (&Crash, &Crash)| {
+                // A clock that jumps back by a little must not begin another burst with every crash.
+                first.number != 0 && first.time.abs_diff(next.time) < burst.seconds
+            };
+            if crashes.get(start).zip(crashes.get(end)).is_some_and(is_same) {
+                continue;
+            }
+            let first_ones = usize::try_from(burst.count - 1).unwrap_or(usize::MAX);
+            let after = start.saturating_add(first_ones).min(end - 1);
+            surplus.get_mut(after..end - 1).unwrap_or_default().fill(true);
+            start = end;
+        }
+    }
+    let kept = surplus.iter().filter(|is_surplus| !**is_surplus).count();
+    let most = usize::try_from(limits.per_container_count).unwrap_or(usize::MAX);
+    if most != 0 {
+        let rest = surplus.iter_mut().filter(|is_surplus| !**is_surplus);
+        rest.skip(1).take(kept.saturating_sub(most)).for_each(|is_surplus| *is_surplus = true);
+    }
+    surplus
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::burst::Burst;
+
+    fn limits(per_container_count: u64, burst: Option<(u64, u64)>) -> Retention {
+        let burst = burst.map(|(count, seconds)| Burst { count, seconds });
+        Retention { per_container_count, burst, ..Retention::default() }
+    }
+
+    /// The places, counted from 1, of what is kept of crashes at these times.
+    fn kept(times: &[i64], limits: Retention) -> Vec<usize> {
+        let crashes: Vec<_> =
+            times.iter().zip(1..).map(|(time, number)| Crash { number, time: *time }).collect();
+        let surplus = surplus(&crashes, limits);
+        surplus.iter().zip(1..).filter(|(is_surplus, _)| !**is_surplus).map(|(_, number)| number).collect()
+    }
+
+    #[test]
+    fn the_first_and_the_newest_are_kept() {
+        let burst = limits(0, Some((3, 10)));
+        let cases = [
+            (&[][..], burst, &[][..]),
+            (&[1], burst, &[1]),
+            (&[1, 2, 3], burst, &[1, 2, 3]),
+            (&[1, 2, 3, 4, 5], burst, &[1, 2, 5]),
+            // The next burst begins when the time of the first has passed.
+            (&[1, 2, 3, 4, 11, 12, 13, 14], burst, &[1, 2, 4, 5, 6, 8]),
+            (&[1, 50, 100, 150], burst, &[1, 2, 3, 4]),
+            (&[1, 50, 100, 150], limits(2, None), &[1, 4]),
+            (&[1, 50, 100, 150], limits(3, None), &[1, 3, 4]),
+            (&[1, 2, 3, 4, 11, 12, 13, 14], limits(4, Some((3, 10))), &[1, 5, 6, 8]),
+            // A clock that jumps begins a burst, back and forth as well.
+            (&[5, 6, 7, 8, -1_000_000, -999_999, -999_998, -999_997], burst, &[1, 2, 4, 5, 6, 8]),
+            (&[9, 8, 9, 8, 9, 8], burst, &[1, 2, 6]),
+            (&[i64::MAX, i64::MIN, i64::MAX, i64::MIN], limits(2, Some((2, 600))), &[1, 4]),
+        ];
+        for (times, limits, expected) in cases {
+            assert_eq!(kept(times, limits), expected, "{times:?} {limits:?}");
+        }
+    }
+
+    #[test]
+    fn a_loop_whose_clock_jumps_is_bounded_and_keeps_its_ends() {
+        let mut random = 1_u64;
+        for limits in [limits(7, Some((5, 600))), limits(2, None), limits(9, Some((2, 1)))] {
+            let (mut stay, mut gone): (Vec<Crash>, u64) = (Vec::new(), 0);
+            for number in 1..=1000 {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(number);
+                let jump = i64::try_from(random >> 40).unwrap();
+                stay.push(Crash { number, time: if random >> 63 == 0 { jump } else { -jump } });
+                let surplus = surplus(&stay, limits);
+                gone += u64::try_from(surplus.iter().filter(|is_surplus| **is_surplus).count()).unwrap();
+                let mut keep = surplus.into_iter().map(|is_surplus| !is_surplus);
+                stay.retain(|_| keep.next().unwrap());
+                assert!(stay[0].number == 1 && stay.last().unwrap().number == number, "{stay:?}");
+                let count = u64::try_from(stay.len()).unwrap();
+                assert!(count <= limits.per_container_count && count + gone == number, "{stay:?} {gone}");
+            }
+        }
+    }
+}
