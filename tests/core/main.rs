@@ -8,8 +8,13 @@ mod damage;
 mod handler;
 mod head_builder;
 mod machines;
+#[cfg(feature = "stack")]
+#[path = "../support/oracle.rs"]
+mod oracle;
 mod previous;
 mod real;
 mod runtimes;
+#[cfg(feature = "stack")]
+mod stacks;
 #[path = "../support/mod.rs"]
 mod support;
