@@ -1,6 +1,6 @@
 //! The same id for the same crash: of the program's name, the signal, and the innermost calls of the thread that crashed.
 //!
-//! A call is its module and its function, or its offset in the module where there are no symbols. Addresses, pids, threads and times
+//! A call is its module and its function, or without symbols its offset in the module. Addresses, pids, threads and times
 //! do not count. Nor do frames that were found by scanning: what a stack holds besides its calls differs from run to run.
 
 use crc::{CRC_64_XZ, Crc};

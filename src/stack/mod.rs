@@ -1,6 +1,6 @@
 //! Why a program crashed, from its dump: the stack of each thread (feature `stack`). From the bottom up:
 //!
-//! - [`file`](mod@file): a dump in memory, refused when its lists and names are larger than any real dump's.
+//! - [`input`]: a dump in memory, refused when its lists and names are larger than any real dump's.
 //! - [`symbols`]: symbol files of the administrator, found by what a dump says of its modules.
 //! - [`walk`]: the frames of each thread, each with how it was found.
 //! - [`fingerprint`]: the same id for the same crash.
@@ -11,8 +11,8 @@
 //! The walk itself is that of `minidump-unwind`, which `minidump-stackwalk` runs. What it costs is bounded here.
 
 mod command_line;
-pub mod file;
 pub mod fingerprint;
+pub mod input;
 pub mod show;
 pub mod symbols;
 pub mod top;

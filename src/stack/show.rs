@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::file;
 use super::fingerprint::fingerprint;
+use super::input;
 use super::symbols::Symbols;
 use super::walk::{self, Frame, Thread};
 use crate::dump::Report;
@@ -43,7 +43,7 @@ impl Stacks {
     /// # Errors
     /// `Input` when it is not a dump with stacks; the operating system's error when it cannot be read.
     pub fn read(path: &Path, symbols: &Symbols) -> Result<Self> {
-        let bytes = file::read(path)?;
+        let bytes = input::read(path)?;
         let within = |error: crate::error::Error| error.within(path.display());
         let report = Report::read(bytes.as_slice()).map_err(within)?;
         let stacks = walk::walk(&bytes, symbols).map_err(within)?;

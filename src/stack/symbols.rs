@@ -4,10 +4,11 @@
 //! A directory is one of `NAME/DEBUG-ID/NAME.sym`, as Breakpad has it, or of `ab/cdef.../breakpad`, by the build id. Names
 //! come from a dump, so from a container: one that is more than a file name is never looked up.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use minidump::Module;
@@ -16,7 +17,7 @@ use minidump_unwind::{FileError, FileKind, LocateSymbolsResult, SymbolError, Sym
 use crate::error::{Error, ErrorKind, Result, Tried};
 
 /// The most bytes of symbol files that are read for one dump: it chooses which are.
-const MAX_BYTES: u64 = 1 << 30;
+const MAX_BYTES: u64 = 256 << 20;
 /// The longest first line of a symbol file.
 const MAX_HEAD: u64 = 4096;
 
@@ -101,19 +102,44 @@ fn by_build_id(id: &str) -> Option<PathBuf> {
 #[derive(Debug)]
 pub(super) struct Supplier {
     symbols: Symbols,
-    read: AtomicU64,
+    served: Mutex<Served>,
+}
+
+/// What was read for the dump.
+#[derive(Debug, Default)]
+struct Served {
+    files: BTreeSet<PathBuf>,
+    bytes: u64,
+}
+
+impl Served {
+    /// Whether a file may be read: once, so that modules with other names cannot have it parsed again and again, and
+    /// only if it fits into what is left. One that does not fit takes nothing from the others.
+    fn allows(&mut self, path: &Path, size: u64) -> bool {
+        let bytes = self.bytes.saturating_add(size);
+        if bytes > MAX_BYTES || !self.files.insert(path.to_owned()) {
+            return false;
+        }
+        self.bytes = bytes;
+        true
+    }
 }
 
 impl Supplier {
     pub(super) fn new(symbols: &Symbols) -> Self {
-        Self { symbols: symbols.clone(), read: AtomicU64::new(0) }
+        Self { symbols: symbols.clone(), served: Mutex::default() }
     }
 
     fn load(&self, module: &(dyn Module + Sync)) -> std::result::Result<SymbolFile, SymbolError> {
         let path = self.symbols.find(module).ok_or(SymbolError::NotFound)?;
         let size = fs::metadata(&path)?.len();
-        if self.read.fetch_add(size, Ordering::Relaxed).saturating_add(size) > MAX_BYTES {
-            log::warn!("{} is left out: the symbols are larger than {MAX_BYTES} bytes", path.display());
+        // Two names for one file are one.
+        let real = fs::canonicalize(&path)?;
+        if !self.served.lock().unwrap_or_else(PoisonError::into_inner).allows(&real, size) {
+            log::warn!(
+                "{} is left out: another module has it, or all symbols have more than {MAX_BYTES} bytes",
+                path.display()
+            );
             return Err(SymbolError::NotFound);
         }
         let loaded = SymbolFile::from_file(&path);
@@ -139,5 +165,20 @@ impl SymbolSupplier for Supplier {
         _kind: FileKind,
     ) -> std::result::Result<PathBuf, FileError> {
         Err(FileError::NotFound)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_once_and_a_large_one_takes_nothing_from_the_others() {
+        let mut served = Served::default();
+        assert!(!served.allows(Path::new("large"), MAX_BYTES + 1));
+        assert!(served.allows(Path::new("a"), MAX_BYTES - 1));
+        assert!(!served.allows(Path::new("a"), 0));
+        assert!(!served.allows(Path::new("b"), 2));
+        assert!(served.allows(Path::new("c"), 1));
     }
 }

@@ -11,7 +11,7 @@ use minidump::{
 use minidump_unwind::{CallStack, StackFrame, Symbolizer, SystemInfo, walk_stack};
 use serde::Serialize;
 
-use super::file;
+use super::input;
 use super::symbols::{Supplier, Symbols};
 use crate::dump::show::report::Hex;
 use crate::error::{Error, ErrorKind, Result};
@@ -97,7 +97,7 @@ pub struct Thread {
 /// # Errors
 /// `Input` when `bytes` are not a dump with stacks, or one that was made to harm its reader.
 pub fn walk(bytes: &[u8], symbols: &Symbols) -> Result<Vec<Thread>> {
-    let dump = file::parse(bytes)?;
+    let dump = input::parse(bytes)?;
     let walked = caught(|| Walk::new(&dump, symbols).map(|walk| walk.all()));
     walked.unwrap_or_else(|| {
         Err(Error::new(ErrorKind::Input, "the dump is damaged: its stacks cannot be walked"))

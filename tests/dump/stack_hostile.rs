@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use oci_minidump::error::ErrorKind;
-use oci_minidump::stack::file::{self, MAX_SIZE};
+use oci_minidump::stack::input::{self, MAX_SIZE};
 use oci_minidump::stack::symbols::Symbols;
 use oci_minidump::stack::walk::{MAX_FRAMES, MAX_THREADS, walk};
 
@@ -152,7 +152,7 @@ fn files_that_are_no_dumps_are_neither_waited_for_nor_loaded() {
     nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
     fs::File::create(&large).unwrap().set_len(MAX_SIZE + 1).unwrap();
     for path in [&*fifo, &*large, Path::new("/dev/zero"), dir.path()] {
-        assert_eq!(file::read(path).unwrap_err().kind(), ErrorKind::Input, "{}", path.display());
+        assert_eq!(input::read(path).unwrap_err().kind(), ErrorKind::Input, "{}", path.display());
     }
     let good = samples::path(THREAD_DUMP);
     let output = stack_program().arg("info").args([&fifo, &good]).output().unwrap();

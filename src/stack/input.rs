@@ -15,7 +15,7 @@ use crate::dump::records::Location;
 use crate::dump::streams::List;
 use crate::error::{Error, ErrorKind, Result, Tried};
 
-/// The largest dump that is read, in bytes. Breakpad's have 10 KB for a thread, and the kernel's handler writes 1 MB at most.
+/// The largest dump that is read, in bytes. Breakpad's have 10 KB for a thread, and those of the kernel's handler 1 MB.
 pub const MAX_SIZE: u64 = 64 << 20;
 /// The most threads, modules or pieces of memory that a dump may list.
 const MAX_RECORDS: u32 = 8192;
