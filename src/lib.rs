@@ -20,6 +20,7 @@
 //! - [`crash`]: the kernel's handler of core files: a minidump for programs that write none.
 //! - [`engines`]: what each engine needs on the host, to be enabled. [`doctor`]: whether all is well.
 //! - [`command`]: the hook's commands for people.
+//! - `stack`: why a program crashed: the stacks in its dump (feature `stack`).
 //! - `dobby`: a Dobby spec becomes an OCI bundle (feature `daemon`).
 //! - `control`: starts, watches and stops containers through an OCI runtime (feature `daemon`).
 //! - `rpc`: the API: requests, method names, methods, errors, subscriptions (feature `daemon`).
@@ -60,5 +61,7 @@ pub mod running;
 #[cfg(feature = "daemon")]
 pub mod server;
 pub mod settings;
+#[cfg(feature = "stack")]
+pub mod stack;
 pub mod sys;
 pub mod tool;

@@ -80,9 +80,9 @@ fn the_hook_has_no_regular_expressions() {
 }
 
 #[test]
-fn the_hook_has_no_part_of_the_daemon() {
+fn the_hook_has_no_part_of_the_other_programs() {
     let linked = linked();
-    for name in ["clap", "hyper", "tokio", "tokio-tungstenite"] {
+    for name in ["clap", "hyper", "minidump", "minidump-unwind", "tokio", "tokio-tungstenite"] {
         assert!(!linked.contains_key(name), "{name} is linked into the hook: {:?}", linked.get(name));
     }
 }

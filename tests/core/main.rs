@@ -10,8 +10,13 @@ mod handler;
 mod head_builder;
 mod killed;
 mod machines;
+#[cfg(feature = "stack")]
+#[path = "../support/oracle.rs"]
+mod oracle;
 mod previous;
 mod real;
 mod runtimes;
+#[cfg(feature = "stack")]
+mod stacks;
 #[path = "../support/mod.rs"]
 mod support;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use crate::binaries::{HOOK, OCICONTAINER};
+use crate::binaries::{HOOK, OCICONTAINER, STACK};
 use crate::files::{documents, root};
 use crate::markdown::Document;
 
@@ -22,6 +22,7 @@ impl Shown {
         let mut words = line.split_whitespace().map(str::to_owned).peekable();
         let program = match words.next()?.as_str() {
             "oci-minidump-hook" => HOOK,
+            "oci-minidump-stack" => STACK,
             "ocicontainer" => OCICONTAINER,
             _ => return None,
         };
@@ -123,7 +124,8 @@ fn listed(title: &str) -> Vec<String> {
 
 #[test]
 fn the_book_has_every_command_with_all_its_options() {
-    let programs = [("oci-minidump-hook", HOOK), ("ocicontainer", OCICONTAINER)];
+    let programs =
+        [("oci-minidump-hook", HOOK), ("oci-minidump-stack", STACK), ("ocicontainer", OCICONTAINER)];
     // What all commands have is said once, below the tables; what `serve` has is the settings.
     let common = ["--help", "--version", "--json", "--socket", "--settings", "--config"].map(str::to_owned);
     for (title, program) in programs {

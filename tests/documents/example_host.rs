@@ -10,7 +10,7 @@ use std::process::Command;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::binaries::{HOOK, OCICONTAINER};
+use crate::binaries::{HOOK, OCICONTAINER, STACK};
 use crate::support::programs::crasher;
 use crate::support::test_dir::test_dir;
 
@@ -52,7 +52,9 @@ impl ExampleHost {
             .unwrap();
         let world = Self(dir);
         fs::create_dir(world.path("bin")).unwrap();
-        for (program, name) in [(HOOK, "oci-minidump-hook"), (OCICONTAINER, "ocicontainer")] {
+        for (program, name) in
+            [(HOOK, "oci-minidump-hook"), (STACK, "oci-minidump-stack"), (OCICONTAINER, "ocicontainer")]
+        {
             let path = world.path("bin").join(name);
             fs::hard_link(program, &path).or_else(|_| fs::copy(program, &path).map(drop)).unwrap();
         }

@@ -57,6 +57,27 @@ fn of_the_hook() {
 }
 
 #[test]
+fn of_the_stacks() {
+    let host = ExampleHost::new();
+    let sample = root().join("tests/data/minidumps/breakpad-thread-uid1000.dmp");
+    let dirs = "/var/lib/symbols /var/lib/minidumps /var/lib/oci-minidump/dumps";
+    let sample = sample.display();
+    let place = format!(
+        "mkdir -p {dirs} && cp {sample} /var/lib/minidumps/a.dmp && cp {sample} /var/lib/oci-minidump/dumps/ || exit 99"
+    );
+    for (path, title) in [("docs/man/oci-minidump-stack.1.md", "Examples"), ("docs/stacks.md", "Use")] {
+        let lines = section(path, title);
+        assert!(lines.len() >= 3, "{lines:?}");
+        let done = host.run(&place, &lines);
+        for line in &done {
+            assert_eq!(line.status, 0, "{line:?}\n{done:#?}");
+        }
+        let info = find(&done, "oci-minidump-stack info --symbols");
+        assert!(info.output.contains("context       crashbp+0x573ca"), "{info:?}");
+    }
+}
+
+#[test]
 fn of_the_daemon() {
     let host = ExampleHost::new();
     host.make_bundle();
@@ -91,9 +112,11 @@ fn of_the_daemon() {
 #[test]
 fn no_block_is_left_out() {
     // Each with the place that runs its lines, or the reason why no test can.
-    let covered: [(&str, &str); 10] = [
+    let covered: [(&str, &str); 12] = [
         ("README.md", "quick_start"),
         ("docs/man/oci-minidump-hook.1.md", "of_the_hook"),
+        ("docs/man/oci-minidump-stack.1.md", "of_the_stacks"),
+        ("docs/stacks.md", "of_the_stacks"),
         ("docs/man/ocicontainer.1.md", "of_the_daemon"),
         ("docs/man/ocicontainer-api.7.md", "of_the_daemon"),
         ("docs/engines.md", "quick_start::podman, the same line"),

@@ -9,7 +9,14 @@ mod crashes;
 mod damage;
 mod hostile;
 mod missing;
+#[cfg(feature = "stack")]
+#[path = "../support/oracle.rs"]
+mod oracle;
 mod samples;
+#[cfg(feature = "stack")]
+mod stack;
+#[cfg(feature = "stack")]
+mod stack_hostile;
 #[path = "../support/mod.rs"]
 mod support;
 mod verb;

@@ -44,6 +44,8 @@ fn everything_is_installed_and_removed() {
     assert_eq!(files_below(&prefix), places(&["hook"]));
     install(&["--daemon"]);
     assert_eq!(files_below(&prefix), places(&["hook", "daemon"]));
+    install(&["--stack"]);
+    assert_eq!(files_below(&prefix), places(&["hook", "daemon", "stack"]));
     for bad in ["relative", "/a&b", "/a#b", "/a\"b"] {
         let refused = script("install").args(["--prefix", bad]).status().unwrap();
         assert_eq!(refused.code(), Some(2), "{bad}");
@@ -67,6 +69,7 @@ fn everything_is_installed_and_removed() {
     fs::write(&other, "").unwrap();
     install(&["--remove"]);
     install(&["--daemon", "--remove"]);
+    install(&["--stack", "--remove"]);
     assert_eq!(files_below(&prefix), ["share/doc/oci-minidump/mine"]);
 }
 

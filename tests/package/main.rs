@@ -17,12 +17,16 @@ use std::process::{Command, Output};
 /// The project's directory.
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// A script of the project. Any program will do as the daemon: what is packed is not looked at.
+/// A script of the project. Any program will do as the others: what is packed is not looked at.
 fn script(name: &str) -> Command {
     let hook = std::env::var_os("OCI_MINIDUMP_HOOK")
         .unwrap_or_else(|| env!("CARGO_BIN_EXE_oci-minidump-hook").into());
     let mut command = Command::new(Path::new(ROOT).join("scripts").join(name));
-    command.env("OCI_MINIDUMP_HOOK", &hook).env("OCICONTAINER", &hook).current_dir("/");
+    command
+        .env("OCI_MINIDUMP_HOOK", &hook)
+        .env("OCICONTAINER", &hook)
+        .env("OCI_MINIDUMP_STACK", &hook)
+        .current_dir("/");
     command
 }
 

@@ -9,7 +9,7 @@ use crate::{done, made, script};
 
 /// What a package has below `usr`: manual pages are compressed there, and it names the licences of what is linked in.
 fn packed(renamed: &[(&str, &str)]) -> Vec<String> {
-    let mut places = places(&["hook", "daemon"]);
+    let mut places = places(&["hook", "daemon", "stack"]);
     places.push("share/doc/oci-minidump/third-party-licences.txt".to_owned());
     for place in &mut places {
         if place.starts_with("share/man/") {

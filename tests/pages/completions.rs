@@ -13,7 +13,7 @@ const DIR: &str = "scripts/completions";
 
 /// Every file with what it must be.
 pub(crate) fn all() -> Vec<(PathBuf, String)> {
-    let programs = [programs::hook_command(), programs::daemon_command()];
+    let programs = [programs::hook_command(), programs::daemon_command(), programs::stack_command()];
     programs
         .iter()
         .flat_map(|command| [Shell::Bash, Shell::Zsh, Shell::Fish].map(|shell| file(command, shell)))

@@ -23,6 +23,8 @@ pub(crate) fn all() -> Lists {
         ("hook settings", settings::hook_file()),
         ("hook settings table", settings::hook_table()),
         ("hook exit codes", exit_codes(LAST_OF_HOOK)),
+        ("stack commands", commands::table_of(&programs::stack())),
+        ("stack commands in full", commands::in_full(&programs::stack())),
         ("daemon commands", commands::table_of(&daemon)),
         ("daemon commands in full", commands::in_full(&daemon)),
         ("daemon settings", settings::daemon_table()),

@@ -1,4 +1,4 @@
-//! The command lines of both programs, in the form that clap has for them.
+//! The command lines of all programs, in the form that clap has for them.
 
 use clap::{Arg, ArgAction, Command, ValueHint};
 use oci_minidump::command::command_line::verbs::{ABOUT, GLOBAL, Opt, VERBS, Verb};
@@ -23,6 +23,18 @@ pub(crate) fn daemon_command() -> Command {
     oci_minidump::cli::command()
         .disable_help_subcommand(true)
         .mut_subcommand("dumps", |dumps| dumps.disable_help_subcommand(true))
+}
+
+/// `oci-minidump-stack`.
+pub(crate) fn stack() -> Program {
+    let mut command = stack_command();
+    command.build();
+    Program { command, common: &["help"] }
+}
+
+/// Its command line.
+pub(crate) fn stack_command() -> Command {
+    oci_minidump::stack::command().disable_help_subcommand(true)
 }
 
 /// `oci-minidump-hook`.
@@ -88,6 +100,7 @@ fn the_programs_say_the_same_in_their_help() {
     let programs = [
         (env!("CARGO_BIN_EXE_oci-minidump-hook"), hook().command),
         (env!("CARGO_BIN_EXE_ocicontainer"), daemon().command),
+        (env!("CARGO_BIN_EXE_oci-minidump-stack"), stack().command),
     ];
     for (path, command) in programs {
         for verb in command.get_subcommands() {

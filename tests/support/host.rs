@@ -17,6 +17,15 @@ pub(crate) fn daemon_program() -> PathBuf {
     std::env::var_os("OCICONTAINER").map_or_else(|| env!("CARGO_BIN_EXE_ocicontainer").into(), PathBuf::from)
 }
 
+/// The program that walks stacks: the one of this build, or the one that `OCI_MINIDUMP_STACK` names.
+#[cfg(feature = "stack")]
+pub(crate) fn stack_program() -> Command {
+    Command::new(
+        std::env::var_os("OCI_MINIDUMP_STACK")
+            .map_or_else(|| env!("CARGO_BIN_EXE_oci-minidump-stack").into(), PathBuf::from),
+    )
+}
+
 /// The command where the directories are empty that the hook goes to when it knows no settings: those of the host are
 /// not a test's.
 pub(crate) fn away_from_the_host(command: &Command) -> Command {

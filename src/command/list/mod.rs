@@ -58,7 +58,11 @@ pub fn newest(admin: &Admin) -> Result<PathBuf> {
     })
 }
 
-fn find(dirs: &[PathBuf], filter: &Filter, admin: &Admin) -> Result<Vec<Entry>> {
+/// The dumps in `dirs`, or in all places that are known, newest first.
+///
+/// # Errors
+/// When a directory that was named cannot be read.
+pub fn find(dirs: &[PathBuf], filter: &Filter, admin: &Admin) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
     if dirs.is_empty() {
         for dir in places::known(admin) {

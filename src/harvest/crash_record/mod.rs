@@ -8,8 +8,8 @@
 //! 2. A record without its dump goes: with the next dump of that name, or with the next dump of the directory.
 //! 3. No file of others is replaced, and none is removed.
 //!
-//! [`file`] sees to that. 2 and 3 need the lock of the directory, which is held while dump and record get their names. Without it a name that a
-//! record has counts as taken.
+//! [`mod@file`] sees to that. 2 and 3 need the lock of the directory, which is held while dump and record get their names.
+//! Without it a name that a record has counts as taken.
 
 pub mod file;
 

@@ -14,6 +14,8 @@ CARGO_BUILD_FLAGS += "--offline"
 do_install() {
     export OCI_MINIDUMP_HOOK="${B}/target/${CARGO_TARGET_SUBDIR}/oci-minidump-hook"
     export OCICONTAINER="${B}/target/${CARGO_TARGET_SUBDIR}/ocicontainer"
+    export OCI_MINIDUMP_STACK="${B}/target/${CARGO_TARGET_SUBDIR}/oci-minidump-stack"
     DESTDIR="${D}" "${S}/scripts/install" --prefix "${prefix}"
     DESTDIR="${D}" "${S}/scripts/install" --prefix "${prefix}" --daemon
+    DESTDIR="${D}" "${S}/scripts/install" --prefix "${prefix}" --stack
 }

@@ -1,0 +1,111 @@
+//! A dump in memory, for a reader that believes more than ours does.
+//!
+//! `minidump` reads lists and names as long as the file lets them be, and several records may share the bytes of one
+//! name: a small file could cost any amount of memory. So our own reader looks at them first.
+
+use std::fs::OpenOptions;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+use crate::dump::minidump::Minidump;
+use crate::dump::records::Location;
+use crate::dump::streams::List;
+use crate::error::{Error, ErrorKind, Result, Tried};
+
+/// The largest dump that is read, in bytes. Breakpad's have 10 KB for a thread, and those of the kernel's handler 1 MB.
+pub const MAX_SIZE: u64 = 64 << 20;
+/// The most threads, modules or pieces of memory that a dump may list.
+const MAX_RECORDS: u32 = 8192;
+/// The most bytes of a name; two for a character.
+const MAX_NAME: u64 = 2048;
+/// The most bytes of what identifies a module's build.
+const MAX_CODEVIEW: u64 = 2048;
+/// Stream types: threads, modules, memory, names of threads.
+const THREADS: u32 = 3;
+const MODULES: u32 = 4;
+const MEMORY: u32 = 5;
+const NAMES: u32 = 24;
+
+/// Reads the dump at `path` without hanging on a FIFO that lies there in its place.
+///
+/// # Errors
+/// `Input` when it is not a regular file, or too large; the operating system's error when it cannot be read.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let file = file.tried(|| format!("cannot open {}", path.display()))?;
+    let metadata = file.metadata().tried(|| format!("cannot examine {}", path.display()))?;
+    if !metadata.is_file() {
+        let what = format!("{} is not a regular file", path.display());
+        return Err(Error::new(ErrorKind::Input, what).advise("name a minidump file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_SIZE + 1).read_to_end(&mut bytes).tried(|| format!("cannot read {}", path.display()))?;
+    if bytes.len() as u64 > MAX_SIZE {
+        let what = format!("{} has more than {} MiB", path.display(), MAX_SIZE >> 20);
+        return Err(Error::new(ErrorKind::Input, what).advise("walk its stacks on a larger machine"));
+    }
+    Ok(bytes)
+}
+
+/// The dump in `bytes`, once its lists and names are known to be of a believable size.
+///
+/// # Errors
+/// `Input` when they are not, or when it is not a minidump with threads.
+pub fn parse(bytes: &[u8]) -> Result<minidump::Minidump<'_, &[u8]>> {
+    let ours = Minidump::open(bytes)?;
+    let streams = &ours.streams;
+    if streams.threads.is_none() || streams.system.is_none() {
+        let reason = ours.fault.clone().unwrap_or_else(|| "it lists no threads, or no system".to_owned());
+        return Err(refused(&format!("the dump has no stacks: {reason}")));
+    }
+    let small = |offset: u64| -> Result<bool> {
+        Ok(ours.text_location(offset)?.is_none_or(|location| location.size <= MAX_NAME))
+    };
+    let mut believable = small_list(ours.threads(|_| Ok(()))?) && small_list(ours.memory(|_| Ok(()))?);
+    let modules = ours.modules(|module| {
+        believable &= small(module.name)? && module.codeview.size <= MAX_CODEVIEW;
+        Ok(())
+    })?;
+    let names = ours.thread_names(|thread| {
+        believable &= small(thread.name)?;
+        Ok(())
+    })?;
+    if !believable || !small_list(modules) || !small_list(names) {
+        return Err(refused("the dump's lists or names are larger than those of any real dump"));
+    }
+    let dump = minidump::Minidump::read(bytes)
+        .map_err(|error| refused("the dump cannot be read").caused_by(error))?;
+    let looked_at = [
+        (THREADS, streams.threads),
+        (MODULES, streams.modules),
+        (MEMORY, streams.memory),
+        (NAMES, streams.names),
+    ];
+    for (kind, location) in looked_at {
+        if !is_same(&dump, bytes, kind, location) {
+            return Err(refused(&format!("the dump has several streams of type {kind}")));
+        }
+    }
+    Ok(dump)
+}
+
+fn small_list(list: List) -> bool {
+    list.promised <= MAX_RECORDS
+}
+
+/// Whether the other reader takes the stream that ours has looked at.
+fn is_same(dump: &minidump::Minidump<'_, &[u8]>, bytes: &[u8], kind: u32, ours: Option<Location>) -> bool {
+    let Ok(stream) = dump.get_raw_stream(kind) else { return true };
+    let place = (stream.as_ptr() as usize).checked_sub(bytes.as_ptr() as usize);
+    ours.is_some_and(|ours| {
+        place.is_some_and(|place| place as u64 == ours.offset) && stream.len() as u64 == ours.size
+    })
+}
+
+fn refused(what: &str) -> Error {
+    Error::new(ErrorKind::Input, what)
+}
