@@ -10,6 +10,7 @@ use crate::settings::burst::Burst;
 use crate::settings::entry::{DEFAULT_IMGSIZE, absolute};
 use crate::settings::size;
 
+pub use crate::settings::mode::Mode;
 pub use crate::settings::naming::Naming;
 
 /// Where the settings are read from.
@@ -43,22 +44,6 @@ pub struct Admin {
     pub annotations: Annotations,
     /// The minimum level of messages for syslog: `off`, `error`, `warn`, `info`, `debug` or `trace`.
     pub log_level: LevelFilter,
-}
-
-/// Permission bits given as an octal text such as `"0640"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Mode(pub u32);
-
-impl TryFrom<String> for Mode {
-    type Error = String;
-
-    fn try_from(text: String) -> std::result::Result<Self, String> {
-        match u32::from_str_radix(&text, 8) {
-            Ok(mode) if mode & !0o664 == 0 && mode & 0o400 != 0 => Ok(Self(mode)),
-            _ => Err(format!("{text:?} is not an octal mode between 0400 and 0664 without execute bits")),
-        }
-    }
 }
 
 /// What annotations may ask for. Some engines take them from the container's image, so they are not trusted like `config.json` (SECURITY.md).

@@ -4,6 +4,7 @@ pub mod admin;
 mod annotations;
 pub mod burst;
 mod entry;
+pub mod mode;
 pub mod naming;
 pub mod plan;
 mod rdk;

@@ -148,6 +148,9 @@ pub(crate) fn head_of(pid: u32, inner: u32) -> HeadBuilder {
         }
     }
     let mut general = [0; 216];
+    // A process that has just been looked at may run for a moment.
+    let is_still = || text("syscall").split_ascii_whitespace().count() > 1;
+    wait_until(is_still);
     let call = text("syscall");
     let pointers: Vec<&str> = call.split_ascii_whitespace().rev().take(2).collect();
     for (at, pointer) in POINTERS.iter().zip([pointers[1], pointers[0]]) {

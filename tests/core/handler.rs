@@ -183,3 +183,31 @@ fn a_dump_of_the_app_that_was_harvested_meanwhile_is_the_one_of_its_crash() {
     let again = container.crash(&container.head_at(0x5678), &[]);
     assert!(again.status.success() && container.dumps().len() == 2, "{}", stderr(&again));
 }
+
+/// Without extended attributes nothing can be thinned out: the first dumps are kept, and the others counted.
+#[test]
+fn where_no_marks_are_kept_a_crash_loop_has_its_first_dumps() {
+    let container = Container::new();
+    std::fs::create_dir(container.path("dumps")).unwrap();
+    // On a ramfs that only this handler sees.
+    let script =
+        "mount -t ramfs ramfs \"$1\" && \"$2\" --settings \"$3\" core \"$4\" \"$4\" 11 \"$5\" && ls \"$1\"";
+    let pid = rustix::process::Pid::from_raw(container.pid().cast_signed()).unwrap();
+    let held = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
+    rustix::io::fcntl_setfd(&held, rustix::io::FdFlags::empty()).unwrap();
+    for number in 1..=8 {
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"]);
+        command.args([container.path("dumps"), hook_program(), container.path("settings.toml")]);
+        command.args([container.pid().to_string(), std::os::fd::AsRawFd::as_raw_fd(&held).to_string()]);
+        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let _closed = std::io::Write::write_all(&mut child.stdin.take().unwrap(), &container.head_at(number));
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        let has_dump = String::from_utf8_lossy(&output.stdout).lines().count() == 1;
+        assert_eq!(has_dump, number <= 5, "{}", stderr(&output));
+        let said = format!("crashes too often: {} more not kept", number.saturating_sub(5));
+        assert_eq!(stderr(&output).contains(&said), number > 5, "{}", stderr(&output));
+    }
+}

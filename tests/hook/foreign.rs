@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
+use oci_minidump::harvest::crash_record::{self, CrashRecord};
+use oci_minidump::image::mark::Mark;
 use oci_minidump::settings::DEFAULT_IMGSIZE;
 
 use crate::images::{image, whole_dump};
@@ -100,5 +102,48 @@ fn names_are_made_to_fit_and_every_dump_arrives() {
         fs::set_permissions(&made, fs::Permissions::from_mode(0o600)).unwrap();
         let (run, again) = harvest_into(&world, &kind, &made);
         assert!(again == files && run.stdout().matches("harvested before").count() == names.len(), "{story}");
+    }
+}
+
+/// Without extended attributes nothing can be counted, so that everything is kept; records need none.
+#[test]
+fn crash_records_lie_beside_their_dumps_and_crash_loops_stay_whole() {
+    for kind in kinds() {
+        let world = HookWorld::new("crun");
+        world.settings("crash_records = true\n[retention]\nburst = \"2/1h\"\nper_container_count = 2\n");
+        let names = ["plain", "com.app<#=#>2026-11-22T01:02:03", "a:b", "con", "aux", "x.dmp"];
+        let made = image(&world, DEFAULT_IMGSIZE, |dir| {
+            for (n, name) in names.iter().enumerate() {
+                fs::write(dir.join(format!("{name}.dmp")), whole_dump(5000 + n)).unwrap();
+            }
+        });
+        let mark = Mark { container: Some("app".to_owned()), ..Mark::default() };
+        mark.write(&fs::File::open(&made).unwrap());
+        let kept = fs::read(&made).unwrap();
+        let (run, files) = harvest_into(&world, &kind, &made);
+        let story = format!(
+            "{}: {:?}\n{}",
+            kind.name,
+            files.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+            run.story()
+        );
+        assert!(run.code() == Some(0) && !made.exists() && files.len() == 2 * names.len(), "{story}");
+        for n in 0..names.len() {
+            let (dump, bytes) = files.iter().find(|(_, bytes)| *bytes == whole_dump(5000 + n)).expect(&story);
+            let record = crash_record::file_name(dump);
+            let (_, text) = files.iter().find(|(name, _)| *name == record).expect(&story);
+            let record: CrashRecord = serde_json::from_slice(text).unwrap();
+            assert_eq!(
+                (record.size, record.container.as_deref()),
+                (bytes.len() as u64, Some("app")),
+                "{story}"
+            );
+        }
+        // Done again, nothing is added.
+        fs::write(&made, kept).unwrap();
+        fs::set_permissions(&made, fs::Permissions::from_mode(0o600)).unwrap();
+        mark.write(&fs::File::open(&made).unwrap());
+        let (run, again) = harvest_into(&world, &kind, &made);
+        assert!(run.code() == Some(0) && again == files, "{story}\n{}", run.story());
     }
 }

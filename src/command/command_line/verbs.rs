@@ -206,7 +206,8 @@ With --watch, stays, and brings each dump of a container that runs to the host a
         about: "list the dumps that were brought to this host, newest first",
         details: "\
 Lists the dumps in each DIR, newest first: time, container, program, signal, module and offset, size, whether the
-file is whole, path. Without DIR, those in every directory to which dumps were brought or will be.",
+file is whole, path; from its crash record, what people call the container; how many crashes before it were not kept.
+Without DIR, those in every directory to which dumps were brought or will be.",
         needed: &[],
         optional: &[CONTAINER, PROGRAM, SINCE, UNTIL, JSON],
     },
@@ -226,8 +227,9 @@ crash is for the program PREVIOUS, which gets the core file untouched.",
         operand: "[FILE...]",
         about: "summarise crashes from their minidumps",
         details: "\
-Summarises a crash from the minidump alone: signal, address, module and offset, thread, build id, time,
-and whether the file is whole. Without FILE, the newest dump of those that 'list' shows.",
+Summarises a crash from the minidump: signal, address, module and offset, thread, build id, time,
+and whether the file is whole; then what its crash record says, if there is one. Without FILE, the newest dump
+of those that 'list' shows.",
         needed: &[],
         optional: &[JSON],
     },
