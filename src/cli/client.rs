@@ -1,10 +1,12 @@
 //! The daemon's client: one WebSocket over the Unix socket, for calls and for events.
 
+use std::io::Read as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use data_encoding::BASE64;
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::handshake::{HandshakeError, HandshakeRole};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{
     ClientRequestBuilder, Error as WsError, Message, WebSocket, client::client_with_config,
@@ -32,6 +34,23 @@ fn broken(error: WsError) -> Error {
     Error::new(ErrorKind::System, "the connection to the daemon broke").caused_by(error)
 }
 
+/// The status of an answer to a connection for which there is no place.
+const FULL: u16 = 503;
+
+fn is_full<R: HandshakeRole>(error: &HandshakeError<R>) -> bool {
+    matches!(error, HandshakeError::Failure(WsError::Http(answer)) if answer.status() == FULL)
+}
+
+/// Whether the daemon closed the connection with that answer before it could read anything: sending fails then, and what
+/// it said is still there.
+fn refused_before_we_spoke(mut stream: UnixStream) -> bool {
+    let mut begin = [0; 12];
+    // It is closed, so that no read waits. One may fail with what the end of the connection left.
+    let _in_vain = stream.set_nonblocking(true);
+    let read = stream.read_exact(&mut begin).or_else(|_| stream.read_exact(&mut begin));
+    read.is_ok() && begin.ends_with(FULL.to_string().as_bytes())
+}
+
 impl Client {
     /// Connects to the daemon behind the Unix socket `path`.
     pub(crate) fn connect(path: &Path) -> Result<Self> {
@@ -43,8 +62,13 @@ impl Client {
         let request = ClientRequestBuilder::new(uri).with_sub_protocol(OWN_PROTOCOL);
         let config =
             WebSocketConfig::default().max_message_size(Some(MAX_ANSWER)).max_frame_size(Some(MAX_ANSWER));
+        let said = stream.try_clone();
         match client_with_config(request, stream, Some(config)) {
             Ok((socket, _response)) => Ok(Self { socket, calls: 0 }),
+            Err(error) if is_full(&error) || said.is_ok_and(refused_before_we_spoke) => {
+                let error = Error::new(ErrorKind::Busy, format!("{}: it has too many connections", what()));
+                Err(error.advise("it runs; close clients that it does not need, or try again"))
+            }
             Err(error) => Err(Error::new(ErrorKind::System, what()).caused_by(error.to_string())),
         }
     }

@@ -8,6 +8,7 @@ use crate::rpc::service::Service;
 use crate::server::config::ServerConfig;
 use crate::server::guard::Guard;
 use crate::server::limits::{ConnectionSlots, RateLimited};
+use crate::server::stream::places::Places;
 
 /// The parts of the daemon.
 #[derive(Debug)]
@@ -18,8 +19,10 @@ pub struct Daemon {
     pub guard: Guard,
     /// The settings of the server.
     pub config: ServerConfig,
-    /// Slots for connections.
+    /// Slots for TCP connections.
     pub slots: ConnectionSlots,
+    /// Places for connections to the Unix socket.
+    pub places: Places,
     /// Turns true when the daemon ends.
     pub closing: watch::Sender<bool>,
     /// Requests that a guard refused.

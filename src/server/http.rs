@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Body as _, Bytes, Incoming};
@@ -41,6 +42,14 @@ pub async fn serve(
     let stream = TokioIo::new(Stream::new(socket, wait.clone()));
     let mut closing = daemon.closing.subscribe();
     let name = channel.to_string();
+    let may_leave = matches!(channel, Channel::Unix(_))
+        .then(|| (Rc::clone(&daemon), wait.clone(), Arc::clone(slot.semaphore())));
+    let leave = async {
+        match &may_leave {
+            Some((daemon, wait, places)) => daemon.places.leave(wait, places).await,
+            None => std::future::pending().await,
+        }
+    };
     let connection = Rc::new(Connection { daemon, channel, name, wait, slot });
     let handler = service_fn(move |request| handle(Rc::clone(&connection), request));
     let http = http1::Builder::new()
@@ -54,6 +63,10 @@ pub async fn serve(
     tokio::pin!(http);
     let ended = tokio::select! {
         ended = http.as_mut() => ended,
+        () = leave => {
+            log::debug!("a silent connection makes room for a new one");
+            return;
+        }
         _ = closing.wait_for(|closing| *closing) => {
             http.as_mut().graceful_shutdown();
             http.await

@@ -26,7 +26,7 @@ pub const MAX_CALLS: usize = 32;
 /// How long requests under way may take when the daemon ends.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
-/// The most connections over TCP, and as many again over the Unix socket.
+/// The most connections over TCP.
 const MAX_CONNECTIONS: usize = 64;
 /// The most WebSockets among those over TCP.
 const MAX_WEBSOCKETS: usize = 16;
@@ -38,8 +38,6 @@ const MAX_UNAUTHORIZED: usize = 8;
 pub struct ConnectionSlots {
     /// TCP connections of those who may call.
     pub tcp: Arc<Semaphore>,
-    /// Connections to the Unix socket.
-    pub unix: Arc<Semaphore>,
     /// TCP connections of those who may not.
     pub unauthorized: Arc<Semaphore>,
     /// WebSockets over TCP.
@@ -51,7 +49,6 @@ impl Default for ConnectionSlots {
         let slots = |size| Arc::new(Semaphore::new(size));
         Self {
             tcp: slots(MAX_CONNECTIONS),
-            unix: slots(MAX_CONNECTIONS),
             unauthorized: slots(MAX_UNAUTHORIZED),
             websockets: slots(MAX_WEBSOCKETS),
         }
@@ -59,15 +56,11 @@ impl Default for ConnectionSlots {
 }
 
 impl ConnectionSlots {
-    /// Ends when every connection has ended.
+    /// Ends when every TCP connection of those who may call has ended.
     pub async fn emptied(&self) {
-        let all = |slots: &Arc<Semaphore>, size: usize| {
-            let (slots, size) = (Arc::clone(slots), u32::try_from(size).unwrap_or(u32::MAX));
-            // Fails only for a closed semaphore, and none is closed.
-            async move { drop(slots.acquire_many_owned(size).await) }
-        };
-        all(&self.tcp, MAX_CONNECTIONS).await;
-        all(&self.unix, MAX_CONNECTIONS).await;
+        let size = u32::try_from(MAX_CONNECTIONS).unwrap_or(u32::MAX);
+        // Fails only for a closed semaphore, and none is closed.
+        drop(Arc::clone(&self.tcp).acquire_many_owned(size).await);
     }
 }
 

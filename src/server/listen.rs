@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use listenfd::ListenFd;
 use rustix::fs::Mode;
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::server::config::ServerConfig;
@@ -155,23 +155,36 @@ pub async fn accept_tcp(daemon: Rc<Daemon>, listener: TcpListener) {
 
 /// Takes connections to the Unix socket for ever.
 pub async fn accept_unix(daemon: Rc<Daemon>, listener: UnixListener) {
-    let trouble = RateLimited::default();
+    let trouble = Rc::new(RateLimited::default());
     loop {
         match listener.accept().await {
             Ok((socket, _)) => {
-                let Some(slot) = limits::take_slot(&daemon.slots.unix) else {
-                    let _gone = socket.try_write(FULL);
-                    trouble.warn("refused a connection to the Unix socket: too many");
-                    continue;
-                };
                 let peer = socket.peer_cred().ok();
-                let channel = Channel::Unix(peer.map(|peer| (peer.uid(), peer.pid().unwrap_or_default())));
-                let (daemon, socket) = (Rc::clone(&daemon), Socket::Unix(socket));
-                tokio::task::spawn_local(http::serve(daemon, socket, channel, slot, Waiting::Idle));
+                let peer = peer.map(|peer| (peer.uid(), peer.pid().unwrap_or_default()));
+                admit_unix(&daemon, socket, peer, &trouble);
             }
             Err(error) => pause(&trouble, &error).await,
         }
     }
+}
+
+/// Serves a client of the Unix socket, in the place of a silent one if all are taken.
+fn admit_unix(daemon: &Rc<Daemon>, socket: UnixStream, peer: Option<(u32, i32)>, trouble: &Rc<RateLimited>) {
+    let uid = peer.map(|(uid, _)| uid);
+    let place = daemon.places.take(uid);
+    let (daemon, trouble) = (Rc::clone(daemon), Rc::clone(trouble));
+    tokio::task::spawn_local(async move {
+        let place = match place {
+            Some(place) => Some(place),
+            None => daemon.places.take_from_silent(uid).await,
+        };
+        let Some(place) = place else {
+            let _gone = socket.try_write(FULL);
+            trouble.warn("refused a connection to the Unix socket: too many");
+            return;
+        };
+        http::serve(daemon, Socket::Unix(socket), Channel::Unix(peer), place, Waiting::Idle).await;
+    });
 }
 
 async fn pause(trouble: &RateLimited, error: &io::Error) {

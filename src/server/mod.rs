@@ -7,7 +7,7 @@
 //! - [`limits`]: how much of everything a client may use.
 //! - [`guard`]: who may call.
 //! - [`config`]: the settings of the daemon; [`log_level`]: what it logs.
-//! - [`answer`]: the HTTP answers; [`stream`]: a client's connection with its timeouts.
+//! - [`answer`]: the HTTP answers; [`stream`]: a client's connection with its timeouts and its place.
 //! - [`daemon`]: what all connections share; [`connection`]: what the requests of one connection have in common.
 //! - [`websocket`]: one WebSocket; [`http`]: one HTTP connection.
 //! - [`listen`]: where connections come from; [`bus`]: the daemon on D-Bus.

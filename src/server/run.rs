@@ -19,6 +19,7 @@ use crate::server::guard::Guard;
 use crate::server::limits::{self, ConnectionSlots, RateLimited};
 use crate::server::listen::{self, Listeners};
 use crate::server::log_level::LogLevel;
+use crate::server::stream::places::Places;
 
 /// The shortest time of systemd's watchdog that is kept.
 const MIN_WATCHDOG: Duration = Duration::from_millis(10);
@@ -52,6 +53,7 @@ async fn serve(options: &ServeOptions, level: &LogLevel) -> Result<()> {
         guard: Guard::new(config.guard.clone(), config.listen, listeners.port()),
         config,
         slots: ConnectionSlots::default(),
+        places: Places::default(),
         closing: watch::Sender::new(false),
         refusals: RateLimited::default(),
     });
@@ -70,7 +72,7 @@ async fn serve(options: &ServeOptions, level: &LogLevel) -> Result<()> {
     }
     drop(made);
     daemon.closing.send_replace(true);
-    let ended = async { tokio::join!(daemon.slots.emptied(), bus.close()) };
+    let ended = async { tokio::join!(daemon.slots.emptied(), daemon.places.emptied(), bus.close()) };
     if tokio::time::timeout(limits::SHUTDOWN_GRACE, ended).await.is_err() {
         log::warn!("shutdown timed out with requests in progress");
     }

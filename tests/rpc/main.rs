@@ -18,6 +18,7 @@ mod inside;
 mod limits;
 mod outbox;
 mod pids;
+mod places;
 mod protocol;
 mod started;
 #[path = "../support/mod.rs"]

@@ -1,5 +1,7 @@
 //! A client connection, TCP or Unix, with read, idle and write timeouts.
 
+pub mod places;
+
 use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
@@ -27,23 +29,31 @@ pub enum Waiting {
 /// What a connection waits for, shared by the connection and its request handler. Each change counts up, so that the
 /// clock starts again. `Send`, since hyper wants that of connections that become WebSockets.
 #[derive(Debug, Clone)]
-pub struct WaitState(Arc<Mutex<(Waiting, u32)>>);
+pub struct WaitState(Arc<Mutex<(Waiting, u32, Instant)>>);
 
 impl WaitState {
     /// A state that begins with `waiting`.
     #[must_use]
     pub fn new(waiting: Waiting) -> Self {
-        Self(Arc::new(Mutex::new((waiting, 0))))
+        Self(Arc::new(Mutex::new((waiting, 0, Instant::now()))))
     }
 
     /// From now on the connection waits for `waiting`.
     pub fn set(&self, waiting: Waiting) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *state = (waiting, state.1.wrapping_add(1));
+        *state = (waiting, state.1.wrapping_add(1), Instant::now());
     }
 
     fn get(&self) -> (Waiting, u32) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        let (waiting, count, _) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (waiting, count)
+    }
+
+    /// Since when the client has owed a request or the rest of one; `None` when it owes nothing.
+    #[must_use]
+    pub fn silent_since(&self) -> Option<Instant> {
+        let (waiting, _, since) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (waiting != Waiting::Nothing).then_some(since)
     }
 }
 
