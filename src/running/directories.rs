@@ -62,9 +62,9 @@ impl Directories {
     }
 
     /// Watches every directory of an image until something happens in it: a file that was open for writing is closed, a
-    /// file or directory is made or gets another name there.
+    /// file or directory is made or gets another name there, or a name goes: a dump may have had two.
     pub(super) fn watch_image(&mut self, image: Token, mounted: &Mounted) -> Result<()> {
-        let events = WatchFlags::CLOSE_WRITE | WatchFlags::CREATE | WatchFlags::MOVED_TO;
+        let events = WatchFlags::CLOSE_WRITE | WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::DELETE;
         let flags = events | WatchFlags::ONLYDIR | WatchFlags::ONESHOT;
         let (queue, images) = (&self.queue, &mut self.images);
         mounted.directories(MAX_DIRECTORIES, &mut |dir: &File| {

@@ -114,6 +114,24 @@ fn containers_come_and_go_and_nothing_moves_while_nothing_happens() {
     assert_eq!(going.dumps().len(), 4);
 }
 
+/// A handler that gives a complete dump its name with link(2), and then takes the other name away.
+#[test]
+fn a_dump_that_loses_its_second_name_comes_at_once() {
+    let mut going = Going::new();
+    let watch = Watch::new(&going.world);
+    for (second, name, size) in [("part", "a.dmp", 5000), ("elsewhere/part", "b.dmp", 6000)] {
+        going.write(second, &whole_dump(size));
+        fs::hard_link(going.dir().join(second), going.dir().join(name)).unwrap();
+        wait_until(|| watch.is_idle());
+        let count = going.dumps().len();
+        fs::remove_file(going.dir().join(second)).unwrap();
+        wait_until(|| going.dumps().len() == count + 1);
+    }
+    wait_until(|| watch.is_idle());
+    going.end();
+    assert_eq!(going.dumps().len(), 2);
+}
+
 /// One container makes files without end; the dumps of another one come all the same.
 #[test]
 fn a_flood_of_events_costs_others_nothing() {
