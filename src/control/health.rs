@@ -55,3 +55,16 @@ pub(crate) fn disk_problem(consequence: &str, dir: &Path) -> Option<String> {
     };
     Some(format!("{consequence}: the file system of {} {why}", dir.display()))
 }
+
+/// Fewer free descriptors than this count as none: a start needs about half of them for a moment.
+const SPARE_DESCRIPTORS: usize = 16;
+
+/// Why there are too few descriptors for another container, in one sentence; `None` when there are enough.
+pub(crate) fn descriptor_problem() -> Option<String> {
+    let spare: std::io::Result<Vec<_>> =
+        (0..SPARE_DESCRIPTORS).map(|_| std::fs::File::open("/dev/null")).collect();
+    let error = spare.err()?;
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let limit = limit.map_or_else(String::new, |limit| format!(" (of at most {limit})"));
+    Some(format!("the daemon has fewer than {SPARE_DESCRIPTORS} free file descriptors{limit}: {error}"))
+}

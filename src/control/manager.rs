@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::control::events::bus::Subscription;
 use crate::control::events::started;
-use crate::control::health::disk_problem;
+use crate::control::health::{descriptor_problem, disk_problem};
 use crate::control::lifecycle::context::Context;
 use crate::control::lifecycle::inside::mount::MountRequest;
 use crate::control::lifecycle::inside::{annotate, hibernate, mount};
@@ -28,7 +28,6 @@ use crate::control::stats;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A handle to all containers; a clone costs a reference count. `Send` and `Sync`, as are all its futures.
-///
 /// When the last clone is dropped, the background work ends and the state directory is free for the next one;
 /// the containers go on.
 #[derive(Debug, Clone)]
@@ -294,9 +293,10 @@ impl Manager {
     #[must_use]
     pub fn health(&self) -> Health {
         let mut degraded = self.ctx().health.problems();
-        let settings = &self.ctx().settings;
-        degraded.extend(disk_problem("containers' output is lost", &settings.log_dir));
-        degraded.extend(disk_problem("no container can start", &settings.state_dir));
+        let (logs, state) = (&self.ctx().settings.log_dir, &self.ctx().settings.state_dir);
+        degraded.extend(disk_problem("containers' output is lost", logs));
+        degraded.extend(disk_problem("no container can start", state));
+        degraded.extend(descriptor_problem().map(|why| format!("no container can start: {why}")));
         Health { degraded }
     }
 }

@@ -23,7 +23,7 @@ use crate::server::connection::Connection;
 use crate::server::daemon::Daemon;
 use crate::server::guard::caller::Channel;
 use crate::server::guard::origin::Page;
-use crate::server::limits::{BODY_BYTES, BODY_TIME, HEADER_BYTES, HEADER_FIELDS};
+use crate::server::limits::{BODY_BYTES, BODY_TIME, DISCARDED_BYTES, HEADER_BYTES, HEADER_FIELDS};
 use crate::server::stream::{Socket, Stream, WaitState, Waiting};
 use crate::server::websocket;
 
@@ -91,6 +91,9 @@ async fn handle(connection: Rc<Connection>, mut request: Request<Incoming>) -> R
             answer
         }
     };
+    if answer.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        tokio::task::spawn_local(discard(request.into_body()));
+    }
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         connection.wait.set(Waiting::Idle);
     }
@@ -167,6 +170,22 @@ async fn body(incoming: &mut Incoming) -> Result<Bytes, StatusCode> {
         Ok(Ok(body)) => body.to_bytes(),
     };
     if body.is_empty() { Err(StatusCode::BAD_REQUEST) } else { Ok(body) }
+}
+
+/// Reads the rest of a body that is too large, within limits: many clients read no answer before they have sent all, and
+/// lose it when the connection is closed before.
+async fn discard(mut rest: Incoming) {
+    let mut left = DISCARDED_BYTES;
+    let reading = async {
+        while let Some(Ok(frame)) = rest.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    // What comes after that is not waited for.
+    let _late = timeout(BODY_TIME, reading).await;
 }
 
 async fn call(connection: &Connection, body: &[u8], target: Target) -> Answer {

@@ -14,6 +14,8 @@ pub const HEADER_FIELDS: usize = 64;
 pub const HEADER_TIME: Duration = Duration::from_secs(5);
 /// The largest body or WebSocket message, in bytes.
 pub const BODY_BYTES: usize = 1024 * 1024;
+/// How much of a larger body is read and dropped, so that the client gets to read why, in bytes.
+pub const DISCARDED_BYTES: usize = 16 * 1024 * 1024;
 /// How long a body may take.
 pub const BODY_TIME: Duration = Duration::from_secs(10);
 /// How long a client may leave an answer unread while the socket's buffer is full.

@@ -209,6 +209,42 @@ fn running_out_of_descriptors_is_survived_quietly() {
 }
 
 #[test]
+fn a_client_that_sends_all_before_it_reads_gets_its_413() {
+    let world = DaemonWorld::new();
+    let body = "x".repeat(5 * 1024 * 1024);
+    for mut client in [world.tcp(), world.unix()] {
+        // Sending fails when the daemon closes the connection before all is read.
+        client.send(request("POST", "/jsonrpc", &[], &body).as_bytes());
+        assert_eq!(client.answer().status, 413);
+        assert_eq!(client.request("POST", "/jsonrpc", &[], LIST).status, 200, "and may go on");
+    }
+}
+
+#[test]
+fn without_descriptors_the_daemon_is_degraded_and_a_start_says_why() {
+    let world = DaemonWorld::new();
+    let bundle = world.bundle("bundle", &["sleep", "100"]);
+    let id = world.id("a");
+    let start = json!({"id": 1, "method": format!("{PLUGIN}.startContainer"), "params": {"containerId": id, "bundlePath": bundle}});
+    let mut client = world.unix();
+    assert_eq!(client.request("GET", "/healthz", &[], "").status, 200);
+    let pid = rustix::process::Pid::from_raw(world.pid().try_into().unwrap());
+    let open = std::fs::read_dir(format!("/proc/{}/fd", world.pid())).unwrap().count() as u64;
+    let limit = rustix::process::Rlimit { current: Some(open + 6), maximum: Some(4096) };
+    let before = rustix::process::prlimit(pid, rustix::process::Resource::Nofile, limit).unwrap();
+    let answer = client.request("GET", "/healthz", &[], "");
+    assert_eq!(answer.status, 503);
+    assert!(answer.json()["reasons"].to_string().contains("file descriptors"), "{}", answer.json());
+    let answer = client.request("POST", "/jsonrpc", &[], &start.to_string()).json();
+    assert!(answer["error"].to_string().contains("fewer than 16 free file descriptors"), "{answer}");
+    assert!(world.runtime_list().is_empty());
+    let roomy = rustix::process::Rlimit { current: Some(1024), maximum: before.maximum.min(Some(4096)) };
+    rustix::process::prlimit(pid, rustix::process::Resource::Nofile, roomy).unwrap();
+    assert_eq!(client.request("GET", "/healthz", &[], "").status, 200);
+    assert!(client.request("POST", "/jsonrpc", &[], &start.to_string()).json().get("result").is_some());
+}
+
+#[test]
 fn strangers_cannot_take_the_room_of_those_who_may_call() {
     use std::os::unix::process::CommandExt;
     let world = DaemonWorld::new();

@@ -6,6 +6,7 @@ use crate::control::bundle::owned::opened;
 use crate::control::bundle::policy::Policy;
 use crate::control::bundle::{config, defaults, launcher, source, spec};
 use crate::control::container::Container;
+use crate::control::health::descriptor_problem;
 use crate::control::lifecycle::context::Context;
 use crate::control::lifecycle::{cleanup, launch};
 use crate::control::model::request::{Source, StartRequest};
@@ -29,6 +30,12 @@ use crate::oci::bundle::Bundle;
 /// [`ErrorKind::Busy`] when the id is taken; others with the runtime's reason.
 pub(crate) async fn start(ctx: &Context, request: StartRequest) -> Result<(Arc<Container>, Arc<Process>)> {
     let within = |error: Error| error.within(format_args!("cannot start container {}", request.id));
+    if let Some(why) = descriptor_problem() {
+        // Half-way through, what fails for this reason says little.
+        return Err(within(
+            Error::new(ErrorKind::System, why).advise("raise LimitNOFILE= of its unit, or stop containers"),
+        ));
+    }
     let spec = spec::convert(&request, &ctx.settings).map_err(within)?;
     let container = claim_id(ctx, &request).await?;
     let _change = container.change.lock().await;

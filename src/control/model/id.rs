@@ -10,10 +10,10 @@ use crate::error::{Error, ErrorKind, Result};
 /// The longest id, in bytes.
 const MAX_LENGTH: usize = 128;
 
-/// A valid container id: 1 to 128 of `A-Z a-z 0-9 . _ -`, at least one letter, no `..`, no leading `-`.
+/// A valid container id: 1 to 128 of `A-Z a-z 0-9 . _ -`, at least one letter, no `..`, no leading `-` or `.`.
 ///
 /// Such an id is safe as a file name and as an argument of a runtime. Dobby's rule is the same but for the leading
-/// `-`, which a runtime would take for an option.
+/// `-`, which a runtime would take for an option, and the leading `.`, which crun refuses.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct ContainerId(String);
@@ -42,6 +42,8 @@ impl FromStr for ContainerId {
             "it contains '..'"
         } else if text.starts_with('-') {
             "it begins with '-'"
+        } else if text.starts_with('.') {
+            "it begins with '.'"
         } else {
             return Ok(Self(text.to_owned()));
         };
@@ -80,7 +82,8 @@ mod tests {
         let cases = [
             ("a", true),
             ("a.123", true),
-            (".hidden_x-1", true),
+            ("x.hidden_x-1", true),
+            (".a", false),
             (&long[..128], true),
             (&long, false),
             ("", false),
