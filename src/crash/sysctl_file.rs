@@ -79,8 +79,10 @@ fn before(text: &str) -> Option<Wanted> {
 /// # Errors
 /// As [`host::read_text`].
 pub fn read() -> Result<Option<String>> {
-    let path = Path::new(FILE);
-    if path.exists() { host::read_text(path, MAX_FILE).map(Some) } else { Ok(None) }
+    match std::fs::symlink_metadata(FILE) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        _ => host::read_text(Path::new(FILE), MAX_FILE).map(Some),
+    }
 }
 
 /// Sets the kernel. The limit is first: a handler that the kernel does not wait for could not read the process.
