@@ -164,7 +164,7 @@ pub fn mount_attributes(mount: BorrowedFd<'_>, attr_set: u64, recursive: bool) -
 /// and truncate(2) wait, `fs.lease-break-time` seconds at most. The signal that says so is one that is ignored.
 ///
 /// # Errors
-/// `EAGAIN` when the file is open for writing or mapped so; `EINVAL` where there are no leases.
+/// `EAGAIN` when the file is open for writing or mapped so; `EINVAL` where leases are unknown.
 pub fn lease_from_writers(file: impl AsFd) -> io::Result<()> {
     // The C library of musl does not name it.
     const F_SETSIG: i32 = 10;

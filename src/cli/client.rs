@@ -34,7 +34,7 @@ fn broken(error: WsError) -> Error {
     Error::new(ErrorKind::System, "the connection to the daemon broke").caused_by(error)
 }
 
-/// The status of an answer to a connection for which there is no place.
+/// The status of an answer to a connection when all places are taken.
 const FULL: u16 = 503;
 
 fn is_full<R: HandshakeRole>(error: &HandshakeError<R>) -> bool {

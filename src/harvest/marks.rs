@@ -28,7 +28,7 @@ pub struct Marks<'a> {
     pub container: Option<&'a str>,
     /// When the file was written last, as the container says.
     pub time: Time,
-    /// Its place among the dumps of its container, counted from 1; 0 when there are no limits for each container.
+    /// Its place among the dumps of its container, counted from 1; 0 without limits for each container.
     pub number: u64,
     /// How many crashes before it were not kept.
     pub not_kept: u64,

@@ -1,4 +1,4 @@
-//! Places on the Unix socket: clients that sit there in silence keep nobody out.
+//! Places on the Unix socket: clients that sit there in silence keep no other out.
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
@@ -34,7 +34,7 @@ fn listed(world: &DaemonWorld) -> bool {
     true
 }
 
-/// Does something as a user who is nobody, on a thread of its own.
+/// Does something as a user without rights, on a thread of its own.
 fn as_nobody<T: Send>(act: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let work = || {

@@ -136,7 +136,9 @@ impl Watcher {
             while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = text.drain(..=end).collect();
                 if std::mem::take(&mut is_too_long) {
-                    log::warn!("a line of the watch was too long: its dumps are on the host, and not announced");
+                    log::warn!(
+                        "a line of the watch was too long: its dumps are on the host, and not announced"
+                    );
                 } else {
                     self.announce(&line);
                 }

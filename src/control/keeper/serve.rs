@@ -37,7 +37,7 @@ pub fn keep() -> Result<()> {
     let _session = rustix::process::setsid();
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).tried(|| "cannot adopt orphans")?;
     let mut signals = SigSet::empty();
-    // The others are to wait for ever: whoever ends all processes of a service still learns how containers ended.
+    // The others are to wait for ever: a service manager that ends all processes of a service still learns how containers ended.
     for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
         signals.add(signal);
     }
@@ -92,7 +92,7 @@ impl Keeper {
         }
     }
 
-    /// Takes a client of our own user; false when there is no room.
+    /// Takes a client of our own user; false when all places are taken.
     fn accept(&mut self) -> bool {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let client = match rustix::net::accept_with(&self.listener, flags) {
