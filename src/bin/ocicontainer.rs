@@ -12,9 +12,9 @@ fn main() -> ExitCode {
     let mut args = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
     let program = args.next().unwrap_or_default();
     if let [argument] = std::env::args_os().skip(1).collect::<Vec<_>>().as_slice()
-        && argument == control::KEEPER_ARGUMENT
+        && argument == control::MONITOR_ARGUMENT
     {
-        return match control::keep() {
+        return match control::run_monitor() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => error.exit_code().into(),
         };

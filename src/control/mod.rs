@@ -15,7 +15,7 @@
 //! - `model`: requests, states and events, as callers see them.
 //! - `process`: processes of the host, their trees and cgroups.
 //! - `output`: where containers write, and their logs.
-//! - `keeper`: the process that outlives the daemon as the parent of containers.
+//! - `monitor`: the process that outlives the daemon as the parent of containers.
 //! - `runtime`: the OCI runtime's command line.
 //! - `memcr`: memcr's protocol.
 //! - `state`: what the next daemon finds.
@@ -35,11 +35,11 @@ mod descriptor;
 mod events;
 mod health;
 mod id_range;
-mod keeper;
 mod lifecycle;
 mod manager;
 mod memcr;
 mod model;
+mod monitor;
 mod output;
 mod phase;
 mod plugins;
@@ -53,7 +53,6 @@ mod tasks;
 
 pub use events::bus::Subscription;
 pub use id_range::IdRange;
-pub use keeper::serve::{ARGUMENT as KEEPER_ARGUMENT, keep};
 pub use lifecycle::inside::mount::MountRequest;
 pub use manager::Manager;
 pub use memcr::{Compression, HibernateOptions};
@@ -62,6 +61,7 @@ pub use model::event::Event;
 pub use model::id::ContainerId;
 pub use model::request::{ExecLimits, ExecOutput, ExecRequest, Source, StartRequest};
 pub use model::state::{ExitStatus, Health, Listed, State};
+pub use monitor::serve::{ARGUMENT as MONITOR_ARGUMENT, run_monitor};
 pub use output::read::LogPart;
 pub use plugins::catalogue::plugin_reference;
 pub use settings::{BundleOwner, BundleOwners, Settings};

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::control::keeper::client::{self, Keeper};
-use crate::control::keeper::wire::Request;
 use crate::control::model::id::ContainerId;
 use crate::control::model::state::ExitStatus;
+use crate::control::monitor::client::{self, Monitor};
+use crate::control::monitor::wire::Request;
 use crate::control::process::helper::{Finished, Helper, Running, Streams};
 use crate::control::settings::Settings;
 use crate::error::{Error, ErrorKind, Result};
@@ -28,7 +28,7 @@ pub(crate) struct Runtime {
     root: Option<PathBuf>,
     deadline: Duration,
     /// The parent of containers; without it we are.
-    keeper: Option<Keeper>,
+    monitor: Option<Monitor>,
 }
 
 /// `run` or `create`.
@@ -79,8 +79,8 @@ impl Runtime {
         if program.components().count() == 1 {
             program = host::find_program(&program, &[]).unwrap_or(program);
         }
-        let keeper = settings.keeper.then(|| Keeper::new(settings.state_dir.clone()));
-        Self { program, root: settings.runtime_root.clone(), deadline: settings.runtime_timeout, keeper }
+        let monitor = settings.monitor.then(|| Monitor::new(settings.state_dir.clone()));
+        Self { program, root: settings.runtime_root.clone(), deadline: settings.runtime_timeout, monitor }
     }
 
     /// A call of the runtime, with its global options.
@@ -106,10 +106,10 @@ impl Runtime {
             args.push(format!("--preserve-fds={}", launch.passed.len()).into());
         }
         args.extend(["--".into(), launch.id.as_str().into()]);
-        if let Some(keeper) = &self.keeper {
+        if let Some(monitor) = &self.monitor {
             let (dir, pid_file) = (launch.bundle.to_owned(), pid_file.to_owned());
             let request = Request { dir, pid_file, program: self.program.clone(), args };
-            return keeper
+            return monitor
                 .run(client::Runtime { request, output, passed: launch.passed }, self.deadline)
                 .await;
         }
@@ -118,9 +118,9 @@ impl Runtime {
         helper.run().await
     }
 
-    /// Whether containers are the keeper's children and not ours.
-    pub(crate) fn has_keeper(&self) -> bool {
-        self.keeper.is_some()
+    /// Whether containers are the monitor's children and not ours.
+    pub(crate) fn has_monitor(&self) -> bool {
+        self.monitor.is_some()
     }
 
     /// Launches a command; its output goes to `output`.

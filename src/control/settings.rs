@@ -27,10 +27,10 @@ pub struct Settings {
     pub stop_timeout: Duration,
     /// How long one call of the runtime may take, hooks included.
     pub runtime_timeout: Duration,
-    /// Whether containers are children of a keeper, which outlives the daemon and writes down how they end. The running
+    /// Whether containers are children of a monitor, which outlives the daemon and writes down how they end. The running
     /// program must call [`keep`](crate::control::keep) when its first argument is
-    /// [`KEEPER_ARGUMENT`](crate::control::KEEPER_ARGUMENT).
-    pub keeper: bool,
+    /// [`MONITOR_ARGUMENT`](crate::control::MONITOR_ARGUMENT).
+    pub monitor: bool,
     /// Bundles must lie below one of these; empty means anywhere.
     pub bundle_roots: Vec<PathBuf>,
     /// Bundles that do not belong to root.
@@ -56,7 +56,7 @@ impl Default for Settings {
             log_limit: 1024 * 1024,
             stop_timeout: Duration::from_secs(10),
             runtime_timeout: Duration::from_secs(30),
-            keeper: false,
+            monitor: false,
             bundle_roots: Vec::new(),
             bundle_owners: BundleOwners::default(),
             fresh: false,

@@ -204,7 +204,7 @@ impl ServeOptions {
             log_limit: self.log_limit.unwrap_or(default.log_limit),
             stop_timeout: seconds(self.stop_timeout, default.stop_timeout),
             runtime_timeout: seconds(self.runtime_timeout, default.runtime_timeout),
-            keeper: true,
+            monitor: true,
             bundle_roots: self.bundle_roots.clone(),
             bundle_owners: BundleOwners {
                 owners: self.bundle_owners.clone(),

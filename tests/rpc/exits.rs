@@ -54,7 +54,7 @@ fn exit(world: &DaemonWorld, id: &str) -> (Value, Value) {
 }
 
 /// The parent of a container's first process.
-fn keeper_of(world: &DaemonWorld, id: &str) -> i32 {
+fn monitor_of(world: &DaemonWorld, id: &str) -> i32 {
     let pid = fs::read_to_string(world.path("state").join(id).join("container.pid")).unwrap();
     let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap();
     stat.rsplit_once(") ").unwrap().1.split(' ').nth(1).unwrap().parse().unwrap()
@@ -72,10 +72,10 @@ fn twenty_exits_are_known_over_restarts_of_the_daemon() {
         for (code, id) in ids.iter().enumerate() {
             start(&world, id, ends_with(&world, id, code, |_| {}));
         }
-        let keeper = keeper_of(&world, &ids[0]);
+        let monitor = monitor_of(&world, &ids[0]);
         // crun ends a moment before the process that it forked to do its work, which is the container's parent until then.
-        world.until("one keeper is the parent of all", || {
-            ids.iter().all(|id| keeper_of(&world, id) == keeper)
+        world.until("one monitor is the parent of all", || {
+            ids.iter().all(|id| monitor_of(&world, id) == monitor)
         });
         let term = |world: &DaemonWorld, ids: &[String]| {
             ids.iter().for_each(|id| signal(world, id, "TERM"));
@@ -93,7 +93,7 @@ fn twenty_exits_are_known_over_restarts_of_the_daemon() {
             let expected = if code == 10 { (Value::Null, json!(9)) } else { (json!(code), Value::Null) };
             assert_eq!(exit(&world, id), expected, "{id} {how:?}");
         }
-        world.until("the keeper has ended with the last container", || !lives(keeper));
+        world.until("the monitor has ended with the last container", || !lives(monitor));
     }
 }
 
@@ -137,15 +137,15 @@ fn a_container_that_ends_at_once_has_its_exit_status() {
 }
 
 #[test]
-fn a_keeper_that_is_killed_takes_no_container_with_it_and_another_takes_its_place() {
+fn a_monitor_that_is_killed_takes_no_container_with_it_and_another_takes_its_place() {
     let world = DaemonWorld::new();
     let [first, second] = ["first", "second"].map(|name| world.id(name));
     start(&world, &first, ends_with(&world, &first, 5, |_| {}));
-    let keeper = keeper_of(&world, &first);
-    kill_process(Pid::from_raw(keeper).unwrap(), Signal::KILL).unwrap();
-    world.until("it is dead", || !lives(keeper));
+    let monitor = monitor_of(&world, &first);
+    kill_process(Pid::from_raw(monitor).unwrap(), Signal::KILL).unwrap();
+    world.until("it is dead", || !lives(monitor));
     start(&world, &second, ends_with(&world, &second, 6, |_| {}));
-    assert_ne!(keeper_of(&world, &second), keeper);
+    assert_ne!(monitor_of(&world, &second), monitor);
     for (id, code) in [(first, 5), (second, 6)] {
         world.done("stopContainer", &json!({"containerId": id}));
         assert_eq!(exit(&world, &id), (json!(code), Value::Null));
@@ -153,31 +153,31 @@ fn a_keeper_that_is_killed_takes_no_container_with_it_and_another_takes_its_plac
 }
 
 #[test]
-fn a_signal_to_every_process_of_the_service_spares_the_keeper() {
+fn a_signal_to_every_process_of_the_service_spares_the_monitor() {
     let world = DaemonWorld::new();
     let id = world.id("a");
     start(&world, &id, ends_with(&world, &id, 7, |_| {}));
-    let keeper = keeper_of(&world, &id);
+    let monitor = monitor_of(&world, &id);
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
-        kill_process(Pid::from_raw(keeper).unwrap(), signal).unwrap();
+        kill_process(Pid::from_raw(monitor).unwrap(), signal).unwrap();
     }
     world.done("stopContainer", &json!({"containerId": id}));
     assert_eq!(exit(&world, &id), (json!(7), Value::Null), "no signal is blocked in a container");
-    world.until("the keeper has ended by itself", || !lives(keeper));
+    world.until("the monitor has ended by itself", || !lives(monitor));
 }
 
 #[test]
-fn the_keeper_is_small_and_idle() {
+fn the_monitor_is_small_and_idle() {
     let world = DaemonWorld::new();
     let id = world.id("a");
     start(&world, &id, ends_with(&world, &id, 0, |_| {}));
-    let keeper = keeper_of(&world, &id);
-    let rollup = fs::read_to_string(format!("/proc/{keeper}/smaps_rollup")).unwrap();
+    let monitor = monitor_of(&world, &id);
+    let rollup = fs::read_to_string(format!("/proc/{monitor}/smaps_rollup")).unwrap();
     let kib = |name: &str| -> u64 {
         let line = rollup.lines().find(|line| line.starts_with(name)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     };
     assert!(kib("Private_Dirty:") < 1024, "{rollup}");
-    let descriptors = fs::read_dir(format!("/proc/{keeper}/fd")).unwrap().count();
+    let descriptors = fs::read_dir(format!("/proc/{monitor}/fd")).unwrap().count();
     assert_eq!(descriptors, 5, "three standard streams, its socket, its signals");
 }

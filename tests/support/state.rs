@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-/// All but the notes of what it announced a moment ago, which go by themselves, and the socket of its keeper.
+/// All but the notes of what it announced a moment ago, which go by themselves, and the socket of its monitor.
 pub(crate) fn kept(dir: &Path) -> Vec<PathBuf> {
     let (_notes, mut kept) = entries(dir);
-    kept.retain(|path| !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("+keeper.")));
+    kept.retain(|path| !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("+monitor.")));
     kept
 }
 

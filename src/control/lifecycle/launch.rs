@@ -6,11 +6,11 @@ use std::time::SystemTime;
 
 use crate::control::container::Container;
 use crate::control::events::dumps::Snapshot;
-use crate::control::keeper::note::Note;
 use crate::control::lifecycle::cleanup;
 use crate::control::lifecycle::context::Context;
 use crate::control::model::event::{Event, Origin};
 use crate::control::model::state::{ExitStatus, State};
+use crate::control::monitor::note::Note;
 use crate::control::output::log_store::LogStore;
 use crate::control::phase::Phase;
 use crate::control::plugins::plugin::{ContainerRef, Passed};
@@ -48,7 +48,7 @@ pub(crate) async fn run(
     let before = Snapshot::look(&container.policy().dump_dirs);
     let ran = ctx.runtime.run(launch, &dir.file(PID_FILE), output).await;
     if ran.is_err() {
-        // A keeper that was killed has left it.
+        // A monitor that was killed has left it.
         tree::kill_runtimes_of(dir.path(), Vec::new()).await;
     }
     let finished = ran?;
@@ -101,7 +101,7 @@ pub(crate) fn open_log(ctx: &Context, container: &Container) -> Result<OwnedFd> 
 /// The runtime left no pid file, or the process is not there; the kernel's.
 pub(crate) fn track_init(ctx: &Context, container: &Container) -> Result<Process> {
     let pid = container.dir.pid()?;
-    let init = if ctx.runtime.has_keeper() {
+    let init = if ctx.runtime.has_monitor() {
         // It may have ended already.
         let noted = || Note::read(container.dir.path()).filter(|note| note.init.pid == pid);
         Process::open(pid)

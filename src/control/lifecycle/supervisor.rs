@@ -6,11 +6,11 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::control::container::Container;
-use crate::control::keeper::note;
 use crate::control::lifecycle::context::Context;
 use crate::control::lifecycle::{exit, launch, restart, start};
 use crate::control::model::request::StartRequest;
 use crate::control::model::state::ExitStatus;
+use crate::control::monitor::note;
 use crate::control::process::handle::{Process, ProcessIdentity};
 use crate::error::{Error, ErrorKind, Result};
 

@@ -61,7 +61,7 @@ pub enum ExitStatus {
     Code(i32),
     /// This signal ended it.
     Signal(i32),
-    /// Unknown: neither this daemon nor the kernel nor the keeper has it.
+    /// Unknown: neither this daemon nor the kernel nor the monitor has it.
     Unknown,
 }
 

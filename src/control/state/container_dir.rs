@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::control::keeper::note::EXIT;
 use crate::control::model::id::ContainerId;
+use crate::control::monitor::note::EXIT;
 use crate::control::state::saved_state::SavedState;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::host::{self, remove_unmounted};

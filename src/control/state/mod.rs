@@ -13,7 +13,7 @@
 //! | `ID/record.json` | the saved state | |
 //! | `ID/container.pid` | the runtime's pid file | |
 //! | `ID/announced` | since when dumps may not have been announced | |
-//! | `ID/exit.json` | how the first process ended, from the keeper | the next run |
+//! | `ID/exit.json` | how the first process ended, from the monitor | the next run |
 //! | `ID/runtime.log` | the runtime's complaints when the output cannot be read back | |
 //! | `ID/exec-PID-N.log` | the runtime's complaints about one command | the end of that command |
 //! | `ID/spec/` | the bundle that a Dobby spec became | |
@@ -21,7 +21,7 @@
 //! | `ID/NAME.json`, `ID/cgroup-NAME` | the notes of plugins | the plugin, at the last stop |
 //! | `ID/minidump/`, `ID/storage/N`, `ID/netns` | mounts of plugins | the plugin, at the last stop |
 //! | `+ended.DELIVERED.STARTED.ID` | an entry of the outbox: events that may not have been delivered | the outbox |
-//! | `+keeper.HASH` | the socket of a keeper | the next daemon, when the keeper has ended |
+//! | `+monitor.HASH` | the socket of a monitor | the next daemon, when the monitor has ended |
 //! | `+minidumps/` | dumps for which no other place was left | the administrator |
 
 pub(crate) mod container_dir;

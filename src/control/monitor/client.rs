@@ -1,4 +1,4 @@
-//! The daemon's side: finds the keeper or starts one, and has it launch containers.
+//! The daemon's side: finds the monitor or starts one, and has it launch containers.
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -16,39 +16,39 @@ use rustix::net::{
 use tokio::io::unix::AsyncFd;
 use tokio::time::{sleep, timeout};
 
-use crate::control::keeper::serve::ARGUMENT;
-use crate::control::keeper::wire::{self, Reply, Request, VERSION};
 use crate::control::model::state::ExitStatus;
+use crate::control::monitor::serve::ARGUMENT;
+use crate::control::monitor::wire::{self, Reply, Request, VERSION};
 use crate::control::process::cgroup::Cgroups;
 use crate::control::process::handle::Process;
 use crate::control::process::helper::{Finished, cannot_run};
 use crate::control::process::{reaper, tree};
 use crate::error::{Error, ErrorKind, Result, Tried};
 
-/// What the names of keepers' sockets begin with, in the state directory. No container has such an id.
-pub(crate) const SOCKET_PREFIX: &str = "+keeper.";
-/// How often a keeper is called or started: one may end just when it is called.
+/// What the names of monitors' sockets begin with, in the state directory. No container has such an id.
+pub(crate) const SOCKET_PREFIX: &str = "+monitor.";
+/// How often a monitor is called or started: one may end just when it is called.
 const MAX_CALLS: u32 = 5;
-/// How long a keeper may take to greet, and how long it is left alone when too many call.
+/// How long a monitor may take to greet, and how long it is left alone when too many call.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
 const BUSY_PAUSE: Duration = Duration::from_millis(10);
 
-/// The keeper of one state directory.
+/// The monitor of one state directory.
 #[derive(Debug)]
-pub(crate) struct Keeper {
+pub(crate) struct Monitor {
     state_dir: PathBuf,
-    /// Held while one is called: two starts must not make two keepers.
+    /// Held while one is called: two starts must not make two monitors.
     turn: tokio::sync::Mutex<()>,
 }
 
-/// What a keeper is to launch.
+/// What a monitor is to launch.
 pub(crate) struct Runtime {
     pub(crate) request: Request,
     pub(crate) output: OwnedFd,
     pub(crate) passed: Vec<OwnedFd>,
 }
 
-impl Keeper {
+impl Monitor {
     pub(crate) fn new(state_dir: PathBuf) -> Self {
         Self { state_dir, turn: tokio::sync::Mutex::default() }
     }
@@ -57,7 +57,7 @@ impl Keeper {
     /// dropped, and when this process ends.
     ///
     /// # Errors
-    /// As of a helper's start; there can be no keeper, or it was killed meanwhile.
+    /// As of a helper's start; there can be no monitor, or it was killed meanwhile.
     pub(crate) async fn run(&self, runtime: Runtime, deadline: Duration) -> Result<Finished> {
         let mut started = None;
         match timeout(deadline, self.see_through(runtime, &mut started)).await {
@@ -75,10 +75,10 @@ impl Keeper {
         let line = self.call().await?;
         let fds: Vec<_> = std::iter::once(output).chain(passed).collect();
         wire::send(line.get_ref(), &request.encode(), &fds)
-            .tried(|| "cannot ask the keeper of containers")?;
+            .tried(|| "cannot ask the monitor of containers")?;
         drop(fds);
         loop {
-            match hear(&line).await.tried(|| "the keeper of containers has ended")? {
+            match hear(&line).await.tried(|| "the monitor of containers has ended")? {
                 Reply::Ready => {}
                 // It may have ended by now.
                 Reply::Started(pid) => *started = Process::open(pid).ok(),
@@ -91,10 +91,10 @@ impl Keeper {
         }
     }
 
-    /// A line to a keeper that has greeted: it stays until it has done what it is asked.
+    /// A line to a monitor that has greeted: it stays until it has done what it is asked.
     async fn call(&self) -> Result<AsyncFd<OwnedFd>> {
         let _turn = self.turn.lock().await;
-        let what = || "cannot reach the keeper of containers";
+        let what = || "cannot reach the monitor of containers";
         let name = socket_name().tried(what)?;
         let mut last = Errno::CONNREFUSED;
         for _ in 0..MAX_CALLS {
@@ -107,7 +107,7 @@ impl Keeper {
                         // It was about to end.
                         Ok(Err(_)) => {}
                         Err(_) => {
-                            return Err(Error::new(ErrorKind::Timeout, "the keeper of containers hangs"));
+                            return Err(Error::new(ErrorKind::Timeout, "the monitor of containers hangs"));
                         }
                     }
                 }
@@ -125,7 +125,7 @@ fn finished(exit: ExitStatus, killed: Option<Vec<Cgroups>>) -> Finished {
     Finished { exit, stdout: Vec::new(), stderr: Vec::new(), truncated: false, timed_out, groups }
 }
 
-/// The next thing that the keeper says.
+/// The next thing that the monitor says.
 async fn hear(line: &AsyncFd<OwnedFd>) -> std::io::Result<Reply> {
     loop {
         let mut guard = line.readable().await?;
@@ -142,7 +142,7 @@ async fn hear(line: &AsyncFd<OwnedFd>) -> std::io::Result<Reply> {
 const BEQUEATHED: [&str; 9] =
     ["Umask:", "Uid:", "Gid:", "Groups:", "NoNewPrivs:", "Seccomp:", "CapInh:", "CapPrm:", "CapBnd:"];
 
-/// The name of the socket: a keeper serves only daemons of the same program that would bequeath the same to containers.
+/// The name of the socket: a monitor serves only daemons of the same program that would bequeath the same to containers.
 fn socket_name() -> std::io::Result<String> {
     let mut hasher = DefaultHasher::new();
     VERSION.hash(&mut hasher);
@@ -160,7 +160,7 @@ fn socket_name() -> std::io::Result<String> {
     Ok(format!("{SOCKET_PREFIX}{:016x}", hasher.finish()))
 }
 
-/// Removes the socket of a keeper that has ended.
+/// Removes the socket of a monitor that has ended.
 pub(crate) fn remove_stale(state_dir: &Path, name: &str) {
     if matches!(dial(state_dir, name), Err(Errno::CONNREFUSED)) {
         // One that stays does no harm.
@@ -185,9 +185,9 @@ fn open(state_dir: &Path) -> rustix::io::Result<File> {
     File::open(state_dir).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
 }
 
-/// Starts a keeper: this program again, by what the kernel holds of it, as its file may be another's by now.
+/// Starts a monitor: this program again, by what the kernel holds of it, as its file may be another's by now.
 fn start(state_dir: &Path, name: &str) -> Result<()> {
-    let what = || "cannot start the keeper of containers";
+    let what = || "cannot start the monitor of containers";
     let listener = listener(state_dir, name).tried(what)?;
     let mut command = Command::new("/proc/self/exe");
     command.arg0("ocicontainer").arg(ARGUMENT).env_clear().current_dir("/").process_group(0);

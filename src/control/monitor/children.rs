@@ -1,4 +1,4 @@
-//! The keeper's children: runtimes at work, and the containers that they leave to it.
+//! The monitor's children: runtimes at work, and the containers that they leave to it.
 
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
@@ -8,9 +8,9 @@ use std::process::{Command, Stdio};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus, waitid};
 
-use crate::control::keeper::note::Note;
-use crate::control::keeper::wire::{Reply, Request, reply};
 use crate::control::model::state::ExitStatus;
+use crate::control::monitor::note::Note;
+use crate::control::monitor::wire::{Reply, Request, reply};
 use crate::control::process::handle::ProcessIdentity;
 use crate::control::process::helper::PATH;
 use crate::proc;

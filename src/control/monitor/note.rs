@@ -1,4 +1,4 @@
-//! How a container ended, as the keeper writes it into the container's directory.
+//! How a container ended, as the monitor writes it into the container's directory.
 
 use std::path::Path;
 

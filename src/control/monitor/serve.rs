@@ -1,4 +1,4 @@
-//! The keeper's loop. It sleeps until a child ends or a daemon calls.
+//! The monitor's loop. It sleeps until a child ends or a daemon calls.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -8,15 +8,15 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 
-use crate::control::keeper::children::Children;
-use crate::control::keeper::wire::{self, Reply, Request};
+use crate::control::monitor::children::Children;
+use crate::control::monitor::wire::{self, Reply, Request};
 use crate::error::{Error, ErrorKind, Result, Tried};
 
-/// The first argument of the program that becomes a keeper.
-pub const ARGUMENT: &str = "+keeper";
-/// The descriptor of the socket that a keeper inherits.
+/// The first argument of the program that becomes a monitor.
+pub const ARGUMENT: &str = "+monitor";
+/// The descriptor of the socket that a monitor inherits.
 const LISTENER: i32 = 3;
-/// How long a keeper waits for the daemon that started it.
+/// How long a monitor waits for the daemon that started it.
 const FIRST_CALL: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 /// How long until something is tried again that the kernel had no room for: a note, a connection.
 const RETRY: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
@@ -27,7 +27,7 @@ const MAX_CLIENTS: usize = 32;
 ///
 /// # Errors
 /// It was not started by a daemon; the kernel's.
-pub fn keep() -> Result<()> {
+pub fn run_monitor() -> Result<()> {
     let listener = crate::sys::exits::inherited(LISTENER).map_err(|error| {
         Error::new(ErrorKind::Usage, format!("{ARGUMENT} is what the daemon calls itself")).caused_by(error)
     })?;
@@ -44,11 +44,11 @@ pub fn keep() -> Result<()> {
     signals.thread_block().tried(|| "cannot block signals")?;
     let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
     let signals = SignalFd::with_flags(&signals, flags).tried(|| "cannot wait for signals")?;
-    Keeper { listener, signals, clients: Vec::new(), children: Children::default() }.run();
+    Monitor { listener, signals, clients: Vec::new(), children: Children::default() }.run();
     Ok(())
 }
 
-struct Keeper {
+struct Monitor {
     listener: OwnedFd,
     signals: SignalFd,
     /// Those that have not sent their request.
@@ -56,7 +56,7 @@ struct Keeper {
     children: Children,
 }
 
-impl Keeper {
+impl Monitor {
     fn run(mut self) {
         let mut timeout = Some(FIRST_CALL);
         loop {

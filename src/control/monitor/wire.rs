@@ -1,6 +1,6 @@
-//! What the daemon and the keeper say to each other, over a Unix socket of whole messages.
+//! What the daemon and the monitor say to each other, over a Unix socket of whole messages.
 //!
-//! The keeper greets. Then the daemon sends one request with descriptors, and the keeper replies that the runtime was
+//! The monitor greets. Then the daemon sends one request with descriptors, and the monitor replies that the runtime was
 //! started, and later how it ended. One connection per launch.
 
 use std::ffi::{OsStr, OsString};
@@ -37,7 +37,7 @@ pub(crate) struct Request {
     pub(crate) args: Vec<OsString>,
 }
 
-/// What the keeper says.
+/// What the monitor says.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Reply {
     /// It takes a request, and stays for it.
@@ -82,7 +82,7 @@ pub(crate) fn send(socket: impl AsFd, message: &[u8], fds: &[OwnedFd]) -> rustix
     sendmsg(socket, &[IoSlice::new(message)], &mut ancillary, SendFlags::NOSIGNAL).map(drop)
 }
 
-/// Sends what the keeper has to say. A client that has gone away does not need it.
+/// Sends what the monitor has to say. A client that has gone away does not need it.
 pub(crate) fn reply(socket: impl AsFd, reply: &Reply) {
     let message = serde_json::to_vec(reply).unwrap_or_default();
     let _client_gone = send(socket, &message, &[]);
