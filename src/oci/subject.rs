@@ -11,6 +11,8 @@ use crate::log;
 
 /// The longest text that is kept, in bytes: names in Kubernetes have 253.
 const MAX_TEXT: usize = 256;
+/// The longest form as JSON, in bytes. It is kept in an extended attribute beside others, for which ext4 has 4 KiB in all.
+const MAX_JSON: usize = 2048;
 /// Where names stand: first the kubelet's, which CRI-O passes on, then those of containerd's CRI.
 const NAME: [&str; 2] = ["io.kubernetes.container.name", "io.kubernetes.cri.container-name"];
 const POD: [&str; 2] = ["io.kubernetes.pod.name", "io.kubernetes.cri.sandbox-name"];
@@ -75,10 +77,15 @@ impl Subject {
         Self { bundle, boot, ..Self::default() }
     }
 
-    /// As JSON on one line, at most about 2 KiB.
+    /// As JSON on one line, at most 2 KiB: names that are longer, for what must be escaped in them, are left out.
     #[must_use]
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+        let text = serde_json::to_string(self).unwrap_or_default();
+        if text.len() <= MAX_JSON {
+            return text;
+        }
+        let Self { bundle, boot, .. } = self.clone();
+        serde_json::to_string(&Self { bundle, boot, ..Self::default() }).unwrap_or_default()
     }
 
     /// From such a line; each text is bounded again.
@@ -108,6 +115,22 @@ fn digest(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A control character has six bytes in JSON.
+    #[test]
+    fn texts_that_grow_when_they_are_escaped_cost_neither_bundle_nor_boot() {
+        for (character, is_kept) in [("n", true), ("\u{1}", false), ("\"", true)] {
+            let hostile = character.repeat(300);
+            let keys = [NAME[0], POD[0], NAMESPACE[0]];
+            let annotations = keys.into_iter().map(|key| (key.to_owned(), hostile.clone())).collect();
+            let subject = Subject::of(&annotations, Path::new("/bundles/app"));
+            let text = subject.to_json();
+            assert!(text.len() <= MAX_JSON, "{} bytes", text.len());
+            let read = Subject::from_json(text.as_bytes()).unwrap();
+            assert_eq!((read.bundle.as_deref(), read.boot.is_some()), (Some("/bundles/app"), true));
+            assert_eq!(read == subject, is_kept, "{character:?}");
+        }
+    }
 
     fn of(pairs: &[(&str, &str)]) -> Subject {
         let annotations = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
