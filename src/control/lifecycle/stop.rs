@@ -14,6 +14,7 @@ use crate::control::container::Container;
 use crate::control::lifecycle::cleanup;
 use crate::control::lifecycle::context::Context;
 use crate::control::lifecycle::inside::hibernate;
+use crate::control::model::event::Origin;
 use crate::control::model::id::ContainerId;
 use crate::control::model::state::{ExitStatus, State};
 use crate::control::phase::{Ending, Phase};
@@ -231,6 +232,11 @@ pub(crate) async fn wait(ctx: &Context, id: &ContainerId) -> Result<ExitStatus> 
     };
     match container.ending().await {
         Ending::Ended(exit) => Ok(exit),
-        Ending::NeverStarted => Err(Error::new(ErrorKind::NotFound, format!("container {id} did not start"))),
+        Ending::NeverStarted => {
+            // What an earlier daemon was removing when it ended; that one wrote down how it had ended.
+            let earlier =
+                (container.origin == Origin::EarlierDaemon).then(|| ctx.registry.last_exit(id)).flatten();
+            earlier.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("container {id} did not start")))
+        }
     }
 }
