@@ -31,6 +31,6 @@ fuzz_target!(|input: Input<'_>| {
     assert!(!fitted(&made).contains(['"', '*', '/', ':', '<', '>', '?', '\\', '|']), "{made}");
     assert_eq!(made, name(&naming, input.raw, owner, input.time));
     // A name that needs no change keeps it when it is harvested again.
-    let again = name(Naming::App, made.as_bytes(), owner, input.time);
+    let again = name(&Naming::App, made.as_bytes(), owner, input.time);
     assert_eq!(again, made);
 });

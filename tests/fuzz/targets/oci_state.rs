@@ -19,7 +19,7 @@ fuzz_target!(|text: &[u8]| {
     assert!(id::check(&state.id).is_ok() && !state.id.contains('/'), "{state:?}");
     assert!(state.pid.is_none_or(|pid| pid > 0), "{state:?}");
     check_name(&name(
-        Naming::Rdk,
+        &Naming::Rdk,
         b"x.dmp",
         Owner { container: Some(&state.id), app_state: state.app_state(), subject: None },
         0,
