@@ -177,7 +177,8 @@ fn the_monitor_is_small_and_idle() {
         let line = rollup.lines().find(|line| line.starts_with(name)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     };
-    assert!(kib("Private_Dirty:") < 1024, "{rollup}");
+    // Relocations of a build without optimisation are most of it, and D-Bus has more of them.
+    assert!(kib("Private_Dirty:") < 1536, "{rollup}");
     let descriptors = || fs::read_dir(format!("/proc/{monitor}/fd")).unwrap().count();
     world.until("it has three standard streams, its socket, its signals, and no more", || descriptors() == 5);
 }

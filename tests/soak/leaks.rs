@@ -28,7 +28,10 @@ pub(crate) struct Figures {
 pub(crate) fn figures(place: &Place) -> Figures {
     drop(Client::connect(place));
     // Its sweep ends, and so do connections.
-    until("it has no children", || children(place.pid()).is_empty());
+    until("it has no children but its watch", || {
+        let watches = watches(place);
+        children(place.pid()).iter().all(|child| watches.contains(child))
+    });
     let dir = format!("/proc/{}", place.pid());
     until("it is idle", || {
         let mut last = fs::read_dir(format!("{dir}/fd")).unwrap().count();
@@ -41,7 +44,7 @@ pub(crate) fn figures(place: &Place) -> Figures {
     let status = fs::read_to_string(format!("{dir}/status")).unwrap();
     let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
     Figures {
-        descriptors: fs::read_dir(format!("{dir}/fd")).unwrap().count(),
+        descriptors: own_descriptors(place),
         memory: memory.trim().trim_end_matches(" kB").parse().unwrap(),
         threads: fs::read_dir(format!("{dir}/task")).unwrap().count(),
     }
@@ -52,7 +55,12 @@ pub(crate) fn check(place: &Place, fresh: &Figures) {
     until("all loop devices are gone", || loop_devices(place).is_empty());
     let now = figures(place);
     println!("at the start {fresh:?}\nat the end   {now:?}");
-    assert_eq!(now.descriptors, fresh.descriptors, "descriptors leak\n{}", descriptors(place.pid()));
+    assert_eq!(
+        now.descriptors,
+        fresh.descriptors,
+        "descriptors leak\n{:#?}",
+        descriptors(&place.pid().to_string())
+    );
     assert!(now.memory <= fresh.memory + GROWTH, "memory leaks: {fresh:?} {now:?}");
     assert!(now.threads <= fresh.threads + 1, "threads leak: {now:?}");
     for dir in ["runtime", "hook/state_dir", "images"] {
@@ -101,14 +109,36 @@ fn names(dir: &Path) -> Vec<String> {
     names
 }
 
-fn descriptors(pid: u32) -> String {
-    let links = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+fn descriptors(pid: &str) -> Vec<String> {
+    let links = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     let links = links.filter_map(|link| fs::read_link(link.path()).ok());
-    links.map(|link| format!("{}\n", link.display())).collect()
+    links.map(|link| link.display().to_string()).collect()
 }
 
-fn children(pid: u32) -> String {
-    fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default()
+fn children(pid: u32) -> Vec<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+/// The processes with which the daemon watches running containers: from its first one with a minidump directory on there
+/// is one.
+fn watches(place: &Place) -> Vec<String> {
+    let is_watch = |pid: &String| {
+        fs::read(format!("/proc/{pid}/cmdline"))
+            .is_ok_and(|line| String::from_utf8_lossy(&line).contains("--watch"))
+    };
+    let watches: Vec<String> = children(place.pid()).into_iter().filter(is_watch).collect();
+    assert!(watches.len() <= 1, "{watches:?}");
+    watches
+}
+
+/// How many descriptors the daemon has, without its ends of the pipes of its watch.
+fn own_descriptors(place: &Place) -> usize {
+    let all = descriptors(&place.pid().to_string());
+    let watches = watches(place);
+    let pipes: Vec<String> = watches.iter().flat_map(|watch| descriptors(watch)).collect();
+    let is_of_watch = |link: &&String| link.starts_with("pipe:") && pipes.contains(link);
+    all.len() - all.iter().filter(is_of_watch).count()
 }
 
 fn loop_devices(place: &Place) -> Vec<String> {
@@ -121,7 +151,8 @@ fn loop_devices(place: &Place) -> Vec<String> {
 
 /// Processes of the place, but for the daemon.
 fn processes(place: &Place, ours: &str) -> Vec<String> {
-    let known = [place.pid(), std::process::id()].map(|pid| pid.to_string());
+    let mut known = watches(place);
+    known.extend([place.pid(), std::process::id()].map(|pid| pid.to_string()));
     let pids = names(Path::new("/proc")).into_iter().filter(|name| name.parse::<u32>().is_ok());
     pids.filter(|pid| !known.contains(pid))
         .filter(|pid| {
