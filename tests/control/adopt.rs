@@ -229,8 +229,12 @@ async fn the_end_of_containers_of_an_earlier_daemon_is_seen() {
     world.nothing_is_left(&manager).await;
 }
 
-/// Whether the kernel is at least Linux 6.15.
+/// Whether the kernel is at least Linux 6.15, and has pidfds.
 fn kernel_keeps_exits() -> bool {
+    let flags = rustix::process::PidfdFlags::empty();
+    if rustix::process::pidfd_open(rustix::process::getpid(), flags).is_err() {
+        return false;
+    }
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     let mut numbers = release.split(['.', '-']).map(|part| part.parse::<u32>().unwrap_or(0));
     (numbers.next(), numbers.next()) >= (Some(6), Some(15))

@@ -56,8 +56,17 @@ fn exit(world: &DaemonWorld, id: &str) -> (Value, Value) {
 /// The parent of a container's first process.
 fn monitor_of(world: &DaemonWorld, id: &str) -> i32 {
     let pid = fs::read_to_string(world.path("state").join(id).join("container.pid")).unwrap();
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap();
-    stat.rsplit_once(") ").unwrap().1.split(' ').nth(1).unwrap().parse().unwrap()
+    let parent = || -> i32 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap();
+        stat.rsplit_once(") ").unwrap().1.split(' ').nth(1).unwrap().parse().unwrap()
+    };
+    // crun ends a moment before the process that it forked to do its work, which is the container's parent until then.
+    let is_monitor = |pid: i32| {
+        fs::read(format!("/proc/{pid}/cmdline"))
+            .is_ok_and(|line| String::from_utf8_lossy(&line).contains("+monitor"))
+    };
+    world.until("the monitor is the parent", || is_monitor(parent()));
+    parent()
 }
 
 fn lives(pid: i32) -> bool {
@@ -73,10 +82,7 @@ fn twenty_exits_are_known_over_restarts_of_the_daemon() {
             start(&world, id, ends_with(&world, id, code, |_| {}));
         }
         let monitor = monitor_of(&world, &ids[0]);
-        // crun ends a moment before the process that it forked to do its work, which is the container's parent until then.
-        world.until("one monitor is the parent of all", || {
-            ids.iter().all(|id| monitor_of(&world, id) == monitor)
-        });
+        assert!(ids.iter().all(|id| monitor_of(&world, id) == monitor), "one monitor for all");
         let term = |world: &DaemonWorld, ids: &[String]| {
             ids.iter().for_each(|id| signal(world, id, "TERM"));
         };

@@ -137,7 +137,10 @@ fn own_descriptors(place: &Place) -> usize {
     let all = descriptors(&place.pid().to_string());
     let watches = watches(place);
     let pipes: Vec<String> = watches.iter().flat_map(|watch| descriptors(watch)).collect();
-    let is_of_watch = |link: &&String| link.starts_with("pipe:") && pipes.contains(link);
+    // What all have from the test is not between the two.
+    let inherited = descriptors("self");
+    let is_of_watch =
+        |link: &&String| link.starts_with("pipe:") && pipes.contains(link) && !inherited.contains(link);
     all.len() - all.iter().filter(is_of_watch).count()
 }
 
