@@ -3,15 +3,12 @@
 //! `minidump` reads lists and names as long as the file lets them be, and several records may share the bytes of one
 //! name: a small file could cost any amount of memory. So our own reader looks at them first.
 
-use std::fs::OpenOptions;
 use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-
-use rustix::fs::OFlags;
 
 use crate::dump::minidump::Minidump;
 use crate::dump::records::Location;
+use crate::dump::show::info::open;
 use crate::dump::streams::List;
 use crate::error::{Error, ErrorKind, Result, Tried};
 
@@ -34,14 +31,7 @@ const NAMES: u32 = 24;
 /// # Errors
 /// `Input` when it is not a regular file, or too large; the operating system's error when it cannot be read.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
-    let file = file.tried(|| format!("cannot open {}", path.display()))?;
-    let metadata = file.metadata().tried(|| format!("cannot examine {}", path.display()))?;
-    if !metadata.is_file() {
-        let what = format!("{} is not a regular file", path.display());
-        return Err(Error::new(ErrorKind::Input, what).advise("name a minidump file"));
-    }
+    let file = open(path)?;
     let mut bytes = Vec::new();
     file.take(MAX_SIZE + 1).read_to_end(&mut bytes).tried(|| format!("cannot read {}", path.display()))?;
     if bytes.len() as u64 > MAX_SIZE {

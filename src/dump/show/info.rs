@@ -1,6 +1,6 @@
 //! The verb `info`: says what crashed, from dump files.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -78,7 +78,10 @@ pub fn info_with(
 }
 
 /// Opens a dump without hanging on a FIFO that lies there in its place.
-fn read(path: &Path) -> Result<Report> {
+///
+/// # Errors
+/// `Input` when it is not a regular file; the kernel's, when it cannot be opened.
+pub fn open(path: &Path) -> Result<File> {
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
     let file = file.tried(|| format!("cannot open {}", path.display()))?;
@@ -87,6 +90,11 @@ fn read(path: &Path) -> Result<Report> {
         let what = format!("{} is not a regular file", path.display());
         return Err(Error::new(ErrorKind::Input, what).advise("name a minidump file"));
     }
+    Ok(file)
+}
+
+fn read(path: &Path) -> Result<Report> {
+    let file = open(path)?;
     Report::read(&file).map_err(|error| error.within(path.display()))
 }
 
