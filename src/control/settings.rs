@@ -28,7 +28,7 @@ pub struct Settings {
     /// How long one call of the runtime may take, hooks included.
     pub runtime_timeout: Duration,
     /// Whether containers are children of a monitor, which outlives the daemon and writes down how they end. The running
-    /// program must call [`keep`](crate::control::keep) when its first argument is
+    /// program must call [`run_monitor`](crate::control::run_monitor) when its first argument is
     /// [`MONITOR_ARGUMENT`](crate::control::MONITOR_ARGUMENT).
     pub monitor: bool,
     /// Bundles must lie below one of these; empty means anywhere.
