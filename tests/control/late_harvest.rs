@@ -39,7 +39,12 @@ async fn abandoned(name: &str) -> (ManagerWorld, ContainerId, PathBuf) {
 
 /// Kills the container and has the runtime and the daemon forget it, as after a power cut: no hook runs.
 async fn cut_power(world: &ManagerWorld, id: &ContainerId) {
+    let pid = fs::read_to_string(world.settings.state_dir.join(id.as_str()).join("container.pid")).unwrap();
     world.runtime(&["kill", id.as_str(), "KILL"]).await;
+    // crun leaves the cgroups of what takes long to die.
+    let lives =
+        || fs::read_to_string(format!("/proc/{}/stat", pid.trim())).is_ok_and(|stat| !stat.contains(") Z "));
+    until("it is dead", || !lives()).await;
     let state = world.settings.runtime_root.as_ref().unwrap().join(id.as_str());
     // crun keeps a copy of the configuration for its hooks.
     let config = state.join("config.json");
