@@ -10,9 +10,10 @@ use crate::control::events::bus::Subscription;
 use crate::control::events::started;
 use crate::control::health::{descriptor_problem, disk_problem};
 use crate::control::lifecycle::context::Context;
+use crate::control::lifecycle::inside::exec;
 use crate::control::lifecycle::inside::mount::MountRequest;
 use crate::control::lifecycle::inside::{annotate, hibernate, mount};
-use crate::control::lifecycle::{exec, recover, stop, supervisor};
+use crate::control::lifecycle::{output, recover, stop, supervisor};
 use crate::control::memcr::HibernateOptions;
 use crate::control::model::event::Event;
 use crate::control::model::id::ContainerId;
@@ -54,12 +55,12 @@ impl Manager {
     /// [`ErrorKind::Busy`] when another daemon holds the state directory.
     pub async fn open(settings: Settings) -> Result<Self> {
         let lock = StateLock::take(&settings.state_dir).await?;
-        let logs = LogStore::open(settings.log_dir.clone(), settings.log_limit)?;
+        let logs = LogStore::open(&settings);
         let ctx = Arc::new(Context::new(settings, logs, lock));
         reaper::adopt_orphans()?;
         ctx.tasks.spawn(reaper::serve()?);
         let shared = Arc::clone(&ctx);
-        ctx.tasks.spawn(async move { shared.logs.serve().await });
+        ctx.tasks.spawn(async move { output::read_on(&shared).await });
         recover::recover(&ctx)?;
         if ctx.settings.fresh {
             recover::remove_all(&ctx).await;

@@ -10,7 +10,8 @@ use serde::Deserialize;
 use crate::control::model::id::ContainerId;
 use crate::control::model::state::ExitStatus;
 use crate::control::monitor::client::{self, Monitor};
-use crate::control::monitor::wire::Request;
+use crate::control::monitor::wire::LaunchRequest;
+use crate::control::output::log_store::Output;
 use crate::control::process::helper::{Finished, Helper, Running, Streams};
 use crate::control::settings::Settings;
 use crate::error::{Error, ErrorKind, Result};
@@ -97,7 +98,7 @@ impl Runtime {
     }
 
     /// Starts a container; its output and the runtime's go to `output`. The call outlives us, as the container does.
-    pub(crate) async fn run(&self, launch: Launch<'_>, pid_file: &Path, output: OwnedFd) -> Result<Finished> {
+    pub(crate) async fn run(&self, launch: Launch<'_>, pid_file: &Path, output: Output) -> Result<Finished> {
         let mut args = self.global_options(launch.log);
         let verb: &[&str] = if launch.verb == Verb::Run { &["run", "--detach"] } else { &["create"] };
         args.extend(verb.iter().map(OsString::from));
@@ -108,19 +109,19 @@ impl Runtime {
         args.extend(["--".into(), launch.id.as_str().into()]);
         if let Some(monitor) = &self.monitor {
             let (dir, pid_file) = (launch.bundle.to_owned(), pid_file.to_owned());
-            let request = Request { dir, pid_file, program: self.program.clone(), args };
-            return monitor
-                .run(client::Runtime { request, output, passed: launch.passed }, self.deadline)
-                .await;
+            let (program, target) = (self.program.clone(), output.target);
+            let request = LaunchRequest { dir, pid_file, program, args, target };
+            let runtime = client::Runtime { request, output: output.fd, passed: launch.passed };
+            return monitor.run(runtime, self.deadline).await;
         }
-        let mut helper = Helper::new(&self.program, Streams::File(output), self.deadline).detached();
+        let mut helper = Helper::new(&self.program, Streams::File(output.fd), self.deadline).detached();
         helper.args(args).pass(&launch.passed)?;
         helper.run().await
     }
 
-    /// Whether containers are the monitor's children and not ours.
-    pub(crate) fn has_monitor(&self) -> bool {
-        self.monitor.is_some()
+    /// The monitor, if containers are its children and not ours.
+    pub(crate) fn monitor(&self) -> Option<&Monitor> {
+        self.monitor.as_ref()
     }
 
     /// Launches a command; its output goes to `output`.

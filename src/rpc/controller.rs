@@ -7,11 +7,25 @@ use tokio::sync::broadcast;
 
 use crate::rpc::api::Api;
 use crate::rpc::errors::{CallResult, Fault, quoted};
-use crate::rpc::identity::PluginIdentity;
+use crate::rpc::identity::{CONTROLLER, PluginIdentity};
 use crate::rpc::params::Params;
 
 /// How many changes of state a slow subscriber may lag behind.
 const MAX_LAG: usize = 16;
+/// The methods that are answered.
+const METHODS: [&str; 11] = [
+    "activate",
+    "configuration",
+    "deactivate",
+    "environment",
+    "exists",
+    "links",
+    "register",
+    "status",
+    "subsystems",
+    "unregister",
+    "version",
+];
 
 /// The plugin changed its state; sent to subscribers of the Controller's `statechange`.
 #[derive(Debug, Clone)]
@@ -35,6 +49,39 @@ fn plugin_version(api: Api) -> Value {
         "minor": 0,
         "patch": api.patch(),
     })
+}
+
+/// The release of Thunder whose behaviour this is.
+fn thunder_version() -> Value {
+    json!({"hash": "", "major": 4, "minor": 4, "patch": 1})
+}
+
+/// The Controller in its own list.
+fn controller_status() -> Value {
+    json!({
+        "callsign": CONTROLLER,
+        "locator": "",
+        "classname": CONTROLLER,
+        "autostart": true,
+        "startmode": "Activated",
+        "state": "activated",
+        "observers": 0,
+        "module": "Application",
+        "version": thunder_version(),
+    })
+}
+
+fn unknown_plugin(callsign: &str) -> Fault {
+    Fault::unknown_key(format!("there is no plugin {} here", quoted(callsign)))
+}
+
+/// The answer of `exists`: 0 or 22 for a bare name, as Thunder 4 means it; true or false for `{"method": name}`, as Thunder
+/// 5 does.
+pub(crate) fn exists(params: &Params, is_known: impl Fn(&str) -> bool) -> Value {
+    match params.raw() {
+        Value::String(name) => if is_known(name) { 0 } else { 22 }.into(),
+        _ => params.get("method").and_then(Value::as_str).is_some_and(is_known).into(),
+    }
 }
 
 /// The Controller: it activates the plugin and notifies subscribers.
@@ -75,19 +122,42 @@ impl Controller {
             "status" => self.status(index),
             "activate" => self.activate(params),
             "deactivate" => self.deactivate(params),
-            // The release of Thunder whose behaviour this is.
-            "version" => Ok(json!({"hash": "", "major": 4, "minor": 4, "patch": 1})),
+            "version" => Ok(thunder_version()),
+            "configuration" => self.configuration(index),
+            // What Thunder waits for before it activates a plugin: a box that runs this has it.
+            "subsystems" => Ok(json!([{"subsystem": "Platform", "active": true}])),
+            // Connections of others are not shown, nor the variables of the daemon's environment.
+            "links" => Ok(json!([])),
+            "environment" => {
+                let name = quoted(index.unwrap_or_default());
+                Err(Fault::unknown_key(format!("there is no variable {name} for clients")))
+            }
+            "exists" => Ok(exists(params, |name| METHODS.contains(&name))),
             _ => Err(Fault::unknown_method()),
         }
     }
 
-    /// `status@callsign`: a list of one, as Thunder 4 gives.
+    /// `status@callsign`: a list of one, as Thunder 4 gives; without a callsign, of all.
     fn status(&self, index: Option<&str>) -> CallResult {
-        let identity = &self.identity;
-        if let Some(callsign) = index.filter(|index| !index.is_empty() && !identity.is_own_callsign(index)) {
-            return Err(Fault::unknown_key(format!("there is no plugin {} here", quoted(callsign))));
+        match index.filter(|index| !index.is_empty()) {
+            None => Ok(json!([controller_status(), self.plugin_status()])),
+            Some(CONTROLLER) => Ok(json!([controller_status()])),
+            Some(callsign) if self.identity.is_own_callsign(callsign) => Ok(json!([self.plugin_status()])),
+            Some(callsign) => Err(unknown_plugin(callsign)),
         }
-        Ok(json!([{
+    }
+
+    /// `configuration@callsign`: what Thunder would hand to the plugin, which needs nothing.
+    fn configuration(&self, index: Option<&str>) -> CallResult {
+        match index.unwrap_or_default() {
+            callsign if callsign == CONTROLLER || self.identity.is_own_callsign(callsign) => Ok(json!({})),
+            callsign => Err(unknown_plugin(callsign)),
+        }
+    }
+
+    fn plugin_status(&self) -> Value {
+        let identity = &self.identity;
+        json!({
             "callsign": identity.callsign,
             "locator": identity.locator,
             "classname": identity.classname,
@@ -97,7 +167,7 @@ impl Controller {
             "observers": 0,
             "module": "Plugin_OCIContainer",
             "version": plugin_version(self.identity().api),
-        }]))
+        })
     }
 
     /// `activate {callsign}`: always succeeds; subscribers are notified before the answer.
@@ -121,9 +191,7 @@ impl Controller {
     fn check_callsign(&self, params: &Params) -> Result<(), Fault> {
         match params.get("callsign").and_then(Value::as_str) {
             Some(callsign) if self.identity.is_own_callsign(callsign) => Ok(()),
-            Some(callsign) => {
-                Err(Fault::unknown_key(format!("there is no plugin {} here", quoted(callsign))))
-            }
+            Some(callsign) => Err(unknown_plugin(callsign)),
             None => Err(Fault::unknown_key("parameter callsign is missing")),
         }
     }

@@ -11,7 +11,7 @@ use crate::rpc::designator::{Version, split_version};
 /// The callsign that generic builds use; it always works beside the configured one.
 const ALIAS: &str = "OCIContainer";
 /// The Controller's callsign.
-const CONTROLLER: &str = "Controller";
+pub(crate) const CONTROLLER: &str = "Controller";
 /// The largest plugin file that is read, in bytes.
 const MAX_FILE: u64 = 64 * 1024;
 
@@ -102,10 +102,11 @@ impl PluginIdentity {
         }
     }
 
-    /// Whether `callsign` is ours, or the alias.
+    /// Whether `callsign` is ours, or the alias. Thunder finds a plugin also when a further dot, or dot and version, follow.
     #[must_use]
     pub fn is_own_callsign(&self, callsign: &str) -> bool {
-        callsign == self.callsign || callsign == ALIAS
+        let rest = |own: &str| callsign.strip_prefix(own).is_some_and(|rest| matches!(rest, "" | "." | ".1"));
+        rest(&self.callsign) || rest(ALIAS)
     }
 
     /// Whom the part of a URL path after `/jsonrpc/` means; whatever follows the callsign is ignored.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
 use crate::control::Manager;
-use crate::rpc::controller::{Controller, StateChange};
+use crate::rpc::controller::{Controller, StateChange, exists};
 use crate::rpc::designator::{Designator, Version};
 use crate::rpc::envelope::{self, Entry, Message, Request};
 use crate::rpc::errors::{CallResult, Fault, quoted};
@@ -153,7 +153,7 @@ fn subscribe(target: Target, method: &str, params: &Params, caller: &mut Caller<
 fn plugin_call(name: &str, params: Params, caller: &Caller<'_>) -> Result<Step, Fault> {
     match name {
         "versions" => return Ok(Step::Done(Ok(json!([])))),
-        "exists" => return Ok(Step::Done(Ok(exists(&params)))),
+        "exists" => return Ok(Step::Done(Ok(exists(&params, methods::is_known)))),
         _ => {}
     }
     let method = methods::find(name).ok_or_else(Fault::unknown_method)?;
@@ -165,14 +165,6 @@ fn plugin_call(name: &str, params: Params, caller: &Caller<'_>) -> Result<Step, 
         log::info!("{} calls {} for {}", caller.name, method.name, quoted(container));
     }
     Ok(Step::Call(method, params))
-}
-
-/// `exists`: 0 or 22 for a bare name, as Thunder 4 means it; true or false for `{"method": name}`, as Thunder 5 does.
-fn exists(params: &Params) -> Value {
-    match params.raw() {
-        Value::String(name) => if methods::is_known(name) { 0 } else { 22 }.into(),
-        _ => params.get("method").and_then(Value::as_str).is_some_and(methods::is_known).into(),
-    }
 }
 
 impl Work {

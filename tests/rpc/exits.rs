@@ -69,7 +69,7 @@ fn monitor_of(world: &DaemonWorld, id: &str) -> i32 {
     parent()
 }
 
-fn lives(pid: i32) -> bool {
+pub(crate) fn lives(pid: i32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
@@ -200,5 +200,5 @@ fn the_monitor_is_small_and_idle() {
         let links = links(&monitor.to_string()).into_iter();
         links.filter(|link| link != "/dev/null" && !inherited.contains(link)).count()
     };
-    world.until("it has its socket, its signals, and no more", || own() == 2);
+    world.until("it has its socket, its signals, the container's output, and no more", || own() == 3);
 }

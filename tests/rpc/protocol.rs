@@ -78,7 +78,15 @@ fn errors_have_thunders_codes_and_texts() {
             45,
             "Requested version is not supported.",
         ),
-        ("org.rdk.OCIContainer.1.0.listContainers".to_owned(), json!({}), 2, "ERROR_UNAVAILABLE"),
+        (
+            "org.rdk.OCIContainer.1.0.listContainers".to_owned(),
+            json!({}),
+            45,
+            "Requested version is not supported.",
+        ),
+        ("org.rdk.OCIContainer.v1.listContainers".to_owned(), json!({}), 2, "ERROR_UNAVAILABLE"),
+        ("Controller.1.environment@PATH".to_owned(), json!({}), 22, "ERROR_UNKNOWN_KEY"),
+        ("Controller.1.configuration@nobody".to_owned(), json!({}), 22, "ERROR_UNKNOWN_KEY"),
         ("Controller.2.status".to_owned(), json!({}), 45, "Requested version is not supported."),
         ("org.rdk.Nope.1.listContainers".to_owned(), json!({}), 2, "ERROR_UNAVAILABLE"),
         (format!("{PLUGIN}.getContainerState"), json!({}), 1, "ERROR_GENERAL"),
@@ -151,6 +159,7 @@ fn liberties_that_clients_take_are_taken() {
         r#"{"id":3,"method":"org.rdk.OCIContainer.listContainers"}"#.to_owned(),
         r#"{"id":3,"method":"OCIContainer.1.listContainers"}"#.to_owned(),
         r#"{"id":3,"method":"org.rdk.OCIContainer.01.listContainers@0"}"#.to_owned(),
+        r#"{"id":3,"method":"org.rdk.OCIContainer..listContainers"}"#.to_owned(),
         r#"{"id":3,"method":"org.rdk.OCIContainer.999.listContainers@a.b"}"#.to_owned(),
     ];
     for text in texts {
@@ -188,6 +197,12 @@ fn built_ins_and_the_controller_answer() {
         "state": "activated", "observers": 0, "module": "Plugin_OCIContainer",
         "version": {"hash": concat!("oci-minidump-", env!("CARGO_PKG_VERSION")), "major": 1, "minor": 0, "patch": 4},
     }]);
+    let thunder = json!({"hash": "", "major": 4, "minor": 4, "patch": 1});
+    let own = json!({
+        "callsign": "Controller", "locator": "", "classname": "Controller", "autostart": true,
+        "startmode": "Activated", "state": "activated", "observers": 0, "module": "Application",
+        "version": thunder,
+    });
     let cases = [
         ("versions", json!({}), json!([])),
         ("exists", json!("listContainers"), json!(0)),
@@ -201,7 +216,13 @@ fn built_ins_and_the_controller_answer() {
         ("Controller.1.status@org.rdk.OCIContainer", json!({}), status.clone()),
         ("Controller.status@org.rdk.OCIContainer", json!({}), status.clone()),
         ("status@OCIContainer", json!({}), status.clone()),
-        ("Controller.1.status", json!({}), status),
+        ("Controller.1.status", json!({}), json!([own, status[0]])),
+        ("Controller.1.status@Controller", json!({}), json!([own])),
+        ("Controller.1.configuration@org.rdk.OCIContainer", json!({}), json!({})),
+        ("Controller.1.subsystems", json!({}), json!([{"subsystem": "Platform", "active": true}])),
+        ("Controller.1.links", json!({}), json!([])),
+        ("Controller.1.exists", json!("links"), json!(0)),
+        ("Controller.1.exists", json!({"method": "reboot"}), json!(false)),
         ("Controller.1.activate", json!({"callsign": "org.rdk.OCIContainer"}), Value::Null),
         ("Controller.1.activate", json!({"callsign": "OCIContainer"}), Value::Null),
         ("Controller.1.deactivate", json!({"callsign": "org.rdk.OCIContainer"}), Value::Null),

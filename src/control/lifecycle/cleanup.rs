@@ -37,7 +37,7 @@ pub(crate) fn announce_state(ctx: &Context, container: &Container, state: State)
 
 /// Cleans up after a start that failed: nothing may be left of it.
 pub(crate) async fn abort_start(ctx: &Context, container: &Arc<Container>) {
-    ctx.logs.unwatch(&container.id, &container.policy().sink);
+    ctx.logs.finish(&container.id, &container.policy().sink);
     let before = Snapshot::look(&container.policy().dump_dirs);
     // It may have run for a moment, while no daemon looked.
     plugin_set::post_halt(ContainerRef::of(container), ExitStatus::Unknown).await;

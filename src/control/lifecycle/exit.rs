@@ -39,7 +39,7 @@ pub(crate) async fn clean_up(
     let _change = container.change.lock().await;
     container.save_exit(exit);
     let (deleted, mut events) = cleanup::delete_ended(ctx, container, exit).await;
-    ctx.logs.unwatch(&container.id, &container.policy().sink);
+    ctx.logs.finish(&container.id, &container.policy().sink);
     let next = if deleted.is_ok() { next_attempt(container, exit).await } else { None };
     let (id, descriptor) = (container.id.clone(), container.descriptor);
     events.push(Event::Stopped { id, descriptor, exit });

@@ -1,6 +1,5 @@
 //! Has the runtime run a container: the first start and every restart alike.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -11,7 +10,7 @@ use crate::control::lifecycle::context::Context;
 use crate::control::model::event::{Event, Origin};
 use crate::control::model::state::{ExitStatus, State};
 use crate::control::monitor::note::Note;
-use crate::control::output::log_store::LogStore;
+use crate::control::output::log_store::{LogStore, Output};
 use crate::control::phase::Phase;
 use crate::control::plugins::plugin::{ContainerRef, Passed};
 use crate::control::plugins::plugin_set::PluginSet;
@@ -36,14 +35,14 @@ pub(crate) async fn run(
     container: &Container,
     plugins: &PluginSet,
     passed: Vec<Passed>,
-    output: OwnedFd,
+    output: Output,
 ) -> Result<()> {
     let (dir, target) = (&container.dir, ContainerRef::of(container));
     dir.save(&container.saved_state(None))?;
     dir.forget_run();
     let log = container.policy().sink.is_write_only().then(|| dir.file(RUNTIME_LOG));
     let verb = if plugins.wants_process(target) { Verb::Create } else { Verb::Run };
-    let passed = passed.into_iter().map(|passed| passed.resolve(&output)).collect::<Result<_>>()?;
+    let passed = passed.into_iter().map(|passed| passed.resolve(&output.fd)).collect::<Result<_>>()?;
     let launch = Launch { verb, id: &container.id, bundle: dir.path(), log: log.as_deref(), passed };
     let before = Snapshot::look(&container.policy().dump_dirs);
     let ran = ctx.runtime.run(launch, &dir.file(PID_FILE), output).await;
@@ -82,7 +81,7 @@ fn failure(ctx: &Context, container: &Container, finished: &Finished) -> Error {
 ///
 /// # Errors
 /// The kernel's, when there can be no stand-in either.
-pub(crate) fn open_log(ctx: &Context, container: &Container) -> Result<OwnedFd> {
+pub(crate) fn open_log(ctx: &Context, container: &Container) -> Result<Output> {
     match ctx.logs.create(&container.id, &container.policy().sink) {
         Ok(log) => {
             ctx.health.recover("log");
@@ -101,7 +100,7 @@ pub(crate) fn open_log(ctx: &Context, container: &Container) -> Result<OwnedFd> 
 /// The runtime left no pid file, or the process is not there; the kernel's.
 pub(crate) fn track_init(ctx: &Context, container: &Container) -> Result<Process> {
     let pid = container.dir.pid()?;
-    let init = if ctx.runtime.has_monitor() {
+    let init = if ctx.runtime.monitor().is_some() {
         // It may have ended already.
         let noted = || Note::read(container.dir.path()).filter(|note| note.init.pid == pid);
         Process::open(pid)

@@ -7,18 +7,17 @@
 //! - [`restart`]: whether a container that crashed is restarted, and the restart.
 //! - [`exit`]: a container exits.
 //! - [`supervisor`]: one task per container from its start to its end.
-//! - [`inside`]: annotations, hibernation and mounts of a container that runs.
+//! - [`inside`]: commands in a container that runs, its annotations, hibernation and mounts.
 //! - [`stop`]: stop, pause, resume, delete, wait.
-//! - [`exec_options`]: the options of a command that a client may use; [`exec`]: runs commands in containers.
+//! - [`output`]: goes on reading the output of containers whose reader was killed.
 //! - [`recover`]: takes over what an earlier daemon left.
 
 pub(crate) mod cleanup;
 pub(crate) mod context;
-pub(crate) mod exec;
-pub(crate) mod exec_options;
 pub(crate) mod exit;
 pub(crate) mod inside;
 pub(crate) mod launch;
+pub(crate) mod output;
 pub(crate) mod recover;
 pub(crate) mod restart;
 pub(crate) mod start;

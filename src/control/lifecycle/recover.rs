@@ -8,7 +8,7 @@ use crate::control::events::entry::EntryName;
 use crate::control::events::leftovers;
 use crate::control::lifecycle::context::Context;
 use crate::control::lifecycle::inside::hibernate;
-use crate::control::lifecycle::{cleanup, launch, stop, supervisor};
+use crate::control::lifecycle::{cleanup, launch, output, stop, supervisor};
 use crate::control::model::id::ContainerId;
 use crate::control::monitor::client::{SOCKET_PREFIX, remove_stale};
 use crate::control::phase::Phase;
@@ -104,7 +104,8 @@ fn recover_one(ctx: &Arc<Context>, id: ContainerId) {
 
 fn adopt(ctx: &Arc<Context>, container: Arc<Container>, init: Process) {
     log::info!("container {} is adopted", container.id);
-    ctx.logs.watch(&container.id, &container.policy().sink);
+    let (shared, adopted) = (Arc::clone(ctx), Arc::clone(&container));
+    ctx.tasks.spawn(async move { output::read(&shared, &adopted).await });
     let init = Arc::new(init);
     cleanup::transition(&container, Phase::Running(Arc::clone(&init)));
     hibernate::recover(ctx, &container, &init);

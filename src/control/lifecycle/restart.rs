@@ -1,6 +1,5 @@
 //! Restarts containers that crashed, when their configuration asks for it.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use crate::control::container::Container;
 use crate::control::lifecycle::context::Context;
 use crate::control::lifecycle::{cleanup, launch};
 use crate::control::model::state::ExitStatus;
+use crate::control::output::log_store::Output;
 use crate::control::plugins::plugin::ContainerRef;
 use crate::control::plugins::plugin_set::PluginSet;
 use crate::control::process::handle::Process;
@@ -42,7 +42,6 @@ pub(crate) async fn restart(ctx: &Context, container: &Arc<Container>) -> Option
     log::info!("container {id} is restarted");
     container.dir.discard(PID_FILE);
     let output = ctx.logs.append(id, sink).or_else(|_| launch::open_log(ctx, container));
-    ctx.logs.watch(id, sink);
     let ran = match output {
         Ok(output) => run(ctx, container, output).await,
         Err(error) => Err(error),
@@ -61,7 +60,7 @@ pub(crate) async fn restart(ctx: &Context, container: &Arc<Container>) -> Option
     }
 }
 
-async fn run(ctx: &Context, container: &Container, output: OwnedFd) -> Result<()> {
+async fn run(ctx: &Context, container: &Container, output: Output) -> Result<()> {
     let config = container.dir.config()?;
     let extras = RuntimeExtras::of_config(&config)?;
     let (plugins, _warned_before) = PluginSet::of(&extras, &ctx.settings.dobby_settings)?;

@@ -10,7 +10,10 @@ use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus, waitid};
 
 use crate::control::model::state::ExitStatus;
 use crate::control::monitor::note::Note;
-use crate::control::monitor::wire::{Reply, Request, reply};
+use crate::control::monitor::wire::{LaunchRequest, Reply, reply};
+use crate::control::output::bounded_log::LogTarget;
+use crate::control::output::reader::Until;
+use crate::control::output::readers::Readers;
 use crate::control::process::handle::ProcessIdentity;
 use crate::control::process::helper::PATH;
 use crate::proc;
@@ -37,21 +40,37 @@ pub(crate) struct Children {
     early: Vec<Note>,
     /// Notes that a full disk keeps from being written.
     unwritten: Vec<(PathBuf, Note)>,
+    /// What reads the containers' output.
+    pub(crate) readers: Readers,
 }
 
 impl Children {
     /// Runs a runtime for a client.
-    pub(crate) fn launch(&mut self, client: OwnedFd, request: Request, fds: Vec<OwnedFd>) {
-        match spawn(&request, fds) {
+    pub(crate) fn launch(&mut self, client: OwnedFd, mut request: LaunchRequest, fds: Vec<OwnedFd>) {
+        let target = request.target.take();
+        let read = target.map_or(Ok(false), |target| self.readers.add(&request.dir, target, Until::Released));
+        match read.and_then(|_is_new| spawn(&request, fds)) {
             Ok(pid) => {
                 reply(&client, &Reply::Started(pid));
                 // An earlier run in the same directory has ended.
                 self.launches.retain(|launch| launch.dir != request.dir);
-                let Request { dir, pid_file, .. } = request;
+                let LaunchRequest { dir, pid_file, .. } = request;
                 self.launches.push(Launch { dir, pid_file, runtime: Some((pid, client)), init: None });
             }
-            Err(error) => reply(&client, &Reply::Failed(error.raw_os_error().unwrap_or(0))),
+            Err(error) => {
+                self.readers.finish(&request.dir);
+                reply(&client, &Reply::Failed(error.raw_os_error().unwrap_or(0)));
+            }
         }
+    }
+
+    /// Reads the output of a container whose reader was killed.
+    pub(crate) fn read_output(&mut self, client: &OwnedFd, dir: &Path, target: LogTarget) {
+        let said = match self.readers.add(dir, target, Until::LastWriter) {
+            Ok(_is_new) => Reply::Reads,
+            Err(error) => Reply::Failed(error.raw_os_error().unwrap_or(0)),
+        };
+        reply(client, &said);
     }
 
     /// Reaps everything that has ended, each after what must be known of it is written; whether there are children left.
@@ -88,6 +107,7 @@ impl Children {
             self.runtime_ended(at, note.exit);
         } else if let Some(at) = self.launches.iter().position(|launch| launch.init == Some(pid)) {
             let launch = self.launches.swap_remove(at);
+            self.readers.finish(&launch.dir);
             self.write(launch.dir, note);
         } else if self.launches.iter().any(|launch| launch.runtime.is_some()) && self.early.len() < MAX_EARLY
         {
@@ -104,10 +124,15 @@ impl Children {
         };
         let client = launch.runtime.take();
         let init = read_pid(&launch.pid_file);
+        // Why it failed is in there.
+        self.readers.read_of(&launch.dir);
         if let Some(early) = self.early.iter().find(|note| Some(note.init.pid) == init).copied() {
+            self.readers.finish(&launch.dir);
             self.write(launch.dir, early);
         } else if init.is_some() {
             self.launches.push(Launch { init, ..launch });
+        } else {
+            self.readers.finish(&launch.dir);
         }
         if let Some((_, client)) = client {
             reply(&client, &Reply::Ended(exit));
@@ -132,7 +157,7 @@ fn read_pid(file: &Path) -> Option<i32> {
 }
 
 /// Starts a runtime as the daemon would: one `PATH`, a process group of its own, nothing to read, and no signal blocked.
-fn spawn(request: &Request, mut fds: Vec<OwnedFd>) -> std::io::Result<i32> {
+fn spawn(request: &LaunchRequest, mut fds: Vec<OwnedFd>) -> std::io::Result<i32> {
     if fds.is_empty() {
         return Err(Errno::INVAL.into());
     }

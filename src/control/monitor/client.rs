@@ -14,11 +14,13 @@ use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with,
 };
 use tokio::io::unix::AsyncFd;
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::control::model::state::ExitStatus;
 use crate::control::monitor::serve::ARGUMENT;
-use crate::control::monitor::wire::{self, Reply, Request, VERSION};
+use crate::control::monitor::wire::{self, LaunchRequest, Reply, Request, VERSION};
+use crate::control::output::bounded_log::LogTarget;
 use crate::control::process::cgroup::Cgroups;
 use crate::control::process::handle::Process;
 use crate::control::process::helper::{Finished, cannot_run};
@@ -39,18 +41,49 @@ pub(crate) struct Monitor {
     state_dir: PathBuf,
     /// Held while one is called: two starts must not make two monitors.
     turn: tokio::sync::Mutex<()>,
+    /// The process that greeted last; none once it is known to have ended.
+    process: watch::Sender<Option<i32>>,
 }
 
 /// What a monitor is to launch.
 pub(crate) struct Runtime {
-    pub(crate) request: Request,
+    pub(crate) request: LaunchRequest,
     pub(crate) output: OwnedFd,
     pub(crate) passed: Vec<OwnedFd>,
 }
 
 impl Monitor {
     pub(crate) fn new(state_dir: PathBuf) -> Self {
-        Self { state_dir, turn: tokio::sync::Mutex::default() }
+        Self { state_dir, turn: tokio::sync::Mutex::default(), process: watch::Sender::new(None) }
+    }
+
+    /// Waits until a monitor has ended that this process has called.
+    pub(crate) async fn ended(&self) {
+        let mut process = self.process.subscribe();
+        let Ok(pid) = process.wait_for(Option::is_some).await.map(|pid| *pid) else { return };
+        if let Some(Ok(process)) = pid.map(Process::open) {
+            process.wait().await;
+        }
+        self.process.send_if_modified(|known| known.take_if(|known| Some(*known) == pid).is_some());
+    }
+
+    /// Has the output of the container that has this directory read, if no other process does.
+    ///
+    /// # Errors
+    /// As of [`Monitor::run`]; the container has no pipe.
+    pub(crate) async fn read_output(&self, dir: PathBuf, target: LogTarget) -> Result<()> {
+        let what = || format!("the monitor cannot read the output of {}", dir.display());
+        let line = self.call().await?;
+        wire::send(line.get_ref(), &Request::Read(dir.clone(), target).encode(), &[]).tried(what)?;
+        match timeout(GREETING_TIMEOUT, hear(&line))
+            .await
+            .map_err(std::io::Error::from)
+            .tried(what)?
+            .tried(what)?
+        {
+            Reply::Failed(number) => Err(std::io::Error::from_raw_os_error(number)).tried(what),
+            _ => Ok(()),
+        }
     }
 
     /// Has a runtime run to its end, or be killed with all its descendants at the deadline. It goes on when the future is
@@ -74,18 +107,19 @@ impl Monitor {
         let Runtime { request, output, passed } = runtime;
         let line = self.call().await?;
         let fds: Vec<_> = std::iter::once(output).chain(passed).collect();
-        wire::send(line.get_ref(), &request.encode(), &fds)
+        let program = request.program.display().to_string();
+        wire::send(line.get_ref(), &Request::Launch(request).encode(), &fds)
             .tried(|| "cannot ask the monitor of containers")?;
         drop(fds);
         loop {
             match hear(&line).await.tried(|| "the monitor of containers has ended")? {
-                Reply::Ready => {}
+                Reply::Ready(_) | Reply::Reads => {}
                 // It may have ended by now.
                 Reply::Started(pid) => *started = Process::open(pid).ok(),
                 Reply::Ended(exit) => return Ok(exit),
                 Reply::Failed(number) => {
                     let error = std::io::Error::from_raw_os_error(number);
-                    return Err(cannot_run(&request.program.display().to_string(), error));
+                    return Err(cannot_run(&program, error));
                 }
             }
         }
@@ -102,7 +136,10 @@ impl Monitor {
                 Ok(line) => {
                     let line = crate::sys::wait_readable(line).tried(what)?;
                     match timeout(GREETING_TIMEOUT, hear(&line)).await {
-                        Ok(Ok(Reply::Ready)) => return Ok(line),
+                        Ok(Ok(Reply::Ready(pid))) => {
+                            self.process.send_if_modified(|known| known.replace(pid) != Some(pid));
+                            return Ok(line);
+                        }
                         Ok(Ok(_)) => return Err(Error::new(ErrorKind::System, what())),
                         // It was about to end.
                         Ok(Err(_)) => {}

@@ -63,23 +63,27 @@ impl Monitor {
             let ready = self.wait(timeout.as_ref());
             while let Ok(Some(_)) = self.signals.read_signal() {}
             let is_full = ready.first() == Some(&true) && !self.accept();
-            for at in (0..self.clients.len()).rev().filter(|at| ready.get(at + 2) == Some(&true)) {
+            let readers = self.children.readers.all().len();
+            self.children.readers.read(|at| ready.get(at + 2) == Some(&true));
+            for at in (0..self.clients.len()).rev().filter(|at| ready.get(at + 2 + readers) == Some(&true)) {
                 self.hear(at);
             }
             // Whatever comes with the last child's end is seen: no client, no child, no more to do.
             let has_children = self.children.reap();
             let is_late = self.children.write_rest();
-            if !has_children && !is_late && self.clients.is_empty() {
+            if !has_children && !is_late && self.clients.is_empty() && self.children.readers.is_empty() {
                 return;
             }
             timeout = (is_full || is_late).then_some(RETRY);
         }
     }
 
-    /// Which descriptors have something to read: the listener, the signals, each client. None after the timeout.
+    /// Which descriptors have something to read: the listener, the signals, each container's output, each client. None
+    /// after the timeout.
     fn wait(&self, timeout: Option<&Timespec>) -> Vec<bool> {
         let fds = [self.listener.as_fd(), self.signals.as_fd()];
-        let fds = fds.into_iter().chain(self.clients.iter().map(AsFd::as_fd));
+        let outputs = self.children.readers.all().iter().map(AsFd::as_fd);
+        let fds = fds.into_iter().chain(outputs).chain(self.clients.iter().map(AsFd::as_fd));
         // With as many clients as there may be, more wait.
         let is_full = self.clients.len() >= MAX_CLIENTS;
         let mut fds: Vec<_> = fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
@@ -101,7 +105,7 @@ impl Monitor {
         };
         let us = rustix::process::geteuid();
         if rustix::net::sockopt::socket_peercred(&client).is_ok_and(|peer| peer.uid == us) {
-            wire::reply(&client, &Reply::Ready);
+            wire::reply(&client, &Reply::Ready(std::process::id().cast_signed()));
             self.clients.push(client);
         }
         true
@@ -112,7 +116,8 @@ impl Monitor {
         let client = self.clients.swap_remove(at);
         match wire::receive(&client) {
             Ok((message, fds)) if !message.is_empty() => match Request::decode(&message) {
-                Some(request) => self.children.launch(client, request, fds),
+                Some(Request::Launch(request)) => self.children.launch(client, request, fds),
+                Some(Request::Read(dir, target)) => self.children.read_output(&client, &dir, target),
                 None => wire::reply(&client, &Reply::Failed(Errno::BADMSG.raw_os_error())),
             },
             Err(Errno::AGAIN | Errno::INTR) => self.clients.push(client),

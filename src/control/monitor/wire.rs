@@ -1,7 +1,7 @@
 //! What the daemon and the monitor say to each other, over a Unix socket of whole messages.
 //!
-//! The monitor greets. Then the daemon sends one request with descriptors, and the monitor replies that the runtime was
-//! started, and later how it ended. One connection per launch.
+//! The monitor greets. Then the daemon sends one request: a launch, with descriptors, to which the monitor replies that the
+//! runtime was started, and later how it ended; or that the output of a container is to be read. One connection per request.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{IoSlice, IoSliceMut};
@@ -18,30 +18,44 @@ use rustix::net::{
 use serde::{Deserialize, Serialize};
 
 use crate::control::model::state::ExitStatus;
+use crate::control::output::bounded_log::{Bound, LogTarget};
 
 /// The version of all this, which the socket's name stands for as well.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 /// The largest message, in bytes: some paths, and the runtime's options.
 const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 /// The most descriptors with a request.
 const MAX_DESCRIPTORS: usize = 64;
 
+/// What the daemon asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// A runtime is to be run.
+    Launch(LaunchRequest),
+    /// The output of the container that has this directory is to be read, if no other process does.
+    Read(PathBuf, LogTarget),
+}
+
 /// A runtime to run. With it come the descriptor for its output, and those that it inherits as 3, 4, and so on.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Request {
-    /// The container's directory, where the note goes.
+pub(crate) struct LaunchRequest {
+    /// The container's directory, where the note goes, and where the pipe lies if its output is one.
     pub(crate) dir: PathBuf,
     /// Where the runtime writes the number of the container's first process.
     pub(crate) pid_file: PathBuf,
     pub(crate) program: PathBuf,
     pub(crate) args: Vec<OsString>,
+    /// Where what is read from the pipe goes.
+    pub(crate) target: Option<LogTarget>,
 }
 
 /// What the monitor says.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Reply {
-    /// It takes a request, and stays for it.
-    Ready,
+    /// It takes a request, and stays for it. Its process id.
+    Ready(i32),
+    /// It reads, or another process does.
+    Reads,
     /// The runtime has this process id.
     Started(i32),
     /// The runtime cannot be run: the error's number, 0 for another kind.
@@ -52,16 +66,41 @@ pub(crate) enum Reply {
 
 impl Request {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let head = [self.dir.as_os_str(), self.pid_file.as_os_str(), self.program.as_os_str()];
-        let words = head.into_iter().chain(self.args.iter().map(OsString::as_os_str));
-        words.map(OsStr::as_bytes).collect::<Vec<_>>().join(&0)
+        let (dir, target) = match self {
+            Self::Launch(launch) => (&launch.dir, launch.target.as_ref()),
+            Self::Read(dir, target) => (dir, Some(target)),
+        };
+        let (bound, limit) = match target.map(|target| target.bound) {
+            Some(Bound::TwoFiles(limit)) => ("two", limit),
+            Some(Bound::OneFile(limit)) => ("one", limit),
+            Some(Bound::Unlimited) => ("unlimited", 0),
+            None => ("", 0),
+        };
+        let path = target.map_or(OsStr::new(""), |target| target.path.as_os_str());
+        let limit = limit.to_string();
+        let mut words = vec![dir.as_os_str(), OsStr::new(bound), OsStr::new(&limit), path];
+        if let Self::Launch(launch) = self {
+            words.extend([launch.pid_file.as_os_str(), launch.program.as_os_str()]);
+            words.extend(launch.args.iter().map(OsString::as_os_str));
+        }
+        words.into_iter().map(OsStr::as_bytes).collect::<Vec<_>>().join(&0)
     }
 
     pub(crate) fn decode(message: &[u8]) -> Option<Self> {
         let mut words = message.split(|byte| *byte == 0).map(|word| OsString::from_vec(word.to_vec()));
-        let mut path = || words.next().map(PathBuf::from);
-        let (dir, pid_file, program) = (path()?, path()?, path()?);
-        Some(Self { dir, pid_file, program, args: words.collect() })
+        let mut word = || words.next();
+        let dir = PathBuf::from(word()?);
+        let (bound, limit, path) = (word()?, word()?.to_str()?.parse().ok()?, PathBuf::from(word()?));
+        let bound = match bound.to_str()? {
+            "two" => Some(Bound::TwoFiles(limit)),
+            "one" => Some(Bound::OneFile(limit)),
+            "unlimited" => Some(Bound::Unlimited),
+            _ => None,
+        };
+        let target = bound.map(|bound| LogTarget { path, bound });
+        let Some(pid_file) = word().map(PathBuf::from) else { return Some(Self::Read(dir, target?)) };
+        let program = PathBuf::from(word()?);
+        Some(Self::Launch(LaunchRequest { dir, pid_file, program, args: words.collect(), target }))
     }
 }
 
@@ -118,11 +157,21 @@ mod tests {
     #[test]
     fn a_request_arrives_as_it_was_sent() {
         let odd = OsString::from_vec(vec![0xff, b' ', b'"']);
-        for args in [vec![], vec!["run".into(), OsString::new(), odd]] {
-            let (dir, program) = ("/run/c".into(), "/usr/bin/crun".into());
-            let request = Request { dir, pid_file: "/run/c/container.pid".into(), program, args };
-            assert_eq!(Request::decode(&request.encode()).as_ref(), Some(&request));
+        let bounds = [Bound::TwoFiles(1), Bound::OneFile(u64::MAX), Bound::Unlimited];
+        let targets = bounds.map(|bound| LogTarget { path: odd.clone().into(), bound });
+        let same = |request: Request| assert_eq!(Request::decode(&request.encode()), Some(request));
+        for target in targets.iter().cloned().map(Some).chain([None]) {
+            for args in [vec![], vec!["run".into(), OsString::new(), odd.clone()]] {
+                let (dir, program, target) = ("/run/c".into(), "/usr/bin/crun".into(), target.clone());
+                let pid_file = "/run/c/container.pid".into();
+                same(Request::Launch(LaunchRequest { dir, pid_file, program, args, target }));
+            }
         }
-        assert_eq!(Request::decode(b"/run/c\0/run/c/pid"), None);
+        targets.into_iter().for_each(|target| same(Request::Read("/run/c".into(), target)));
+        for damaged in
+            [&b"/run/c\0two\0x\0/log"[..], b"/run/c\0\x300\0", b"/run/c\0\x000\0\0/run/c/pid", b"/run/c"]
+        {
+            assert_eq!(Request::decode(damaged), None);
+        }
     }
 }

@@ -1,13 +1,18 @@
 //! The output of containers. From the bottom up:
 //!
 //! - [`read`]: reads a log from a place in it.
-//! - [`trim`]: cuts a log to its end.
+//! - [`place`]: how much of the output went before what a log still has.
 //! - [`journald`]: the journal as the place of the output.
 //! - [`sink`]: where a container writes.
-//! - [`log_store`]: all log files, each kept below its limit.
+//! - [`bounded_log`]: the file that output is written to, below its limit at all times.
+//! - [`reader`]: reads what a container writes, from a pipe into its log; [`readers`]: those of all containers.
+//! - [`log_store`]: the logs of containers.
 
+pub(crate) mod bounded_log;
 pub(crate) mod journald;
 pub(crate) mod log_store;
+pub(crate) mod place;
 pub(crate) mod read;
+pub(crate) mod reader;
+pub(crate) mod readers;
 pub(crate) mod sink;
-pub(crate) mod trim;

@@ -36,9 +36,8 @@ impl Trimmed {
         self.lock().iter().find(|(log, _)| log == path).map_or(0, |(_, bytes)| *bytes)
     }
 
-    /// More bytes of a log are gone.
-    pub(crate) fn add(&self, path: &Path, bytes: u64) {
-        let total = self.of(path).saturating_add(bytes);
+    /// So many bytes of a log are gone.
+    pub(crate) fn set(&self, path: &Path, total: u64) {
         let mut logs = self.lock();
         logs.retain(|(log, _)| log != path);
         logs.truncate(MAX_LOGS - 1);

@@ -14,6 +14,7 @@
 //! | `ID/container.pid` | the runtime's pid file | |
 //! | `ID/announced` | since when dumps may not have been announced | |
 //! | `ID/exit.json` | how the first process ended, from the monitor | the next run |
+//! | `ID/output`, `ID/output.place` | the pipe that the container writes to; how much was read before what its log still has | the next start |
 //! | `ID/runtime.log` | the runtime's complaints when the output cannot be read back | |
 //! | `ID/exec-PID-N.log` | the runtime's complaints about one command | the end of that command |
 //! | `ID/spec/` | the bundle that a Dobby spec became | |

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use crate::control::container::Container;
 use crate::control::lifecycle::context::Context;
-use crate::control::lifecycle::exec_options;
+use crate::control::lifecycle::inside::exec_options;
 use crate::control::model::id::ContainerId;
 use crate::control::model::request::{ExecLimits, ExecOutput, ExecRequest};
 use crate::control::model::state::{ExitStatus, State};
@@ -56,7 +56,7 @@ pub(crate) async fn exec(ctx: &Context, id: &ContainerId, request: ExecRequest) 
     let log = complaints.path();
     let exec = Exec { id, options: &options, command: &request.command, log: &log };
     let output = ctx.logs.append(id, &container.policy().sink).or_else(|_| LogStore::stand_in())?;
-    let finished = ctx.runtime.exec(&exec, output).await?;
+    let finished = ctx.runtime.exec(&exec, output.fd).await?;
     if finished.exit == ExitStatus::Code(0) {
         return Ok(());
     }

@@ -1,0 +1,236 @@
+//! The file that a container's output goes to. It never exceeds its limit, and output that it had no room for is noted.
+//!
+//! Only the reader of the container's pipe writes to it, so that it can look before each write. Nothing is kept open: when
+//! the file is removed, moved or emptied, by logrotate for one, the next write goes to what is there then.
+
+use std::fs::File;
+use std::io::{Error, ErrorKind, Result, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+
+use crate::control::output::place::Place;
+use crate::control::output::sink;
+
+/// How much is copied at once, in bytes.
+const CHUNK: usize = 64 * 1024;
+
+/// How long a log may become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bound {
+    /// Two files, the older one beside the other, have at most so many bytes together.
+    TwoFiles(u64),
+    /// One file of at most so many bytes: when it is full, its older half goes.
+    OneFile(u64),
+    /// As long as the disk takes it.
+    Unlimited,
+}
+
+/// A log, and how long it may become.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LogTarget {
+    pub(crate) path: PathBuf,
+    pub(crate) bound: Bound,
+}
+
+/// What writes a log.
+#[derive(Debug)]
+pub(crate) struct BoundedLog {
+    target: LogTarget,
+    place: Place,
+    /// How many bytes were lost since the last write, and why.
+    lost: Option<(u64, ErrorKind)>,
+}
+
+/// The older file of a log that has two.
+pub(crate) fn older(path: &Path) -> PathBuf {
+    path.with_extension("log.1")
+}
+
+impl BoundedLog {
+    pub(crate) fn new(target: LogTarget, place: Place) -> Self {
+        Self { target, place, lost: None }
+    }
+
+    /// Writes all, or counts what there was no room for: a container neither waits for the disk nor fails with it.
+    pub(crate) fn write(&mut self, mut bytes: &[u8]) {
+        let mut written = self.note_lost();
+        let hopeless = self.hopeless(bytes.len());
+        bytes = bytes.get(hopeless..).unwrap_or_default();
+        while let Ok(()) = written
+            && !bytes.is_empty()
+        {
+            written = self.write_some(bytes).map(|count| bytes = bytes.get(count..).unwrap_or_default());
+        }
+        if let Err(error) = written {
+            let before = self.lost.map_or(0, |(lost, _)| lost);
+            self.lost = Some((before.saturating_add(bytes.len() as u64), error.kind()));
+        }
+    }
+
+    /// How many bytes at the beginning of so many cannot stay: a small limit must not cost one write for each of them.
+    fn hopeless(&self, bytes: usize) -> usize {
+        let (Bound::TwoFiles(limit) | Bound::OneFile(limit)) = self.target.bound else { return 0 };
+        let hopeless = bytes.saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX));
+        if hopeless > 0
+            && let Ok(place) = self.place.lock()
+        {
+            // Who follows finds less than there was; the log stays as it is.
+            let _unknown = place.add(hopeless as u64);
+        }
+        hopeless
+    }
+
+    fn note_lost(&mut self) -> Result<()> {
+        let Some((lost, why)) = self.lost else { return Ok(()) };
+        let note = format!("\n[ocicontainer: {lost} bytes of output are missing here: {why}]\n");
+        self.write_some(note.as_bytes())?;
+        self.lost = None;
+        Ok(())
+    }
+
+    /// Writes some of the bytes, at least one.
+    fn write_some(&self, bytes: &[u8]) -> Result<usize> {
+        let written = self.try_write(bytes);
+        let is_full = matches!(&written, Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded));
+        // The disk must not stay full because of us.
+        if is_full && matches!(self.target.bound, Bound::TwoFiles(_)) && self.remove_older().is_ok() {
+            return self.try_write(bytes);
+        }
+        written
+    }
+
+    fn try_write(&self, bytes: &[u8]) -> Result<usize> {
+        let path = &self.target.path;
+        let mut file = File::from(sink::open(path, OFlags::CREATE).map_err(Error::other)?);
+        let mut length = file.metadata()?.len();
+        let room = match self.target.bound {
+            Bound::Unlimited => u64::MAX,
+            Bound::TwoFiles(limit) => {
+                if length >= limit / 2 {
+                    self.rotate()?;
+                    file = File::from(sink::open(path, OFlags::CREATE).map_err(Error::other)?);
+                    length = 0;
+                }
+                (limit / 2).saturating_sub(length)
+            }
+            Bound::OneFile(limit) => {
+                if length.saturating_add(bytes.len() as u64) > limit {
+                    length -= self.halve(length.saturating_sub(limit / 2))?;
+                }
+                limit.saturating_sub(length)
+            }
+        };
+        let count = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
+        match bytes.get(..count) {
+            Some(part) if !part.is_empty() => file.write(part),
+            // A limit of no bytes.
+            _ => Ok(bytes.len()),
+        }
+    }
+
+    /// The file becomes the older one.
+    fn rotate(&self) -> Result<()> {
+        let place = self.place.lock();
+        let older = older(&self.target.path);
+        let gone = older.symlink_metadata().map_or(0, |older| older.len());
+        std::fs::rename(&self.target.path, older)?;
+        // Without its directory a container has no readers who follow.
+        place.map_or(Ok(()), |place| place.add(gone))
+    }
+
+    fn remove_older(&self) -> Result<()> {
+        let place = self.place.lock();
+        let older = older(&self.target.path);
+        let gone = older.symlink_metadata()?.len();
+        std::fs::remove_file(older)?;
+        place.map_or(Ok(()), |place| place.add(gone))
+    }
+
+    /// Takes about `gone` bytes away at the beginning of the file; how many.
+    fn halve(&self, gone: u64) -> Result<u64> {
+        let place = self.place.lock();
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = File::from(rustix::fs::open(&self.target.path, flags, Mode::empty())?);
+        let kept = move_to_beginning(&file, gone);
+        file.set_len(*kept.as_ref().unwrap_or(&0))?;
+        kept?;
+        place.map_or(Ok(()), |place| place.add(gone))?;
+        Ok(gone)
+    }
+}
+
+/// Copies what is at `start` to the beginning; how many bytes.
+fn move_to_beginning(file: &File, start: u64) -> Result<u64> {
+    let mut buffer = vec![0; CHUNK];
+    let mut copied = 0;
+    loop {
+        let count = file.read_at(&mut buffer, start + copied)?;
+        if count == 0 {
+            return Ok(copied);
+        }
+        file.write_all_at(buffer.get(..count).unwrap_or_default(), copied)?;
+        copied += count as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::output::read;
+
+    /// What is kept is the end of what was written, never more than the limit, and the place says how much went before.
+    #[test]
+    fn the_limit_holds_after_every_write_and_the_place_is_true() {
+        let mut random = 7_u32;
+        let mut next = |below: u32| {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (random >> 8) % below
+        };
+        for limit in [0, 1, 2, 3, 100, 4096, 70_000, 300_001] {
+            for bound in [Bound::TwoFiles(limit), Bound::OneFile(limit)] {
+                let dir = tempfile::tempdir().unwrap();
+                let path = dir.path().join("a.log");
+                let place = Place::of(dir.path());
+                place.create(5).unwrap();
+                let mut log = BoundedLog::new(LogTarget { path: path.clone(), bound }, place.clone());
+                let (mut all, older) = (Vec::new(), older(&path));
+                let length = |path: &Path| path.metadata().map_or(0, |file| file.len());
+                for _ in 0..60 {
+                    let most = if next(8) == 0 { 200_000 } else { 3000 };
+                    let count = next(most);
+                    let bytes: Vec<u8> = (0..count).map(|at| u8::try_from(at % 251).unwrap()).collect();
+                    log.write(&bytes);
+                    all.extend(bytes);
+                    assert!(length(&path) + length(&older) <= limit, "{bound:?}");
+                    if limit > 1 {
+                        let start = place.lock().unwrap().read();
+                        let part = read::read(&path, Some(&older), start, None, u64::MAX).unwrap();
+                        assert_eq!(part.next, 5 + all.len() as u64, "{bound:?}");
+                        assert!(all.ends_with(&part.bytes), "{bound:?}");
+                        assert!(part.bytes.len() as u64 >= (limit / 2).min(all.len() as u64), "{bound:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_lost_is_noted_once_there_is_room_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.log");
+        let place = Place::of(dir.path());
+        let mut log = BoundedLog::new(LogTarget { path: path.clone(), bound: Bound::Unlimited }, place);
+        std::fs::create_dir(&path).unwrap();
+        log.write(b"12345");
+        log.write(b"678");
+        std::fs::remove_dir(&path).unwrap();
+        log.write(b"end");
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(
+            text.contains(": 8 bytes of output are missing here: ") && text.ends_with("]\nend"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,143 @@
+//! Reads what a container writes, from a pipe into its log.
+//!
+//! The pipe has a name in the container's directory, so that another process can go on reading when the one that reads is
+//! killed. The container has its end open to read as well as to write: without a reader it never gets SIGPIPE, and waits
+//! only when the pipe is full.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, FileType, FlockOperation, Mode, OFlags, flock};
+use rustix::io::Errno;
+
+use crate::control::output::bounded_log::{BoundedLog, LogTarget};
+use crate::control::output::place::Place;
+use crate::error::{Result, Tried};
+
+/// The pipe's name.
+const PIPE: &str = "output";
+/// How much is read at once: what a pipe holds.
+const CHUNK: usize = 64 * 1024;
+/// How many chunks are read in a row, while others wait.
+const TURN: usize = 16;
+
+/// How far a reader got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// There is nothing more at the moment.
+    Empty,
+    /// Its turn is over, and there is more.
+    More,
+    /// No process has the pipe open to write any more.
+    Ended,
+}
+
+/// When the output of a container ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// Once the end of the container is known, by [`OutputReader::release`], and no process has the pipe open.
+    Released,
+    /// Once no process has the pipe open: this reader does not learn when the container ends.
+    LastWriter,
+}
+
+/// What reads the output of one container.
+#[derive(Debug)]
+pub(crate) struct OutputReader {
+    dir: PathBuf,
+    pipe: File,
+    log: BoundedLog,
+}
+
+/// Makes the pipe of a container and gives its end.
+///
+/// # Errors
+/// The kernel's.
+pub(crate) fn create(dir: &Path) -> Result<OwnedFd> {
+    let path = dir.join(PIPE);
+    let _earlier = std::fs::remove_file(&path);
+    rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o600), 0)
+        .tried(|| format!("cannot make the pipe {}", path.display()))?;
+    writer(dir)
+}
+
+/// Whether a container has a pipe.
+pub(crate) fn exists(dir: &Path) -> bool {
+    dir.join(PIPE).symlink_metadata().is_ok()
+}
+
+/// The container's end of its pipe.
+///
+/// # Errors
+/// The kernel's; there is no pipe.
+pub(crate) fn writer(dir: &Path) -> Result<OwnedFd> {
+    open(dir, OFlags::RDWR).tried(|| format!("cannot open the pipe {}", dir.join(PIPE).display()))
+}
+
+fn open(dir: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::open(dir.join(PIPE), flags, Mode::empty())
+}
+
+impl OutputReader {
+    /// Begins to read the output of the container that has this directory; `None` when another reader does.
+    ///
+    /// # Errors
+    /// The kernel's; there is no pipe.
+    pub(crate) fn open(dir: &Path, target: LogTarget, until: Until) -> std::io::Result<Option<Self>> {
+        let access = match until {
+            // As a writer itself, it is never the last one to leave.
+            Until::Released => OFlags::RDWR,
+            Until::LastWriter => OFlags::RDONLY,
+        };
+        let pipe = open(dir, access | OFlags::NONBLOCK)?;
+        match flock(&pipe, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::AGAIN) => return Ok(None),
+            locked => locked?,
+        }
+        let log = BoundedLog::new(target, Place::of(dir));
+        Ok(Some(Self { dir: dir.to_owned(), pipe: pipe.into(), log }))
+    }
+
+    /// The container's directory.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Writes what there is to the log, as far as its turn goes.
+    pub(crate) fn read(&mut self) -> Progress {
+        let mut buffer = vec![0; CHUNK];
+        for _ in 0..TURN {
+            match self.pipe.read(&mut buffer) {
+                Ok(0) => return Progress::Ended,
+                Ok(count) => self.log.write(buffer.get(..count).unwrap_or_default()),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                // Another error than that it is empty: what cannot be read is not to be asked for again.
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Progress::Empty,
+                Err(_) => return Progress::Ended,
+            }
+        }
+        Progress::More
+    }
+
+    /// From now on the pipe ends with the last process that has it open.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(crate) fn release(&mut self) -> std::io::Result<()> {
+        let link = format!("/proc/self/fd/{}", self.pipe.as_raw_fd());
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        self.pipe = rustix::fs::open(&link, flags, Mode::empty())?.into();
+        // Given up with the descriptor before.
+        let _locked = flock(&self.pipe, FlockOperation::NonBlockingLockExclusive);
+        Ok(())
+    }
+}
+
+impl AsFd for OutputReader {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
+    }
+}

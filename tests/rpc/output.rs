@@ -1,0 +1,111 @@
+//! The output of containers: below its limit at all times, and whole, whatever becomes of the daemon and of the monitor.
+
+use std::fs;
+use std::path::PathBuf;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+
+use crate::exits::lives;
+use crate::support::daemon_world::DaemonWorld;
+
+/// Both files of a log together, in bytes.
+fn size(world: &DaemonWorld, id: &str) -> u64 {
+    let length = |end: &str| fs::metadata(world.path("log").join(format!("{id}.{end}")));
+    length("log").map_or(0, |file| file.len()) + length("log.1").map_or(0, |file| file.len())
+}
+
+fn log(world: &DaemonWorld, id: &str) -> String {
+    fs::read_to_string(world.path("log").join(format!("{id}.log"))).unwrap_or_default()
+}
+
+fn start(world: &DaemonWorld, id: &str, script: &str) {
+    let bundle = world.bundle(id, &["/bin/sh", "-c", script]);
+    world.done("startContainer", &json!({"containerId": id, "bundlePath": bundle}));
+}
+
+fn wait(world: &DaemonWorld, id: &str) {
+    world.done("waitContainer", &json!({"containerId": id, "timeout": 60_000}));
+}
+
+/// Ten writers of 6 MB each, as fast as they can.
+const FLOOD: &str = "for n in 0 1 2 3 4 5 6 7 8 9; do dd if=/dev/zero bs=3000 count=2000 2>/dev/null & done; wait; \
+                     echo; echo the end";
+
+#[test]
+fn a_flood_never_exceeds_the_limit_with_or_without_a_daemon() {
+    let mut world = DaemonWorld::with(&["--log-limit", "100000"]);
+    for signal in [None, Some(Signal::TERM), Some(Signal::KILL)] {
+        let id = world.id("flood");
+        start(&world, &id, FLOOD);
+        if let Some(signal) = signal {
+            world.end(signal);
+        }
+        let mut most = 0;
+        world.until("all is written", || {
+            most = most.max(size(&world, &id));
+            log(&world, &id).ends_with("\nthe end\n")
+        });
+        assert!(most > 0 && most <= 100_000, "{most} bytes");
+        if signal.is_some() {
+            world.start();
+        }
+        wait(&world, &id);
+        assert!(log(&world, &id).ends_with("\nthe end\n"));
+    }
+}
+
+/// Numbered lines, in `rounds` of a hundred.
+fn numbers(rounds: u32) -> String {
+    format!(
+        "i=0; while [ $i -lt {rounds} ]; do j=0; while [ $j -lt 100 ]; do echo $((i*100+j)); j=$((j+1)); done; \
+         i=$((i+1)); sleep 0.02; done"
+    )
+}
+
+/// The monitor that reads a container's output.
+fn reader(world: &DaemonWorld, id: &str) -> Option<i32> {
+    let pipe = world.path("state").join(id).join("output");
+    let has_pipe = |process: &PathBuf| {
+        let mut open = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
+        open.any(|fd| fs::read_link(fd.path()).is_ok_and(|link| link == pipe))
+    };
+    let is_monitor = |process: &PathBuf| {
+        fs::read(process.join("cmdline"))
+            .is_ok_and(|line| String::from_utf8_lossy(&line).contains("+monitor"))
+    };
+    let processes = fs::read_dir("/proc").unwrap().flatten().map(|process| process.path());
+    let found = processes.filter(is_monitor).find(has_pipe)?;
+    found.file_name()?.to_str()?.parse().ok()
+}
+
+#[test]
+fn nothing_is_lost_when_the_monitor_and_daemons_are_killed() {
+    let mut world = DaemonWorld::new();
+    let id = world.id("numbers");
+    start(&world, &id, &numbers(100));
+    let lines = |world: &DaemonWorld| log(world, &id).lines().count();
+    let end_reader = |world: &DaemonWorld| {
+        world.until("a monitor reads", || reader(world, &id).is_some());
+        let monitor = reader(world, &id).unwrap();
+        kill_process(Pid::from_raw(monitor).unwrap(), Signal::KILL).unwrap();
+        world.until("it is dead", || !lives(monitor));
+    };
+    for is_monitor_first in [true, false, true] {
+        let goal = lines(&world) + 500;
+        world.until("it writes", || lines(&world) >= goal);
+        if is_monitor_first {
+            end_reader(&world);
+        }
+        world.end(Signal::KILL);
+        if !is_monitor_first {
+            end_reader(&world);
+        }
+        world.start();
+    }
+    wait(&world, &id);
+    let expected: String = (0..10_000).map(|number| format!("{number}\n")).collect();
+    // This monitor is not the container's parent and does not hold back its end.
+    world.until("all is read", || lines(&world) >= 10_000);
+    assert!(log(&world, &id) == expected, "{} lines", lines(&world));
+}
