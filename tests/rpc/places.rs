@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use rustix::process::Uid;
+use rustix::process::{Pid, Signal, Uid, kill_process};
 use serde_json::{Value, json};
 use tungstenite::{Message, WebSocket};
 
@@ -74,6 +74,22 @@ fn two_hundred_subscribers_are_served_and_none_makes_room() {
     world.run(&world.id("a"), &["sleep", "100"]);
     for socket in &mut subscribers {
         assert_eq!(text(socket)["method"], "e.onContainerStarted");
+    }
+}
+
+/// A daemon that had no time finds them all at once.
+#[test]
+fn silent_connections_that_come_in_one_moment_make_room_for_the_last_one() {
+    let world = DaemonWorld::new();
+    let daemon = Pid::from_raw(i32::try_from(world.pid()).unwrap()).unwrap();
+    let _subscribers: Vec<_> = (0..200).map(|_| websocket(&world)).collect();
+    for _ in 0..3 {
+        kill_process(daemon, Signal::STOP).unwrap();
+        // As many as may wait to be accepted, this one included.
+        let _silent: Vec<_> = (0..120).map(|_| world.unix()).collect();
+        let mut last = world.unix();
+        kill_process(daemon, Signal::CONT).unwrap();
+        assert_eq!(last.request("POST", "/jsonrpc", &[], LIST).status, 200);
     }
 }
 

@@ -17,7 +17,10 @@ const MAX_CONNECTIONS: usize = 256;
 /// Further ones that only root and the daemon's own user may have: its command line always gets through.
 const RESERVED: usize = 8;
 /// How long a connection that must make room may take for that.
-const ROOM_TIMEOUT: Duration = Duration::from_secs(1);
+const ROOM_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How many turns connections get that were accepted in the same moment, until they are known to be silent.
+const SETTLE_TURNS: u32 = 32;
 
 /// All places of one socket.
 #[derive(Debug)]
@@ -57,7 +60,15 @@ impl Places {
     /// For a client of this user, the place of the connection that has been silent for the longest time, which is closed.
     /// `None` when none is silent: each is being answered, or is a WebSocket.
     pub async fn take_from_silent(&self, uid: Option<u32>) -> Option<OwnedSemaphorePermit> {
-        let Seat { leave, places, .. } = self.longest_silent(is_trusted(uid))?;
+        let mut silent = self.longest_silent(is_trusted(uid));
+        for _ in 0..SETTLE_TURNS {
+            if silent.is_some() {
+                break;
+            }
+            tokio::task::yield_now().await;
+            silent = self.longest_silent(is_trusted(uid));
+        }
+        let Seat { leave, places, .. } = silent?;
         leave.notify_one();
         timeout(ROOM_TIMEOUT, places.acquire_owned()).await.ok()?.ok()
     }
