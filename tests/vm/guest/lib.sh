@@ -51,3 +51,21 @@ expected() { # NAME
 quality() { # FILE
     if cmp -s "$1" "$(expected "${1##*/}")"; then echo whole; else echo "cut:$(stat -c %s "$1")"; fi
 }
+
+# Makes /run/nginx: a root file system of the one server, with what its program is linked to.
+nginx_rootfs() {
+    local library
+    mkdir -p /run/nginx/{etc/nginx,usr/sbin,usr/lib/x86_64-linux-gnu,proc,dev,tmp,run,var/log/nginx,var/lib/nginx}
+    ln -s usr/lib /run/nginx/lib && mkdir -p /run/nginx/usr/lib64 && ln -s usr/lib64 /run/nginx/lib64
+    cp /usr/sbin/nginx /run/nginx/usr/sbin/
+    cp -L /lib64/ld-linux-x86-64.so.2 /run/nginx/usr/lib64/
+    for library in libcrypt.so.1 libpcre2-8.so.0 libssl.so.3 libcrypto.so.3 libz.so.1 libc.so.6; do
+        cp -L "/usr/lib/x86_64-linux-gnu/$library" /run/nginx/usr/lib/x86_64-linux-gnu/
+    done
+    echo 'root:x:0:0:root:/:/bin/sh' >/run/nginx/etc/passwd
+    echo 'user root root; daemon off; events {} http { server { listen unix:/tmp/socket; } }' >/run/nginx/etc/nginx/nginx.conf
+    echo 'root:x:0:' >/run/nginx/etc/group
+}
+
+# Tries a command until it succeeds.
+until_ok() { local n; for n in $(seq 100); do "$@" >/dev/null 2>&1 && return; sleep 0.1; done; return 1; }
