@@ -216,7 +216,7 @@ _ocicontainer() {
             return 0
             ;;
         ocicontainer__subcmd__dumps__subcmd__list)
-            opts="-h --container --program --since --until --json --help"
+            opts="-h --container --program --since --until --last --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -235,6 +235,10 @@ _ocicontainer() {
                     return 0
                     ;;
                 --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --last)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -94,6 +94,9 @@ fn a_folder_of_dumps_is_listed_newest_first() {
     assert!(lines[0].starts_with("TIME ") && lines[0].contains("  CONTAINER  PROGRAM "), "{text}");
     assert!(lines[3].contains("  com.app ") && lines[3].contains("SIGABRT  crashbp+0xf659b"), "{text}");
     assert!(lines[2].contains("truncated") && !text.contains('\u{1b}'), "{text}");
+    let newest = dumps(&["list", "--json", "--last", "2", folder]);
+    let newest: Value = serde_json::from_slice(&newest.stdout).unwrap();
+    assert_eq!(newest.as_array().unwrap(), &list.as_array().unwrap()[..2], "those that were written last");
     assert_eq!(dumps(&["list", "/nowhere"]).status.code(), Some(1));
 }
 
