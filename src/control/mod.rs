@@ -27,6 +27,7 @@
 //! - `stats`: what a container uses.
 //! - `lifecycle`: a transition per file: start, exit, restart, stop, recovery.
 //! - `manager`: the public handle.
+//! - `look`: what a page about the box shows.
 
 mod bundle;
 mod clock;
@@ -36,6 +37,7 @@ mod events;
 mod health;
 mod id_range;
 mod lifecycle;
+mod look;
 mod manager;
 mod memcr;
 mod model;
@@ -54,6 +56,8 @@ mod tasks;
 pub use events::bus::Subscription;
 pub use id_range::IdRange;
 pub use lifecycle::inside::mount::MountRequest;
+pub use look::dumps::{Dump, MAX_LISTED};
+pub use look::glance::Glance;
 pub use manager::Manager;
 pub use memcr::{Compression, HibernateOptions};
 pub use model::command_line::split_words;

@@ -17,6 +17,7 @@ mod http;
 mod inside;
 mod limits;
 mod outbox;
+mod page;
 mod pids;
 mod places;
 mod protocol;
