@@ -3,6 +3,7 @@
 #![allow(unreachable_pub)] // A test program has no public interface.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)] // It may fail where it stands.
 
+mod browser;
 mod bytes;
 mod cli;
 mod concurrency;
@@ -16,6 +17,7 @@ mod guards;
 mod http;
 mod inside;
 mod limits;
+mod looks;
 mod outbox;
 mod page;
 mod pids;
@@ -26,4 +28,5 @@ mod started;
 mod support;
 mod systemd;
 mod unprivileged;
+mod webdriver;
 mod websocket;
