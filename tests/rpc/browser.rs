@@ -181,6 +181,14 @@ fn containers_and_crashes_lead_to_each_other_and_loops_are_marked() {
         browser.js("return document.querySelectorAll('[aria-label=\"Show container gone\"]').length"),
         0
     );
+    // A list that is read again leaves the focus where it is.
+    let link = "#crash-list li:last-child a";
+    let focused =
+        browser.js(&format!("const a = document.querySelector('{link}'); a.focus(); return a.href"));
+    put_dump(&world, "late", 5);
+    browser.js("return import('/page/crashes.js').then((part) => part.load())");
+    browser.until(&shows("#crash-count", "5"));
+    assert_eq!(browser.js("return document.activeElement.href"), focused);
     // What the daemon reports of a loop, with words that are markup.
     let event = json!({"name": other, "count": 7, "since": MARKUP});
     browser.js(&format!("return import('/page/containers.js').then((part) => part.markLoop({event}))"));
@@ -197,13 +205,24 @@ fn nothing_is_read_while_it_is_hidden_and_a_daemon_that_restarts_is_found_again(
     open(&browser, &world);
     browser.hide(true);
     let requests = "return performance.getEntriesByType('resource').length";
+    // What was under way then comes to its end.
+    world.until("nothing is under way", || {
+        let count = browser.js(requests);
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        browser.js(requests) == count
+    });
     let before = browser.js(requests);
     // Events come all the same, and lead to nothing; the figures would have been read twice by then.
     world.run(&id, &["sleep", "100"]);
+    let short = world.id("short");
+    world.run(&short, &["sleep", "1"]);
+    world.done("waitContainer", &json!({"containerId": short}));
     std::thread::sleep(std::time::Duration::from_secs(5));
     assert_eq!(browser.js(requests), before);
     browser.hide(false);
     browser.until(&shows("#list", &id));
+    browser
+        .until(&format!("document.querySelector('#ended-list').textContent.includes('{short}exit code 0')"));
     world.restart_with("--listen", &format!("127.0.0.1:{}", world.port));
     browser.until("document.documentElement.dataset.events === 'on'");
     browser.until(&shows("#verdict", "ok"));

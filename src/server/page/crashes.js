@@ -8,8 +8,9 @@ import { $, bytes, button, el, fail, line, set, span, visible } from './text.js'
 const LOOP_COUNT = 3;
 const LOOP_TIME = 10 * 60 * 1000;
 
-let dumps = [];
+let dumps = null;
 let only = null;
+let drawn = null;
 let openContainer = () => {};
 let reading = null;
 let again = false;
@@ -44,13 +45,24 @@ export function load() {
 }
 
 export function render() {
+  if (dumps === null) return;
   const wanted = only === null ? dumps : dumps.filter((dump) => dump.container === only);
+  // Drawn again only when something is different, and then without taking the focus from the user.
+  const facts = wanted.map((dump) => [dump, isThere(dump.container), loopOf(dump.container)]);
+  const state = JSON.stringify([only, facts]);
+  if (state === drawn) return;
+  drawn = state;
+  const list = $('crash-list');
+  const focused = list.contains(document.activeElement) ? mark(document.activeElement) : null;
   set($('crash-count'), only === null ? String(wanted.length) : `${wanted.length} of ${line(only)}`);
   $('crash-all').hidden = only === null;
   $('crash-none').hidden = wanted.length > 0;
   const seen = new Set();
-  $('crash-list').replaceChildren(...wanted.map((dump) => row(dump, seen)));
+  list.replaceChildren(...wanted.map((dump) => row(dump, seen)));
+  if (focused) [...list.querySelectorAll('a, button')].find((one) => mark(one) === focused)?.focus();
 }
+
+const mark = (element) => element.getAttribute('href') ?? element.getAttribute('aria-label');
 
 function row(dump, seen) {
   const what = dump.error ? 'not a dump' : `${line(dump.signal ?? 'no signal')} in ${line(dump.program ?? 'an unknown program')}`;

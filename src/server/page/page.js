@@ -11,6 +11,8 @@ const PERIOD = 2000;
 const LONGEST_PERIOD = 15000;
 // Events that come together lead to one reading.
 const TOGETHER = 100;
+// The most ends of containers that are remembered while the page is hidden.
+const MOST_MISSED = 20;
 
 let timer = null;
 let reading = false;
@@ -23,7 +25,7 @@ function later(milliseconds) {
   timer = document.hidden ? null : setTimeout(look, milliseconds);
 }
 
-// Reads once, and again after a while. Nothing is read while nobody looks.
+// Reads once, and again after a while. Nothing is read while the page is hidden.
 async function look() {
   if (document.hidden) return;
   if (reading) { again = true; return; }
@@ -33,6 +35,8 @@ async function look() {
     const alive = overview.containers.filter(({ state }) => !['starting', 'stopped'].includes(state.toLowerCase()));
     const infos = overview.active ? await callEach('getContainerInfo', alive.map(({ id }) => id)) : new Map();
     containers.show(overview, infos);
+    // Its links lead to containers that are there.
+    crashes.render();
     health(overview);
     if (lost) { lost = false; say('The daemon answers again.'); }
     period = PERIOD;
@@ -84,16 +88,30 @@ function health(overview) {
 
 function onEvent(name, params) {
   if (name === 'onCrashLoop') containers.markLoop(params);
-  if (name === 'onContainerStopped') containers.end(params.containerId ?? params.name);
+  if (name === 'onContainerStopped') ended(params.containerId ?? params.name);
   if (name === 'onContainerFailed') fail(`${params.name} failed`, new Error(`error ${params.errorCode}`));
-  if (name === 'onMinidump' || name === 'onCrashLoop') crashes.load();
+  if (name === 'onMinidump' || name === 'onCrashLoop') dumped();
   later(TOGETHER);
 }
 
-// The links between containers and crashes follow what runs.
-async function changed() {
-  await look();
-  crashes.render();
+// What happens while the page is hidden is asked for when it is seen again.
+const missed = { dumps: false, ended: [] };
+
+function dumped() {
+  if (document.hidden) missed.dumps = true;
+  else crashes.load();
+}
+
+function ended(id) {
+  if (!document.hidden) containers.end(id);
+  else if (missed.ended.push(id) > MOST_MISSED) missed.ended.shift();
+}
+
+function catchUp() {
+  later(0);
+  if (document.hidden) return;
+  if (missed.dumps) { missed.dumps = false; crashes.load(); }
+  missed.ended.splice(0).forEach((id) => containers.end(id));
 }
 
 const THEMES = { auto: 'light', light: 'dark', dark: 'auto' };
@@ -114,14 +132,14 @@ try { chosen = localStorage.getItem('theme') ?? 'auto'; } catch { /* As the syst
 theme(chosen in THEMES ? chosen : 'auto');
 
 set($('host'), line(location.host));
-containers.begin({ open: detail.open, crashesOf: crashes.choose, changed });
+containers.begin({ open: detail.open, crashesOf: crashes.choose, changed: look });
 crashes.begin(detail.open);
 detail.begin();
-document.addEventListener('visibilitychange', () => later(0));
+document.addEventListener('visibilitychange', catchUp);
 await look();
 await crashes.load();
 listen(onEvent, (connected) => {
   document.documentElement.dataset.events = connected ? 'on' : 'off';
   // Whatever happened meanwhile was not received.
-  if (connected) { later(0); crashes.load(); }
+  if (connected) { later(0); dumped(); }
 });
