@@ -485,7 +485,7 @@ _oci_minidump_hook() {
             return 0
             ;;
         oci_minidump_hook__subcmd__list)
-            opts="-h -V --container --program --since --until --json --config --added --settings --help --version"
+            opts="-h -V --container --program --since --until --last --json --config --added --settings --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -504,6 +504,10 @@ _oci_minidump_hook() {
                     return 0
                     ;;
                 --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --last)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -95,6 +95,7 @@ complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand list
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand list" -l program -d 'only dumps of programs with this file name' -r
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand list" -l since -d 'no older dumps: 2026-11-27, 2026-11-27T10:00:00Z, or how long ago (30min, 2h, 7d)' -r
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand list" -l until -d 'no newer dumps' -r
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand list" -l last -d 'at most this many dumps, the newest' -r
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand list" -l config -d 'plans as a JSON object {"paths": [...]}, instead of annotations and config.json (as a hook)' -r -F
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand list" -l added -d 'what \'add\' wrote to rdkPlugins.minidump, for engines that drop that section (as a hook)' -r
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand list" -l settings -d 'the administrator\'s settings (default /etc/oci-minidump.toml)' -r -F

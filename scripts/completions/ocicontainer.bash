@@ -216,7 +216,7 @@ _ocicontainer() {
             return 0
             ;;
         ocicontainer__subcmd__dumps__subcmd__list)
-            opts="-h --container --program --since --until --json --help"
+            opts="-h --container --program --since --until --last --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -235,6 +235,10 @@ _ocicontainer() {
                     return 0
                     ;;
                 --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --last)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -454,7 +458,7 @@ _ocicontainer() {
             return 0
             ;;
         ocicontainer__subcmd__serve)
-            opts="-h --config --log-level --listen --no-tcp --socket --socket-group --dbus --dbus-allow-uid --runtime --runtime-root --state-dir --log-dir --log-limit --stop-timeout --runtime-timeout --bundle-root --bundle-owner --bundle-group --bundle-mount --bundle-log --bundle-plugin --fresh --hook --dobby-settings --allow-origin --allow-host --tcp-allow-uid --tcp-read-only --token-file --plugin-config --callsign --api --memcr-socket --autostart --help"
+            opts="-h --config --log-level --listen --no-tcp --no-page --socket --socket-group --dbus --dbus-allow-uid --runtime --runtime-root --state-dir --log-dir --log-limit --stop-timeout --runtime-timeout --bundle-root --bundle-owner --bundle-group --bundle-mount --bundle-log --bundle-plugin --fresh --hook --dobby-settings --allow-origin --allow-host --tcp-allow-uid --tcp-read-only --token-file --plugin-config --callsign --api --memcr-socket --autostart --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -83,6 +83,7 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l memc
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l autostart -d 'Whether the plugin answers before Controller.1.activate [default: true]' -r -f -a "true\t''
 false\t''"
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l no-tcp -d 'Answer on the Unix socket only'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l no-page -d 'Do not serve the page for browsers'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l fresh -d 'Remove the containers of an earlier daemon, as Dobby does, and do not adopt them'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l tcp-read-only -d 'Allow only read-only methods over TCP'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -173,6 +174,7 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and __f
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and __fish_seen_subcommand_from list" -l program -d 'Only dumps of programs with this file name' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and __fish_seen_subcommand_from list" -l since -d 'No older dumps: 2026-11-27, 2026-11-27T10:00:00Z, or how long ago (30min, 2h, 7d)' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and __fish_seen_subcommand_from list" -l until -d 'No newer dumps' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and __fish_seen_subcommand_from list" -l last -d 'At most this many dumps, the newest' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and __fish_seen_subcommand_from list" -l json -d 'Print a JSON array'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and __fish_seen_subcommand_from info" -l json -d 'Print a JSON array'

@@ -69,7 +69,7 @@ impl Manager {
         Ok(Self { handle: Arc::new(Handle(ctx)) })
     }
 
-    fn ctx(&self) -> &Arc<Context> {
+    pub(in crate::control) fn ctx(&self) -> &Arc<Context> {
         &self.handle.0
     }
 

@@ -27,6 +27,7 @@
 //! - `stats`: what a container uses.
 //! - `lifecycle`: a transition per file: start, exit, restart, stop, recovery.
 //! - `manager`: the public handle.
+//! - `overview`: what a page about the box shows.
 
 mod bundle;
 mod clock;
@@ -41,6 +42,7 @@ mod memcr;
 mod model;
 mod monitor;
 mod output;
+mod overview;
 mod phase;
 mod plugins;
 mod process;
@@ -63,5 +65,7 @@ pub use model::request::{ExecLimits, ExecOutput, ExecRequest, Source, StartReque
 pub use model::state::{ExitStatus, Health, Listed, State};
 pub use monitor::serve::{ARGUMENT as MONITOR_ARGUMENT, run_monitor};
 pub use output::read::LogPart;
+pub use overview::dumps::{Dump, MAX_LISTED};
+pub use overview::summary::Summary;
 pub use plugins::catalogue::plugin_reference;
 pub use settings::{BundleOwner, BundleOwners, Settings};

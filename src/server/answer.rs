@@ -13,9 +13,11 @@ use crate::rpc::errors::Fault;
 use crate::rpc::id::Id;
 use crate::server::guard::origin::Page;
 use crate::server::guard::refusal::Refusal;
+use crate::server::stream::WaitState;
+use crate::server::stream::content::Content;
 
 /// What every answer is.
-pub type Answer = Response<Full<Bytes>>;
+pub type Answer = Response<Content>;
 
 /// Thunder's `Cache-Control`.
 const NO_CACHE: HeaderValue = HeaderValue::from_static(
@@ -25,19 +27,33 @@ const NO_CACHE: HeaderValue = HeaderValue::from_static(
 /// An answer without a body.
 #[must_use]
 pub fn empty(status: StatusCode) -> Answer {
-    with_body(status, String::new())
+    with_body(status, Bytes::new())
 }
 
 /// An answer whose body is JSON.
 #[must_use]
 pub fn json(status: StatusCode, body: String) -> Answer {
-    let mut answer = with_body(status, body);
+    let mut answer = with_body(status, body.into());
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer
 }
 
-fn with_body(status: StatusCode, body: String) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from(body)));
+/// An answer whose body is part of the program.
+#[must_use]
+pub fn bytes(status: StatusCode, body: &'static [u8]) -> Answer {
+    with_body(status, Bytes::from_static(body))
+}
+
+/// An answer with the first `size` bytes of a file, for the connection with this state.
+#[must_use]
+pub fn file(file: std::fs::File, size: u64, wait: WaitState) -> Answer {
+    let mut answer = empty(StatusCode::OK);
+    *answer.body_mut() = Content::of_file(file, size, wait);
+    answer
+}
+
+fn with_body(status: StatusCode, body: Bytes) -> Answer {
+    let mut answer = Response::new(Content::Whole(Full::new(body)));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CACHE_CONTROL, NO_CACHE);
     answer

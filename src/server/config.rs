@@ -39,6 +39,10 @@ pub struct ServeOptions {
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub no_tcp: bool,
+    /// Do not serve the page for browsers
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub no_page: bool,
     /// Unix socket to answer on [default: /run/ocicontainer.sock]
     #[arg(long, value_name = "PATH")]
     pub socket: Option<PathBuf>,
@@ -162,6 +166,8 @@ pub struct ServerConfig {
     pub guard: GuardSettings,
     /// Whether TCP callers may only look.
     pub tcp_read_only: bool,
+    /// Whether there is a page for browsers.
+    pub page: bool,
 }
 
 impl ServeOptions {
@@ -257,6 +263,7 @@ impl ServeOptions {
                 token,
             },
             tcp_read_only: self.tcp_read_only,
+            page: !self.no_page,
         };
         listen.map_or(Ok(()), |address| config.check_address(address))?;
         Ok(config)

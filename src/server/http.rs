@@ -24,6 +24,7 @@ use crate::server::daemon::Daemon;
 use crate::server::guard::caller::Channel;
 use crate::server::guard::origin::Page;
 use crate::server::limits::{BODY_BYTES, BODY_TIME, DISCARDED_BYTES, HEADER_BYTES, HEADER_FIELDS};
+use crate::server::page;
 use crate::server::stream::{Socket, Stream, WaitState, Waiting};
 use crate::server::websocket;
 
@@ -94,15 +95,20 @@ async fn handle(connection: Rc<Connection>, mut request: Request<Incoming>) -> R
     if answer.status() == StatusCode::PAYLOAD_TOO_LARGE {
         tokio::task::spawn_local(discard(request.into_body()));
     }
-    if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+    if answer.status() != StatusCode::SWITCHING_PROTOCOLS && !answer.body().keeps_the_wait() {
         connection.wait.set(Waiting::Idle);
     }
     Ok(answer)
 }
 
-async fn route(connection: &Rc<Connection>, request: &mut Request<Incoming>, page: &Page) -> Answer {
+async fn route(connection: &Rc<Connection>, request: &mut Request<Incoming>, asks: &Page) -> Answer {
     if request.uri().path() == "/healthz" {
         return health(connection, request.method());
+    }
+    if connection.daemon.config.page
+        && let Some(part) = page::part(request.uri().path())
+    {
+        return page::answer(connection, request, part).await;
     }
     let Some(rest) = api_path(request.uri().path()) else { return answer::empty(StatusCode::NOT_FOUND) };
     let target = match connection.daemon.service.identity().path_target(rest) {
@@ -115,7 +121,7 @@ async fn route(connection: &Rc<Connection>, request: &mut Request<Incoming>, pag
     }
     match *request.method() {
         Method::POST => {}
-        Method::OPTIONS if *page != Page::None => return answer::preflight(),
+        Method::OPTIONS if *asks != Page::None => return answer::preflight(),
         _ => return answer::wrong_method("POST, OPTIONS"),
     }
     if !connection.daemon.guard.token_presented(&connection.channel, request, false) {

@@ -7,8 +7,9 @@
 //! - [`limits`]: how much of everything a client may use.
 //! - [`guard`]: who may call.
 //! - [`config`]: the settings of the daemon; [`log_level`]: what it logs.
-//! - [`answer`]: the HTTP answers; [`stream`]: a client's connection with its timeouts and its place.
+//! - [`stream`]: a client's connection with its timeouts and its place; [`answer`]: the HTTP answers.
 //! - [`daemon`]: what all connections share; [`connection`]: what the requests of one connection have in common.
+//! - [`page`]: the page for a browser.
 //! - [`websocket`]: one WebSocket; [`http`]: one HTTP connection.
 //! - [`listen`]: where connections come from; [`bus`]: the daemon on D-Bus.
 //! - [`run`]: runs the daemon from its start to its end.
@@ -23,6 +24,7 @@ pub mod http;
 pub mod limits;
 pub mod listen;
 pub mod log_level;
+pub mod page;
 pub mod run;
 pub mod stream;
 pub mod websocket;

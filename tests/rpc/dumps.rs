@@ -62,6 +62,10 @@ fn a_folder_of_dumps_is_listed_newest_first() {
     let whole = std::fs::read(sample("minidumper-segv-uid0.dmp")).unwrap();
     std::fs::write(dir.path().join("cut.dmp"), &whole[..whole.len() - 500]).unwrap();
     std::fs::write(dir.path().join("text\u{1b}.dmp"), "text").unwrap();
+    for (name, seconds) in [("cut.dmp", 10), ("text\u{1b}.dmp", 20)] {
+        let file = std::fs::File::options().write(true).open(dir.path().join(name)).unwrap();
+        file.set_modified(std::time::SystemTime::now() + std::time::Duration::from_secs(seconds)).unwrap();
+    }
     std::fs::write(dir.path().join("other.txt"), "text").unwrap();
     std::fs::create_dir(dir.path().join("dir.dmp")).unwrap();
     std::os::unix::fs::symlink("/etc/passwd", dir.path().join("link.dmp")).unwrap();
@@ -94,6 +98,9 @@ fn a_folder_of_dumps_is_listed_newest_first() {
     assert!(lines[0].starts_with("TIME ") && lines[0].contains("  CONTAINER  PROGRAM "), "{text}");
     assert!(lines[3].contains("  com.app ") && lines[3].contains("SIGABRT  crashbp+0xf659b"), "{text}");
     assert!(lines[2].contains("truncated") && !text.contains('\u{1b}'), "{text}");
+    let newest = dumps(&["list", "--json", "--last", "2", folder]);
+    let newest: Value = serde_json::from_slice(&newest.stdout).unwrap();
+    assert_eq!(newest.as_array().unwrap(), &list.as_array().unwrap()[..2], "those that were written last");
     assert_eq!(dumps(&["list", "/nowhere"]).status.code(), Some(1));
 }
 

@@ -26,7 +26,7 @@ fn paths_and_verbs_answer_as_thunder_does() {
         ("POST", "/JSONRPC", LIST, 404),
         ("POST", "/nope", LIST, 404),
         ("POST", "/Service", LIST, 404),
-        ("GET", "/", "", 404),
+        ("GET", "/nope", "", 404),
         ("GET", "/jsonrpc", "", 405),
         ("GET", "/jsonrpc", LIST, 405),
         ("PUT", "/jsonrpc", LIST, 405),

@@ -3,6 +3,8 @@
 #![allow(unreachable_pub)] // A test program has no public interface.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)] // It may fail where it stands.
 
+mod appearance;
+mod browser;
 mod bytes;
 mod cli;
 mod concurrency;
@@ -16,8 +18,10 @@ mod guards;
 mod http;
 mod inside;
 mod limits;
+
 mod outbox;
 mod output;
+mod page;
 mod pids;
 mod places;
 mod protocol;
@@ -26,4 +30,5 @@ mod started;
 mod support;
 mod systemd;
 mod unprivileged;
+mod webdriver;
 mod websocket;

@@ -59,6 +59,11 @@ impl Http {
         Self { reader: BufReader::new(Box::new(socket)) }
     }
 
+    /// How long a read may block from now on.
+    pub(crate) fn patience(&mut self, time: Duration) {
+        self.reader.get_ref().patience(time);
+    }
+
     pub(crate) fn send(&mut self, raw: &[u8]) {
         self.reader.get_mut().write_all(raw).unwrap();
     }
@@ -70,6 +75,21 @@ impl Http {
 
     /// The next answer, or `None` when the server closed the connection.
     pub(crate) fn try_answer(&mut self) -> Option<Answer> {
+        let mut answer = self.head()?;
+        answer.body = String::from_utf8(self.body_of(&answer)).unwrap();
+        Some(answer)
+    }
+
+    /// The bytes that follow the head of an answer.
+    pub(crate) fn body_of(&mut self, head: &Answer) -> Vec<u8> {
+        let length = head.header("content-length").map_or(0, |length| length.parse().unwrap());
+        let mut body = vec![0; length];
+        self.reader.read_exact(&mut body).unwrap();
+        body
+    }
+
+    /// The next answer without its body, or `None` when the server closed the connection.
+    pub(crate) fn head(&mut self) -> Option<Answer> {
         let mut line = String::new();
         if self.reader.read_line(&mut line).ok()? == 0 {
             return None;
@@ -80,15 +100,10 @@ impl Http {
         loop {
             let mut line = String::new();
             self.reader.read_line(&mut line).unwrap();
-            let Some((name, value)) = line.trim_end().split_once(": ") else { break };
-            headers.push((name.to_owned(), value.to_owned()));
+            let Some((name, value)) = line.trim_end().split_once(':') else { break };
+            headers.push((name.to_owned(), value.trim_start().to_owned()));
         }
-        let mut answer = Answer { status, headers, body: String::new() };
-        let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
-        let mut body = vec![0; length];
-        self.reader.read_exact(&mut body).unwrap();
-        answer.body = String::from_utf8(body).unwrap();
-        Some(answer)
+        Some(Answer { status, headers, body: String::new() })
     }
 
     /// Whether the server closes the connection without another byte.

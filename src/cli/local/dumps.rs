@@ -32,6 +32,9 @@ pub(crate) enum Dumps {
         /// No newer dumps
         #[arg(long, value_name = "TIME")]
         until: Option<Moment>,
+        /// At most this many dumps, the newest
+        #[arg(long, value_name = "N")]
+        last: Option<usize>,
         /// Print a JSON array
         #[arg(long)]
         json: bool,
@@ -51,9 +54,9 @@ impl Dumps {
     pub(crate) fn run(&self) -> Result<u8> {
         let mut out = std::io::stdout().lock();
         match self {
-            Self::List { dirs, container, program, since, until, json } => {
+            Self::List { dirs, container, program, since, until, last, json } => {
                 let (container, program) = (container.clone(), program.clone());
-                let filter = Filter { container, program, since: *since, until: *until };
+                let filter = Filter { container, program, since: *since, until: *until, last: *last };
                 let admin = Admin::load(Path::new(admin::FILE))?;
                 list::list(dirs, &filter, *json, &admin, &mut out).map(|()| ExitCode::Ok as u8)
             }

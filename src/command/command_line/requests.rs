@@ -120,6 +120,7 @@ fn filter(words: &Words) -> Result<Filter> {
         program: words.parsed(&verbs::PROGRAM)?,
         since: words.parsed(&verbs::SINCE)?,
         until: words.parsed(&verbs::UNTIL)?,
+        last: words.parsed(&verbs::LAST)?,
     })
 }
 

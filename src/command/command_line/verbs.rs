@@ -81,6 +81,8 @@ pub(super) const SINCE: Opt = option(
 );
 /// The newest.
 pub(super) const UNTIL: Opt = option("until", "TIME", "no newer dumps");
+/// How many.
+pub(super) const LAST: Opt = option("last", "N", "at most this many dumps, the newest");
 /// Nothing is changed.
 pub(super) const DRY_RUN: Opt = flag("dry-run", None, "only say what would be written");
 /// The other direction.
@@ -209,7 +211,7 @@ Lists the dumps in each DIR, newest first: time, container, program, signal, mod
 file is whole, path; from its crash record, what people call the container; how many crashes before it were not kept.
 Without DIR, those in every directory to which dumps were brought or will be.",
         needed: &[],
-        optional: &[CONTAINER, PROGRAM, SINCE, UNTIL, JSON],
+        optional: &[CONTAINER, PROGRAM, SINCE, UNTIL, LAST, JSON],
     },
     Verb {
         name: "core",

@@ -16,6 +16,8 @@ pub struct Filter {
     pub since: Option<Moment>,
     /// Not newer than this.
     pub until: Option<Moment>,
+    /// At most this many: those of the files that were written last.
+    pub last: Option<usize>,
 }
 
 impl Filter {
@@ -118,6 +120,7 @@ mod tests {
             program: Some("app".to_owned()),
             since: at(10).map(Moment),
             until: at(20).map(Moment),
+            last: None,
         };
         assert!(filter.wants_container(Some("a")) && !filter.wants_container(Some("ab")));
         assert!(!filter.wants_container(None) && Filter::default().wants_container(None));

@@ -75,6 +75,7 @@ pub fn find(dirs: &[PathBuf], filter: &Filter, admin: &Admin) -> Result<Vec<Entr
         dirs.iter().try_for_each(|dir| read(dir, filter, &mut entries))?;
     }
     entries.sort_by(|a, b| b.time.cmp(&a.time).then_with(|| a.path.cmp(&b.path)));
+    entries.truncate(filter.last.unwrap_or(usize::MAX));
     Ok(entries)
 }
 
@@ -96,10 +97,11 @@ fn read(dir: &Path, filter: &Filter, entries: &mut Vec<Entry>) -> Result<()> {
     }
     if dumps.len() > MAX_DUMPS {
         log::warn!("{shown} has {} dumps; only the newest {MAX_DUMPS} are listed", dumps.len());
-        dumps.sort_unstable_by(|a, b| b.cmp(a));
     }
+    dumps.sort_unstable_by(|a, b| b.cmp(a));
     let read = dumps.into_iter().take(MAX_DUMPS).filter_map(|(_, path)| Entry::read(path, filter));
-    entries.extend(read);
+    // Older ones need not be opened.
+    entries.extend(read.take(filter.last.unwrap_or(usize::MAX)));
     Ok(())
 }
 

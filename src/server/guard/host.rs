@@ -39,7 +39,7 @@ impl Hosts {
         Err(Refusal::forbidden(format!("the request is for host {}; see --allow-host", quoted(host))))
     }
 
-    /// Whether `origin` is our own: a page at it could only have come from us, and we serve none.
+    /// Whether `origin` is our own: a page at it comes from us.
     #[must_use]
     pub fn is_own_origin(&self, origin: &str) -> bool {
         let Some(host) = origin.strip_prefix("http://") else { return false };

@@ -39,20 +39,62 @@ pub fn read(path: &Path) -> Result<String> {
 #[must_use]
 pub fn in_header(headers: &HeaderMap, token: &str) -> bool {
     let presented = header(headers, &AUTHORIZATION).and_then(|value| value.split_once(' '));
-    presented
-        .is_some_and(|(scheme, value)| scheme.eq_ignore_ascii_case("bearer") && same(value.trim(), token))
+    presented.is_some_and(|(scheme, value)| {
+        scheme.eq_ignore_ascii_case("bearer") && same(value.trim().as_bytes(), token)
+    })
 }
 
-/// Whether the query presents `token` as `token=`, Thunder's way for WebSockets.
+/// Whether the query presents `token` as `token=`, Thunder's way for WebSockets: as it is, or percent-encoded as browsers
+/// must send some characters.
 #[must_use]
 pub fn in_query(query: Option<&str>, token: &str) -> bool {
     let mut pairs = query.unwrap_or_default().split('&');
-    pairs.any(|pair| pair.strip_prefix("token=").is_some_and(|value| same(value, token)))
+    let presents = |value: &str| same(value.as_bytes(), token) | same(&decoded(value), token);
+    pairs.any(|pair| pair.strip_prefix("token=").is_some_and(presents))
+}
+
+/// Without percent-encoding (RFC 3986, 2.1); what is malformed stays as it is.
+fn decoded(text: &str) -> Vec<u8> {
+    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
+    while let [first, after @ ..] = rest {
+        let digits = after.first_chunk::<2>().and_then(|digits| std::str::from_utf8(digits).ok());
+        let digits = digits.filter(|_| *first == b'%').filter(|text| !text.starts_with('+'));
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => (bytes.push(byte), rest = after.get(2..).unwrap_or_default()),
+            None => (bytes.push(*first), rest = after),
+        };
+    }
+    bytes
 }
 
 /// Compares in constant time.
-fn same(presented: &str, token: &str) -> bool {
-    let (presented, token) = (presented.as_bytes(), token.as_bytes());
+fn same(presented: &[u8], token: &str) -> bool {
+    let token = token.as_bytes();
     let difference = presented.iter().zip(token).fold(0, |sum, (a, b)| sum | (a ^ b));
     std::hint::black_box(difference) == 0 && presented.len() == token.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_presents_the_token_as_it_is_or_encoded() {
+        let token = "a+b/c=%41&d#0123456789";
+        let cases = [
+            (Some("token=a+b/c=%41"), false),
+            (Some("token=a%2Bb%2Fc%3D%2541%26d%230123456789"), true),
+            (Some("x=y&token=a%2bb/c=%2541%26d%230123456789"), true),
+            (Some("token=a+b/c=%41%26d%230123456789"), false),
+            (Some("token="), false),
+            (Some("token=%"), false),
+            (Some("token=%4"), false),
+            (None, false),
+        ];
+        for (query, presented) in cases {
+            assert_eq!(in_query(query, token), presented, "{query:?}");
+        }
+        assert!(in_query(Some("token=0%4123456789abcdef"), "0%4123456789abcdef"));
+        assert!(in_query(Some("token=%zz%+1%"), "%zz%+1%"));
+    }
 }

@@ -1,5 +1,6 @@
 //! A client connection, TCP or Unix, with read, idle and write timeouts.
 
+pub mod content;
 pub mod places;
 
 use std::future::Future as _;
