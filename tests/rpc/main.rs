@@ -21,6 +21,7 @@ mod output;
 mod pids;
 mod places;
 mod protocol;
+mod since;
 mod started;
 #[path = "../support/mod.rs"]
 mod support;
