@@ -250,13 +250,17 @@ _ocicontainer() {
             return 0
             ;;
         ocicontainer__subcmd__events)
-            opts="-h --socket --json --help"
+            opts="-h --socket --json --since --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -96,9 +96,13 @@ impl Client {
         self.call(method, json!({"containerId": id}))
     }
 
-    /// Subscribes to an event.
-    pub(crate) fn subscribe(&mut self, event: &str) -> Result<()> {
-        self.call("register", json!({"event": event, "id": PREFIX})).map(drop)
+    /// Subscribes to an event, and asks for what came since the one with a number.
+    pub(crate) fn subscribe(&mut self, event: &str, since: Option<u64>) -> Result<()> {
+        let mut params = json!({"event": event, "id": PREFIX});
+        if let Some(number) = since {
+            params["since"] = number.into();
+        }
+        self.call("register", params).map(drop)
     }
 
     /// Waits for the next event: its name and parameters.

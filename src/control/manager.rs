@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::control::events::bus::Subscription;
+use crate::control::events::journal::Since;
 use crate::control::events::started;
 use crate::control::health::{descriptor_problem, disk_problem};
 use crate::control::lifecycle::context::Context;
@@ -284,10 +285,17 @@ impl Manager {
     }
 
     /// Events of containers that an earlier daemon started, sent before `subscription` began or received by it: for a
-    /// client that lost that daemon. Empty once this daemon has run for a minute.
+    /// client that lost that daemon, each with its number. Empty once this daemon has run for a minute.
     #[must_use]
-    pub fn replay(&self, subscription: &Subscription) -> Vec<Event> {
+    pub fn replay(&self, subscription: &Subscription) -> Vec<(u64, Event)> {
         self.ctx().bus.replay(subscription)
+    }
+
+    /// What came after the event with this number, and before what `subscription` receives next: for a client that saw that
+    /// event and lost its connection since, also if that was to an earlier daemon.
+    #[must_use]
+    pub fn since(&self, number: u64, subscription: &Subscription) -> Since {
+        self.ctx().bus.since(number, subscription)
     }
 
     /// What the daemon cannot do at the moment.

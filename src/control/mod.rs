@@ -54,6 +54,7 @@ mod stats;
 mod tasks;
 
 pub use events::bus::Subscription;
+pub use events::journal::Since;
 pub use id_range::IdRange;
 pub use lifecycle::inside::mount::MountRequest;
 pub use manager::Manager;

@@ -41,7 +41,7 @@ pub async fn serve(face: Rc<Face>, address: Address) {
     let mut feed =
         Feed { events: face.manager.subscribe(), signals: Signals::default(), unsent: VecDeque::new() };
     // Clients of an earlier daemon kept their connections to the bus, and are owed what happened since.
-    for event in face.manager.replay(&feed.events) {
+    for (_, event) in face.manager.replay(&feed.events) {
         feed.add(&event);
     }
     loop {

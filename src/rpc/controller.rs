@@ -140,7 +140,7 @@ impl Controller {
     /// `status@callsign`: a list of one, as Thunder 4 gives; without a callsign, of all.
     fn status(&self, index: Option<&str>) -> CallResult {
         match index.filter(|index| !index.is_empty()) {
-            None => Ok(json!([controller_status(), self.plugin_status()])),
+            None => Ok(json!([self.plugin_status(), controller_status()])),
             Some(CONTROLLER) => Ok(json!([controller_status()])),
             Some(callsign) if self.identity.is_own_callsign(callsign) => Ok(json!([self.plugin_status()])),
             Some(callsign) => Err(unknown_plugin(callsign)),

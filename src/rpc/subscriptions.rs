@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::control::Event;
+use crate::control::{Event, Since};
 use crate::rpc::api::Api;
 use crate::rpc::controller::StateChange;
 use crate::rpc::envelope::notification;
@@ -21,23 +21,34 @@ pub struct Subscriptions {
     api: Api,
 }
 
-/// One subscription; all three parts are its key.
-#[derive(Debug, PartialEq, Eq)]
+/// One subscription. Its key is all but `since`.
+#[derive(Debug)]
 struct Registration {
     source: Target,
     event: String,
     prefix: String,
+    /// The number of the event that the client saw last.
+    since: Option<u64>,
 }
 
 impl Registration {
-    /// Reads the parameters of `register` and `unregister`: `event`, and in `id` the prefix of the notifications.
+    /// Reads the parameters of `register` and `unregister`: `event`, in `id` the prefix of the notifications, and `since`.
     fn read(source: Target, params: &Params) -> Self {
         let text = |name| match params.get(name) {
             Some(Value::String(text)) => text.clone(),
             Some(other) => other.to_string(),
             None => String::new(),
         };
-        Self { source, event: text("event"), prefix: text("id") }
+        let since = params.get("since").and_then(Value::as_u64);
+        Self { source, event: text("event"), prefix: text("id"), since }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        (self.source, &self.event, &self.prefix) == (other.source, &other.event, &other.prefix)
+    }
+
+    fn wants(&self, source: Target, event: &str) -> bool {
+        self.source == source && self.event == event
     }
 }
 
@@ -54,7 +65,7 @@ impl Subscriptions {
     /// It is there already, or the connection has too many.
     pub fn register(&mut self, source: Target, params: &Params) -> Result<Value, Fault> {
         let wanted = Registration::read(source, params);
-        if self.entries.contains(&wanted) {
+        if self.entries.iter().any(|entry| entry.is_same(&wanted)) {
             return Err(Fault::registered_already());
         }
         if self.entries.len() >= MAX_SUBSCRIPTIONS {
@@ -71,7 +82,7 @@ impl Subscriptions {
     /// There is none of that event and prefix.
     pub fn unregister(&mut self, source: Target, params: &Params) -> Result<Value, Fault> {
         let unwanted = Registration::read(source, params);
-        let index = self.entries.iter().position(|entry| *entry == unwanted);
+        let index = self.entries.iter().position(|entry| entry.is_same(&unwanted));
         self.entries.remove(index.ok_or_else(Fault::not_registered)?);
         Ok(0.into())
     }
@@ -90,28 +101,59 @@ impl Subscriptions {
 
     /// The notifications of a container's event for this connection.
     #[must_use]
-    pub fn messages(&self, event: &Event) -> Vec<String> {
-        self.messages_after(0, event)
+    pub fn messages(&self, number: u64, event: &Event) -> Vec<String> {
+        let (name, params) = numbered(number, event, self.api);
+        render(self.entries.iter(), Target::Plugin, name, &params)
     }
 
-    /// The same, but only for those after the first `known` subscriptions.
+    /// The same, but only for those after the first `known` subscriptions, and not for those that said what they saw last.
     #[must_use]
-    pub fn messages_after(&self, known: usize, event: &Event) -> Vec<String> {
-        let (name, params) = describe(event, self.api);
-        self.render(known, Target::Plugin, name, &params)
+    pub fn messages_after(&self, known: usize, number: u64, event: &Event) -> Vec<String> {
+        let (name, params) = numbered(number, event, self.api);
+        let entries = self.entries.iter().skip(known).filter(|entry| entry.since.is_none());
+        render(entries, Target::Plugin, name, &params)
+    }
+
+    /// The notifications for those after the first `known` subscriptions that said what they saw last: of what came `since`,
+    /// and before it of what is not known any more.
+    pub fn messages_since(&self, known: usize, since: impl Fn(u64) -> Since) -> Vec<String> {
+        let entries = self.entries.iter().skip(known).filter_map(|entry| Some((entry, entry.since?)));
+        let messages = entries.flat_map(|(entry, number)| {
+            let Since { events, complete } = since(number);
+            let first = events.first().map(|(number, _)| *number);
+            let lost = json!({"since": number, "first": first});
+            let lost = (!complete).then(|| notification(&format!("{}.onEventsLost", entry.prefix), &lost));
+            let kept = events.into_iter().flat_map(|(number, event)| {
+                let (name, params) = numbered(number, &event, self.api);
+                render(std::iter::once(entry), Target::Plugin, name, &params)
+            });
+            lost.into_iter().chain(kept).collect::<Vec<_>>()
+        });
+        messages.collect()
     }
 
     /// The notifications of a change of the plugin's state for this connection.
     #[must_use]
     pub fn state_messages(&self, change: &StateChange) -> Vec<String> {
-        self.render(0, Target::Controller, "statechange", &change.to_json())
+        render(self.entries.iter(), Target::Controller, "statechange", &change.to_json())
     }
+}
 
-    fn render(&self, known: usize, source: Target, event: &str, params: &Value) -> Vec<String> {
-        let entries = self.entries.iter().skip(known);
-        let wanted = entries.filter(|entry| entry.source == source && entry.event == event);
-        wanted.map(|entry| notification(&format!("{}.{event}", entry.prefix), params)).collect()
-    }
+fn render<'a>(
+    entries: impl Iterator<Item = &'a Registration>,
+    source: Target,
+    event: &str,
+    params: &Value,
+) -> Vec<String> {
+    let wanted = entries.filter(|entry| entry.wants(source, event));
+    wanted.map(|entry| notification(&format!("{}.{event}", entry.prefix), params)).collect()
+}
+
+/// An event's name and parameters, with its number, which a client says when it comes back.
+fn numbered(number: u64, event: &Event, api: Api) -> (&'static str, Value) {
+    let (name, mut params) = describe(event, api);
+    params["sequence"] = number.into();
+    (name, params)
 }
 
 /// An event's name and parameters, in Thunder's shape: the descriptor is text, but for a failure, where it is a number.
@@ -167,17 +209,17 @@ mod tests {
         assert_eq!(add(r#"{"event":"onContainerStarted"}"#), Ok(0.into()));
         assert_eq!(add(r#"{"event":"onContainerStarted","id":"1"}"#), Err(Fault::registered_already()));
         let event = Event::Started { id: "x".parse().unwrap(), descriptor: 91 };
-        let told = subscriptions.messages(&event);
+        let told = subscriptions.messages(17, &event);
         let expected = ["client.events.1.", "1.", "."].map(|prefix| {
             format!(
                 "{{\"jsonrpc\":\"2.0\",\"method\":\"{prefix}onContainerStarted\",\
-                 \"params\":{{\"descriptor\":\"91\",\"name\":\"x\",\"containerId\":\"x\"}}}}"
+                 \"params\":{{\"descriptor\":\"91\",\"name\":\"x\",\"containerId\":\"x\",\"sequence\":17}}}}"
             )
         });
         assert_eq!(told, expected);
         let gone = params(r#"{"event":"onContainerStarted","id":1}"#);
         assert_eq!(subscriptions.unregister(Target::Plugin, &gone), Ok(0.into()));
         assert_eq!(subscriptions.unregister(Target::Plugin, &gone), Err(Fault::not_registered()));
-        assert_eq!(subscriptions.messages(&event).len(), 2);
+        assert_eq!(subscriptions.messages(18, &event).len(), 2);
     }
 }

@@ -268,21 +268,24 @@ impl Session {
         self.replay(known, socket).await
     }
 
-    /// What the daemon found at its start, to subscriptions that are new: all but the first `known`.
+    /// What the daemon found at its start, or what came since the event that a client saw last, to subscriptions that are
+    /// new: all but the first `known`.
     async fn replay(&self, known: usize, socket: &mut Socket) -> ControlFlow<End> {
         if self.subscriptions.count() <= known {
             return ControlFlow::Continue(());
         }
-        for event in self.connection.daemon.service.manager().replay(&self.events) {
-            say(socket, self.subscriptions.messages_after(known, &event)).await?;
+        let manager = self.connection.daemon.service.manager();
+        for (number, event) in manager.replay(&self.events) {
+            say(socket, self.subscriptions.messages_after(known, number, &event)).await?;
         }
-        ControlFlow::Continue(())
+        let since = |number| manager.since(number, &self.events);
+        say(socket, self.subscriptions.messages_since(known, since)).await
     }
 
     /// An event, to a client that listens. One that reads too slowly has lost events and must know it.
     async fn notify(&self, event: Result<Event, RecvError>, socket: &mut Socket) -> ControlFlow<End> {
         match event {
-            Ok(event) => say(socket, self.subscriptions.messages(&event)).await,
+            Ok(event) => say(socket, self.subscriptions.messages(self.events.last_number(), &event)).await,
             Err(RecvError::Lagged(_)) if self.subscriptions.is_empty() => ControlFlow::Continue(()),
             Err(RecvError::Lagged(lost)) => {
                 ControlFlow::Break(close(CloseCode::Policy, &format!("read too slowly, {lost} events lost")))

@@ -141,7 +141,7 @@ fn a_crashed_container_that_cannot_start_again_has_failed() {
     }
     let params = json!({"descriptor": descriptor, "name": id, "errorCode": 1, "containerId": id, "error": 1});
     let failed = json!({"jsonrpc": "2.0", "method": "x.onContainerFailed", "params": params});
-    assert_eq!(serde_json::from_str::<Value>(&ws.text()).unwrap(), failed);
+    assert_eq!(ws.event(), failed);
     world.until("it is gone", || left(&world).is_empty());
     assert!(world.runtime_list().is_empty() && world.log().contains("cannot be restarted"));
 }

@@ -83,7 +83,7 @@ fn samples() -> Vec<(Event, &'static str)> {
         Event::Stopped { .. } => "A container has ended and was deleted, and its dumps are on the disk.",
         Event::Failed { .. } => "A container was started and could not be kept, or could not be restarted.",
         Event::StateChanged { .. } => {
-            "A container is in another state than before. It is not sent again after a crash of the daemon."
+            "A container is in another state than before. After a crash of the daemon it comes again only with `since`."
         }
         Event::Minidump { .. } => {
             "A crash dump of a container is on the host at `path`: before `onContainerStopped`, or later, when a start \
@@ -106,7 +106,7 @@ fn sent(event: &Event) -> (String, Value) {
         let mut subscriptions = Subscriptions::default();
         let wanted = json!({"event": name, "id": "c"});
         subscriptions.register(Target::Plugin, &Params::new(wanted)).unwrap();
-        if let [message] = &subscriptions.messages(event)[..] {
+        if let [message] = &subscriptions.messages(0, event)[..] {
             let message: Value = serde_json::from_str(message).unwrap();
             assert_eq!(message["method"], format!("c.{name}"));
             return (name.to_owned(), message["params"].clone());

@@ -48,7 +48,7 @@ fn a_harvested_dump_is_told_before_the_end_of_its_container() {
         r#"{{"jsonrpc":"2.0","method":"e.onMinidump","params":{{"name":"{id}","path":"{}","size":{size},"truncated":false,"containerId":"{id}"}}}}"#,
         dump.display()
     );
-    assert_eq!(ws.text(), expected, "{}", world.log());
+    assert_eq!(ws.event().to_string(), expected, "{}", world.log());
     assert!(ws.text().contains("onContainerStopped"));
     assert_eq!(std::fs::read(&dump).unwrap(), std::fs::read(sample("breakpad-segv-uid0.dmp")).unwrap());
 }

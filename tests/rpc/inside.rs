@@ -202,7 +202,7 @@ fn clients_of_the_later_interface_get_states_in_upper_case() {
     ws.call(&format!("{PLUGIN}.register"), &json!({"event": "onContainerStateChanged", "id": "e"}));
     world.done("pauseContainer", &about);
     let expected = json!({"containerId": id, "name": id, "state": "PAUSED"});
-    assert_eq!(serde_json::from_str::<Value>(&ws.text()).unwrap()["params"], expected);
+    assert_eq!(ws.event()["params"], expected);
 }
 
 #[test]

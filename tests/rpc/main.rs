@@ -25,6 +25,7 @@ mod page;
 mod pids;
 mod places;
 mod protocol;
+mod since;
 mod started;
 #[path = "../support/mod.rs"]
 mod support;

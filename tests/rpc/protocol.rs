@@ -216,7 +216,7 @@ fn built_ins_and_the_controller_answer() {
         ("Controller.1.status@org.rdk.OCIContainer", json!({}), status.clone()),
         ("Controller.status@org.rdk.OCIContainer", json!({}), status.clone()),
         ("status@OCIContainer", json!({}), status.clone()),
-        ("Controller.1.status", json!({}), json!([own, status[0]])),
+        ("Controller.1.status", json!({}), json!([status[0], own])),
         ("Controller.1.status@Controller", json!({}), json!([own])),
         ("Controller.1.configuration@org.rdk.OCIContainer", json!({}), json!({})),
         ("Controller.1.subsystems", json!({}), json!([{"subsystem": "Platform", "active": true}])),

@@ -13,6 +13,7 @@
 mod client;
 mod counts;
 mod fate;
+mod follower;
 mod leaks;
 mod listener;
 mod place;
@@ -46,8 +47,9 @@ fn nothing_leaks_and_no_event_is_lost() {
     let fresh = leaks::figures(&place);
     let (counts, over, quiet) = (Counts::default(), AtomicBool::new(false), AtomicBool::new(false));
     let end = Instant::now() + Duration::from_secs(seconds);
-    let heard = std::thread::scope(|scope| {
+    let (heard, followed) = std::thread::scope(|scope| {
         let listener = scope.spawn(|| Listener::new(&place, &quiet).listen());
+        let follower = scope.spawn(|| follower::follow(&place, &quiet));
         let workers: Vec<_> = (0..CLIENTS)
             .map(|n| {
                 let random = Random::new(seed.wrapping_mul(1000) + n);
@@ -60,11 +62,12 @@ fn nothing_leaks_and_no_event_is_lost() {
         workers.into_iter().for_each(|worker| worker.join().expect("a client gave up"));
         worker::end_all(&place);
         quiet.store(true, Ordering::Release);
-        listener.join().expect("the listener gave up")
+        (listener.join().expect("the listener gave up"), follower.join().expect("the follower gave up"))
     });
-    println!("{counts}\n{heard}");
+    println!("{counts}\n{heard}{followed}");
     worker::nothing_is_stuck(&place);
     leaks::check(&place, &fresh);
     heard.check(&place);
+    followed.check(&place);
     counts.check();
 }

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-/// All but the notes of what it announced a moment ago, which go by themselves, and the socket of its monitor.
+/// All but the notes of what it announced a moment ago, which go by themselves, the journal of events, and the socket of its
+/// monitor.
 pub(crate) fn kept(dir: &Path) -> Vec<PathBuf> {
     let (_notes, mut kept) = entries(dir);
-    kept.retain(|path| !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("+monitor.")));
+    let stays = |name: &str| name.starts_with("+monitor.") || name.starts_with("+events");
+    kept.retain(|path| !path.file_name().is_some_and(|name| stays(&name.to_string_lossy())));
     kept
 }
 

@@ -179,6 +179,14 @@ impl Ws {
         }
     }
 
+    /// The next event, without its number.
+    pub(crate) fn event(&mut self) -> Value {
+        let mut event: Value = serde_json::from_str(&self.text()).unwrap();
+        let number = event["params"].as_object_mut().unwrap().remove("sequence");
+        assert!(number.is_some_and(|number| number.is_u64()), "{event}");
+        event
+    }
+
     /// Sends a text and gives the next one back.
     pub(crate) fn ask(&mut self, text: &str) -> String {
         self.send(text);

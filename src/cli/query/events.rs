@@ -21,13 +21,17 @@ const EVENTS: [&str; 5] = [
 pub(crate) struct Events {
     #[command(flatten)]
     common: Common,
+
+    /// Begin with what came after the event with this number (its `sequence`)
+    #[arg(long, value_name = "NUMBER")]
+    since: Option<u64>,
 }
 
 impl Events {
     pub(crate) fn run(&self) -> Result<()> {
         let mut client = self.common.connect()?;
         for event in EVENTS {
-            client.subscribe(event)?;
+            client.subscribe(event, self.since)?;
         }
         loop {
             let (event, params) = client.next_event()?;

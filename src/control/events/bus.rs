@@ -1,17 +1,19 @@
 //! The event bus: sends events to subscribers, each with a number.
 
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
+use crate::control::events::journal::{Journal, Since};
 use crate::control::events::replay::Replay;
 use crate::control::model::event::{Event, Origin};
 
 /// How many events a slow subscriber may lag behind.
 const MAX_LAG: usize = 1024;
 
-/// An event with its number among all events of this daemon.
+/// An event with its number among all events since the machine booted.
 #[derive(Debug, Clone)]
 struct Numbered {
     number: u64,
@@ -27,8 +29,7 @@ pub(crate) struct EventBus {
 
 #[derive(Debug)]
 struct Sent {
-    /// The number of the next event.
-    next: u64,
+    journal: Journal,
     replay: Replay,
 }
 
@@ -41,8 +42,9 @@ pub struct Subscription {
 }
 
 impl EventBus {
-    pub(crate) fn new() -> Self {
-        let sent = Sent { next: 0, replay: Replay::new() };
+    /// With the journal in the state directory.
+    pub(crate) fn new(state_dir: PathBuf) -> Self {
+        let sent = Sent { journal: Journal::open(state_dir), replay: Replay::new() };
         Self { sender: broadcast::Sender::new(MAX_LAG), sent: Mutex::new(sent) }
     }
 
@@ -50,24 +52,48 @@ impl EventBus {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends an event of a container that was started by `origin`.
-    pub(crate) fn send(&self, origin: Origin, event: Event) {
+    /// Sends an event of a container that was started by `origin`, at the time `attempt`.
+    pub(crate) fn send(&self, origin: Origin, attempt: u64, event: Event) {
         let mut sent = self.lock();
-        let number = sent.next;
-        sent.next += 1;
+        let number = sent.journal.add(attempt, &event);
         sent.replay.note(origin, number, &event);
         // Fails only without subscribers. Under the lock, so that numbers arrive in order.
         let _no_subscribers = self.sender.send(Numbered { number, event });
     }
 
-    pub(crate) fn subscribe(&self) -> Subscription {
-        let sent = self.lock();
-        Subscription { receiver: self.sender.subscribe(), next: sent.next }
+    /// Sends an event that an earlier daemon may have sent. If it did, it keeps its number, and is only retained for clients
+    /// that come back without saying what they saw.
+    pub(crate) fn send_again(&self, attempt: u64, event: Event) {
+        let mut sent = self.lock();
+        match sent.journal.sent_earlier(attempt, &event) {
+            Some(number) => sent.replay.note(Origin::EarlierDaemon, number, &event),
+            None => {
+                drop(sent);
+                self.send(Origin::EarlierDaemon, attempt, event);
+            }
+        }
     }
 
-    /// Retained events that `subscription` has received or was too late for.
-    pub(crate) fn replay(&self, subscription: &Subscription) -> Vec<Event> {
+    /// From now on no event is sent again.
+    pub(crate) fn all_sent_again(&self) {
+        self.lock().journal.forget_earlier();
+    }
+
+    pub(crate) fn subscribe(&self) -> Subscription {
+        let sent = self.lock();
+        Subscription { receiver: self.sender.subscribe(), next: sent.journal.next() }
+    }
+
+    /// Retained events that `subscription` has received or was too late for, with their numbers.
+    pub(crate) fn replay(&self, subscription: &Subscription) -> Vec<(u64, Event)> {
         self.lock().replay.before(subscription.next)
+    }
+
+    /// The events between the one with this number and the next that `subscription` receives.
+    pub(crate) fn since(&self, number: u64, subscription: &Subscription) -> Since {
+        let mut since = self.lock().journal.since(number);
+        since.events.retain(|(number, _)| *number < subscription.next);
+        since
     }
 }
 
@@ -100,6 +126,12 @@ impl Subscription {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The number of the event that was received last.
+    #[must_use]
+    pub fn last_number(&self) -> u64 {
+        self.next.saturating_sub(1)
     }
 
     fn take(&mut self, Numbered { number, event }: Numbered) -> Event {

@@ -1,5 +1,6 @@
 //! Events, from what happened to the subscribers. From the bottom up:
 //!
+//! - [`journal`]: the events of the last time with their numbers, for clients that say what they saw last.
 //! - [`replay`]: retains for late subscribers what became of an earlier daemon's containers.
 //! - [`bus`]: sends events to subscribers; [`started`]: waits for a start.
 //! - [`dumps`]: tracks which minidumps were brought to the host.
@@ -11,6 +12,7 @@
 pub(crate) mod bus;
 pub(crate) mod dumps;
 pub(crate) mod entry;
+pub(crate) mod journal;
 pub(crate) mod leftovers;
 pub(crate) mod outbox;
 pub(crate) mod replay;

@@ -40,6 +40,8 @@ pub(crate) struct Outbox {
 pub(crate) struct Posted {
     keeper: Keeper,
     origin: Origin,
+    /// When the container was started: the name of the entry, or the saved state, says it to the next daemon, too.
+    attempt: u64,
     events: Vec<Event>,
 }
 
@@ -62,7 +64,8 @@ impl Outbox {
     /// Events that the saved state of a container keeps: its start says so, its end stands in it until it is deleted.
     pub(crate) fn kept_by_state(&self, container: &Arc<Container>, events: Vec<Event>) -> Posted {
         let keeper = Keeper::SavedState(Arc::downgrade(container));
-        Posted { keeper, origin: container.origin, events: self.unreported(events) }
+        let (origin, attempt) = (container.origin, container.started);
+        Posted { keeper, origin, attempt, events: self.unreported(events) }
     }
 
     /// Writes down what there is to announce of the end of a container, before nothing else is left of it. `restart`: it
@@ -82,24 +85,27 @@ impl Outbox {
         let path = name.path(&self.dir);
         let entry = OutboxEntry { events: self.unreported(entry.events), ..entry };
         if entry.events.is_empty() {
-            return Posted { keeper: Keeper::Nothing, origin, events: entry.events };
+            let (keeper, attempt) = (Keeper::Nothing, name.started);
+            return Posted { keeper, origin, attempt, events: entry.events };
         }
         if let Err(error) = entry.write(&path) {
             log::warn!("container {}: {}", name.id, error.report());
         }
-        Posted { keeper: Keeper::Entry(path), origin, events: entry.events }
+        Posted { keeper: Keeper::Entry(path), origin, attempt: name.started, events: entry.events }
     }
 
     /// Takes over an entry of an earlier daemon, as it left it under `name`.
     pub(crate) fn take_over(&self, name: EntryName, events: Vec<Event>) -> Posted {
         let path = name.path(&self.dir);
         let delivered = if name.delivered == 0 { boottime() } else { name.delivered };
+        let attempt = name.started;
         let renamed = EntryName { delivered, ..name }.path(&self.dir);
         if let Err(error) = std::fs::rename(&path, &renamed) {
             log::warn!("cannot rename {}: {error}", path.display());
         }
         let events = self.unreported(events);
-        Posted { keeper: Keeper::Entry(renamed), origin: Origin::EarlierDaemon, events }
+        let origin = Origin::EarlierDaemon;
+        Posted { keeper: Keeper::Entry(renamed), origin, attempt, events }
     }
 
     /// Sends events, and drops them once they had the usual time to be received.
@@ -113,9 +119,13 @@ impl Outbox {
     }
 
     /// Sends events, and drops them after `time`.
-    pub(crate) fn deliver_within(&self, Posted { keeper, origin, events }: Posted, time: Duration) {
+    pub(crate) fn deliver_within(&self, posted: Posted, time: Duration) {
+        let Posted { keeper, origin, attempt, events } = posted;
         for event in events {
-            self.bus.send(origin, event);
+            match origin {
+                Origin::ThisDaemon => self.bus.send(origin, attempt, event),
+                Origin::EarlierDaemon => self.bus.send_again(attempt, event),
+            }
         }
         if !matches!(keeper, Keeper::Nothing) {
             self.tasks.spawn(async move {

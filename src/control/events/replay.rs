@@ -49,8 +49,16 @@ impl Replay {
         if !matches!(event, Event::Minidump { .. }) {
             self.supersede(event.container());
         }
-        if self.opened.elapsed() < REPLAY_TIME && self.events.len() < MAX_EVENTS {
+        if self.opened.elapsed() >= REPLAY_TIME {
+            return;
+        }
+        if self.events.len() < MAX_EVENTS {
             self.events.push_back((number, event.clone()));
+        } else {
+            let id = event.container();
+            log::warn!(
+                "event {number}, of container {id}, is kept only for clients that ask for it by `since`"
+            );
         }
     }
 
@@ -79,13 +87,13 @@ impl Replay {
     }
 
     /// The retained events with a smaller number.
-    pub(crate) fn before(&mut self, number: u64) -> Vec<Event> {
+    pub(crate) fn before(&mut self, number: u64) -> Vec<(u64, Event)> {
         if self.opened.elapsed() >= REPLAY_TIME {
             self.events.clear();
             self.restarted.clear();
         }
         let earlier = self.events.iter().filter(|(own, _)| *own < number);
-        earlier.map(|(_, event)| event.clone()).collect()
+        earlier.cloned().collect()
     }
 }
 
@@ -102,21 +110,24 @@ mod tests {
     fn what_was_found_is_kept_while_its_container_does_not_run_and_until_time_is_up() {
         use Origin::{EarlierDaemon, ThisDaemon};
 
+        let before = |replay: &mut Replay, number| -> Vec<Event> {
+            replay.before(number).into_iter().map(|(_, event)| event).collect()
+        };
         let mut replay = Replay::new();
         for (number, id) in (0..).zip(["a", "b", "c"]) {
             replay.note(EarlierDaemon, number, &stopped(id));
         }
-        assert_eq!(replay.before(3), ["a", "b", "c"].map(stopped));
-        assert_eq!(replay.before(2), ["a", "b"].map(stopped), "the last one is still on its way");
+        assert_eq!(before(&mut replay, 3), ["a", "b", "c"].map(stopped));
+        assert_eq!(before(&mut replay, 2), ["a", "b"].map(stopped), "the last one is still on its way");
         replay.note(ThisDaemon, 3, &Event::Started { id: "b".parse().unwrap(), descriptor: 2 });
-        assert_eq!(replay.before(4), ["a", "c"].map(stopped));
+        assert_eq!(before(&mut replay, 4), ["a", "c"].map(stopped));
         replay.note(ThisDaemon, 4, &stopped("b"));
-        assert_eq!(replay.before(5), ["a", "c", "b"].map(stopped));
+        assert_eq!(before(&mut replay, 5), ["a", "c", "b"].map(stopped));
         replay.note(EarlierDaemon, 5, &stopped("c"));
-        assert_eq!(replay.before(6), ["a", "b", "c"].map(stopped), "once is enough");
+        assert_eq!(before(&mut replay, 6), ["a", "b", "c"].map(stopped), "once is enough");
         replay.opened -= REPLAY_TIME;
-        assert_eq!(replay.before(6), []);
+        assert_eq!(before(&mut replay, 6), []);
         replay.note(EarlierDaemon, 6, &stopped("d"));
-        assert_eq!(replay.before(7), []);
+        assert_eq!(before(&mut replay, 7), []);
     }
 }

@@ -32,7 +32,7 @@ pub(crate) fn transition(container: &Container, next: Phase) {
 /// Announces the state that a container is in now.
 pub(crate) fn announce_state(ctx: &Context, container: &Container, state: State) {
     let (id, descriptor) = (container.id.clone(), container.descriptor);
-    ctx.bus.send(container.origin, Event::StateChanged { id, descriptor, state });
+    ctx.bus.send(container.origin, container.started, Event::StateChanged { id, descriptor, state });
 }
 
 /// Cleans up after a start that failed: nothing may be left of it.

@@ -37,7 +37,7 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn new(settings: Settings, logs: LogStore, lock: StateLock) -> Self {
-        let (bus, tasks) = (Arc::new(EventBus::new()), Arc::new(Tasks::new()));
+        let (bus, tasks) = (Arc::new(EventBus::new(settings.state_dir.clone())), Arc::new(Tasks::new()));
         let outbox = Outbox::new(settings.state_dir.clone(), Arc::clone(&bus), Arc::clone(&tasks));
         let outbox = Arc::new(outbox);
         let hook = hook::find(settings.hook.as_deref());

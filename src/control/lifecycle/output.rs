@@ -3,6 +3,7 @@
 use crate::control::container::Container;
 use crate::control::lifecycle::context::Context;
 use crate::control::output::reader;
+use crate::control::phase::Phase;
 
 /// Has the output of a container read that runs, unless a process does already.
 pub(crate) async fn read(ctx: &Context, container: &Container) {
@@ -15,7 +16,10 @@ pub(crate) async fn read(ctx: &Context, container: &Container) {
         Some(monitor) => monitor.read_output(container.dir.path().to_owned(), target).await,
         None => ctx.logs.read_here(&container.id, target),
     };
-    if let Err(error) = read {
+    // One that has ended meanwhile has nothing more to say.
+    if let Err(error) = read
+        && reader::exists(container.dir.path())
+    {
         log::warn!("container {} waits when it has much to write: {}", container.id, error.report());
     }
 }
@@ -26,7 +30,10 @@ pub(crate) async fn read_on(ctx: &Context) {
     loop {
         monitor.ended().await;
         for container in ctx.registry.all() {
-            read(ctx, &container).await;
+            // The next launch brings its reader along.
+            if matches!(container.phase(), Phase::Running(_)) {
+                read(ctx, &container).await;
+            }
         }
     }
 }

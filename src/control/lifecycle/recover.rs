@@ -5,7 +5,9 @@ use std::sync::Arc;
 use crate::control::bundle::policy::Policy;
 use crate::control::container::Container;
 use crate::control::events::entry::EntryName;
+use crate::control::events::journal::JOURNAL;
 use crate::control::events::leftovers;
+use crate::control::events::replay::REPLAY_TIME;
 use crate::control::lifecycle::context::Context;
 use crate::control::lifecycle::inside::hibernate;
 use crate::control::lifecycle::{cleanup, launch, output, stop, supervisor};
@@ -35,12 +37,17 @@ pub(crate) fn recover(ctx: &Arc<Context>) -> Result<()> {
             entries.push(entry);
         } else if text.starts_with(SOCKET_PREFIX) {
             remove_stale(dir, &text);
-        } else if name != DUMPS {
+        } else if name != DUMPS && !text.starts_with(JOURNAL) {
             log::warn!("ignoring unknown entry {}", dir.join(&name).display());
         }
     }
     leftovers::deliver(&ctx.outbox, &ctx.registry, dir, entries);
     ids.into_iter().for_each(|id| recover_one(ctx, id));
+    let bus = Arc::clone(&ctx.bus);
+    ctx.tasks.spawn(async move {
+        tokio::time::sleep(REPLAY_TIME).await;
+        bus.all_sent_again();
+    });
     Ok(())
 }
 

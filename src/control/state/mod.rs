@@ -22,6 +22,7 @@
 //! | `ID/NAME.json`, `ID/cgroup-NAME` | the notes of plugins | the plugin, at the last stop |
 //! | `ID/minidump/`, `ID/storage/N`, `ID/netns` | mounts of plugins | the plugin, at the last stop |
 //! | `+ended.DELIVERED.STARTED.ID` | an entry of the outbox: events that may not have been delivered | the outbox |
+//! | `+events`, `+events.1` | the journal: the events of the last time with their numbers | a reboot |
 //! | `+monitor.HASH` | the socket of a monitor | the next daemon, when the monitor has ended |
 //! | `+minidumps/` | dumps for which no other place was left | the administrator |
 

@@ -150,7 +150,7 @@ async fn awake(ctx: &Context, container: &Container, _change: OwnedMutexGuard<()
             enter(ctx, container, Phase::Running(init), State::Running);
             let (id, descriptor) = (container.id.clone(), container.descriptor);
             // As with Thunder: a container that is woken up has started.
-            ctx.bus.send(container.origin, Event::Started { id, descriptor });
+            ctx.bus.send(container.origin, container.started, Event::Started { id, descriptor });
         }
         Err(_) => enter(ctx, container, Phase::Hibernated(init), State::Hibernated),
     }

@@ -1,0 +1,193 @@
+//! The journal: the events of the last time, each with its number, for clients that come back and say which one they saw
+//! last. It outlives the daemon, and is gone after a reboot.
+//!
+//! An event counts as sent once it is in the journal. The next daemon knows by it what of its predecessor's events was sent,
+//! and under which number, so that none gets a second one.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use crate::control::model::event::Event;
+
+/// What the names of the two files begin with, in the state directory. No container has such an id.
+pub(crate) const JOURNAL: &str = "+events";
+/// The file before the current one.
+const OLDER: &str = "+events.1";
+/// How long a file may become, in bytes: about 800 events.
+const MAX_LENGTH: u64 = 128 * 1024;
+
+/// One line.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Line {
+    number: u64,
+    /// When the container was started whose event this is, as in its saved state: what an attempt to run it is known by.
+    attempt: u64,
+    event: Event,
+}
+
+/// The journal.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    dir: PathBuf,
+    /// Whether a line may be there that a kill or a full disk has cut.
+    cut: bool,
+    /// The number of the next event.
+    next: u64,
+    /// The last event that could not be written.
+    lost: u64,
+    /// What an earlier daemon has sent: attempt and event, in JSON, with the number.
+    earlier: HashMap<(u64, String), u64>,
+}
+
+/// What came after an event.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Since {
+    /// The events, each with its number, in the order in which they were sent.
+    pub events: Vec<(u64, Event)>,
+    /// Whether those are all.
+    pub complete: bool,
+}
+
+impl Journal {
+    /// The journal in the state directory. Without one, numbers begin with the time in milliseconds, so that those of an
+    /// earlier boot are not given out again.
+    pub(crate) fn open(dir: PathBuf) -> Self {
+        let lines = read(&dir);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| time.as_millis());
+        let first = u64::try_from(now).unwrap_or(1);
+        let next = lines.last().map_or(first, |last| last.number + 1);
+        let json = |event: &Event| serde_json::to_string(event).unwrap_or_default();
+        let earlier = lines.iter().map(|line| ((line.attempt, json(&line.event)), line.number)).collect();
+        Self { dir, cut: true, next, lost: 0, earlier }
+    }
+
+    /// The number of the next event.
+    pub(crate) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// The number under which an earlier daemon has sent an event of this attempt.
+    pub(crate) fn sent_earlier(&self, attempt: u64, event: &Event) -> Option<u64> {
+        let json = serde_json::to_string(event).ok()?;
+        self.earlier.get(&(attempt, json)).copied()
+    }
+
+    /// Forgets what earlier daemons sent: nothing of theirs is left to send.
+    pub(crate) fn forget_earlier(&mut self) {
+        self.earlier = HashMap::new();
+    }
+
+    /// Writes an event down, which is sent from now on, and gives its number. A disk that is full costs clients that come
+    /// back the event, and they learn that.
+    pub(crate) fn add(&mut self, attempt: u64, event: &Event) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        let line = Line { number, attempt, event: event.clone() };
+        let text = serde_json::to_string(&line).map_err(std::io::Error::from);
+        let written = text.and_then(|text| self.append(&text));
+        if let Err(error) = &written {
+            log::warn!("event {number} is not kept for clients that come back: {error}");
+            self.lost = number;
+        }
+        self.cut = written.is_err();
+        number
+    }
+
+    fn append(&self, line: &str) -> std::io::Result<()> {
+        let path = self.dir.join(JOURNAL);
+        if path.metadata().is_ok_and(|file| file.len() >= MAX_LENGTH) {
+            std::fs::rename(&path, self.dir.join(OLDER))?;
+        }
+        let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?;
+        let end = if self.cut { "\n" } else { "" };
+        file.write_all(format!("{end}{line}\n").as_bytes())
+    }
+
+    /// What came after the event with this number. All there is if that number was never given out since the last reboot.
+    pub(crate) fn since(&self, number: u64) -> Since {
+        let is_known = number < self.next;
+        let lines = read(&self.dir);
+        let first = lines.first().map_or(self.next, |line| line.number);
+        let complete = is_known && number.saturating_add(1) >= first && number >= self.lost;
+        let wanted = lines.into_iter().filter(|line| !is_known || line.number > number);
+        Since { events: wanted.map(|line| (line.number, line.event)).collect(), complete }
+    }
+}
+
+/// All lines of both files. One that was cut by a full disk or the end of a daemon is left out.
+fn read(dir: &Path) -> Vec<Line> {
+    let files = [OLDER, JOURNAL].into_iter().filter_map(|name| File::open(dir.join(name)).ok());
+    let lines = files.flat_map(|file| BufReader::new(file).split(b'\n').map_while(Result::ok));
+    lines.filter_map(|line| serde_json::from_slice(&line).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::model::state::ExitStatus;
+
+    fn event(descriptor: i32) -> Event {
+        Event::Stopped { id: "a".parse().unwrap(), descriptor, exit: ExitStatus::Code(3) }
+    }
+
+    fn numbers(since: &Since) -> Vec<u64> {
+        since.events.iter().map(|(number, _)| *number).collect()
+    }
+
+    #[test]
+    fn every_number_is_given_out_once_and_what_follows_it_is_kept_over_restarts() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(dir.path().to_owned());
+        let first = journal.next();
+        assert!(first > 1_600_000_000_000, "a time");
+        assert_eq!(journal.since(first - 1), Since { events: Vec::new(), complete: true });
+        for descriptor in 0..10 {
+            assert_eq!(journal.add(7, &event(descriptor)), first + u64::try_from(descriptor).unwrap());
+        }
+        drop(journal);
+        let mut journal = Journal::open(dir.path().to_owned());
+        assert_eq!(journal.sent_earlier(7, &event(4)), Some(first + 4));
+        assert_eq!(journal.sent_earlier(8, &event(4)), None, "another attempt");
+        assert_eq!(journal.add(8, &event(4)), first + 10);
+        let since = journal.since(first + 7);
+        assert_eq!((numbers(&since), since.complete), (vec![first + 8, first + 9, first + 10], true));
+        assert_eq!(since.events[2].1, event(4));
+        assert!(journal.since(first + 10).events.is_empty());
+        for unknown in [0, 5, first - 2, first + 11, u64::MAX] {
+            let since = journal.since(unknown);
+            assert_eq!((since.events.len(), since.complete), (11, false), "{unknown}");
+        }
+        journal.forget_earlier();
+        assert_eq!(journal.sent_earlier(7, &event(4)), None);
+    }
+
+    #[test]
+    fn it_is_bounded_and_says_what_is_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(dir.path().to_owned());
+        let first = journal.next();
+        for descriptor in 0..5000 {
+            journal.add(7, &event(descriptor));
+        }
+        let size: u64 =
+            [JOURNAL, OLDER].map(|name| dir.path().join(name).metadata().unwrap().len()).iter().sum();
+        assert!(size > MAX_LENGTH && size < MAX_LENGTH * 2 + 1000, "{size}");
+        assert!(!journal.since(first).complete);
+        let since = journal.since(first + 4900);
+        assert_eq!((since.events.len(), since.complete), (99, true));
+        // Half a line, of a disk that was full.
+        let mut file = OpenOptions::new().append(true).open(dir.path().join(JOURNAL)).unwrap();
+        file.write_all(b"{\"number\":").unwrap();
+        drop(file);
+        std::fs::remove_file(dir.path().join(OLDER)).unwrap();
+        std::fs::create_dir(dir.path().join(OLDER)).unwrap();
+        let journal = Journal::open(dir.path().to_owned());
+        assert_eq!(journal.next(), first + 5000);
+    }
+}
