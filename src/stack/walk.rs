@@ -8,11 +8,11 @@ use minidump::{
     MinidumpSystemInfo, MinidumpThread, MinidumpThreadList, MinidumpThreadNames, Module, UnifiedMemory,
     UnifiedMemoryList,
 };
-use minidump_unwind::{CallStack, StackFrame, Symbolizer, SystemInfo, walk_stack};
+use minidump_unwind::{CallStack, FrameTrust, StackFrame, SystemInfo, walk_stack};
 use serde::Serialize;
 
 use super::input;
-use super::symbols::{Supplier, Symbols};
+use super::symbols::{Provider, Symbols};
 use crate::dump::show::report::Hex;
 use crate::error::{Error, ErrorKind, Result};
 use crate::process::caught;
@@ -45,8 +45,8 @@ pub struct Frame {
     pub source: Option<String>,
     /// The line in it.
     pub line: Option<u32>,
-    /// How the frame was found: `context` (the registers), `cfi`, `frame_pointer`, `cfi_scan` or `scan` (a value on the
-    /// stack that looks like a return address: may be wrong).
+    /// How the frame was found: `context` (the registers), `cfi` (of a symbol file), `cfi_elf` (of an ELF file),
+    /// `frame_pointer`, `cfi_scan` or `scan` (a value on the stack that looks like a return address: may be wrong).
     pub found_by: &'static str,
 }
 
@@ -57,18 +57,23 @@ impl Frame {
         !self.found_by.ends_with("scan")
     }
 
-    fn new(frame: &StackFrame) -> Self {
+    /// A frame of the walker, with its line if the walker has none; `elf` says whether an ELF file has led to it.
+    fn new(frame: &StackFrame, elf: bool, symbols: &Provider) -> Self {
         let offset_from = |base: u64| frame.instruction.checked_sub(base).map(Hex);
         let module = frame.module.as_ref();
+        let line = module
+            .filter(|_| frame.source_file_name.is_none())
+            .and_then(|module| symbols.line(module, frame.instruction));
+        let (source, number) = line.unzip();
         Self {
             address: Hex(frame.instruction),
             module: module.map(|module| file_name(&module.code_file())),
             offset: module.and_then(|module| offset_from(module.base_address())),
             function: frame.function_name.clone(),
             function_offset: frame.function_base.and_then(offset_from),
-            source: frame.source_file_name.clone(),
-            line: frame.source_line,
-            found_by: frame.trust.as_str(),
+            source: frame.source_file_name.clone().or(source),
+            line: frame.source_line.or(number),
+            found_by: if elf { "cfi_elf" } else { frame.trust.as_str() },
         }
     }
 }
@@ -113,7 +118,7 @@ struct Walk<'d> {
     exception: Option<MinidumpException<'d>>,
     raw_system: MinidumpSystemInfo,
     system: SystemInfo,
-    symbolizer: Symbolizer,
+    symbols: Provider,
 }
 
 impl<'d> Walk<'d> {
@@ -139,7 +144,7 @@ impl<'d> Walk<'d> {
             exception: dump.get_stream().ok(),
             raw_system,
             system,
-            symbolizer: Symbolizer::new(Supplier::new(symbols)),
+            symbols: Provider::new(symbols),
         })
     }
 
@@ -160,10 +165,22 @@ impl<'d> Walk<'d> {
                 name: self.names.get_name(id).map(std::borrow::Cow::into_owned),
                 crashed: crashed == Some(id),
                 cut: frames.len() > MAX_FRAMES,
-                frames: frames.iter().take(MAX_FRAMES).map(Frame::new).collect(),
+                frames: self.kept(&frames),
             });
         }
         stacks
+    }
+
+    /// What is kept of the calls of a thread that was just walked.
+    fn kept(&self, frames: &[StackFrame]) -> Vec<Frame> {
+        let steps = self.symbols.take_steps();
+        let callees = std::iter::once(None).chain(frames.iter().map(Some));
+        let is_elf = |frame: &StackFrame, callee: Option<&StackFrame>| {
+            let led = callee.is_some_and(|callee| steps.contains(&callee.instruction));
+            led && frame.trust == FrameTrust::CallFrameInfo
+        };
+        let kept = frames.iter().zip(callees).take(MAX_FRAMES);
+        kept.map(|(frame, callee)| Frame::new(frame, is_elf(frame, callee), &self.symbols)).collect()
     }
 
     /// The calls of a thread. Of the one that crashed, the registers at the crash count, not those in its signal handler.
@@ -186,7 +203,7 @@ impl<'d> Walk<'d> {
     }
 
     fn walk(&self, stack: &mut CallStack, memory: Option<UnifiedMemory<'_, '_>>) {
-        let walked = walk_stack(0, (), stack, memory, &self.modules, &self.system, &self.symbolizer);
+        let walked = walk_stack(0, (), stack, memory, &self.modules, &self.system, &self.symbols);
         // Nothing in it waits: symbols are read from files. If it did, the frames found until then are kept.
         let _: Poll<()> = pin!(walked).poll(&mut Context::from_waker(Waker::noop()));
     }

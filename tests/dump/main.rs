@@ -5,8 +5,13 @@
 mod agree;
 mod allocations;
 mod build;
+#[cfg(feature = "stack")]
+#[path = "../support/c_program.rs"]
+mod c_program;
 mod crashes;
 mod damage;
+#[cfg(feature = "stack")]
+mod elf;
 mod hostile;
 mod missing;
 #[cfg(feature = "stack")]
