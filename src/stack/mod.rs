@@ -1,5 +1,6 @@
 //! Why a program crashed, from its dump: the stack of each thread (feature `stack`). From the bottom up:
 //!
+//! - `memory`: the memory in a dump that has all of it.
 //! - [`input`]: a dump in memory, refused when its lists and names are larger than any real dump's.
 //! - [`elf`]: functions, lines and call frame information of ELF files.
 //! - [`symbols`]: symbol files and ELF files of the administrator, found by what a dump says of its modules.
@@ -15,6 +16,7 @@ mod command_line;
 pub mod elf;
 pub mod fingerprint;
 pub mod input;
+mod memory;
 pub mod show;
 pub mod symbols;
 pub mod top;

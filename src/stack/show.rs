@@ -43,10 +43,10 @@ impl Stacks {
     /// # Errors
     /// `Input` when it is not a dump with stacks; the operating system's error when it cannot be read.
     pub fn read(path: &Path, symbols: &Symbols) -> Result<Self> {
-        let bytes = input::read(path)?;
+        let dump = input::read(path)?;
         let within = |error: crate::error::Error| error.within(path.display());
-        let report = Report::read(bytes.as_slice()).map_err(within)?;
-        let stacks = walk::walk(&bytes, symbols).map_err(within)?;
+        let report = Report::read(&dump.file).map_err(within)?;
+        let stacks = walk::walk_in(&dump.bytes, &dump.file, symbols).map_err(within)?;
         let program = report.program.as_ref().map_or("", |program| program.name.as_str());
         let signal = report.crash.as_ref().map_or("", |crash| crash.signal.as_str());
         Ok(Self { fingerprint: fingerprint(program, signal, &stacks), report, stacks })

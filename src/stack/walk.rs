@@ -3,6 +3,7 @@
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+use minidump::format::MINIDUMP_MEMORY_DESCRIPTOR64;
 use minidump::{
     Minidump, MinidumpException, MinidumpMemoryBase, MinidumpMemoryList, MinidumpModuleList,
     MinidumpSystemInfo, MinidumpThread, MinidumpThreadList, MinidumpThreadNames, Module, UnifiedMemory,
@@ -12,7 +13,10 @@ use minidump_unwind::{CallStack, FrameTrust, StackFrame, SystemInfo, walk_stack}
 use serde::Serialize;
 
 use super::input;
+use super::memory::FullMemory;
 use super::symbols::{Provider, Symbols};
+use crate::dump::Source;
+use crate::dump::minidump as ours;
 use crate::dump::show::report::Hex;
 use crate::error::{Error, ErrorKind, Result};
 use crate::process::caught;
@@ -102,8 +106,16 @@ pub struct Thread {
 /// # Errors
 /// `Input` when `bytes` are not a dump with stacks, or one that was made to harm its reader.
 pub fn walk(bytes: &[u8], symbols: &Symbols) -> Result<Vec<Thread>> {
+    walk_in(bytes, &bytes, symbols)
+}
+
+/// The same of a dump in `source`, of which `bytes` are what precedes the memory of the process.
+///
+/// # Errors
+/// As [`walk`].
+pub fn walk_in(bytes: &[u8], source: &dyn Source, symbols: &Symbols) -> Result<Vec<Thread>> {
     let dump = input::parse(bytes)?;
-    let walked = caught(|| Walk::new(&dump, symbols).map(|walk| walk.all()));
+    let walked = caught(|| Walk::new((&dump, bytes), source, symbols).map(|walk| walk.all()));
     walked.unwrap_or_else(|| {
         Err(Error::new(ErrorKind::Input, "the dump is damaged: its stacks cannot be walked"))
     })
@@ -111,9 +123,12 @@ pub fn walk(bytes: &[u8], symbols: &Symbols) -> Result<Vec<Thread>> {
 
 /// A dump that is being walked.
 struct Walk<'d> {
+    dump: &'d Minidump<'d, &'d [u8]>,
     threads: MinidumpThreadList<'d>,
     names: MinidumpThreadNames,
     memory: UnifiedMemoryList<'d>,
+    full_memory: FullMemory,
+    source: &'d dyn Source,
     modules: MinidumpModuleList,
     exception: Option<MinidumpException<'d>>,
     raw_system: MinidumpSystemInfo,
@@ -122,7 +137,11 @@ struct Walk<'d> {
 }
 
 impl<'d> Walk<'d> {
-    fn new(dump: &'d Minidump<'d, &'d [u8]>, symbols: &Symbols) -> Result<Self> {
+    fn new(
+        (dump, bytes): (&'d Minidump<'d, &'d [u8]>, &'d [u8]),
+        source: &'d dyn Source,
+        symbols: &Symbols,
+    ) -> Result<Self> {
         let missing = |error| Error::new(ErrorKind::Input, "the dump has no stacks").caused_by(error);
         let raw_system = dump.get_stream::<MinidumpSystemInfo>().map_err(missing)?;
         let system = SystemInfo {
@@ -140,6 +159,9 @@ impl<'d> Walk<'d> {
             memory: UnifiedMemoryList::Memory(
                 dump.get_stream::<MinidumpMemoryList<'_>>().unwrap_or_default(),
             ),
+            full_memory: FullMemory::read(&ours::Minidump::open(bytes)?)?.unwrap_or_default(),
+            source,
+            dump,
             modules: dump.get_stream().unwrap_or_default(),
             exception: dump.get_stream().ok(),
             raw_system,
@@ -197,9 +219,25 @@ impl<'d> Walk<'d> {
                 let window = window(memory, pointer);
                 self.walk(&mut stack, Some(UnifiedMemory::Memory(&window)));
             }
-            _ => self.walk(&mut stack, None),
+            _ => self.walk_full(&mut stack, pointer),
         }
         stack.frames
+    }
+
+    /// Walks a stack that only the memory of the whole process has, or none.
+    fn walk_full(&self, stack: &mut CallStack, pointer: u64) {
+        let Some((start, bytes)) = self.full_memory.around(self.source, pointer, (RED_ZONE, WINDOW)) else {
+            return self.walk(stack, None);
+        };
+        let size = bytes.len() as u64;
+        let window = MinidumpMemoryBase {
+            desc: MINIDUMP_MEMORY_DESCRIPTOR64 { start_of_memory_range: start, data_size: size },
+            base_address: start,
+            size,
+            bytes: &bytes,
+            endian: self.dump.endian,
+        };
+        self.walk(stack, Some(UnifiedMemory::Memory64(&window)));
     }
 
     fn walk(&self, stack: &mut CallStack, memory: Option<UnifiedMemory<'_, '_>>) {
@@ -216,7 +254,11 @@ impl<'d> Walk<'d> {
     ) -> Option<UnifiedMemory<'w, 'd>> {
         let own = thread.stack_memory(&self.memory);
         let holds = own.as_ref().is_some_and(|memory| memory.get_memory_at_address::<u64>(pointer).is_some());
-        if holds { own } else { self.memory.memory_at_address(pointer).or(own) }
+        if holds {
+            return own;
+        }
+        let full = self.full_memory.holds(pointer);
+        self.memory.memory_at_address(pointer).or(own.filter(|_| !full))
     }
 }
 

@@ -21,6 +21,8 @@ mod samples;
 #[cfg(feature = "stack")]
 mod stack;
 #[cfg(feature = "stack")]
+mod stack_full;
+#[cfg(feature = "stack")]
 mod stack_hostile;
 #[path = "../support/mod.rs"]
 mod support;
