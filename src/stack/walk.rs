@@ -101,21 +101,30 @@ pub struct Thread {
     pub cut: bool,
 }
 
+/// Which stacks are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// Those of all threads.
+    All,
+    /// That of the thread that crashed.
+    Crashed,
+}
+
 /// The stacks of all threads, that of the one that crashed first; at most [`MAX_THREADS`].
 ///
 /// # Errors
 /// `Input` when `bytes` are not a dump with stacks, or one that was made to harm its reader.
 pub fn walk(bytes: &[u8], symbols: &Symbols) -> Result<Vec<Thread>> {
-    walk_in(bytes, &bytes, symbols)
+    walk_in(bytes, &bytes, Which::All, symbols)
 }
 
-/// The same of a dump in `source`, of which `bytes` are what precedes the memory of the process.
+/// Those that are wanted of a dump in `source`, of which `bytes` are what precedes the memory of the process.
 ///
 /// # Errors
 /// As [`walk`].
-pub fn walk_in(bytes: &[u8], source: &dyn Source, symbols: &Symbols) -> Result<Vec<Thread>> {
+pub fn walk_in(bytes: &[u8], source: &dyn Source, which: Which, symbols: &Symbols) -> Result<Vec<Thread>> {
     let dump = input::parse(bytes)?;
-    let walked = caught(|| Walk::new((&dump, bytes), source, symbols).map(|walk| walk.all()));
+    let walked = caught(|| Walk::new((&dump, bytes), source, symbols).map(|walk| walk.threads(which)));
     walked.unwrap_or_else(|| {
         Err(Error::new(ErrorKind::Input, "the dump is damaged: its stacks cannot be walked"))
     })
@@ -170,7 +179,7 @@ impl<'d> Walk<'d> {
         })
     }
 
-    fn all(&self) -> Vec<Thread> {
+    fn threads(&self, which: Which) -> Vec<Thread> {
         let crashed = self.exception.as_ref().map(MinidumpException::get_crashing_thread_id);
         let (mut first, others): (Vec<_>, Vec<_>) =
             self.threads.threads.iter().partition(|thread| Some(thread.raw.thread_id) == crashed);
@@ -178,6 +187,7 @@ impl<'d> Walk<'d> {
         first.truncate(1);
         let mut left = MAX_ALL_FRAMES;
         let mut stacks = Vec::new();
+        let others = others.into_iter().filter(|_| which == Which::All);
         for thread in first.into_iter().chain(others).take(MAX_THREADS) {
             let id = thread.raw.thread_id;
             let frames = if left == 0 { Vec::new() } else { self.frames(thread, crashed == Some(id)) };

@@ -3,7 +3,12 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use oci_minidump::command::list::{self, filter::Filter};
+use oci_minidump::settings::admin::Admin;
+use oci_minidump::stack::symbols::Symbols;
+use oci_minidump::stack::top;
 use serde_json::Value;
 
 use crate::c_program::compile;
@@ -132,6 +137,37 @@ fn compressed_lines_and_programs_at_fixed_addresses_are_read() {
         let said = info(&dump, std::slice::from_ref(&program));
         assert_eq!(said["stacks"][0]["frames"][1]["line"], 8, "{name}");
     }
+}
+
+#[test]
+fn elf_files_are_read_once_for_twenty_dumps_and_found_once_for_a_module() {
+    let container = Container::new();
+    let Programs { whole, .. } = programs(&container);
+    let store = store(&container, "named", &[(&whole, "chain".to_owned())]);
+    let copies = container.path("copies");
+    fs::create_dir(&copies).unwrap();
+    // Two crashes at different addresses.
+    for (number, dump) in [crash(&container, &whole), crash(&container, &whole)].iter().enumerate() {
+        for copy in 0..10 {
+            fs::copy(dump, copies.join(format!("{number}-{copy}.dmp"))).unwrap();
+        }
+    }
+    let symbols = Symbols::at(std::slice::from_ref(&store)).unwrap();
+    let entries = list::find(std::slice::from_ref(&copies), &Filter::default(), &Admin::default()).unwrap();
+    let crashes = top::count(&entries, &symbols);
+    assert_eq!((crashes.len(), crashes[0].count), (1, 20), "{crashes:?}");
+    assert_eq!(crashes[0].place.as_deref(), Some("chain!crash_here"));
+    // Its call frame information, its functions, its lines.
+    assert_eq!(symbols.reads(), 3);
+    // What the program opens: the file is looked for once, and each part read once.
+    let trace = container.path("trace");
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-e", "trace=openat,openat2", "-o"]).arg(&trace).arg(stack_program().get_program());
+    let output = strace.args(["top", "--symbols"]).args([&store, &copies]).output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("20x chain SIGSEGV chain!crash_here last "));
+    let opened = fs::read_to_string(&trace).unwrap();
+    let opens = opened.lines().filter(|line| line.contains("\"chain\"") && !line.contains(" = -1")).count();
+    assert!((1..=4).contains(&opens), "{opened}");
 }
 
 /// What is said on stderr, and the frames.

@@ -24,6 +24,8 @@ mod stack;
 mod stack_full;
 #[cfg(feature = "stack")]
 mod stack_hostile;
+#[cfg(feature = "stack")]
+mod stack_top;
 #[path = "../support/mod.rs"]
 mod support;
 mod verb;
