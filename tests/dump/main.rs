@@ -12,6 +12,8 @@ mod crashes;
 mod damage;
 #[cfg(feature = "stack")]
 mod elf;
+#[cfg(feature = "stack")]
+mod elf_machines;
 mod hostile;
 mod missing;
 #[cfg(feature = "stack")]

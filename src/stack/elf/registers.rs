@@ -4,10 +4,10 @@ use gimli::Register;
 
 use crate::dump::records::Cpu;
 
-const X86: [&str; 8] = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"];
-const X86_64: [&str; 16] = [
+const X86: [&str; 9] = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "eip"];
+const X86_64: [&str; 17] = [
     "rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
-    "r15",
+    "r15", "rip",
 ];
 const ARM: [&str; 15] =
     ["r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "fp", "r12", "sp", "lr"];
@@ -17,7 +17,7 @@ const ARM64: [&str; 32] = [
     "sp",
 ];
 
-/// The name of a register that rules may be about. The instruction pointer has none: it is the return address.
+/// The name of a register that rules may be about. Stubs that call into other libraries have rules about the instruction pointer.
 pub(super) fn name(cpu: Cpu, register: Register) -> Option<&'static str> {
     let names: &[&str] = match cpu {
         Cpu::X86 => &X86,

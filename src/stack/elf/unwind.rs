@@ -269,7 +269,7 @@ impl<'s, S: UnwindSection<Bytes<'s>>> Rules<'_, '_, S> {
     }
 
     /// Where the caller goes on: 0 when the rules say that there is no caller, which ends the walk. Without a rule, it is still
-    /// in its register.
+    /// in its register, where the machine has one for it.
     fn return_address(
         &self,
         rule: Option<RegisterRule<usize>>,
@@ -279,7 +279,8 @@ impl<'s, S: UnwindSection<Bytes<'s>>> Rules<'_, '_, S> {
         match rule {
             Some(RegisterRule::Undefined) => Some(0),
             Some(rule) => self.value(register, &rule, frame),
-            None => self.register(register),
+            None if matches!(self.step.cpu, Cpu::Arm | Cpu::Arm64) => self.register(register),
+            None => None,
         }
     }
 }
