@@ -82,7 +82,19 @@ fn the_hook_has_no_regular_expressions() {
 #[test]
 fn the_hook_has_no_part_of_the_other_programs() {
     let linked = linked();
-    for name in ["clap", "hyper", "minidump", "minidump-unwind", "tokio", "tokio-tungstenite"] {
+    let others = [
+        "clap",
+        "cpp_demangle",
+        "flate2",
+        "gimli",
+        "hyper",
+        "minidump",
+        "minidump-unwind",
+        "rustc-demangle",
+        "tokio",
+        "tokio-tungstenite",
+    ];
+    for name in others {
         assert!(!linked.contains_key(name), "{name} is linked into the hook: {:?}", linked.get(name));
     }
 }

@@ -28,11 +28,11 @@ complete -c oci-minidump-stack -n "__fish_oci_minidump_stack_needs_command" -s h
 complete -c oci-minidump-stack -n "__fish_oci_minidump_stack_needs_command" -s V -l version -d 'Print version'
 complete -c oci-minidump-stack -n "__fish_oci_minidump_stack_needs_command" -f -a "info" -d 'Print the stack of each thread, and how each frame was found'
 complete -c oci-minidump-stack -n "__fish_oci_minidump_stack_needs_command" -f -a "top" -d 'Count the crashes that are the same, most frequent first'
-complete -c oci-minidump-stack -n "__fish_oci_minidump_stack_using_subcommand info" -l symbols -d 'Symbol file of Breakpad, or directory of them; may be repeated' -r -F
+complete -c oci-minidump-stack -n "__fish_oci_minidump_stack_using_subcommand info" -l symbols -d 'Symbol file of Breakpad, ELF file, or directory of them; may be repeated' -r -F
 complete -c oci-minidump-stack -n "__fish_oci_minidump_stack_using_subcommand info" -l fingerprint -d 'Print only an id that is the same for the same crash, and the file'
 complete -c oci-minidump-stack -n "__fish_oci_minidump_stack_using_subcommand info" -l json -d 'Print a JSON array'
 complete -c oci-minidump-stack -n "__fish_oci_minidump_stack_using_subcommand info" -s h -l help -d 'Print help'
-complete -c oci-minidump-stack -n "__fish_oci_minidump_stack_using_subcommand top" -l symbols -d 'Symbol file of Breakpad, or directory of them; may be repeated' -r -F
+complete -c oci-minidump-stack -n "__fish_oci_minidump_stack_using_subcommand top" -l symbols -d 'Symbol file of Breakpad, ELF file, or directory of them; may be repeated' -r -F
 complete -c oci-minidump-stack -n "__fish_oci_minidump_stack_using_subcommand top" -l container -d 'Only dumps of this container' -r
 complete -c oci-minidump-stack -n "__fish_oci_minidump_stack_using_subcommand top" -l since -d 'No older dumps: 2026-11-27, 2026-11-27T10:00:00Z, or how long ago (30min, 2h, 7d)' -r
 complete -c oci-minidump-stack -n "__fish_oci_minidump_stack_using_subcommand top" -l limit -d 'The most lines' -r

@@ -85,13 +85,13 @@ fn build_id(memory: &File, machine: Machine, base: u64, header: &[u8]) -> Option
     }
     let find = |(address, length): (u64, u64)| {
         let start = base.wrapping_sub(first.unwrap_or(0)).wrapping_add(address);
-        in_notes(&read(memory, start, length))
+        build_id_in(&read(memory, start, length))
     };
     notes.into_iter().find_map(find)
 }
 
 /// Finds `NT_GNU_BUILD_ID` among notes.
-fn in_notes(notes: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn build_id_in(notes: &[u8]) -> Option<Vec<u8>> {
     let mut rest = notes;
     while rest.len() >= 12 {
         let mut fields = Fields::new(rest, Order::Little);

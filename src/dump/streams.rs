@@ -13,6 +13,8 @@ pub struct Streams {
     pub modules: Option<Location>,
     /// `MemoryListStream`: saved pieces of memory.
     pub memory: Option<Location>,
+    /// `Memory64ListStream`: all memory of the process, at the end of the file.
+    pub full_memory: Option<Location>,
     /// `ExceptionStream`: one [`super::records::Exception`].
     pub exception: Option<Location>,
     /// `SystemInfoStream`: one [`super::records::SystemInfo`].
@@ -40,6 +42,7 @@ impl Streams {
             5 => Some(&mut self.memory),
             6 => Some(&mut self.exception),
             7 => Some(&mut self.system),
+            9 => Some(&mut self.full_memory),
             24 => Some(&mut self.names),
             0x4767_0004 => Some(&mut self.status),
             _ => None,

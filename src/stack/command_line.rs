@@ -29,7 +29,7 @@ enum Verb {
         /// The files [default: the newest dump]
         #[arg(value_name = "FILE")]
         files: Vec<PathBuf>,
-        /// Symbol file of Breakpad, or directory of them; may be repeated
+        /// Symbol file of Breakpad, ELF file, or directory of them; may be repeated
         #[arg(long, value_name = "DIR|FILE")]
         symbols: Vec<PathBuf>,
         /// Print only an id that is the same for the same crash, and the file
@@ -44,7 +44,7 @@ enum Verb {
         /// The directories [default: all to which dumps were brought or will be]
         #[arg(value_name = "DIR")]
         dirs: Vec<PathBuf>,
-        /// Symbol file of Breakpad, or directory of them; may be repeated
+        /// Symbol file of Breakpad, ELF file, or directory of them; may be repeated
         #[arg(long, value_name = "DIR|FILE")]
         symbols: Vec<PathBuf>,
         /// Only dumps of this container

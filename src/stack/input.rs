@@ -3,16 +3,20 @@
 //! `minidump` reads lists and names as long as the file lets them be, and several records may share the bytes of one
 //! name: a small file could cost any amount of memory. So our own reader looks at them first.
 
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use super::memory::FullMemory;
+use crate::dump::Source;
 use crate::dump::minidump::Minidump;
 use crate::dump::records::Location;
 use crate::dump::show::info::open;
 use crate::dump::streams::List;
 use crate::error::{Error, ErrorKind, Result, Tried};
 
-/// The largest dump that is read, in bytes. Breakpad's have 10 KB for a thread, and those of the kernel's handler 1 MB.
+/// The most bytes of a dump that are read; memory at the end of one that has all of the process does not count. Breakpad's dumps
+/// have 10 KB for a thread, and those of the kernel's handler 1 MB.
 pub const MAX_SIZE: u64 = 64 << 20;
 /// The most threads, modules or pieces of memory that a dump may list.
 const MAX_RECORDS: u32 = 8192;
@@ -26,19 +30,34 @@ const MODULES: u32 = 4;
 const MEMORY: u32 = 5;
 const NAMES: u32 = 24;
 
+/// A dump of which all is in memory but, perhaps, the memory of the process.
+#[derive(Debug)]
+pub struct Input {
+    /// What is in memory: the file, or what precedes the memory of the process in it.
+    pub bytes: Vec<u8>,
+    /// The file.
+    pub file: File,
+}
+
 /// Reads the dump at `path` without hanging on a FIFO that lies there in its place.
 ///
 /// # Errors
 /// `Input` when it is not a regular file, or too large; the operating system's error when it cannot be read.
-pub fn read(path: &Path) -> Result<Vec<u8>> {
+pub fn read(path: &Path) -> Result<Input> {
     let file = open(path)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_SIZE + 1).read_to_end(&mut bytes).tried(|| format!("cannot read {}", path.display()))?;
-    if bytes.len() as u64 > MAX_SIZE {
+    let what = || format!("cannot read {}", path.display());
+    let mut wanted = file.size().tried(what)?;
+    if wanted > MAX_SIZE {
+        let memory = Minidump::open(&file).and_then(|dump| FullMemory::read(&dump));
+        wanted = memory.ok().flatten().map_or(wanted, |memory| memory.offset.min(wanted));
+    }
+    if wanted > MAX_SIZE {
         let what = format!("{} has more than {} MiB", path.display(), MAX_SIZE >> 20);
         return Err(Error::new(ErrorKind::Input, what).advise("walk its stacks on a larger machine"));
     }
-    Ok(bytes)
+    let mut bytes = Vec::new();
+    (&file).take(wanted).read_to_end(&mut bytes).tried(what)?;
+    Ok(Input { bytes, file })
 }
 
 /// The dump in `bytes`, once its lists and names are known to be of a believable size.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::fingerprint::fingerprint;
 use super::input;
 use super::symbols::Symbols;
-use super::walk::{self, Frame, Thread};
+use super::walk::{self, Frame, Thread, Which};
 use crate::dump::Report;
 use crate::error::{ExitCode, Result, Tried};
 use crate::log::{escape, escape_json};
@@ -38,15 +38,15 @@ pub struct Stacks {
 }
 
 impl Stacks {
-    /// The stacks of the dump at `path`.
+    /// The stacks of the dump at `path` that are wanted; the fingerprint is the same with all of them.
     ///
     /// # Errors
     /// `Input` when it is not a dump with stacks; the operating system's error when it cannot be read.
-    pub fn read(path: &Path, symbols: &Symbols) -> Result<Self> {
-        let bytes = input::read(path)?;
+    pub fn read(path: &Path, which: Which, symbols: &Symbols) -> Result<Self> {
+        let dump = input::read(path)?;
         let within = |error: crate::error::Error| error.within(path.display());
-        let report = Report::read(bytes.as_slice()).map_err(within)?;
-        let stacks = walk::walk(&bytes, symbols).map_err(within)?;
+        let report = Report::read(&dump.file).map_err(within)?;
+        let stacks = walk::walk_in(&dump.bytes, &dump.file, which, symbols).map_err(within)?;
         let program = report.program.as_ref().map_or("", |program| program.name.as_str());
         let signal = report.crash.as_ref().map_or("", |crash| crash.signal.as_str());
         Ok(Self { fingerprint: fingerprint(program, signal, &stacks), report, stacks })
@@ -72,7 +72,7 @@ pub fn show(paths: &[PathBuf], symbols: &Symbols, form: Form, out: &mut impl Wri
     let (mut worst, mut entries) = (ExitCode::Ok, Vec::new());
     for path in paths {
         let file = path.display().to_string();
-        let read = Stacks::read(path, symbols);
+        let read = Stacks::read(path, Which::All, symbols);
         let error = read.as_ref().err().map(|error| {
             log::error!("{}", error.report());
             if error.exit_code() as u8 > worst as u8 {

@@ -9,6 +9,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::show::Stacks;
 use super::symbols::Symbols;
+use super::walk::Which;
 use crate::command::list::entry::Entry;
 use crate::error::{Result, Tried};
 use crate::log::{escape, escape_json};
@@ -35,7 +36,7 @@ pub struct Crashes {
 }
 
 /// Counts the dumps in `entries`, most frequent first, then newest first. Files that are not dumps do not count; dumps
-/// whose stacks cannot be walked are the same when program, signal and place are.
+/// whose stacks cannot be walked are the same when program, signal and place are. Symbols are read once for all dumps.
 #[must_use]
 pub fn count(entries: &[Entry], symbols: &Symbols) -> Vec<Crashes> {
     let mut groups: BTreeMap<[Option<String>; 3], Crashes> = BTreeMap::new();
@@ -51,7 +52,7 @@ pub fn count(entries: &[Entry], symbols: &Symbols) -> Vec<Crashes> {
 }
 
 fn one(entry: &Entry, symbols: &Symbols) -> Crashes {
-    let stacks = Stacks::read(&entry.path, symbols).ok();
+    let stacks = Stacks::read(&entry.path, Which::Crashed, symbols).ok();
     let crashed = stacks.as_ref().and_then(|stacks| stacks.stacks.iter().find(|thread| thread.crashed));
     let place = crashed.and_then(|thread| thread.frames.first()).map(|frame| match &frame.function {
         Some(function) => format!("{}!{function}", frame.module.as_deref().unwrap_or_default()),

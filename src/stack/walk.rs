@@ -3,16 +3,20 @@
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+use minidump::format::MINIDUMP_MEMORY_DESCRIPTOR64;
 use minidump::{
     Minidump, MinidumpException, MinidumpMemoryBase, MinidumpMemoryList, MinidumpModuleList,
     MinidumpSystemInfo, MinidumpThread, MinidumpThreadList, MinidumpThreadNames, Module, UnifiedMemory,
     UnifiedMemoryList,
 };
-use minidump_unwind::{CallStack, StackFrame, Symbolizer, SystemInfo, walk_stack};
+use minidump_unwind::{CallStack, FrameTrust, StackFrame, SystemInfo, walk_stack};
 use serde::Serialize;
 
 use super::input;
-use super::symbols::{Supplier, Symbols};
+use super::memory::FullMemory;
+use super::symbols::{Provider, Symbols};
+use crate::dump::Source;
+use crate::dump::minidump as ours;
 use crate::dump::show::report::Hex;
 use crate::error::{Error, ErrorKind, Result};
 use crate::process::caught;
@@ -45,8 +49,8 @@ pub struct Frame {
     pub source: Option<String>,
     /// The line in it.
     pub line: Option<u32>,
-    /// How the frame was found: `context` (the registers), `cfi`, `frame_pointer`, `cfi_scan` or `scan` (a value on the
-    /// stack that looks like a return address: may be wrong).
+    /// How the frame was found: `context` (the registers), `cfi` (of a symbol file), `cfi_elf` (of an ELF file),
+    /// `frame_pointer`, `cfi_scan` or `scan` (a value on the stack that looks like a return address: may be wrong).
     pub found_by: &'static str,
 }
 
@@ -57,18 +61,23 @@ impl Frame {
         !self.found_by.ends_with("scan")
     }
 
-    fn new(frame: &StackFrame) -> Self {
+    /// A frame of the walker, with its line if the walker has none; `elf` says whether an ELF file has led to it.
+    fn new(frame: &StackFrame, elf: bool, symbols: &Provider) -> Self {
         let offset_from = |base: u64| frame.instruction.checked_sub(base).map(Hex);
         let module = frame.module.as_ref();
+        let line = module
+            .filter(|_| frame.source_file_name.is_none())
+            .and_then(|module| symbols.line(module, frame.instruction));
+        let (source, number) = line.unzip();
         Self {
             address: Hex(frame.instruction),
             module: module.map(|module| file_name(&module.code_file())),
             offset: module.and_then(|module| offset_from(module.base_address())),
             function: frame.function_name.clone(),
             function_offset: frame.function_base.and_then(offset_from),
-            source: frame.source_file_name.clone(),
-            line: frame.source_line,
-            found_by: frame.trust.as_str(),
+            source: frame.source_file_name.clone().or(source),
+            line: frame.source_line.or(number),
+            found_by: if elf { "cfi_elf" } else { frame.trust.as_str() },
         }
     }
 }
@@ -92,13 +101,30 @@ pub struct Thread {
     pub cut: bool,
 }
 
+/// Which stacks are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// Those of all threads.
+    All,
+    /// That of the thread that crashed.
+    Crashed,
+}
+
 /// The stacks of all threads, that of the one that crashed first; at most [`MAX_THREADS`].
 ///
 /// # Errors
 /// `Input` when `bytes` are not a dump with stacks, or one that was made to harm its reader.
 pub fn walk(bytes: &[u8], symbols: &Symbols) -> Result<Vec<Thread>> {
+    walk_in(bytes, &bytes, Which::All, symbols)
+}
+
+/// Those that are wanted of a dump in `source`, of which `bytes` are what precedes the memory of the process.
+///
+/// # Errors
+/// As [`walk`].
+pub fn walk_in(bytes: &[u8], source: &dyn Source, which: Which, symbols: &Symbols) -> Result<Vec<Thread>> {
     let dump = input::parse(bytes)?;
-    let walked = caught(|| Walk::new(&dump, symbols).map(|walk| walk.all()));
+    let walked = caught(|| Walk::new((&dump, bytes), source, symbols).map(|walk| walk.threads(which)));
     walked.unwrap_or_else(|| {
         Err(Error::new(ErrorKind::Input, "the dump is damaged: its stacks cannot be walked"))
     })
@@ -106,18 +132,25 @@ pub fn walk(bytes: &[u8], symbols: &Symbols) -> Result<Vec<Thread>> {
 
 /// A dump that is being walked.
 struct Walk<'d> {
+    dump: &'d Minidump<'d, &'d [u8]>,
     threads: MinidumpThreadList<'d>,
     names: MinidumpThreadNames,
     memory: UnifiedMemoryList<'d>,
+    full_memory: FullMemory,
+    source: &'d dyn Source,
     modules: MinidumpModuleList,
     exception: Option<MinidumpException<'d>>,
     raw_system: MinidumpSystemInfo,
     system: SystemInfo,
-    symbolizer: Symbolizer,
+    symbols: Provider,
 }
 
 impl<'d> Walk<'d> {
-    fn new(dump: &'d Minidump<'d, &'d [u8]>, symbols: &Symbols) -> Result<Self> {
+    fn new(
+        (dump, bytes): (&'d Minidump<'d, &'d [u8]>, &'d [u8]),
+        source: &'d dyn Source,
+        symbols: &Symbols,
+    ) -> Result<Self> {
         let missing = |error| Error::new(ErrorKind::Input, "the dump has no stacks").caused_by(error);
         let raw_system = dump.get_stream::<MinidumpSystemInfo>().map_err(missing)?;
         let system = SystemInfo {
@@ -135,15 +168,18 @@ impl<'d> Walk<'d> {
             memory: UnifiedMemoryList::Memory(
                 dump.get_stream::<MinidumpMemoryList<'_>>().unwrap_or_default(),
             ),
+            full_memory: FullMemory::read(&ours::Minidump::open(bytes)?)?.unwrap_or_default(),
+            source,
+            dump,
             modules: dump.get_stream().unwrap_or_default(),
             exception: dump.get_stream().ok(),
             raw_system,
             system,
-            symbolizer: Symbolizer::new(Supplier::new(symbols)),
+            symbols: Provider::new(symbols),
         })
     }
 
-    fn all(&self) -> Vec<Thread> {
+    fn threads(&self, which: Which) -> Vec<Thread> {
         let crashed = self.exception.as_ref().map(MinidumpException::get_crashing_thread_id);
         let (mut first, others): (Vec<_>, Vec<_>) =
             self.threads.threads.iter().partition(|thread| Some(thread.raw.thread_id) == crashed);
@@ -151,6 +187,7 @@ impl<'d> Walk<'d> {
         first.truncate(1);
         let mut left = MAX_ALL_FRAMES;
         let mut stacks = Vec::new();
+        let others = others.into_iter().filter(|_| which == Which::All);
         for thread in first.into_iter().chain(others).take(MAX_THREADS) {
             let id = thread.raw.thread_id;
             let frames = if left == 0 { Vec::new() } else { self.frames(thread, crashed == Some(id)) };
@@ -160,10 +197,22 @@ impl<'d> Walk<'d> {
                 name: self.names.get_name(id).map(std::borrow::Cow::into_owned),
                 crashed: crashed == Some(id),
                 cut: frames.len() > MAX_FRAMES,
-                frames: frames.iter().take(MAX_FRAMES).map(Frame::new).collect(),
+                frames: self.kept(&frames),
             });
         }
         stacks
+    }
+
+    /// What is kept of the calls of a thread that was just walked.
+    fn kept(&self, frames: &[StackFrame]) -> Vec<Frame> {
+        let steps = self.symbols.take_steps();
+        let callees = std::iter::once(None).chain(frames.iter().map(Some));
+        let is_elf = |frame: &StackFrame, callee: Option<&StackFrame>| {
+            let led = callee.is_some_and(|callee| steps.contains(&callee.instruction));
+            led && frame.trust == FrameTrust::CallFrameInfo
+        };
+        let kept = frames.iter().zip(callees).take(MAX_FRAMES);
+        kept.map(|(frame, callee)| Frame::new(frame, is_elf(frame, callee), &self.symbols)).collect()
     }
 
     /// The calls of a thread. Of the one that crashed, the registers at the crash count, not those in its signal handler.
@@ -180,13 +229,29 @@ impl<'d> Walk<'d> {
                 let window = window(memory, pointer);
                 self.walk(&mut stack, Some(UnifiedMemory::Memory(&window)));
             }
-            _ => self.walk(&mut stack, None),
+            _ => self.walk_full(&mut stack, pointer),
         }
         stack.frames
     }
 
+    /// Walks a stack that only the memory of the whole process has, or none.
+    fn walk_full(&self, stack: &mut CallStack, pointer: u64) {
+        let Some((start, bytes)) = self.full_memory.around(self.source, pointer, (RED_ZONE, WINDOW)) else {
+            return self.walk(stack, None);
+        };
+        let size = bytes.len() as u64;
+        let window = MinidumpMemoryBase {
+            desc: MINIDUMP_MEMORY_DESCRIPTOR64 { start_of_memory_range: start, data_size: size },
+            base_address: start,
+            size,
+            bytes: &bytes,
+            endian: self.dump.endian,
+        };
+        self.walk(stack, Some(UnifiedMemory::Memory64(&window)));
+    }
+
     fn walk(&self, stack: &mut CallStack, memory: Option<UnifiedMemory<'_, '_>>) {
-        let walked = walk_stack(0, (), stack, memory, &self.modules, &self.system, &self.symbolizer);
+        let walked = walk_stack(0, (), stack, memory, &self.modules, &self.system, &self.symbols);
         // Nothing in it waits: symbols are read from files. If it did, the frames found until then are kept.
         let _: Poll<()> = pin!(walked).poll(&mut Context::from_waker(Waker::noop()));
     }
@@ -199,7 +264,11 @@ impl<'d> Walk<'d> {
     ) -> Option<UnifiedMemory<'w, 'd>> {
         let own = thread.stack_memory(&self.memory);
         let holds = own.as_ref().is_some_and(|memory| memory.get_memory_at_address::<u64>(pointer).is_some());
-        if holds { own } else { self.memory.memory_at_address(pointer).or(own) }
+        if holds {
+            return own;
+        }
+        let full = self.full_memory.holds(pointer);
+        self.memory.memory_at_address(pointer).or(own.filter(|_| !full))
     }
 }
 

@@ -3,8 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod attacks;
+#[cfg(feature = "stack")]
+#[path = "../support/c_program.rs"]
+mod c_program;
 mod container;
+#[cfg(feature = "stack")]
+mod crashed;
 mod damage;
+#[cfg(feature = "stack")]
+mod elf_symbols;
 mod enable;
 mod handler;
 mod head_builder;

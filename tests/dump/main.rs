@@ -5,8 +5,15 @@
 mod agree;
 mod allocations;
 mod build;
+#[cfg(feature = "stack")]
+#[path = "../support/c_program.rs"]
+mod c_program;
 mod crashes;
 mod damage;
+#[cfg(feature = "stack")]
+mod elf;
+#[cfg(feature = "stack")]
+mod elf_machines;
 mod hostile;
 mod missing;
 #[cfg(feature = "stack")]
@@ -16,7 +23,11 @@ mod samples;
 #[cfg(feature = "stack")]
 mod stack;
 #[cfg(feature = "stack")]
+mod stack_full;
+#[cfg(feature = "stack")]
 mod stack_hostile;
+#[cfg(feature = "stack")]
+mod stack_top;
 #[path = "../support/mod.rs"]
 mod support;
 mod verb;

@@ -17,7 +17,7 @@ use crate::support::random::Random;
 
 const THREAD_DUMP: &str = "breakpad-thread-uid1000.dmp";
 /// Where the stack of the dumps made by hand begins.
-const STACK: u64 = 0x7000_0000;
+pub(crate) const STACK: u64 = 0x7000_0000;
 
 fn utf16(text: &str) -> Vec<u8> {
     text.encode_utf16().flat_map(u16::to_le_bytes).collect()
@@ -63,7 +63,7 @@ fn names_of_modules_never_lead_out_of_the_directory_of_symbols() {
 }
 
 /// A thread with a stack of `words` from its pointer on; the frame pointer leads to the first of them.
-fn with_stack(dump: &mut Dump, count: u32, words: &[u64]) {
+pub(crate) fn with_stack(dump: &mut Dump, count: u32, words: &[u64]) {
     let mut context = registers(0x10010);
     context[48..52].copy_from_slice(&0x10_000b_u32.to_le_bytes());
     context[152..160].copy_from_slice(&STACK.to_le_bytes());
@@ -86,7 +86,7 @@ fn with_stack(dump: &mut Dump, count: u32, words: &[u64]) {
 }
 
 /// Frames as long as they can be many: each saved frame pointer leads 16 bytes up, each return address into the module.
-fn chain(frames: u64) -> Vec<u64> {
+pub(crate) fn chain(frames: u64) -> Vec<u64> {
     (1..=frames).flat_map(|frame| [STACK + 16 * frame, 0x10020]).collect()
 }
 

@@ -231,7 +231,7 @@ crash is for the program PREVIOUS, which gets the core file untouched.",
         details: "\
 Summarises a crash from the minidump: signal, address, module and offset, thread, build id, time,
 and whether the file is whole; then what its crash record says, if there is one. Without FILE, the newest dump
-of those that 'list' shows.",
+of those that 'list' shows. The stacks in it are printed by 'oci-minidump-stack info', if that is installed.",
         needed: &[],
         optional: &[JSON],
     },
