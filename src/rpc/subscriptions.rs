@@ -147,6 +147,10 @@ fn describe(event: &Event, api: Api) -> (&'static str, Value) {
                 json!({"name": id, "path": path, "size": size, "truncated": truncated, "containerId": id});
             ("onMinidump", params)
         }
+        Event::CrashLoop { count, since, .. } => {
+            let params = json!({"name": id, "count": count, "since": since, "containerId": id});
+            ("onCrashLoop", params)
+        }
     }
 }
 

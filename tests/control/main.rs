@@ -12,6 +12,7 @@
 mod accepted_stop;
 mod adopt;
 mod concurrency;
+mod crash_loops;
 mod exec;
 mod late_harvest;
 mod life;

@@ -76,6 +76,7 @@ fn samples() -> Vec<(Event, &'static str)> {
         Event::Stopped { id: id.clone(), descriptor: 1, exit: ExitStatus::Code(0) },
         Event::Failed { id: id.clone(), descriptor: 1, error_code: 1 },
         Event::StateChanged { id: id.clone(), descriptor: 1, state: State::Hibernated },
+        Event::CrashLoop { id: id.clone(), count: 6, since: 1_000_000_000 },
         Event::Minidump { id, name: "a.dmp".into(), path: "/a.dmp".into(), size: 1, truncated: false },
     ];
     let when = |event: &Event| match event {
@@ -89,6 +90,11 @@ fn samples() -> Vec<(Event, &'static str)> {
             "A crash dump of a container is on the host at `path`: before `onContainerStopped`, or later, when a start \
              or a sweep harvests it."
         }
+        Event::CrashLoop { .. } => {
+            "A container has crashed more often than `burst` keeps dumps of that: once for each time of `burst` in which it \
+             does. `count`: its crashes by now, without those whose dumps another program took away; `since`: when the first of \
+             them was, in seconds since 1970 (UTC)."
+        }
     };
     events.into_iter().map(|event| (event.clone(), when(&event))).collect()
 }
@@ -101,6 +107,7 @@ fn sent(event: &Event) -> (String, Value) {
         "onContainerFailed",
         "onContainerStateChanged",
         "onMinidump",
+        "onCrashLoop",
     ];
     for name in names {
         let mut subscriptions = Subscriptions::default();

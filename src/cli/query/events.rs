@@ -8,12 +8,13 @@ use crate::cli::term;
 use crate::error::Result;
 
 /// Every event of the plugin.
-const EVENTS: [&str; 5] = [
+const EVENTS: [&str; 6] = [
     "onContainerStarted",
     "onContainerStopped",
     "onContainerFailed",
     "onContainerStateChanged",
     "onMinidump",
+    "onCrashLoop",
 ];
 
 /// Print events as they happen, until interrupted

@@ -6,6 +6,7 @@ use crate::control::bundle::policy::Policy;
 use crate::control::container::Container;
 use crate::control::events::entry::EntryName;
 use crate::control::events::leftovers;
+use crate::control::events::loops::LOOPS;
 use crate::control::lifecycle::context::Context;
 use crate::control::lifecycle::inside::hibernate;
 use crate::control::lifecycle::{cleanup, launch, stop, supervisor};
@@ -35,7 +36,7 @@ pub(crate) fn recover(ctx: &Arc<Context>) -> Result<()> {
             entries.push(entry);
         } else if text.starts_with(SOCKET_PREFIX) {
             remove_stale(dir, &text);
-        } else if name != DUMPS {
+        } else if name != DUMPS && name != LOOPS {
             log::warn!("ignoring unknown entry {}", dir.join(&name).display());
         }
     }

@@ -58,6 +58,15 @@ pub enum Event {
         /// Whether the end of the dump is missing.
         truncated: bool,
     },
+    /// It crashes more often than dumps are kept of that. Comes after the dump that shows it.
+    CrashLoop {
+        /// Which container.
+        id: ContainerId,
+        /// How many crashes there were by now.
+        count: u64,
+        /// When the first of them was, in seconds since 1970, as the container says.
+        since: i64,
+    },
 }
 
 impl Event {
@@ -69,8 +78,15 @@ impl Event {
             | Self::Stopped { id, .. }
             | Self::Failed { id, .. }
             | Self::StateChanged { id, .. }
-            | Self::Minidump { id, .. } => id,
+            | Self::Minidump { id, .. }
+            | Self::CrashLoop { id, .. } => id,
         }
+    }
+
+    /// Whether it is about crashes, and so news also after a later start.
+    #[must_use]
+    pub fn is_of_crash(&self) -> bool {
+        matches!(self, Self::Minidump { .. } | Self::CrashLoop { .. })
     }
 }
 

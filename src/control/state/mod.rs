@@ -22,6 +22,7 @@
 //! | `ID/minidump/`, `ID/storage/N`, `ID/netns` | mounts of plugins | the plugin, at the last stop |
 //! | `+ended.DELIVERED.STARTED.ID` | an entry of the outbox: events that may not have been delivered | the outbox |
 //! | `+monitor.HASH` | the socket of a monitor | the next daemon, when the monitor has ended |
+//! | `+loops/announced.json` | which crash loops were announced | a reboot |
 //! | `+minidumps/` | dumps for which no other place was left | the administrator |
 
 pub(crate) mod container_dir;
