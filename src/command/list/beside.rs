@@ -12,7 +12,7 @@ use crate::harvest::marks;
 #[must_use]
 pub fn beside(path: &Path) -> Beside {
     let mut beside = Beside::default();
-    if let Some(record) = CrashRecord::beside(path) {
+    if let Some(record) = CrashRecord::find(path) {
         beside.lines.extend(lines(&record));
         beside.json.extend(serde_json::to_value(&record).ok().map(|record| ("record".to_owned(), record)));
     }

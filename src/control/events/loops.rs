@@ -194,7 +194,8 @@ mod tests {
             dumps.retain(|path| self.seen.insert(path.clone()));
             for path in dumps {
                 let id = "app".parse().unwrap();
-                let dump = Event::Minidump { id, name: String::new(), path, size: 0, truncated: false };
+                let (name, record) = (String::new(), None);
+                let dump = Event::Minidump { id, name, path, size: 0, truncated: false, record };
                 if let Some(event) = self.tracker.as_ref().unwrap().begun(&dump) {
                     self.check(&event);
                     self.entries.push(event);
