@@ -244,7 +244,7 @@ fn mount(device: &LoopDevice, writable: Writable, container: &Container) -> Resu
 /// What the engine says of the container, if crash records are kept.
 fn subject(start: &Start<'_>) -> Option<Subject> {
     let subject = || Subject::of(&start.state.annotations, start.bundle.dir());
-    start.admin.crash_records.then(subject)
+    start.admin.crash_records.is_on().then(subject)
 }
 
 /// The record is for `poststop` without a bundle and for `sweep`. A container must not fail for want of it.

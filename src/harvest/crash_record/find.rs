@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::harvest::crash_record::{CrashRecord, file_name, ours, text};
+use crate::harvest::marks::record_of;
 use crate::oci::subject::Subject;
 
 /// The version of the form that is understood.
@@ -12,8 +13,8 @@ impl CrashRecord {
     /// The record of the dump at `path`, if there is one that can be understood. Each text in it has at most 256 bytes.
     #[must_use]
     pub fn find(path: &Path) -> Option<Self> {
-        let place = path.with_file_name(file_name(path.file_name()?.to_str()?));
-        let bytes = ours(&place)?;
+        let beside = || ours(&path.with_file_name(file_name(path.file_name()?.to_str()?)));
+        let bytes = record_of(path).or_else(beside)?;
         let found = serde_json::from_slice::<Self>(&bytes).map_err(|error| error.to_string());
         let found = found.and_then(|record| match record.crash_record {
             VERSION => Ok(record.bounded()),
@@ -21,7 +22,7 @@ impl CrashRecord {
         });
         found
             .inspect_err(|why| {
-                log::debug!("the crash record {} cannot be understood: {why}", place.display())
+                log::debug!("the crash record of {} cannot be understood: {why}", path.display())
             })
             .ok()
     }

@@ -8,9 +8,10 @@
 //! 2. A record without its dump goes: with the next dump of that name, or with the next dump of the directory.
 //! 3. No file of others is replaced, and none is removed.
 //!
-//! [`mod@file`] sees to that; [`find`] reads what is there. 2 and 3 need the lock of the directory, which is held while dump and record get their names.
+//! [`mod@file`] sees to that; [`attribute`] keeps records in the dumps themselves; [`find`] reads what is there. 2 and 3 need the lock of the directory, which is held while dump and record get their names.
 //! Without it a name that a record has counts as taken.
 
+pub mod attribute;
 pub mod file;
 pub mod find;
 
