@@ -13,6 +13,7 @@ mod accepted_stop;
 mod adopt;
 mod concurrency;
 mod crash_loops;
+mod crash_records;
 mod exec;
 mod late_harvest;
 mod life;

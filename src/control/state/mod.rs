@@ -14,6 +14,7 @@
 //! | `ID/container.pid` | the runtime's pid file | |
 //! | `ID/announced` | since when dumps may not have been announced | |
 //! | `ID/exit.json` | how the first process ended, from the monitor | the next run |
+//! | `ID/run.json` | for the hook: restarts so far, and how the run ended | the next run |
 //! | `ID/runtime.log` | the runtime's complaints when the output cannot be read back | |
 //! | `ID/exec-PID-N.log` | the runtime's complaints about one command | the end of that command |
 //! | `ID/spec/` | the bundle that a Dobby spec became | |

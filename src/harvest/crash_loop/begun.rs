@@ -46,8 +46,8 @@ impl CrashLoop {
     }
 }
 
-/// Marks the newest dump of each loop among the dumps of one container, which are sorted. Without the mark there is no event,
-/// and nothing else is missing.
+/// Marks the newest dump of each loop among the dumps of one container, which are sorted. A mark that is missing costs
+/// the event, and nothing else.
 pub(super) fn mark(dumps: &[&Dump], burst: Burst) {
     let crashes: Vec<Crash> = dumps.iter().map(|dump| Crash::of(dump)).collect();
     for range in bursts(&crashes, burst) {

@@ -2,7 +2,7 @@
 //! its name, so that there is never one without the other.
 //!
 //! An attribute has less room than a file: ext4 keeps all those of a file in one block of 4 KiB. A record that does not fit
-//! is cut, always in the same order. Room for the marks comes first: without them there is no retention.
+//! is cut, always in the same order. Room for the marks comes first: retention needs them.
 
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -28,7 +28,7 @@ impl CrashRecord {
     }
 
     fn bounded(mut self) -> Self {
-        let Subject { name, pod, namespace, image, digest, bundle, boot } = &mut self.subject;
+        let Subject { name, pod, namespace, image, digest, bundle, boot, run: _ } = &mut self.subject;
         let said = [name, pod, namespace, image, digest, bundle, boot].into_iter();
         let own = [&mut self.container, &mut self.time, &mut self.program, &mut self.program_build_id];
         let crash = [&mut self.signal, &mut self.module, &mut self.offset, &mut self.build_id];
