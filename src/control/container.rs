@@ -12,10 +12,11 @@ use crate::control::model::id::ContainerId;
 use crate::control::model::state::{ExitStatus, State};
 use crate::control::phase::{Ending, Phase};
 use crate::control::process::cgroup::Cgroups;
-use crate::control::process::handle::Process;
+use crate::control::process::handle::{Process, ProcessIdentity};
 use crate::control::state::container_dir::ContainerDir;
 use crate::control::state::saved_state::SavedState;
 use crate::error::{Error, ErrorKind, Result};
+use crate::oci::run::{self, Run, RunNote};
 
 /// One container. What can be seen from outside (paused, dead) is not stored.
 #[derive(Debug)]
@@ -208,6 +209,23 @@ impl Container {
             restarts: self.policy().restarts,
             start_unannounced: true,
             exit: None,
+        }
+    }
+
+    /// Notes for the hook what it cannot know of this run: the restarts, and how it ended once its first process has.
+    pub(crate) fn note_run(&self, ended: Option<(ProcessIdentity, ExitStatus)>) {
+        if self.policy().dump_dirs.is_empty() {
+            return;
+        }
+        let mut run = Run { restarts: self.policy().restarts, ..Run::default() };
+        match ended {
+            Some((_, ExitStatus::Code(code))) => run.exit_code = Some(code),
+            Some((_, ExitStatus::Signal(signal))) => run.exit_signal = Some(signal),
+            Some((_, ExitStatus::Unknown)) | None => {}
+        }
+        let note = RunNote { init: ended.map(|(init, _)| (init.pid, init.start_time)), run };
+        if let Err(error) = self.dir.replace_note(run::FILE, &note) {
+            log::warn!("container {}: {}", self.id, error.report());
         }
     }
 

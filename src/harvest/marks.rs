@@ -18,6 +18,12 @@ const WRITTEN_ATTRIBUTE: &str = "user.oci-minidump.core";
 const NUMBER_ATTRIBUTE: &str = "user.oci-minidump.number";
 /// The attribute with how many crashes of the container before this one, and after the dump before, were not kept.
 const NOT_KEPT_ATTRIBUTE: &str = "user.oci-minidump.not-kept";
+/// The attribute of the newest dump of a crash loop.
+const LOOP_ATTRIBUTE: &str = "user.oci-minidump.loop";
+/// The attribute with the crash record of a dump, where it has no file of its own.
+pub(in crate::harvest) const RECORD_ATTRIBUTE: &str = "user.oci-minidump.record";
+/// The most bytes of a record that are read: all that an attribute of ext4 can hold.
+const MAX_RECORD: usize = 4096;
 /// The longest value that is read, in bytes: an id.
 const MAX_VALUE: usize = 1024;
 
@@ -110,6 +116,29 @@ pub fn not_kept_of(file: &File) -> u64 {
 /// The kernel's.
 pub fn set_not_kept(path: &Path, count: u64) -> rustix::io::Result<()> {
     rustix::fs::lsetxattr(path, NOT_KEPT_ATTRIBUTE, count.to_string().as_bytes(), XattrFlags::empty())
+}
+
+/// What a dump says of the crash loop that it is of.
+#[must_use]
+pub fn crash_loop(path: &Path) -> Option<Vec<u8>> {
+    value(path, LOOP_ATTRIBUTE)
+}
+
+/// The crash record in the attribute of a dump.
+#[must_use]
+pub fn record_of(path: &Path) -> Option<Vec<u8>> {
+    let mut value = vec![0; MAX_RECORD];
+    let length = rustix::fs::lgetxattr(path, RECORD_ATTRIBUTE, &mut value[..]).ok()?;
+    value.truncate(length);
+    Some(value)
+}
+
+/// Notes that a dump is of a crash loop.
+///
+/// # Errors
+/// The kernel's.
+pub fn set_crash_loop(path: &Path, text: &str) -> rustix::io::Result<()> {
+    rustix::fs::lsetxattr(path, LOOP_ATTRIBUTE, text.as_bytes(), XattrFlags::empty())
 }
 
 fn count(value: Option<Vec<u8>>) -> u64 {

@@ -20,6 +20,7 @@ use crate::harvest::marks::Marks;
 use crate::harvest::name::{FNV1A, fitted, fnv1a_on, hashed, meta, numbered};
 use crate::host;
 use crate::image::read::files::Time;
+use crate::settings::records::CrashRecords;
 
 /// How many numbers are tried for files of one name, before a hash of the content.
 const MAX_NUMBER: u32 = 16;
@@ -42,8 +43,10 @@ pub struct Parcel<'d> {
     pub dump: Draft<'d>,
     /// What Crashpad noted about it.
     pub meta: Option<Draft<'d>>,
-    /// Its crash record, if one is kept.
+    /// Its crash record, if one is kept in a file.
     pub record: Option<Vec<u8>>,
+    /// The same for an extended attribute of the dump, if it is wanted there.
+    pub attribute: Option<Vec<u8>>,
 }
 
 impl Destination<'_> {
@@ -58,9 +61,12 @@ impl Destination<'_> {
         owner: Owner<'_>,
         time: Time,
     ) -> Result<Parcel<'d>> {
-        let is_kept = self.admin().crash_records;
-        let record = is_kept.then(|| CrashRecord::of(&dump.file, owner, time)?.to_bytes()).transpose()?;
-        Ok(Parcel { dump, meta, record })
+        let place = self.admin().crash_records;
+        let known = place.is_on().then(|| CrashRecord::of(&dump.file, owner, time)).transpose()?;
+        let record = known.as_ref().map(CrashRecord::to_bytes).transpose()?;
+        let attribute = known.filter(|_| place == CrashRecords::Attribute);
+        let attribute = attribute.as_ref().map(CrashRecord::to_attribute).transpose()?;
+        Ok(Parcel { dump, meta, record, attribute })
     }
 
     /// Publishes a dump as `name`, or under another name like it when another file has that one or the file system
@@ -71,6 +77,10 @@ impl Destination<'_> {
     /// [`ErrorKind::NoSpace`] and others of the kernel; nothing half-made is left behind then.
     pub fn publish(&self, mut parcel: Parcel<'_>, name: &str, marks: Marks<'_>) -> Result<Published> {
         let what = || format!("cannot write {}", self.path().join(name).display());
+        match &parcel.attribute {
+            Some(record) if self.attach(&parcel.dump.file, record, marks) => parcel.record = None,
+            _ => parcel.attribute = None,
+        }
         for draft in [Some(&parcel.dump), parcel.meta.as_ref()].into_iter().flatten() {
             self.finish(&draft.file, marks).tried(what)?;
         }
@@ -155,6 +165,9 @@ impl Destination<'_> {
 
     /// Gives a dump that was published before the record that it has not got: a hook was killed, or none was wanted then.
     fn add_missing_record(&self, placing: &Placing<'_, '_>, name: &str) -> Result<()> {
+        if let Some(record) = &placing.parcel.attribute {
+            return self.attach_missing(record, name);
+        }
         let Some(record) = &placing.parcel.record else { return Ok(()) };
         let record_name = crash_record::file_name(name);
         match self.write_record(record, &record_name, placing.marks)? {

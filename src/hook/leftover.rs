@@ -92,6 +92,13 @@ pub fn owner(image: &LockedImage, fallback: &Mark, admin: &Admin) -> Result<Mark
     if mark.subject.is_none() && (mark.container.is_none() || mark.container == fallback.container) {
         mark.subject.clone_from(&fallback.subject);
     }
+    if let (Some(subject), Some(known)) = (&mut mark.subject, &fallback.subject)
+        && mark.container == fallback.container
+        && known.run.has_ended()
+    {
+        // The mark is of its beginning.
+        subject.run = known.run;
+    }
     if mark.container.is_some() && mark.destination.is_some() {
         return Ok(mark);
     }

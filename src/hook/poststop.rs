@@ -12,6 +12,7 @@ use crate::hook::previous::harvest_waiting;
 use crate::hook::record::Record;
 use crate::hook::settle::{Settled, settle};
 use crate::image::mark::Mark;
+use crate::oci::run::Run;
 use crate::oci::state::State;
 use crate::settings::admin::Admin;
 
@@ -34,7 +35,12 @@ pub fn poststop(options: &Options, state: &State, dir: &Path, admin: &Admin) -> 
     if !records.iter().any(Result::is_ok) {
         report(state, &without_record(options, state, dir, &terms));
     }
-    for record in records {
+    for mut record in records {
+        if let Ok(Record { subject: Some(subject), init, .. }) = &mut record
+            && let Some(run) = Run::that_ended(dir, *init)
+        {
+            subject.run = run;
+        }
         let images =
             record.iter().flat_map(|record| &record.paths).map(|prepared| prepared.plan.image.clone());
         let images: Vec<_> = images.collect();

@@ -25,6 +25,7 @@ use crate::image::mount::options::{Access, Writable};
 use crate::image::mount::private_namespace::mount_in_private_namespace;
 use crate::image::superblock::{Condition, inspect};
 use crate::oci::bundle::Bundle;
+use crate::oci::run::Run;
 use crate::oci::state::State;
 use crate::oci::subject::Subject;
 use crate::proc::{selinux, user_namespace};
@@ -243,8 +244,11 @@ fn mount(device: &LoopDevice, writable: Writable, container: &Container) -> Resu
 
 /// What the engine says of the container, if crash records are kept.
 fn subject(start: &Start<'_>) -> Option<Subject> {
-    let subject = || Subject::of(&start.state.annotations, start.bundle.dir());
-    start.admin.crash_records.then(subject)
+    let subject = || {
+        let dir = start.bundle.dir();
+        Subject { run: Run::that_begins(dir), ..Subject::of(&start.state.annotations, dir) }
+    };
+    start.admin.crash_records.is_on().then(subject)
 }
 
 /// The record is for `poststop` without a bundle and for `sweep`. A container must not fail for want of it.

@@ -3,5 +3,6 @@
 pub mod bundle;
 pub mod hooks;
 pub mod id;
+pub mod run;
 pub mod state;
 pub mod subject;

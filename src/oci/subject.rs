@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::log;
+use crate::oci::run::Run;
 
 /// The longest text that is kept, in bytes: names in Kubernetes have 253.
 const MAX_TEXT: usize = 256;
@@ -47,6 +48,9 @@ pub struct Subject {
     /// The id of the boot in which the container ran.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub boot: Option<String>,
+    /// What its supervisor says of the run.
+    #[serde(flatten)]
+    pub run: Run,
 }
 
 impl Subject {
@@ -84,15 +88,15 @@ impl Subject {
         if text.len() <= MAX_JSON {
             return text;
         }
-        let Self { bundle, boot, .. } = self.clone();
-        serde_json::to_string(&Self { bundle, boot, ..Self::default() }).unwrap_or_default()
+        let Self { bundle, boot, run, .. } = self.clone();
+        serde_json::to_string(&Self { bundle, boot, run, ..Self::default() }).unwrap_or_default()
     }
 
     /// From such a line; each text is bounded again.
     #[must_use]
     pub fn from_json(text: &[u8]) -> Option<Self> {
         let mut subject: Self = serde_json::from_slice(text).ok()?;
-        let Self { name, pod, namespace, image, digest, bundle, boot } = &mut subject;
+        let Self { name, pod, namespace, image, digest, bundle, boot, run: _ } = &mut subject;
         for text in [name, pod, namespace, image, digest, bundle, boot].into_iter().flatten() {
             *text = shortened(text);
         }

@@ -183,11 +183,18 @@ fn describe(event: &Event, api: Api) -> (&'static str, Value) {
             let params = json!({"containerId": id, "name": id, "state": api.state(*state)});
             ("onContainerStateChanged", params)
         }
-        Event::Minidump { path, size, truncated, .. } => {
+        Event::Minidump { path, size, truncated, record, .. } => {
             let path = path.to_string_lossy();
-            let params =
+            let mut params =
                 json!({"name": id, "path": path, "size": size, "truncated": truncated, "containerId": id});
+            if let Some(record) = record {
+                params["record"] = json!(record);
+            }
             ("onMinidump", params)
+        }
+        Event::CrashLoop { count, since, .. } => {
+            let params = json!({"name": id, "count": count, "since": since, "containerId": id});
+            ("onCrashLoop", params)
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::settings::size;
 
 pub use crate::settings::mode::Mode;
 pub use crate::settings::naming::Naming;
+pub use crate::settings::records::CrashRecords;
 
 /// Where the settings are read from.
 pub const FILE: &str = "/etc/oci-minidump.toml";
@@ -32,8 +33,9 @@ pub struct Admin {
     /// `ID<#=#>[STATE<#=#>]TIME.dmp`, which RDK's crash uploader recognises as a container's; a pattern such as
     /// `{container}-{time}` has the fields `{app}`, `{container}`, `{state}` and `{time}`.
     pub naming: Naming,
-    /// Whether each dump gets a crash record beside it, `NAME.json`: whose it is, what crashed, its SHA-256.
-    pub crash_records: bool,
+    /// Whether each dump gets a crash record (whose it is, what crashed, its SHA-256): `true` or `"file"` in a file `NAME.json`
+    /// beside it, `"xattr"` in an extended attribute of it.
+    pub crash_records: CrashRecords,
     /// Permission bits of a harvested dump, in octal: at most `0664`, and readable by its owner.
     pub mode: Mode,
     /// The numeric group of a harvested dump; the group of the hook when not given.
@@ -104,7 +106,7 @@ impl Default for Admin {
             image_dir: "/var/lib/oci-minidump/images".into(),
             host_destination: "/var/lib/oci-minidump/dumps".into(),
             naming: Naming::App,
-            crash_records: false,
+            crash_records: CrashRecords::Off,
             mode: Mode(0o600),
             group: None,
             retention: Retention::default(),
@@ -228,7 +230,7 @@ mod tests {
         let admin = Admin::parse(all).unwrap();
         assert_eq!((&admin.naming, admin.mode, admin.group), (&Naming::Rdk, Mode(0o640), Some(1000)));
         assert_eq!((admin.retention.max_count, admin.annotations.max_imgsize), (20, 16_777_216));
-        assert_eq!((admin.retention.per_container_count, admin.crash_records), (8, true));
+        assert_eq!((admin.retention.per_container_count, admin.crash_records), (8, CrashRecords::File));
         assert_eq!(admin.retention.burst, Some(Burst { count: 5, seconds: 600 }));
         assert_eq!(admin.annotated_image_dirs(), [Path::new("/data/images"), Path::new("/mnt/images")]);
         assert!(admin.annotated_destinations().is_empty());

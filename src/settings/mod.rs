@@ -8,6 +8,7 @@ pub mod mode;
 pub mod naming;
 pub mod plan;
 mod rdk;
+pub mod records;
 pub mod size;
 
 use serde_json::Value;

@@ -66,6 +66,7 @@ async fn hears_of_the_dump(world: &ManagerWorld, id: &ContainerId, events: &mut 
         path: path.clone(),
         size,
         truncated: false,
+        record: None,
     };
     assert_eq!(next(events).await, event);
     assert!(fs::read(path).unwrap() == whole);

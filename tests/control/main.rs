@@ -12,6 +12,8 @@
 mod accepted_stop;
 mod adopt;
 mod concurrency;
+mod crash_loops;
+mod crash_records;
 mod exec;
 mod late_harvest;
 mod life;

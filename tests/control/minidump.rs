@@ -75,7 +75,7 @@ async fn dumps_are_told_before_the_end() {
     let dump = |name: &str, truncated| {
         let path = world.dir.join("dumps").join(name);
         let size = fs::metadata(&path).unwrap().len();
-        Event::Minidump { id: id.clone(), name: name.to_owned(), path, size, truncated }
+        Event::Minidump { id: id.clone(), name: name.to_owned(), path, size, truncated, record: None }
     };
     let expected = [
         Event::Started { id: id.clone(), descriptor: 734 },

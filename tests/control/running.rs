@@ -37,7 +37,8 @@ async fn is_announced(world: &ManagerWorld, id: &ContainerId, events: &mut Subsc
     let path = world.dir.join("dumps").join(name);
     let size = fs::metadata(world.dir.join("whole")).unwrap().len();
     let name = name.to_owned();
-    let event = Event::Minidump { id: id.clone(), name, path: path.clone(), size, truncated: false };
+    let event =
+        Event::Minidump { id: id.clone(), name, path: path.clone(), size, truncated: false, record: None };
     assert_eq!(next(events).await, event);
     assert!(fs::read(path).unwrap() == fs::read(world.dir.join("whole")).unwrap());
 }

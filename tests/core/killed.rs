@@ -42,7 +42,7 @@ fn a_handler_that_is_killed_at_any_step_leaves_dumps_with_records_and_no_record_
         let is_killed = crash_killed(&container, step);
         // The record comes first, so that a dump always has one.
         for dump in files(&container, "dmp") {
-            let record = CrashRecord::beside(&dump).unwrap_or_else(|| panic!("killed at {step}: {dump:?}"));
+            let record = CrashRecord::find(&dump).unwrap_or_else(|| panic!("killed at {step}: {dump:?}"));
             assert_eq!(record.size, fs::metadata(&dump).unwrap().len(), "killed at {step}");
             assert_eq!((record.container.as_deref(), record.truncated), (Some("app"), false));
             assert_eq!(

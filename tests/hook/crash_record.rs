@@ -109,7 +109,7 @@ fn without_the_setting_there_is_no_record_and_a_later_harvest_adds_it() {
     world.settings(ON);
     harvest(&world, &image_with(&world, &[("a.dmp", 3000)])).expect(0);
     assert_eq!(names(&world), ["a.dmp", "a.json"]);
-    let record = CrashRecord::beside(&world.dumps_dir().join("a.dmp")).unwrap();
+    let record = CrashRecord::find(&world.dumps_dir().join("a.dmp")).unwrap();
     assert_eq!(record.subject.pod.as_deref(), Some("pod-1"), "after a power cut, the image knows it");
 }
 
@@ -155,7 +155,7 @@ fn names_of_records_match_no_glob_for_dumps_and_take_no_file_of_others() {
     assert_eq!(there.iter().filter(|name| name.contains(".dmp")).count(), 4, "{there:?}");
     assert_eq!(fs::read_to_string(dir.join("a.json")).unwrap(), "{\"theirs\": true}");
     assert_eq!(fs::read_to_string(dir.join("victim")).unwrap(), "of the host");
-    assert_eq!(CrashRecord::beside(&dir.join("c.dmp")).unwrap().size, 3002);
+    assert_eq!(CrashRecord::find(&dir.join("c.dmp")).unwrap().size, 3002);
 }
 
 /// Hooks harvest dumps of the same names into the same directory at once: every dump has its own record.
@@ -180,7 +180,7 @@ fn hooks_at_once_give_every_dump_its_own_record() {
     assert_eq!(there.len(), 24, "{there:?}");
     let dumps = files_in(&world.dumps_dir());
     for path in dumps.iter().filter(|path| path.extension().is_some_and(|ending| ending == "dmp")) {
-        let record = CrashRecord::beside(path).unwrap();
+        let record = CrashRecord::find(path).unwrap();
         assert_eq!((record.sha256, record.size), (sha256(path), path.metadata().unwrap().len()), "{path:?}");
     }
 }

@@ -369,7 +369,7 @@ impl<'a> Stage<'a> {
             {
                 continue;
             }
-            let record = CrashRecord::beside(path).unwrap_or_else(|| panic!("{path:?}\n{}", story()));
+            let record = CrashRecord::find(path).unwrap_or_else(|| panic!("{path:?}\n{}", story()));
             assert_eq!(record.size, path.metadata().unwrap().len(), "{}", story());
             // An image that was set aside, and that an earlier run left without a mark, has no owner.
             let may_be_unknown =

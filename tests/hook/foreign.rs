@@ -15,6 +15,7 @@ use crate::support::host::{hook_program, wait_until};
 use crate::support::run::Run;
 
 /// A file system: what makes it, what mounts it, and options.
+#[derive(Clone, Copy)]
 struct Kind {
     name: &'static str,
     make: &'static str,
@@ -108,9 +109,11 @@ fn names_are_made_to_fit_and_every_dump_arrives() {
 /// Without extended attributes nothing can be counted, so that everything is kept; records need none.
 #[test]
 fn crash_records_lie_beside_their_dumps_and_crash_loops_stay_whole() {
-    for kind in kinds() {
+    for (kind, place) in kinds().into_iter().flat_map(|kind| [(kind, "true"), (kind, "\"xattr\"")]) {
         let world = HookWorld::new("crun");
-        world.settings("crash_records = true\n[retention]\nburst = \"2/1h\"\nper_container_count = 2\n");
+        world.settings(&format!(
+            "crash_records = {place}\n[retention]\nburst = \"2/1h\"\nper_container_count = 2\n"
+        ));
         let names = ["plain", "com.app<#=#>2026-11-22T01:02:03", "a:b", "con", "aux", "x.dmp"];
         let made = image(&world, DEFAULT_IMGSIZE, |dir| {
             for (n, name) in names.iter().enumerate() {
@@ -128,6 +131,8 @@ fn crash_records_lie_beside_their_dumps_and_crash_loops_stay_whole() {
             run.story()
         );
         assert!(run.code() == Some(0) && !made.exists() && files.len() == 2 * names.len(), "{story}");
+        let said = run.stderr().matches("does not take crash records as extended attributes").count();
+        assert_eq!(said, usize::from(place != "true"), "{story}");
         for n in 0..names.len() {
             let (dump, bytes) = files.iter().find(|(_, bytes)| *bytes == whole_dump(5000 + n)).expect(&story);
             let record = crash_record::file_name(dump);

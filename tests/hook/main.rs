@@ -12,6 +12,7 @@ mod bytes;
 mod commands;
 mod crash_loop;
 mod crash_record;
+mod crash_record_attribute;
 mod cycle;
 mod damaged;
 mod destination;

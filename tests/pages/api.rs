@@ -63,6 +63,7 @@ fn typed(name: &str, value: &Value) -> String {
     let kind = match value {
         Value::String(_) => "text",
         Value::Bool(_) => "boolean",
+        Value::Object(_) => "object",
         _ => "number",
     };
     format!("{} ({kind})", code(name))
@@ -71,12 +72,22 @@ fn typed(name: &str, value: &Value) -> String {
 /// An event of each kind, and when it comes.
 fn samples() -> Vec<(Event, &'static str)> {
     let id: ContainerId = "x".parse().unwrap();
+    let record = json!({"crash_record": 1, "size": 1, "sha256": "0", "truncated": false});
+    let record = Some(serde_json::from_value(record).unwrap());
     let events = [
         Event::Started { id: id.clone(), descriptor: 1 },
         Event::Stopped { id: id.clone(), descriptor: 1, exit: ExitStatus::Code(0) },
         Event::Failed { id: id.clone(), descriptor: 1, error_code: 1 },
         Event::StateChanged { id: id.clone(), descriptor: 1, state: State::Hibernated },
-        Event::Minidump { id, name: "a.dmp".into(), path: "/a.dmp".into(), size: 1, truncated: false },
+        Event::CrashLoop { id: id.clone(), count: 6, since: 1_000_000_000 },
+        Event::Minidump {
+            id,
+            name: "a.dmp".into(),
+            path: "/a.dmp".into(),
+            size: 1,
+            truncated: false,
+            record,
+        },
     ];
     let when = |event: &Event| match event {
         Event::Started { .. } => "The program of a container runs.",
@@ -87,7 +98,12 @@ fn samples() -> Vec<(Event, &'static str)> {
         }
         Event::Minidump { .. } => {
             "A crash dump of a container is on the host at `path`: before `onContainerStopped`, or later, when a start \
-             or a sweep harvests it."
+             or a sweep harvests it. `record` is its crash record, if there is one."
+        }
+        Event::CrashLoop { .. } => {
+            "A container has crashed more often than `burst` keeps dumps of that: once for each time of `burst` in which it \
+             does. `count`: its crashes by now, without those whose dumps another program took away; `since`: when the first of \
+             them was, in seconds since 1970 (UTC)."
         }
     };
     events.into_iter().map(|event| (event.clone(), when(&event))).collect()
@@ -101,6 +117,7 @@ fn sent(event: &Event) -> (String, Value) {
         "onContainerFailed",
         "onContainerStateChanged",
         "onMinidump",
+        "onCrashLoop",
     ];
     for name in names {
         let mut subscriptions = Subscriptions::default();

@@ -115,3 +115,31 @@ fn a_dump_is_explained() {
     assert_eq!(list[0]["crash"]["signal"], "SIGSEGV");
     assert_eq!(dumps(&["info", "/etc/passwd"]).status.code(), Some(3));
 }
+
+#[test]
+fn the_crash_record_comes_with_the_event_and_stands_in_the_list() {
+    let world = DaemonWorld::new();
+    let mut settings = std::fs::File::options().append(true).open(world.path("hook.toml")).unwrap();
+    std::io::Write::write_all(&mut settings, b"crash_records = true\n").unwrap();
+    let id = world.id("a");
+    let bundle = dumping(&world, "cat /crash >/opt/minidumps/crash.dmp; exit 9");
+    std::fs::copy(sample("breakpad-segv-uid0.dmp"), world.path("rootfs/crash")).unwrap();
+    let mut ws = world.ws();
+    ws.call(&format!("{PLUGIN}.register"), &json!({"event": "onMinidump", "id": "e"}));
+    world.done("startContainer", &json!({"containerId": id, "bundlePath": bundle}));
+    let event: Value = serde_json::from_str(&ws.text()).unwrap();
+    let record = &event["params"]["record"];
+    let expected = json!([id, "crashbp", "SIGSEGV", "crashbp", "0x56036", false]);
+    let members = ["container", "program", "signal", "module", "offset", "truncated"];
+    assert_eq!(json!(members.map(|name| &record[name])), expected, "{event} {}", world.log());
+    let written = std::fs::read(world.path("dumps/crash.json")).unwrap();
+    assert_eq!(*record, serde_json::from_slice::<Value>(&written).unwrap());
+    let folder = world.path("dumps");
+    let folder = folder.to_str().unwrap();
+    let list: Value = serde_json::from_slice(&dumps(&["list", "--json", folder]).stdout).unwrap();
+    assert_eq!(list[0]["record"], *record);
+    // A dump that was damaged later: the record says what it was.
+    std::fs::write(world.path("dumps/crash.dmp"), "MDMP").unwrap();
+    let text = String::from_utf8(dumps(&["list", folder]).stdout).unwrap();
+    assert!(text.contains("crashbp  SIGSEGV  crashbp+0x56036"), "{text}");
+}

@@ -10,6 +10,7 @@ mod cli;
 mod concurrency;
 mod configuration;
 mod containers;
+mod crash_loops;
 mod dobby_tool;
 mod dumps;
 mod events;

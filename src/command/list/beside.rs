@@ -12,7 +12,7 @@ use crate::harvest::marks;
 #[must_use]
 pub fn beside(path: &Path) -> Beside {
     let mut beside = Beside::default();
-    if let Some(record) = CrashRecord::beside(path) {
+    if let Some(record) = CrashRecord::find(path) {
         beside.lines.extend(lines(&record));
         beside.json.extend(serde_json::to_value(&record).ok().map(|record| ("record".to_owned(), record)));
     }
@@ -32,6 +32,10 @@ fn lines(record: &CrashRecord) -> impl Iterator<Item = (&'static str, String)> {
         }
         (image, digest) => image.clone().or_else(|| digest.clone()),
     };
+    let exit = match (subject.run.exit_code, subject.run.exit_signal) {
+        (Some(code), _) => Some(format!("code {code}")),
+        (None, signal) => signal.map(|signal| format!("signal {signal}")),
+    };
     let lines = [
         ("container", record.container.clone()),
         ("name", subject.name.clone()),
@@ -40,6 +44,8 @@ fn lines(record: &CrashRecord) -> impl Iterator<Item = (&'static str, String)> {
         ("image", image),
         ("bundle", subject.bundle.clone()),
         ("boot", subject.boot.clone()),
+        ("restarts", subject.run.restarts.map(|count| count.to_string())),
+        ("exit", exit),
         ("sha256", Some(record.sha256.clone())),
     ];
     lines.into_iter().filter_map(|(name, text)| Some((name, text?)))

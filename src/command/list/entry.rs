@@ -61,9 +61,12 @@ impl Entry {
             return None;
         }
         let report = Report::read(&file);
+        // What the dump says goes before what was said of it.
+        let record = CrashRecord::find(&path);
         let said = report.as_ref().ok();
         let said_time = said.and_then(|report| OffsetDateTime::parse(report.time.as_deref()?, &Rfc3339).ok());
         let program = said.and_then(|report| Some(report.program.as_ref()?.name.clone()));
+        let program = program.or_else(|| record.as_ref()?.program.clone());
         let time = said_time.or_else(|| OffsetDateTime::from_unix_timestamp(metadata.mtime()).ok());
         if !filter.wants(time, program.as_deref()) {
             return None;
@@ -74,11 +77,15 @@ impl Entry {
             time,
             size: metadata.len(),
             program,
-            signal: said.and_then(|report| Some(report.crash.as_ref()?.signal.clone())),
-            place: said.and_then(|report| Some(report.place.as_ref()?.to_string())),
+            signal: said
+                .and_then(|report| Some(report.crash.as_ref()?.signal.clone()))
+                .or_else(|| record.as_ref()?.signal.clone()),
+            place: said
+                .and_then(|report| Some(report.place.as_ref()?.to_string()))
+                .or_else(|| record.as_ref()?.place()),
             truncated: said.and_then(|report| report.truncated.clone()),
             not_kept: marks::not_kept_of(&file),
-            record: CrashRecord::beside(&path),
+            record,
             error: report.as_ref().err().map(crate::error::Error::report),
             path,
         })

@@ -18,6 +18,7 @@ use tokio::sync::OwnedMutexGuard;
 use crate::control::model::event::Event;
 use crate::control::model::id::ContainerId;
 use crate::dump::{Completeness, completeness};
+use crate::harvest::crash_record::CrashRecord;
 use crate::harvest::marks::CONTAINER_ATTRIBUTE;
 use crate::harvest::{Harvest, Harvested};
 
@@ -130,7 +131,8 @@ pub(crate) fn of_harvest(id: &ContainerId, harvest: Harvest) -> Vec<Event> {
     let event = |dump: Harvested| {
         let name = dump.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let truncated = dump.truncated.is_some();
-        Event::Minidump { id: id.clone(), name, path: dump.path, size: dump.size, truncated }
+        let record = CrashRecord::find(&dump.path).map(Box::new);
+        Event::Minidump { id: id.clone(), name, path: dump.path, size: dump.size, truncated, record }
     };
     harvest.dumps.into_iter().map(event).collect()
 }
@@ -154,7 +156,8 @@ pub(crate) fn newest(events: &[Event]) -> Option<SystemTime> {
 fn event(id: &ContainerId, path: PathBuf) -> Event {
     let (size, truncated) = measure(&path);
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Event::Minidump { id: id.clone(), name, path, size, truncated }
+    let record = CrashRecord::find(&path).map(Box::new);
+    Event::Minidump { id: id.clone(), name, path, size, truncated, record }
 }
 
 fn dumps(dir: &Path) -> BTreeSet<OsString> {

@@ -18,7 +18,7 @@ enum Afterwards {
     Nothing,
     /// The same end is still to be handled, since the container was to be restarted: it comes once more.
     SameEnd,
-    /// A later start, which was announced: of the events only the dumps are news.
+    /// A later start, which was announced: of the events only the dumps and crash loops are news.
     LaterStart,
 }
 
@@ -44,8 +44,7 @@ pub(crate) fn deliver(outbox: &Outbox, registry: &Registry, dir: &Path, mut name
                 registry.remember_exit(id, *exit);
             }
         }
-        let is_news =
-            |event: &Event| afterwards == Afterwards::Nothing || matches!(event, Event::Minidump { .. });
+        let is_news = |event: &Event| afterwards == Afterwards::Nothing || event.is_of_crash();
         let events = entry.events.into_iter().filter(is_news).collect();
         outbox.deliver_within(outbox.take_over(name, events), left);
     }

@@ -4,6 +4,7 @@
 //! - [`replay`]: retains for late subscribers what became of an earlier daemon's containers.
 //! - [`bus`]: sends events to subscribers; [`started`]: waits for a start.
 //! - [`dumps`]: tracks which minidumps were brought to the host.
+//! - [`loops`]: tracks which crash loops were announced.
 //! - [`entry`]: the file that keeps events until they are delivered.
 //! - [`outbox`]: the one way of an event: persisted, sent, dropped.
 //! - [`leftovers`]: sends what an earlier daemon left in the outbox.
@@ -14,6 +15,7 @@ pub(crate) mod dumps;
 pub(crate) mod entry;
 pub(crate) mod journal;
 pub(crate) mod leftovers;
+pub(crate) mod loops;
 pub(crate) mod outbox;
 pub(crate) mod replay;
 pub(crate) mod started;

@@ -14,6 +14,7 @@ use crate::control::container::Container;
 use crate::control::events::bus::EventBus;
 use crate::control::events::dumps::DumpTracker;
 use crate::control::events::entry::{EntryName, OutboxEntry};
+use crate::control::events::loops::LoopTracker;
 use crate::control::events::replay::REPLAY_TIME;
 use crate::control::model::event::{Event, Origin};
 use crate::control::model::id::ContainerId;
@@ -33,6 +34,8 @@ pub(crate) struct Outbox {
     tasks: Arc<Tasks>,
     /// Which dumps were sent, and what was in their directories before.
     pub(crate) dumps: DumpTracker,
+    /// Which crash loops were sent.
+    loops: Arc<LoopTracker>,
 }
 
 /// Events that are persisted and not sent yet.
@@ -58,7 +61,8 @@ enum Keeper {
 impl Outbox {
     /// The outbox in the state directory `dir`.
     pub(crate) fn new(dir: PathBuf, bus: Arc<EventBus>, tasks: Arc<Tasks>) -> Self {
-        Self { dir, bus, tasks, dumps: DumpTracker::new() }
+        let loops = Arc::new(LoopTracker::new(&dir));
+        Self { dir, bus, tasks, dumps: DumpTracker::new(), loops }
     }
 
     /// Events that the saved state of a container keeps: its start says so, its end stands in it until it is deleted.
@@ -103,6 +107,7 @@ impl Outbox {
         if let Err(error) = std::fs::rename(&path, &renamed) {
             log::warn!("cannot rename {}: {error}", path.display());
         }
+        self.loops.take_over(&events);
         let events = self.unreported(events);
         let origin = Origin::EarlierDaemon;
         Posted { keeper: Keeper::Entry(renamed), origin, attempt, events }
@@ -121,6 +126,9 @@ impl Outbox {
     /// Sends events, and drops them after `time`.
     pub(crate) fn deliver_within(&self, posted: Posted, time: Duration) {
         let Posted { keeper, origin, attempt, events } = posted;
+        let loops = Arc::clone(&self.loops);
+        let begun: Vec<Event> =
+            events.iter().filter(|event| matches!(event, Event::CrashLoop { .. })).cloned().collect();
         for event in events {
             match origin {
                 Origin::ThisDaemon => self.bus.send(origin, attempt, event),
@@ -130,18 +138,23 @@ impl Outbox {
         if !matches!(keeper, Keeper::Nothing) {
             self.tasks.spawn(async move {
                 tokio::time::sleep(time).await;
+                loops.note_delivered(&begun);
                 keeper.drop_events().await;
             });
         }
     }
 
-    /// All but dumps that were reported before.
+    /// All but dumps that were reported before, and the crash loops that the dumps show.
     fn unreported(&self, events: Vec<Event>) -> Vec<Event> {
         let is_new = |event: &Event| match event {
             Event::Minidump { path, .. } => self.dumps.first_report(path),
             _ => true,
         };
-        events.into_iter().filter(is_new).collect()
+        let news = |event: Event| {
+            let begun = self.loops.begun(&event);
+            Some(event).filter(is_new).into_iter().chain(begun)
+        };
+        events.into_iter().flat_map(news).collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Replay: what became of containers that an earlier daemon had started, for clients that subscribe late.
 //!
 //! Clients lost their connections with the earlier daemon, so what is announced before they come back is retained for
-//! them: every dump, and the latest state of each container.
+//! them: every dump and crash loop, and the latest state of each container.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -46,7 +46,7 @@ impl Replay {
     /// Late subscribers receive only the latest state per container: clients subscribe to each kind of event in turn, so
     /// an order would not survive.
     fn retain(&mut self, number: u64, event: &Event) {
-        if !matches!(event, Event::Minidump { .. }) {
+        if !event.is_of_crash() {
             self.supersede(event.container());
         }
         if self.opened.elapsed() >= REPLAY_TIME {
@@ -75,14 +75,14 @@ impl Replay {
                     self.retain(number, event);
                 }
             }
-            Event::StateChanged { .. } | Event::Minidump { .. } => {}
+            Event::StateChanged { .. } | Event::Minidump { .. } | Event::CrashLoop { .. } => {}
         }
     }
 
-    /// Drops what is retained of a container, but for its dumps. Whether there was anything.
+    /// Drops what is retained of a container, but for its crashes. Whether there was anything.
     fn supersede(&mut self, id: &ContainerId) -> bool {
         let before = self.events.len();
-        self.events.retain(|(_, kept)| matches!(kept, Event::Minidump { .. }) || kept.container() != id);
+        self.events.retain(|(_, kept)| kept.is_of_crash() || kept.container() != id);
         self.events.len() < before
     }
 

@@ -13,6 +13,7 @@ use crate::control::model::state::{ExitStatus, State};
 use crate::control::phase::{Ending, Phase};
 use crate::control::plugins::plugin::ContainerRef;
 use crate::control::plugins::plugin_set;
+use crate::control::state::saved_state::SavedState;
 use crate::error::Result;
 
 /// A container that is to be started in the place of one that crashed. Nothing else may change it before that.
@@ -38,6 +39,9 @@ pub(crate) async fn clean_up(
     cleanup::transition(container, Phase::CleaningUp);
     let _change = container.change.lock().await;
     container.save_exit(exit);
+    if let Ok(SavedState { init: Some(init), .. }) = container.dir.load() {
+        container.note_run(Some((init, exit)));
+    }
     let (deleted, mut events) = cleanup::delete_ended(ctx, container, exit).await;
     ctx.logs.finish(&container.id, &container.policy().sink);
     let next = if deleted.is_ok() { next_attempt(container, exit).await } else { None };

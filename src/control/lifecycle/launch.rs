@@ -40,6 +40,7 @@ pub(crate) async fn run(
     let (dir, target) = (&container.dir, ContainerRef::of(container));
     dir.save(&container.saved_state(None))?;
     dir.forget_run();
+    container.note_run(None);
     let log = container.policy().sink.is_write_only().then(|| dir.file(RUNTIME_LOG));
     let verb = if plugins.wants_process(target) { Verb::Create } else { Verb::Run };
     let passed = passed.into_iter().map(|passed| passed.resolve(&output.fd)).collect::<Result<_>>()?;

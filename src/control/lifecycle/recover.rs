@@ -7,6 +7,7 @@ use crate::control::container::Container;
 use crate::control::events::entry::EntryName;
 use crate::control::events::journal::JOURNAL;
 use crate::control::events::leftovers;
+use crate::control::events::loops::LOOPS;
 use crate::control::events::replay::REPLAY_TIME;
 use crate::control::lifecycle::context::Context;
 use crate::control::lifecycle::inside::hibernate;
@@ -37,7 +38,7 @@ pub(crate) fn recover(ctx: &Arc<Context>) -> Result<()> {
             entries.push(entry);
         } else if text.starts_with(SOCKET_PREFIX) {
             remove_stale(dir, &text);
-        } else if name != DUMPS && !text.starts_with(JOURNAL) {
+        } else if name != DUMPS && name != LOOPS && !text.starts_with(JOURNAL) {
             log::warn!("ignoring unknown entry {}", dir.join(&name).display());
         }
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::control::model::id::ContainerId;
 use crate::control::model::state::{ExitStatus, State};
+use crate::harvest::crash_record::CrashRecord;
 
 /// Something happened to a container. For one container the order is Started, Minidump (any number), Stopped. A
 /// Minidump outside of that is of an earlier life, and was harvested late: at the next start, or by a sweep.
@@ -57,6 +58,18 @@ pub enum Event {
         size: u64,
         /// Whether the end of the dump is missing.
         truncated: bool,
+        /// Its crash record, if there is one that can be understood.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        record: Option<Box<CrashRecord>>,
+    },
+    /// It crashes more often than dumps are kept of that. Comes after the dump that shows it.
+    CrashLoop {
+        /// Which container.
+        id: ContainerId,
+        /// How many crashes there were by now.
+        count: u64,
+        /// When the first of them was, in seconds since 1970, as the container says.
+        since: i64,
     },
 }
 
@@ -69,8 +82,15 @@ impl Event {
             | Self::Stopped { id, .. }
             | Self::Failed { id, .. }
             | Self::StateChanged { id, .. }
-            | Self::Minidump { id, .. } => id,
+            | Self::Minidump { id, .. }
+            | Self::CrashLoop { id, .. } => id,
         }
+    }
+
+    /// Whether it is about crashes, and so news also after a later start.
+    #[must_use]
+    pub fn is_of_crash(&self) -> bool {
+        matches!(self, Self::Minidump { .. } | Self::CrashLoop { .. })
     }
 }
 

@@ -17,6 +17,7 @@ use crate::control::state::saved_state::SavedState;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::host::{self, remove_unmounted};
 use crate::oci::bundle::read_json;
+use crate::oci::run;
 
 /// How often the removal of a directory is tried.
 const REMOVE_ATTEMPTS: u32 = 10;
@@ -206,7 +207,7 @@ impl ContainerDir {
 
     /// Removes the notes of an earlier run.
     pub(crate) fn forget_run(&self) {
-        for name in [HIBERNATION, MOUNTS, STOP, EXIT] {
+        for name in [HIBERNATION, MOUNTS, STOP, EXIT, run::FILE] {
             self.discard(name);
         }
     }

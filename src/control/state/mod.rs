@@ -15,6 +15,7 @@
 //! | `ID/announced` | since when dumps may not have been announced | |
 //! | `ID/exit.json` | how the first process ended, from the monitor | the next run |
 //! | `ID/output`, `ID/output.place` | the pipe that the container writes to; how much was read before what its log still has | the next start |
+//! | `ID/run.json` | for the hook: restarts so far, and how the run ended | the next run |
 //! | `ID/runtime.log` | the runtime's complaints when the output cannot be read back | |
 //! | `ID/exec-PID-N.log` | the runtime's complaints about one command | the end of that command |
 //! | `ID/spec/` | the bundle that a Dobby spec became | |
@@ -24,6 +25,7 @@
 //! | `+ended.DELIVERED.STARTED.ID` | an entry of the outbox: events that may not have been delivered | the outbox |
 //! | `+events`, `+events.1` | the journal: the events of the last time with their numbers | a reboot |
 //! | `+monitor.HASH` | the socket of a monitor | the next daemon, when the monitor has ended |
+//! | `+loops/announced.json` | which crash loops were announced | a reboot |
 //! | `+minidumps/` | dumps for which no other place was left | the administrator |
 
 pub(crate) mod container_dir;

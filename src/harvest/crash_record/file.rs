@@ -51,7 +51,7 @@ impl Destination<'_> {
 
     /// Removes the records whose dumps are gone, where records are kept.
     pub fn remove_orphans(&self) {
-        if self.admin().crash_records
+        if self.admin().crash_records.is_on()
             && let Err(error) = remove_orphans(self.path())
         {
             log::warn!("{}", error.report());

@@ -8,10 +8,12 @@
 //! 2. A record without its dump goes: with the next dump of that name, or with the next dump of the directory.
 //! 3. No file of others is replaced, and none is removed.
 //!
-//! [`mod@file`] sees to that. 2 and 3 need the lock of the directory, which is held while dump and record get their names.
+//! [`mod@file`] sees to that; [`attribute`] keeps records in the dumps themselves; [`find`] reads what is there. 2 and 3 need the lock of the directory, which is held while dump and record get their names.
 //! Without it a name that a record has counts as taken.
 
+pub mod attribute;
 pub mod file;
+pub mod find;
 
 use std::fs::File;
 use std::io::Read;
@@ -124,6 +126,13 @@ impl CrashRecord {
         })
     }
 
+    /// Where the crash was, as people write it: `module+0x1234`, or what is known of that.
+    #[must_use]
+    pub fn place(&self) -> Option<String> {
+        let (module, offset) = (self.module.clone()?, self.offset.as_ref());
+        Some(offset.map_or_else(|| module.clone(), |offset| format!("{module}+{offset}")))
+    }
+
     /// The bytes of its file: one line, harmless on a terminal.
     ///
     /// # Errors
@@ -131,12 +140,6 @@ impl CrashRecord {
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let text = serde_json::to_string(self).map_err(std::io::Error::other);
         Ok((escape_json(&text.tried(|| "cannot write a crash record")?) + "\n").into_bytes())
-    }
-
-    /// The record beside the dump at `path`, if there is one.
-    #[must_use]
-    pub fn beside(path: &Path) -> Option<Self> {
-        serde_json::from_slice(&ours(&path.with_file_name(file_name(path.file_name()?.to_str()?)))?).ok()
     }
 }
 
@@ -216,7 +219,7 @@ mod tests {
         let text = String::from_utf8(bytes.clone()).unwrap();
         assert_eq!((text.lines().count(), text.contains('\u{202e}')), (1, false), "{text}");
         std::fs::write(dir.path().join("a.json"), bytes).unwrap();
-        assert_eq!(CrashRecord::beside(&path).as_ref(), Some(&record));
+        assert_eq!(CrashRecord::find(&path).as_ref(), Some(&record));
         assert_eq!(
             (record.size, record.truncated, record.time.as_deref()),
             (4, true, Some("1970-01-01T00:00:00Z"))
