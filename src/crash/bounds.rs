@@ -21,6 +21,15 @@ pub fn stop_alarm() {
     let _left = nix::unistd::alarm::cancel();
 }
 
+/// Lifts the limits for a program that is started next: those that the kernel starts programs with are none.
+pub fn lift() {
+    for resource in [Resource::As, Resource::Fsize] {
+        // Needs CAP_SYS_RESOURCE, which root has.
+        let _limited = rustix::process::setrlimit(resource, Rlimit { current: None, maximum: None });
+    }
+    let _as_before = rustix::process::nice(-NICE);
+}
+
 /// Limits memory, files and the share of the CPU, and keeps what is written from others.
 pub fn limit() {
     for (resource, maximum) in [(Resource::As, MAX_MEMORY), (Resource::Fsize, MAX_FILE)] {

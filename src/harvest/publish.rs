@@ -15,11 +15,13 @@ use rustix::io::Errno;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::harvest::crash_record::{self, CrashRecord};
 use crate::harvest::destination::{Destination, Draft, lock};
+use crate::harvest::hand_over;
 use crate::harvest::job::Owner;
 use crate::harvest::marks::Marks;
 use crate::harvest::name::{FNV1A, fitted, fnv1a_on, hashed, meta, numbered};
 use crate::host;
 use crate::image::read::files::Time;
+use crate::notify::entry::Dump;
 
 /// How many numbers are tried for files of one name, before a hash of the content.
 const MAX_NUMBER: u32 = 16;
@@ -44,6 +46,8 @@ pub struct Parcel<'d> {
     pub meta: Option<Draft<'d>>,
     /// Its crash record, if one is kept.
     pub record: Option<Vec<u8>>,
+    /// What is known of it, if it is to be handed over.
+    pub hand_over: Option<Dump>,
 }
 
 impl Destination<'_> {
@@ -60,7 +64,8 @@ impl Destination<'_> {
     ) -> Result<Parcel<'d>> {
         let is_kept = self.admin().crash_records;
         let record = is_kept.then(|| CrashRecord::of(&dump.file, owner, time)?.to_bytes()).transpose()?;
-        Ok(Parcel { dump, meta, record })
+        let hand_over = self.admin().notify.is_on().then(|| hand_over::known(&dump.file, owner, time));
+        Ok(Parcel { dump, meta, record, hand_over })
     }
 
     /// Publishes a dump as `name`, or under another name like it when another file has that one or the file system
@@ -97,6 +102,9 @@ impl Destination<'_> {
         };
         if let Some(draft) = &mut parcel.meta {
             self.place_meta(draft, &meta(&published.name))?;
+        }
+        if let Some(known) = parcel.hand_over.take() {
+            self.hand_over(known, &published.name, (published.already, parcel.record.is_some()));
         }
         Ok(published)
     }

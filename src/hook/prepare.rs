@@ -241,10 +241,10 @@ fn mount(device: &LoopDevice, writable: Writable, container: &Container) -> Resu
     Ok(Source::Detached(detached))
 }
 
-/// What the engine says of the container, if crash records are kept.
+/// What the engine says of the container, if crash records are kept or dumps are handed over.
 fn subject(start: &Start<'_>) -> Option<Subject> {
     let subject = || Subject::of(&start.state.annotations, start.bundle.dir());
-    start.admin.crash_records.then(subject)
+    (start.admin.crash_records || start.admin.notify.is_on()).then(subject)
 }
 
 /// The record is for `poststop` without a bundle and for `sweep`. A container must not fail for want of it.
