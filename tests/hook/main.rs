@@ -33,6 +33,7 @@ mod naming;
 mod neighbour;
 mod notify;
 mod notify_hostile;
+mod notify_killed;
 mod notify_metrics;
 mod notify_post;
 mod old_kernels;

@@ -49,7 +49,8 @@ fn lines(world: &HookWorld, name: &str) -> Vec<String> {
 
 /// The entries that wait, from the first on.
 pub(crate) fn entries(world: &HookWorld) -> Vec<Value> {
-    let waiting = files_in(&world.path("spool")).into_iter().filter(|path| path.extension().is_some());
+    let is_entry = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "json");
+    let waiting = files_in(&world.path("spool")).into_iter().filter(is_entry);
     waiting.map(|path| serde_json::from_slice(&fs::read(path).unwrap()).unwrap()).collect()
 }
 
