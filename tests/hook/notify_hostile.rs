@@ -125,3 +125,17 @@ fn where_nothing_is_configured_nothing_is_left_or_started() {
     assert_eq!(run.stdout(), "0 dumps handed over, 0 left, 0 given up\n");
     assert!(!world.path("spool").exists());
 }
+
+#[test]
+fn doctor_says_what_is_in_the_way_of_a_hand_over() {
+    let world = HookWorld::new("crun");
+    let doctor = || world.hook(&["doctor"]).stdout();
+    assert!(!doctor().contains("hand-over"));
+    settings(&world, "");
+    assert!(doctor().contains("upload is not a program; correct exec in [notify]"), "{}", doctor());
+    program(&world, "exit 1");
+    harvest(&world, &image_with(&world, &["a.dmp"])).expect(0);
+    assert!(doctor().contains("1 dumps wait"), "{}", doctor());
+    world.settings(&format!("[notify]\nmetrics = {:?}\n", world.path("none/x.prom")));
+    assert!(doctor().contains("none is not a directory; make it"), "{}", doctor());
+}

@@ -59,7 +59,7 @@ impl Default for Notify {
             webhook: None,
             metrics: None,
             deadline: Span { seconds: 60 },
-            attempts: 10,
+            attempts: 200,
             keep: Span { seconds: 7 * 86_400 },
             retry: Span { seconds: 30 },
         }
