@@ -14,6 +14,7 @@
 //! - [`oci`]: what a runtime hands over: the state, the bundle, its hooks section.
 //! - [`settings`]: what to do for a container, and the administrator's settings.
 //! - [`image`]: the ext4 image: made, locked, attached, mounted, read.
+//! - [`notify`]: published dumps are handed over to a program or a socket, and counted.
 //! - [`harvest`]: getting the dumps out of an image, onto the host.
 //! - [`hook`]: the OCI hook: prestart and poststop. [`calls`]: calls of engines that have no OCI hooks.
 //! - [`running`]: containers that go on: their dumps are brought to the host meanwhile.
@@ -52,6 +53,7 @@ pub mod hook;
 pub mod host;
 pub mod image;
 pub mod log;
+pub mod notify;
 pub mod oci;
 pub mod proc;
 pub mod process;

@@ -10,6 +10,7 @@ use std::process::Command;
 
 use rustix::io::Errno;
 
+pub mod detach;
 #[cfg(feature = "daemon")]
 pub mod exits;
 

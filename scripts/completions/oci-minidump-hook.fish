@@ -36,6 +36,7 @@ complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a 
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "enable" -d 'set up an engine so that it calls the hook, or the kernel'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "harvest" -d 'take the dumps out of an image, or out of running containers'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "sweep" -d 'harvest what poststop missed'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "notify" -d 'hand over the dumps that wait for it'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "list" -d 'list the dumps that were brought to this host, newest first'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "core" -d 'write a minidump of a crash (called by the kernel)'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_needs_command" -f -a "info" -d 'summarise crashes from their minidumps'
@@ -91,6 +92,13 @@ complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand swee
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand sweep" -l json -d 'print the result as JSON'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand sweep" -s h -l help -d 'print help, also for each command'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand sweep" -s V -l version -d 'print the version'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand notify" -l after -d 'first wait for the end of a process, 10 s at most (as a hook)' -r
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand notify" -l config -d 'plans as a JSON object {"paths": [...]}, instead of annotations and config.json (as a hook)' -r -F
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand notify" -l added -d 'what \'add\' wrote to rdkPlugins.minidump, for engines that drop that section (as a hook)' -r
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand notify" -l settings -d 'the administrator\'s settings (default /etc/oci-minidump.toml)' -r -F
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand notify" -l now -d 'also dumps that wait for another attempt'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand notify" -s h -l help -d 'print help, also for each command'
+complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand notify" -s V -l version -d 'print the version'
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand list" -l container -d 'only dumps of this container' -r
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand list" -l program -d 'only dumps of programs with this file name' -r
 complete -c oci-minidump-hook -n "__fish_oci_minidump_hook_using_subcommand list" -l since -d 'no older dumps: 2026-11-27, 2026-11-27T10:00:00Z, or how long ago (30min, 2h, 7d)' -r

@@ -10,10 +10,11 @@ use oci_minidump::calls::{lxc, runtime};
 use oci_minidump::command::command_line::args::{self, Args};
 use oci_minidump::command::command_line::requests::Request;
 use oci_minidump::command::list::beside::beside;
-use oci_minidump::command::{add, check, core, doctor, enable, harvest, list, remove, sweep};
+use oci_minidump::command::{add, check, core, doctor, enable, harvest, list, notify, remove, sweep};
 use oci_minidump::doctor::sample;
 use oci_minidump::error::{ExitCode, Result, Tried};
 use oci_minidump::hook::{self, Options};
+use oci_minidump::notify::start;
 use oci_minidump::oci::state::State;
 use oci_minidump::settings::admin::Admin;
 use oci_minidump::{crash, dump, process};
@@ -44,7 +45,13 @@ fn main() -> std::process::ExitCode {
 fn run(Args { request, settings }: Args) -> Result<ExitCode> {
     if let Request::Core(crash) = &request {
         // What the kernel gave may be for the previous handler.
-        return crash::run(crash, std::io::stdin(), &for_hook(&settings)).map(|()| ExitCode::Ok);
+        let admin = for_hook(&settings);
+        let handled = crash::run(crash, std::io::stdin(), &admin);
+        if admin.notify.is_on() {
+            crash::bounds::lift();
+            start::finish(&admin, &settings);
+        }
+        return handled.map(|()| ExitCode::Ok);
     }
     process::inherit_nothing();
     let mut out = std::io::stdout().lock();
@@ -65,7 +72,12 @@ fn run(Args { request, settings }: Args) -> Result<ExitCode> {
             oci_minidump::log::start(PROGRAM, LevelFilter::Warn, LevelFilter::Off);
             dump::show::info::info_with(&files, json, beside, &mut out)
         }
-        Request::Lxc(words) => lxc::run(&words, &for_hook(&settings)).map(done),
+        Request::Lxc(words) => {
+            let admin = for_hook(&settings);
+            let outcome = lxc::run(&words, &admin);
+            start::finish(&admin, &settings);
+            outcome.map(done)
+        }
         Request::Doctor(crash, json) => {
             oci_minidump::log::start(PROGRAM, LevelFilter::Warn, LevelFilter::Off);
             doctor::doctor(&settings, crash, json, &mut out)
@@ -80,14 +92,36 @@ fn run(Args { request, settings }: Args) -> Result<ExitCode> {
         Request::Add(request) => add::add(&request, &for_people(&settings)?, &mut out).map(done),
         Request::Remove(bundle) => remove::remove(&bundle, &mut out).map(done),
         Request::Check(bundle, json) => check::check(&bundle, json, &for_people(&settings)?, &mut out),
-        Request::HarvestRunning(ids, json) => harvest::running(&ids, json, &for_people(&settings)?, &mut out),
-        Request::Watch(json) => sweep::watch(json, &for_hook(&settings), &mut out).map(done),
-        Request::Sweep(json) => sweep::sweep(json, &for_people(&settings)?, &mut out),
+        Request::HarvestRunning(ids, json) => {
+            and_hand_over(&settings, json, |admin| harvest::running(&ids, json, admin, &mut out))
+        }
+        Request::Watch(json) => sweep::watch(json, &for_hook(&settings), &settings, &mut out).map(done),
+        Request::Sweep(json) => and_hand_over(&settings, json, |admin| sweep::sweep(json, admin, &mut out)),
+        Request::Notify(all, after) => notify::notify(all, after, &for_worker(&settings)?, &mut out),
         Request::Harvest(image, to, json) => {
             let to = std::path::absolute(&to).tried(|| format!("cannot resolve {}", to.display()))?;
-            harvest::harvest(&image, &to, json, &for_people(&settings)?, &mut out).map(done)
+            and_hand_over(&settings, json, |admin| {
+                harvest::harvest(&image, &to, json, admin, &mut out).map(done)
+            })
         }
     }
+}
+
+/// Harvests for a person, and hands over what waits for it, also when a part of the harvest failed. A program that reads the
+/// result does not wait for that.
+fn and_hand_over(
+    settings: &Path,
+    is_for_a_program: bool,
+    work: impl FnOnce(&Admin) -> Result<ExitCode>,
+) -> Result<ExitCode> {
+    let admin = for_people(settings)?;
+    let outcome = work(&admin);
+    if is_for_a_program {
+        start::finish_all(&admin, settings);
+    } else {
+        notify::after(&admin);
+    }
+    outcome
 }
 
 /// The settings, with the log set up for a person at a terminal.
@@ -97,11 +131,21 @@ fn for_people(settings: &Path) -> Result<Admin> {
     Ok(admin)
 }
 
+/// The settings, with the log set up for a worker: started by a hook, by a unit or by a person.
+fn for_worker(settings: &Path) -> Result<Admin> {
+    let admin = Admin::load(settings)?;
+    oci_minidump::log::start(PROGRAM, LevelFilter::Warn, admin.log_level);
+    Ok(admin)
+}
+
 fn be_hook(options: &Options, settings: &Path) -> Result<()> {
     let state = State::read(std::io::stdin().as_fd(), STATE_TIMEOUT)?;
     // Some runtimes leave the bundle out of the state and run the hook in it.
     let cwd = std::env::current_dir().unwrap_or_else(|_| "/".into());
-    hook::run(options, &state, &cwd, &for_hook(settings))
+    let admin = for_hook(settings);
+    let outcome = hook::run(options, &state, &cwd, &admin);
+    start::finish(&admin, settings);
+    outcome
 }
 
 /// The settings, or what stands for those that cannot be read, with the log set up for an engine.

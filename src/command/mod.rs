@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod enable;
 pub mod harvest;
 pub mod list;
+pub mod notify;
 pub mod remove;
 pub mod sweep;
 

@@ -2,10 +2,13 @@
 
 use std::io::Write;
 
+use std::path::Path;
+
 use crate::command::{say, say_json};
 use crate::error::{ExitCode, Result, Tried};
 use crate::hook::sweep::sweep as run;
 use crate::log::escape_json;
+use crate::notify::start;
 use crate::running::watch::watch as run_watch;
 use crate::settings::admin::Admin;
 
@@ -30,12 +33,14 @@ pub fn sweep(json: bool, admin: &Admin, out: &mut impl Write) -> Result<ExitCode
     Ok(if sweep.failures.is_empty() { ExitCode::Ok } else { ExitCode::Failure })
 }
 
-/// Harvests containers while they run, and says each dump in a line, or each image with dumps in a line of JSON.
+/// Harvests containers while they run, and says each dump in a line, or each image with dumps in a line of JSON. `settings`
+/// is the file of the settings, for the worker that hands over dumps.
 ///
 /// # Errors
 /// As [`run_watch`]; it ends only so.
-pub fn watch(json: bool, admin: &Admin, out: &mut impl Write) -> Result<()> {
+pub fn watch(json: bool, admin: &Admin, settings: &Path, out: &mut impl Write) -> Result<()> {
     run_watch(admin, |swept| {
+        start::start_ourselves(admin, settings);
         let what = || "cannot write the result";
         if json {
             let line = serde_json::to_string(swept).map_err(std::io::Error::other).tried(what)?;

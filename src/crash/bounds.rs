@@ -21,12 +21,23 @@ pub fn stop_alarm() {
     let _left = nix::unistd::alarm::cancel();
 }
 
+/// Lifts the limits for a program that is started next: the kernel starts programs without any.
+pub fn lift() {
+    for resource in [Resource::As, Resource::Fsize] {
+        let Rlimit { maximum, .. } = rustix::process::getrlimit(resource);
+        let _limited = rustix::process::setrlimit(resource, Rlimit { current: maximum, maximum });
+    }
+    let _as_before = rustix::process::nice(-NICE);
+}
+
 /// Limits memory, files and the share of the CPU, and keeps what is written from others.
 pub fn limit() {
     for (resource, maximum) in [(Resource::As, MAX_MEMORY), (Resource::Fsize, MAX_FILE)] {
-        // A lower limit may be there already, and stays then.
-        let limit = Rlimit { current: Some(maximum), maximum: Some(maximum) };
-        let _lower = rustix::process::setrlimit(resource, limit);
+        let before = rustix::process::getrlimit(resource);
+        // A lower limit may be there already, and stays then. Without the hard one, it can be lifted again.
+        let current = before.current.map_or(maximum, |current| current.min(maximum));
+        let limit = Rlimit { current: Some(current), maximum: before.maximum };
+        let _as_before = rustix::process::setrlimit(resource, limit);
     }
     let _as_before = rustix::process::nice(NICE);
     // A file that has grown too large must give an error that can be reported, not a signal that kills.

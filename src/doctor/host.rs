@@ -4,6 +4,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use crate::doctor::finding::Finding;
+use crate::doctor::hand_over;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hook::record::{Liveness, Record};
 use crate::host;
@@ -33,6 +34,7 @@ pub fn look(settings: &Path) -> Vec<Finding> {
         findings.push(Finding::of(format!("space for {name}"), space(dir)));
     }
     findings.push(log());
+    findings.extend(hand_over::look(&admin));
     findings.push(Finding::of("leftovers", leftovers(&admin)));
     findings.push(security());
     findings.push(units());

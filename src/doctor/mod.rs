@@ -6,6 +6,7 @@
 
 pub mod engines;
 pub mod finding;
+mod hand_over;
 pub mod host;
 pub mod kernel;
 pub mod sample;

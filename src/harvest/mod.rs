@@ -4,6 +4,7 @@
 pub mod crash_loop;
 pub mod crash_record;
 pub mod destination;
+mod hand_over;
 pub mod job;
 pub mod marks;
 pub mod name;

@@ -15,11 +15,13 @@ use rustix::io::Errno;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::harvest::crash_record::{self, CrashRecord};
 use crate::harvest::destination::{Destination, Draft, lock};
+use crate::harvest::hand_over;
 use crate::harvest::job::Owner;
 use crate::harvest::marks::Marks;
 use crate::harvest::name::{FNV1A, fitted, fnv1a_on, hashed, meta, numbered};
 use crate::host;
 use crate::image::read::files::Time;
+use crate::notify::entry::Dump;
 use crate::settings::records::CrashRecords;
 
 /// How many numbers are tried for files of one name, before a hash of the content.
@@ -47,6 +49,8 @@ pub struct Parcel<'d> {
     pub record: Option<Vec<u8>>,
     /// The same for an extended attribute of the dump, if it is wanted there.
     pub attribute: Option<Vec<u8>>,
+    /// What is known of it, if it is to be handed over.
+    pub hand_over: Option<Dump>,
 }
 
 impl Destination<'_> {
@@ -66,7 +70,8 @@ impl Destination<'_> {
         let record = known.as_ref().map(CrashRecord::to_bytes).transpose()?;
         let attribute = known.filter(|_| place == CrashRecords::Attribute);
         let attribute = attribute.as_ref().map(CrashRecord::to_attribute).transpose()?;
-        Ok(Parcel { dump, meta, record, attribute })
+        let hand_over = self.admin().notify.is_on().then(|| hand_over::known(&dump.file, owner, time));
+        Ok(Parcel { dump, meta, record, attribute, hand_over })
     }
 
     /// Publishes a dump as `name`, or under another name like it when another file has that one or the file system
@@ -107,6 +112,9 @@ impl Destination<'_> {
         };
         if let Some(draft) = &mut parcel.meta {
             self.place_meta(draft, &meta(&published.name))?;
+        }
+        if let Some(known) = parcel.hand_over.take() {
+            self.hand_over(known, &published.name, (published.already, parcel.record.is_some()));
         }
         Ok(published)
     }

@@ -242,13 +242,13 @@ fn mount(device: &LoopDevice, writable: Writable, container: &Container) -> Resu
     Ok(Source::Detached(detached))
 }
 
-/// What the engine says of the container, if crash records are kept.
+/// What the engine says of the container, if crash records are kept or dumps are handed over.
 fn subject(start: &Start<'_>) -> Option<Subject> {
     let subject = || {
         let dir = start.bundle.dir();
         Subject { run: Run::that_begins(dir), ..Subject::of(&start.state.annotations, dir) }
     };
-    start.admin.crash_records.is_on().then(subject)
+    (start.admin.crash_records.is_on() || start.admin.notify.is_on()).then(subject)
 }
 
 /// The record is for `poststop` without a bundle and for `sweep`. A container must not fail for want of it.

@@ -12,6 +12,7 @@ use crate::settings::size;
 
 pub use crate::settings::mode::Mode;
 pub use crate::settings::naming::Naming;
+pub use crate::settings::notify::Notify;
 pub use crate::settings::records::CrashRecords;
 
 /// Where the settings are read from.
@@ -44,6 +45,8 @@ pub struct Admin {
     pub retention: Retention,
     /// What annotations may ask for.
     pub annotations: Annotations,
+    /// What happens after a dump was published.
+    pub notify: Notify,
     /// The minimum level of messages for syslog: `off`, `error`, `warn`, `info`, `debug` or `trace`.
     pub log_level: LevelFilter,
 }
@@ -111,6 +114,7 @@ impl Default for Admin {
             group: None,
             retention: Retention::default(),
             annotations: Annotations::default(),
+            notify: Notify::default(),
             log_level: LevelFilter::Info,
         }
     }

@@ -10,7 +10,7 @@ const MAX_COUNT: u64 = 1000;
 /// The longest time of a burst, in seconds: a year.
 const MAX_SECONDS: u64 = 366 * 86_400;
 /// Units, and the seconds in each.
-const UNITS: [(&str, u64); 4] = [("s", 1), ("min", 60), ("h", 3600), ("d", 86_400)];
+pub(super) const UNITS: [(&str, u64); 4] = [("s", 1), ("min", 60), ("h", 3600), ("d", 86_400)];
 
 /// So many dumps of a container are kept of the crashes in so much time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -56,11 +56,16 @@ impl fmt::Display for Burst {
 
 fn parse(text: &str) -> Option<Burst> {
     let (count, time) = text.split_once('/')?;
+    let seconds = seconds(time).filter(|seconds| *seconds > 0)?;
+    let count = count.parse().ok().filter(|count| (2..=MAX_COUNT).contains(count))?;
+    Some(Burst { count, seconds })
+}
+
+/// The seconds of a time such as `10min`, a year at most.
+pub(super) fn seconds(time: &str) -> Option<u64> {
     let (number, unit) = time.split_at_checked(time.find(|c: char| !c.is_ascii_digit())?)?;
     let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit)?;
-    let seconds = number.parse::<u64>().ok()?.checked_mul(*factor)?;
-    let count = count.parse().ok().filter(|count| (2..=MAX_COUNT).contains(count))?;
-    (1..=MAX_SECONDS).contains(&seconds).then_some(Burst { count, seconds })
+    number.parse::<u64>().ok()?.checked_mul(*factor).filter(|seconds| *seconds <= MAX_SECONDS)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ pub mod burst;
 mod entry;
 pub mod mode;
 pub mod naming;
+pub mod notify;
 pub mod plan;
 mod rdk;
 pub mod records;

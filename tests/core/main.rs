@@ -17,6 +17,7 @@ mod handler;
 mod head_builder;
 mod killed;
 mod machines;
+mod notify;
 #[cfg(feature = "stack")]
 #[path = "../support/oracle.rs"]
 mod oracle;

@@ -61,7 +61,7 @@ fn the_sample_of_the_hook_has_every_setting_and_is_read() {
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("settings.toml");
     let sample = sample("The hook");
-    for table in ["", "retention", "annotations"] {
+    for table in ["", "retention", "annotations", "notify"] {
         let mut sweep = Command::new(HOOK);
         sweep.arg("sweep").arg("--settings").arg(&file);
         assert_eq!(used(&sample, table), expected(&mut sweep, &file, table), "[{table}]");

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::Value;
 
 use crate::images::whole_dump;
+use crate::notify::{idle, program};
 use crate::running::{Going, start};
 use crate::support::hook_world::{HookWorld, SOURCE};
 use crate::support::host::wait_until;
@@ -188,4 +189,28 @@ fn what_cannot_be_published_waits_in_the_image() {
     assert_eq!(watch.next().1.len(), 1);
     going.end();
     assert_eq!(going.dumps().len(), 1);
+}
+
+#[test]
+fn a_dump_of_a_container_that_goes_on_is_handed_over_at_once() {
+    let world = HookWorld::new("crun");
+    let upload = program(&world, "echo \"$1\" >> handed");
+    world.settings(&format!("[notify]\nexec = [{upload:?}, \"{{path}}\"]\n"));
+    let mut going = Going::of(world);
+    let mut watch = Watch::new(&going.world);
+    let handed = || fs::read_to_string(going.world.path("handed")).unwrap_or_default();
+    let mut expected = String::new();
+    for name in ["a.dmp", "b.dmp"] {
+        going.write(name, &whole_dump(5000));
+        let (_, dumps) = watch.next();
+        expected.push_str(&format!("{}\n", dumps[0]));
+        wait_until(|| handed() == expected);
+    }
+    // No child of its own is left to be waited for.
+    let children = format!("/proc/{0}/task/{0}/children", watch.child.id());
+    wait_until(|| fs::read_to_string(&children).unwrap().is_empty());
+    drop(watch);
+    idle(&going.world);
+    going.end();
+    assert_eq!(fs::read_to_string(going.world.path("handed")).unwrap(), expected);
 }

@@ -53,7 +53,8 @@ fn a_debian_package_is_installed_upgraded_and_purged() {
     let version = done(Command::new(root.join("usr/bin/oci-minidump-hook")).arg("--version"));
     assert_eq!(version.trim(), format!("oci-minidump-hook {}", env!("CARGO_PKG_VERSION")));
     let state = |name: &str| root.join("var/lib/oci-minidump").join(name);
-    for name in ["image-dirs", "dump-dirs", "dumps/a.dmp"] {
+    fs::create_dir(state("spool")).unwrap();
+    for name in ["image-dirs", "dump-dirs", "counts", "spool/1.json", "dumps/a.dmp"] {
         fs::write(state(name), "").unwrap();
     }
     fs::write(root.join("var/log/ocicontainer/a.log"), "").unwrap();

@@ -2,13 +2,15 @@
 
 use clap::{ArgAction, Args};
 use oci_minidump::server::config::ServeOptions;
-use oci_minidump::settings::admin::{Admin, Annotations, Mode, Retention};
+use oci_minidump::settings::admin::{Admin, Annotations, Mode, Notify, Retention};
 
 use crate::source::fields;
 use crate::table::{code, sentence, table};
 
 /// Where the hook's settings are defined.
 const ADMIN: &str = "src/settings/admin.rs";
+/// Where those of `[notify]` are.
+const NOTIFY: &str = "src/settings/notify/mod.rs";
 /// The width of a comment in an example.
 const WIDTH: usize = 100;
 
@@ -34,8 +36,10 @@ fn defaults() -> Vec<(&'static str, &'static str, Option<String>)> {
         group,
         retention: Retention { max_count, max_bytes, keep_free, per_container_count, burst },
         annotations: Annotations { max_imgsize, image_dirs, host_destinations },
+        notify: Notify { exec, webhook, metrics, deadline, attempts, keep, retry },
         log_level,
     } = Admin::default();
+    assert!(exec.is_none() && webhook.is_none() && metrics.is_none());
     assert!(group.is_none() && burst.is_none() && image_dirs.is_none() && host_destinations.is_none());
     let text = |value: &dyn std::fmt::Display| Some(format!("\"{value}\""));
     let number = |value: u64| Some(value.to_string());
@@ -57,15 +61,27 @@ fn defaults() -> Vec<(&'static str, &'static str, Option<String>)> {
         ("annotations", "max_imgsize", number(max_imgsize)),
         ("annotations", "image_dirs", None),
         ("annotations", "host_destinations", None),
+        ("notify", "exec", None),
+        ("notify", "webhook", None),
+        ("notify", "metrics", None),
+        ("notify", "deadline", text(&deadline)),
+        ("notify", "attempts", number(attempts.into())),
+        ("notify", "keep", text(&keep)),
+        ("notify", "retry", text(&retry)),
     ]
 }
 
 /// Every setting of the hook, section by section.
 fn settings() -> Vec<Setting> {
     let mut settings = Vec::new();
-    for (section, structure) in [("", "Admin"), ("retention", "Retention"), ("annotations", "Annotations")] {
-        for (name, about) in fields(ADMIN, structure) {
-            if ["retention", "annotations"].contains(&name.as_str()) {
+    for (file, section, structure) in [
+        (ADMIN, "", "Admin"),
+        (ADMIN, "retention", "Retention"),
+        (ADMIN, "annotations", "Annotations"),
+        (NOTIFY, "notify", "Notify"),
+    ] {
+        for (name, about) in fields(file, structure) {
+            if ["retention", "annotations", "notify"].contains(&name.as_str()) {
                 continue;
             }
             let all = defaults();
@@ -86,6 +102,9 @@ fn example(name: &str) -> &'static str {
         "burst" => "\"5/10min\"",
         "image_dirs" => "[\"/var/lib/oci-minidump/images\", \"/data/images\"]",
         "host_destinations" => "[\"/var/lib/oci-minidump/dumps\"]",
+        "exec" => "[\"/lib/rdk/uploadDumps.sh\", \"{path}\"]",
+        "webhook" => "\"http://127.0.0.1:8080/crashes\"",
+        "metrics" => "\"/var/lib/node_exporter/textfile/oci-minidump.prom\"",
         _ => panic!("{name} has neither a default nor an example"),
     }
 }

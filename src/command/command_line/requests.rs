@@ -43,6 +43,8 @@ pub enum Request {
     Sweep(bool),
     /// `sweep --watch`, as JSON or not.
     Watch(bool),
+    /// `notify`, whether also before its time, and the process whose end comes first.
+    Notify(bool, Option<i32>),
     /// `list [DIR...]`, as JSON or not.
     List(Vec<PathBuf>, Filter, bool),
     /// `core PID TID SIGNAL`: what the kernel calls at a crash.
@@ -102,6 +104,10 @@ pub(super) fn command(words: &Words, verb: &Verb) -> Result<Request> {
         "sweep" => {
             refuse_operands(words, 0)?;
             Ok(if words.has(&verbs::WATCH) { Request::Watch(json) } else { Request::Sweep(json) })
+        }
+        "notify" => {
+            refuse_operands(words, 0)?;
+            Ok(Request::Notify(words.has(&verbs::NOW), words.parsed(&verbs::AFTER)?))
         }
         "list" => Ok(Request::List(words.operands.clone(), filter(words)?, json)),
         "core" if words.has(&verbs::PATTERN) => {

@@ -69,6 +69,11 @@ pub(super) const TO: Opt = option("to", "DIR", "the directory into which the dum
 pub(super) const RUNNING: Opt = flag("running", None, "harvest containers that run");
 /// For as long as it runs.
 pub(super) const WATCH: Opt = flag("watch", None, "stay, and harvest containers while they run");
+/// Without a pause.
+pub(super) const NOW: Opt = flag("now", None, "also dumps that wait for another attempt");
+/// When the hook has ended.
+pub(super) const AFTER: Opt =
+    option("after", "PID", "first wait for the end of a process, 10 s at most (as a hook)");
 /// Dumps of one container.
 pub(super) const CONTAINER: Opt = option("container", "ID", "only dumps of this container");
 /// Dumps of one program.
@@ -201,6 +206,17 @@ With --watch, stays, and brings each dump of a container that runs to the host a
 'harvest --running' does. With --json, that is a line for each image with dumps.",
         needed: &[],
         optional: &[WATCH, JSON],
+    },
+    Verb {
+        name: "notify",
+        operand: "",
+        about: "hand over the dumps that wait for it",
+        details: "\
+Hands over the published dumps that wait for it, as [notify] in the settings says: to a program, to a socket. The hook
+starts it by itself; sweep and harvest end with it. Run it when a program that failed can work again.
+Exits with 1 when a dump is left for another attempt, and with 6 when another process hands over dumps.",
+        needed: &[],
+        optional: &[NOW, AFTER],
     },
     Verb {
         name: "list",

@@ -21,6 +21,7 @@ use crate::harvest::stock::{Dump, ours};
 use crate::harvest::taken::Harvested;
 use crate::image::read::files::Time;
 use crate::log::escape;
+use crate::notify;
 use crate::settings::admin::Retention;
 
 /// What becomes of a dump that is to be published.
@@ -108,6 +109,7 @@ pub(super) fn apply(dir: &Path, limits: Retention, fresh: &[Harvested]) -> Resul
 pub fn say(container: &str, count: usize) {
     if count > 0 {
         log::warn!("container {} crashes too often: {count} more not kept", escape(container));
+        notify::not_kept(container, count);
     }
 }
 

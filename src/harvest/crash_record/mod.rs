@@ -173,7 +173,8 @@ fn text(text: &str) -> String {
     shortened(text, MAX_TEXT).to_owned()
 }
 
-fn rfc3339(time: Time) -> Option<String> {
+/// A time as crash records have it: UTC, RFC 3339.
+pub(super) fn rfc3339(time: Time) -> Option<String> {
     OffsetDateTime::from_unix_timestamp(time.seconds).ok()?.format(&Rfc3339).ok()
 }
 

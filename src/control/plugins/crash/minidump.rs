@@ -19,6 +19,7 @@ use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::control::bundle::hook;
 use crate::control::model::state::ExitStatus;
 use crate::control::plugins::config_edit;
 use crate::control::plugins::plugin::{
@@ -31,6 +32,7 @@ use crate::harvest;
 use crate::harvest::take::{Bounds, take};
 use crate::harvest::{IfAttached, Owner};
 use crate::image::read::files::{Candidate, ImageFiles, Kind, Listing, Place, Time, pump};
+use crate::notify::start;
 use crate::settings::admin;
 use crate::settings::admin::{Admin, Naming};
 
@@ -177,6 +179,9 @@ fn publish_dump(path: &Path, id: &str, note: &DumpNote, container_dir: &Containe
         let Err(error) = &done else { break };
         log::error!("container {id}: {}; its dump goes to {}", error.report(), spare.display());
         done = publish(spare);
+    }
+    if let Some(hook) = hook::find(None) {
+        start::start(&admin, &hook, Path::new(admin::FILE));
     }
     done
 }

@@ -1,0 +1,125 @@
+//! An entry of the spool: what is known of a published dump, and how far its hand-over has come.
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::host;
+use crate::log::shortened;
+
+/// The longest text of a container that is kept, in bytes.
+const MAX_TEXT: usize = 256;
+/// The most bytes of a crash record that are read.
+const MAX_RECORD: u64 = 16 << 10;
+
+/// What is left to do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Entry {
+    /// The dump; an entry without one has only a count.
+    pub dump: Option<Dump>,
+    /// The container whose crashes are counted, and how many more were not kept.
+    pub not_kept: Option<(String, u64)>,
+    /// Whether it was counted.
+    pub counted: bool,
+    /// Whether the program has taken it.
+    pub ran: bool,
+    /// Whether it was posted.
+    pub posted: bool,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it was written, in seconds since 1970.
+    pub written: u64,
+    /// Before when it is not tried again, likewise.
+    pub not_before: u64,
+}
+
+/// A published dump.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Dump {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Its crash record, if one was written.
+    pub record: Option<PathBuf>,
+    /// The container's id, if it is known.
+    pub container: Option<String>,
+    /// What the engine calls the container, if it says so.
+    pub name: Option<String>,
+    /// The file name of the program, if crashes are counted.
+    pub program: Option<String>,
+    /// When the crash was: UTC, RFC 3339.
+    pub time: Option<String>,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+/// The time of the host, in seconds since 1970.
+#[must_use]
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+impl Entry {
+    /// The entry of a dump that was published just now.
+    #[must_use]
+    pub fn of(mut dump: Dump) -> Self {
+        for text in [&mut dump.container, &mut dump.name, &mut dump.program].into_iter().flatten() {
+            *text = shortened(text, MAX_TEXT).to_owned();
+        }
+        Self { dump: Some(dump), written: now(), ..Self::default() }
+    }
+
+    /// An entry that only counts.
+    #[must_use]
+    pub fn count(container: &str, count: u64) -> Self {
+        Self { not_kept: Some((shortened(container, MAX_TEXT).to_owned(), count)), ..Self::default() }
+    }
+
+    /// Its bytes in the spool.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when a path is not UTF-8.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec(self).map_err(|error| {
+            Error::new(ErrorKind::Config, "cannot note the dump for its hand-over")
+                .caused_by(error)
+                .advise("use a destination whose path is UTF-8")
+        })
+    }
+}
+
+impl Dump {
+    /// Whether it lies there no more: an uploader or retention has taken it.
+    #[must_use]
+    pub fn has_gone(&self) -> bool {
+        let found = std::fs::symlink_metadata(&self.path);
+        found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    }
+
+    /// Its crash record, if that is there.
+    #[must_use]
+    pub fn record(&self) -> Option<&PathBuf> {
+        self.record
+            .as_ref()
+            .filter(|record| std::fs::symlink_metadata(record).is_ok_and(|found| found.is_file()))
+    }
+
+    /// What is posted: its crash record, if there is one, and where it lies.
+    #[must_use]
+    pub fn document(&self) -> Vec<u8> {
+        let record = self.record().and_then(|path| host::read_bounded(path, MAX_RECORD).ok());
+        let record = record.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+        let mut document = record.filter(Value::is_object).unwrap_or_else(|| {
+            let Self { container, name, time, size, .. } = self;
+            let all = json!({"container": container, "name": name, "time": time, "size": size});
+            let known = all.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+            known.map(|(key, value)| (key.clone(), value.clone())).collect()
+        });
+        document["path"] = self.path.to_string_lossy().into();
+        document.to_string().into_bytes()
+    }
+}

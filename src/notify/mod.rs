@@ -1,0 +1,29 @@
+//! The hand-over of published dumps: to the administrator's program, to a socket of this machine, and as counts.
+//!
+//! What publishes a dump only leaves an entry in a directory, the spool. A worker, a process of its own, takes the entries
+//! from there, so that neither a start nor a stop of a container waits for what it does. What holds whatever happens in
+//! between (a kill, a power cut, another hook):
+//!
+//! 1. An entry goes when its dump was handed over, has gone, or was given up with a line in the log, and not before: each
+//!    dump is handed over at least once.
+//! 2. One worker is at work at a time, and an entry that is written while it ends is not left behind.
+//! 3. Nothing is set: nothing is written, read or started.
+//!
+//! From the bottom up:
+//!
+//! - [`entry`]: what is left to do for a dump. [`spool`]: where that lies. `pending`: what this process has left there.
+//! - `counts`: counts crashes. `exposition`: shows them as Prometheus reads them.
+//! - `program`: runs the program. `post`: posts to a socket.
+//! - [`worker`]: does it all. [`start`]: starts one.
+
+mod counts;
+pub mod entry;
+mod exposition;
+mod pending;
+mod post;
+mod program;
+pub mod spool;
+pub mod start;
+pub mod worker;
+
+pub use pending::not_kept;
