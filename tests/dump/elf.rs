@@ -142,3 +142,25 @@ fn sections_that_claim_to_be_huge_are_not_loaded() {
         assert!(refused.unwrap_err().report().contains("bytes"));
     }
 }
+
+#[test]
+fn a_section_that_would_fill_memory_when_it_is_decompressed_counts_with_what_it_becomes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("program");
+    compile(&path, &["-g", "-gz=zlib"]);
+    let mut bytes = fs::read(&path).unwrap();
+    let elf = Elf::read(&bytes.as_slice()).unwrap();
+    let (plain, section) = (elf.size_of(&[".debug_line"]), elf.section_named(".debug_line").unwrap());
+    assert!(plain > section.size, "{section:?}");
+    // Its header: the kind of compression, then the size.
+    let kind = [&1_u32.to_le_bytes()[..], &[0; 4], &plain.to_le_bytes()].concat();
+    let at = bytes.windows(16).position(|window| window == kind).unwrap();
+    bytes[at + 8..at + 16].copy_from_slice(&(1_u64 << 40).to_le_bytes());
+    let elf = Elf::read(&bytes.as_slice()).unwrap();
+    assert_eq!(elf.size_of(&[".debug_line"]), 1 << 40);
+    assert!(Lines::read(&elf, &bytes.as_slice()).unwrap_err().report().contains("bytes"));
+    // Compressed in a way that is not known.
+    bytes[at] = 2;
+    let elf = Elf::read(&bytes.as_slice()).unwrap();
+    assert!(Lines::read(&elf, &bytes.as_slice()).unwrap_err().report().contains("zlib"));
+}

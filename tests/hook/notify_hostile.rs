@@ -139,3 +139,22 @@ fn doctor_says_what_is_in_the_way_of_a_hand_over() {
     world.settings(&format!("[notify]\nmetrics = {:?}\n", world.path("none/x.prom")));
     assert!(doctor().contains("none is not a directory; make it"), "{}", doctor());
 }
+
+#[test]
+fn a_program_that_reads_the_result_of_a_sweep_does_not_wait_for_the_hand_over() {
+    let world = HookWorld::new("crun");
+    let fifo = world.path("fifo");
+    crate::support::host::command("mkfifo", &[fifo.as_ref()]);
+    program(&world, "test -e fifo || exit 1; read line < fifo; echo \"$line\" > calls");
+    settings(&world, "");
+    let made = image_with(&world, &["a.dmp"]);
+    world
+        .hook(&["harvest", "--json", made.to_str().unwrap(), "--to", world.dumps_dir().to_str().unwrap()])
+        .expect(0);
+    // One that comes meanwhile leaves it to that.
+    let run = world.hook(&["sweep", "--json"]).expect(0);
+    assert!(run.stdout().contains("\"failures\": []") && calls(&world).is_empty(), "{}", run.story());
+    fs::write(fifo, "released\n").unwrap();
+    idle(&world);
+    assert_eq!((calls(&world), entries(&world).len()), (vec!["released\n".to_owned()], 0));
+}

@@ -38,6 +38,8 @@ pub struct Section {
     offset: u64,
     /// How many bytes it has in the file.
     pub size: u64,
+    /// How many bytes it has once it is decompressed, if it is compressed in the one way that is known.
+    plain: Option<u64>,
     compressed: bool,
 }
 
@@ -130,7 +132,8 @@ impl Elf {
             let known = KNOWN.iter().find(is_it).filter(|_| kind != NO_BITS);
             if let Some(known) = known.filter(|known| self.find(known).is_none()) {
                 let (_, _, section) = self.section(header, known);
-                self.sections.push(section);
+                let plain = if section.compressed { self.plain_size(source, section)? } else { None };
+                self.sections.push(Section { plain, ..section });
             }
         }
         if let Some(notes) = self.find(".note.gnu.build-id") {
@@ -146,7 +149,23 @@ impl Elf {
         let (place, kind) = (fields.u32(), fields.u32());
         let mut word = || self.machine.word(&mut fields);
         let (flags, address, offset, size) = (word(), word(), word(), word());
-        (place, kind, Section { name, address, offset, size, compressed: flags & COMPRESSED != 0 })
+        let compressed = flags & COMPRESSED != 0;
+        (place, kind, Section { name, address, offset, size, plain: None, compressed })
+    }
+
+    /// How large a compressed section says that it becomes.
+    fn plain_size(&self, source: &impl Source, section: Section) -> Result<Option<u64>> {
+        let header = bytes(source, section.offset, section.size.min(self.compression_header()))?;
+        let mut fields = Fields::new(&header, Order::Little);
+        let kind = fields.u32();
+        let mut fields = if self.machine.wide { fields.skip(4) } else { fields };
+        let size = self.machine.word(&mut fields);
+        Ok(Some(size).filter(|_| kind == ZLIB))
+    }
+
+    /// How many bytes precede what is compressed.
+    fn compression_header(&self) -> u64 {
+        if self.machine.wide { 24 } else { 12 }
     }
 
     fn read_segments(&mut self, source: &impl Source, table: Table) -> Result<()> {
@@ -179,10 +198,13 @@ impl Elf {
         self.find(name).filter(|section| section.size > 0)
     }
 
-    /// How many bytes the sections of these names have.
+    /// How many bytes the sections of these names have, once they are decompressed.
     #[must_use]
     pub fn size_of(&self, names: &[&str]) -> u64 {
-        let sizes = names.iter().filter_map(|name| self.section_named(name)).map(|section| section.size);
+        let sizes = names
+            .iter()
+            .filter_map(|name| self.section_named(name))
+            .map(|section| section.plain.unwrap_or_default().max(section.size));
         sizes.fold(0, u64::saturating_add)
     }
 
@@ -199,22 +221,17 @@ impl Elf {
     /// it cannot be read.
     pub fn content(&self, source: &impl Source, name: &str, max: u64) -> Result<Vec<u8>> {
         let Some(section) = self.section_named(name) else { return Ok(Vec::new()) };
-        if section.size > max {
+        if section.size.max(section.plain.unwrap_or_default()) > max {
             return Err(wrong(&format!("{name} has more than {max} bytes")));
         }
         let content = bytes(source, section.offset, section.size)?;
         if !section.compressed {
             return Ok(content);
         }
-        let mut fields = Fields::new(&content, Order::Little);
-        let kind = fields.u32();
-        let mut fields = if self.machine.wide { fields.skip(4) } else { fields };
-        let (size, _alignment) = (self.machine.word(&mut fields), self.machine.word(&mut fields));
-        if kind != ZLIB || size > max {
-            return Err(wrong(&format!("{name} is larger than {max} bytes, or not compressed with zlib")));
-        }
-        let mut plain = Vec::new();
-        let inflated = flate2::read::ZlibDecoder::new(fields.rest()).take(size).read_to_end(&mut plain);
+        let size = section.plain.ok_or_else(|| wrong(&format!("{name} is not compressed with zlib")))?;
+        let header = usize::try_from(self.compression_header()).unwrap_or_default();
+        let (packed, mut plain) = (content.get(header..).unwrap_or_default(), Vec::new());
+        let inflated = flate2::read::ZlibDecoder::new(packed).take(size).read_to_end(&mut plain);
         inflated.map_err(|error| wrong(&format!("{name} cannot be decompressed")).caused_by(error))?;
         Ok(plain)
     }

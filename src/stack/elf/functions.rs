@@ -2,6 +2,9 @@
 
 #![warn(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use super::file::Elf;
 use super::names::demangle;
 use crate::coredump::elf::Machine;
@@ -17,6 +20,9 @@ const MAX_NAMES: u64 = 192 << 20;
 const FUNCTIONS: [u8; 2] = [2, 10];
 /// The longest function whose symbol has no size: as a rule, one in assembler.
 const MAX_UNSIZED: u64 = 64 << 10;
+
+/// The most names that are kept once they are taken apart: the walker asks for one again and again.
+const MAX_KNOWN: usize = 8192;
 
 /// The tables that may name functions, each with that of its names. The first one has more of them.
 pub const TABLES: [[&str; 2]; 2] = [[".symtab", ".strtab"], [".dynsym", ".dynstr"]];
@@ -44,6 +50,8 @@ struct Symbol {
 pub struct Functions {
     symbols: Vec<Symbol>,
     names: Vec<u8>,
+    /// Names that were taken apart, by the functions' addresses.
+    known: Mutex<BTreeMap<u64, String>>,
 }
 
 impl Functions {
@@ -58,7 +66,7 @@ impl Functions {
             content.chunks_exact(size).filter_map(|record| symbol(record, elf.machine)).collect();
         symbols.sort_unstable();
         symbols.dedup_by_key(|symbol| symbol.start);
-        Ok(Self { symbols, names: elf.content(source, names, MAX_NAMES)? })
+        Ok(Self { symbols, names: elf.content(source, names, MAX_NAMES)?, known: Mutex::default() })
     }
 
     /// The function that an address belongs to; the address is one of the file.
@@ -70,9 +78,21 @@ impl Functions {
         if address.checked_sub(symbol.start)? >= size {
             return None;
         }
-        let name = self.names.get(usize::try_from(symbol.name).ok()?..)?.split(|byte| *byte == 0).next()?;
-        let function = Function { name: demangle(name), start: symbol.start };
+        let function = Function { name: self.name(symbol)?, start: symbol.start };
         Some(function).filter(|function| !function.name.is_empty())
+    }
+
+    fn name(&self, symbol: &Symbol) -> Option<String> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(name) = known.get(&symbol.start) {
+            return Some(name.clone());
+        }
+        let name = self.names.get(usize::try_from(symbol.name).ok()?..)?.split(|byte| *byte == 0).next()?;
+        let name = demangle(name);
+        if known.len() < MAX_KNOWN {
+            known.insert(symbol.start, name.clone());
+        }
+        Some(name)
     }
 }
 

@@ -8,6 +8,8 @@
 //!
 //! The files may come from a container's image. Whatever they say of themselves is bounded before it is believed: each section
 //! by its size, each table by the bytes that it takes, each entry by what real ones have.
+//!
+//! [`file`]: mod@file
 
 mod evaluate;
 pub mod file;

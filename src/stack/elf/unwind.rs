@@ -25,6 +25,8 @@ pub const SECTIONS: [&str; 2] = [".eh_frame", ".debug_frame"];
 const MAX_SIZE: u64 = 64 << 20;
 /// The most bytes that describe one function; real ones have some hundred.
 const MAX_ENTRY: usize = 64 << 10;
+/// The most entries that others share; real ones are one for each source file, and take ten times their bytes in memory.
+const MAX_SHARED: usize = 1 << 16;
 
 /// Where an entry is, and what it describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -139,7 +141,7 @@ fn index<'s, S: UnwindSection<Bytes<'s>>>(
     let mut entries = section.entries(bases);
     while let Ok(Some(entry)) = entries.next() {
         match entry {
-            CieOrFde::Cie(cie) if cie.entry_len() <= MAX_ENTRY => {
+            CieOrFde::Cie(cie) if cie.entry_len() <= MAX_ENTRY && shared.len() < MAX_SHARED => {
                 shared.insert(cie.offset());
                 known.insert(cie.offset(), cie);
             }

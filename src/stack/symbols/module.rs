@@ -62,7 +62,7 @@ impl Symbolic {
         let (found, functions) = self.functions().ok_or(FillSymbolError {})?;
         let base = module.base_address();
         let address = found.elf.address(base, frame.get_instruction());
-        match functions.at(address) {
+        match caught(|| functions.at(address)).flatten() {
             Some(function) => {
                 let start = function.start.wrapping_sub(found.elf.base).wrapping_add(base);
                 frame.set_function(&function.name, start, 0);
