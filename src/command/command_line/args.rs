@@ -155,6 +155,7 @@ mod tests {
                 ("PID", "7"),
                 ("TID", "8"),
                 ("SIGNAL", "11"),
+                ("--last N", "--last 3"),
             ] {
                 line = line.replace(name, value);
             }
