@@ -25,8 +25,6 @@ pub struct Daemon {
     pub places: Places,
     /// Turns true when the daemon ends.
     pub closing: watch::Sender<bool>,
-    /// Held while dumps are listed: one process at a time reads them.
-    pub listing: tokio::sync::Mutex<()>,
     /// Requests that a guard refused.
     pub refusals: RateLimited,
 }

@@ -55,7 +55,6 @@ async fn serve(options: &ServeOptions, level: &LogLevel) -> Result<()> {
         slots: ConnectionSlots::default(),
         places: Places::default(),
         closing: watch::Sender::new(false),
-        listing: tokio::sync::Mutex::default(),
         refusals: RateLimited::default(),
     });
     let made = listeners.made.take();

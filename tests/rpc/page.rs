@@ -225,6 +225,10 @@ fn a_dump_is_listed_and_comes_as_a_file_to_keep() {
     let dump = &listed[0];
     assert_eq!((&dump["container"], &dump["signal"]), (&json!(id), &json!("SIGSEGV")), "{dump}");
     assert!(dump["place"].as_str().unwrap().starts_with("crashbp+0x"), "{dump}");
+    let about = |id: &str| world.done("listMinidumps", &json!({"containerId": id}))["minidumps"].clone();
+    assert_eq!(about(&id)[0]["path"], dump["path"]);
+    assert_eq!(about("another"), json!([]));
+    assert_eq!(world.done("listMinidumps", &json!({}))["minidumps"].as_array().unwrap().len(), 1);
     let path = format!("/page/dumps/{}", dump["key"].as_str().unwrap());
     let mut client = world.tcp();
     client.send(request("GET", &path, &[], "").as_bytes());

@@ -31,6 +31,8 @@ pub(crate) struct Context {
     pub(crate) sweeper: Arc<Sweeper>,
     pub(crate) watcher: Arc<Watcher>,
     pub(crate) tasks: Arc<Tasks>,
+    /// Held while dumps are listed.
+    pub(crate) listing: tokio::sync::Mutex<()>,
     /// Held for as long as this daemon is the one.
     pub(crate) lock: StateLock,
 }
@@ -58,6 +60,7 @@ impl Context {
             bus,
             outbox,
             tasks,
+            listing: tokio::sync::Mutex::default(),
             lock,
         }
     }

@@ -42,6 +42,8 @@ impl Manager {
     /// The hook cannot be run, or does not list them.
     pub async fn dumps(&self) -> Result<Vec<Dump>> {
         let Some(hook) = &self.ctx().hook else { return Ok(Vec::new()) };
+        // One process at a time reads them, however many clients ask.
+        let _alone = self.ctx().listing.lock().await;
         let mut helper = Helper::new(hook, Streams::Captured(MAX_LIST), LIST_TIMEOUT);
         helper.args(["list", "--json", "--last", &MAX_LISTED.to_string()]);
         read(hook, &helper.run().await?)

@@ -30,6 +30,7 @@ pub static METHODS: &[Method] = &[
     life::delete_container::METHOD,
     query::wait_container::METHOD,
     query::get_container_logs::METHOD,
+    query::list_minidumps::METHOD,
     command::run_command::METHOD,
     inside::hibernate_container::METHOD,
     inside::wakeup_container::METHOD,

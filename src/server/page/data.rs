@@ -7,7 +7,7 @@ use hyper::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
 use serde_json::{Value, json};
 
 use crate::control::{Dump, MAX_LISTED, Summary};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind};
 use crate::rpc::api::Api;
 use crate::server::answer;
 use crate::server::answer::Answer;
@@ -59,7 +59,7 @@ fn container(summary: &Summary, api: Api) -> Value {
 
 /// The newest dumps, each with the key by which its bytes can be had.
 pub(super) async fn dumps(connection: &Connection) -> Answer {
-    let listed = match list(connection).await {
+    let listed = match connection.daemon.service.manager().dumps().await {
         Ok(listed) => listed,
         Err(error) => return failure(&error),
     };
@@ -74,7 +74,7 @@ pub(super) async fn dumps(connection: &Connection) -> Answer {
 
 /// The bytes of one of the dumps that are listed now.
 pub(super) async fn dump(connection: &Connection, key: &str) -> Answer {
-    let opened = list(connection).await.and_then(|listed| {
+    let opened = connection.daemon.service.manager().dumps().await.and_then(|listed| {
         let not_there = || Error::new(ErrorKind::NotFound, "there is not a dump of this key in the list");
         let dump = listed.into_iter().find(|dump| dump.key == key).ok_or_else(not_there)?;
         dump.open().map(|opened| (dump, opened))
@@ -92,11 +92,6 @@ pub(super) async fn dump(connection: &Connection, key: &str) -> Answer {
         headers.insert(CONTENT_DISPOSITION, value);
     }
     answer
-}
-
-async fn list(connection: &Connection) -> Result<Vec<Dump>> {
-    let _alone = connection.daemon.listing.lock().await;
-    connection.daemon.service.manager().dumps().await
 }
 
 /// A file name that means the same to every browser and file system.

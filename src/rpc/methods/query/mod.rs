@@ -5,4 +5,5 @@ pub(crate) mod get_container_info;
 pub(crate) mod get_container_logs;
 pub(crate) mod get_container_state;
 pub(crate) mod list_containers;
+pub(crate) mod list_minidumps;
 pub(crate) mod wait_container;
