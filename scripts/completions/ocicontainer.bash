@@ -43,6 +43,9 @@ _ocicontainer() {
             ocicontainer,info)
                 cmd="ocicontainer__subcmd__info"
                 ;;
+            ocicontainer,inspect)
+                cmd="ocicontainer__subcmd__inspect"
+                ;;
             ocicontainer,list)
                 cmd="ocicontainer__subcmd__list"
                 ;;
@@ -55,11 +58,20 @@ _ocicontainer() {
             ocicontainer,pause)
                 cmd="ocicontainer__subcmd__pause"
                 ;;
+            ocicontainer,ps)
+                cmd="ocicontainer__subcmd__ps"
+                ;;
             ocicontainer,remove-annotation)
                 cmd="ocicontainer__subcmd__remove__subcmd__annotation"
                 ;;
             ocicontainer,resume)
                 cmd="ocicontainer__subcmd__resume"
+                ;;
+            ocicontainer,rm)
+                cmd="ocicontainer__subcmd__delete"
+                ;;
+            ocicontainer,run)
+                cmd="ocicontainer__subcmd__run"
                 ;;
             ocicontainer,serve)
                 cmd="ocicontainer__subcmd__serve"
@@ -73,8 +85,14 @@ _ocicontainer() {
             ocicontainer,state)
                 cmd="ocicontainer__subcmd__state"
                 ;;
+            ocicontainer,stats)
+                cmd="ocicontainer__subcmd__stats"
+                ;;
             ocicontainer,stop)
                 cmd="ocicontainer__subcmd__stop"
+                ;;
+            ocicontainer,top)
+                cmd="ocicontainer__subcmd__top"
                 ;;
             ocicontainer,unmount)
                 cmd="ocicontainer__subcmd__unmount"
@@ -98,7 +116,7 @@ _ocicontainer() {
 
     case "${cmd}" in
         ocicontainer)
-            opts="-h -V --help --version serve list state info dump start start-spec convert-spec stop pause resume hibernate wakeup annotate remove-annotation mount unmount exec logs wait delete events dumps"
+            opts="-h -V --help --version serve list ps state info inspect dump stats top run start start-spec convert-spec stop pause resume hibernate wakeup annotate remove-annotation mount unmount exec logs wait delete rm events dumps"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -152,7 +170,7 @@ _ocicontainer() {
             return 0
             ;;
         ocicontainer__subcmd__delete)
-            opts="-h --force --socket --json --help"
+            opts="-f -h --all --force --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -341,6 +359,24 @@ _ocicontainer() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        ocicontainer__subcmd__inspect)
+            opts="-h --socket --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         ocicontainer__subcmd__list)
             opts="-h --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -360,13 +396,21 @@ _ocicontainer() {
             return 0
             ;;
         ocicontainer__subcmd__logs)
-            opts="-f -h --follow --bytes --raw --socket --json --help"
+            opts="-f -n -h --follow --bytes --tail --raw --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --bytes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tail)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -408,12 +452,42 @@ _ocicontainer() {
             return 0
             ;;
         ocicontainer__subcmd__pause)
-            opts="-h --socket --json --help"
+            opts="-h --all --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ocicontainer__subcmd__ps)
+            opts="-q -f -h --quiet --filter --format --socket --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --filter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json" -- "${cur}"))
+                    return 0
+                    ;;
                 --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -444,12 +518,38 @@ _ocicontainer() {
             return 0
             ;;
         ocicontainer__subcmd__resume)
-            opts="-h --socket --json --help"
+            opts="-h --all --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ocicontainer__subcmd__run)
+            opts="-d -h --detach --raw --env --westeros --socket --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --env)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --westeros)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -669,8 +769,44 @@ _ocicontainer() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        ocicontainer__subcmd__stats)
+            opts="-h --no-stream --socket --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         ocicontainer__subcmd__stop)
-            opts="-h --force --socket --json --help"
+            opts="-h --all --force --socket --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ocicontainer__subcmd__top)
+            opts="-h --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -28,15 +28,20 @@ complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -s h -l help -d 
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -s V -l version -d 'Print version'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "serve" -d 'Serve the API until SIGTERM; containers keep running when it ends'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "list" -d 'List all containers'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "ps" -d 'List all containers with their figures'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "state" -d 'Print the state of a container'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "info" -d 'Print processes, memory and processor time of a container'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "inspect" -d 'Print everything that is known of a container: its figures, its configuration, its dumps'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "dump" -d 'Print the config.json that the runtime got for a container'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "stats" -d 'Print what containers use, again every second, until interrupted'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "top" -d 'Print the processes of a container'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "run" -d 'Start a container, print its output, and exit with its exit code; a signal stops it'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "start" -d 'Start a container from an OCI bundle'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "start-spec" -d 'Start a container from a legacy Dobby specification'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "convert-spec" -d 'Write a legacy Dobby specification as an OCI bundle, without the daemon'
-complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "stop" -d 'Stop a container: SIGTERM, then SIGKILL after the stop timeout'
-complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "pause" -d 'Freeze a running container'
-complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "resume" -d 'Thaw a paused container'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "stop" -d 'Stop containers: SIGTERM, then SIGKILL after the stop timeout'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "pause" -d 'Freeze running containers'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "resume" -d 'Thaw paused containers'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "hibernate" -d 'Have memcr write out the memory of a running container'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "wakeup" -d 'Wake up a hibernated container'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "annotate" -d 'Make an annotation on a container'
@@ -46,7 +51,8 @@ complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "unmount" 
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "exec" -d 'Run a command in a running container and exit with its exit code'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "logs" -d 'Print the end of a container\'s output'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "wait" -d 'Wait until a container is gone and print its exit status, or until it runs'
-complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "delete" -d 'Remove a container with all its state'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "delete" -d 'Remove containers with all their state'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "rm" -d 'Remove containers with all their state'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "events" -d 'Print events as they happen, until interrupted'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "dumps" -d 'List and summarise crash dumps; works without the daemon'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l config -d 'Settings file [default: /etc/ocicontainer.toml, if there is one]' -r -F
@@ -90,15 +96,39 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -s h -l
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand list" -l socket -d 'The daemon\'s Unix socket' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand list" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand list" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand ps" -s f -l filter -d 'Only containers with this id or state: id=TEXT (a part of it) or state=STATE; may be repeated' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand ps" -l format -d 'How to print them' -r -f -a "table\t'Columns'
+json\t'One line of JSON, as --json'"
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand ps" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand ps" -s q -l quiet -d 'Print ids only'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand ps" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand ps" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand state" -l socket -d 'The daemon\'s Unix socket' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand state" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand state" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand info" -l socket -d 'The daemon\'s Unix socket' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand info" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand info" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand inspect" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand inspect" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand inspect" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dump" -l socket -d 'The daemon\'s Unix socket' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dump" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dump" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand stats" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand stats" -l no-stream -d 'Print it once'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand stats" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand stats" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand top" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand top" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand top" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand run" -l env -d 'Environment variable for the container; may be repeated' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand run" -l westeros -d 'Westeros display socket to mount into the container' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand run" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand run" -s d -l detach -d 'Leave it running, and print its descriptor'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand run" -l raw -d 'Print control characters as they are, also on a terminal'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand run" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand run" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start" -l env -d 'Environment variable for the container; may be repeated' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start" -l westeros -d 'Westeros display socket to mount into the container' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start" -l socket -d 'The daemon\'s Unix socket' -r -F
@@ -113,13 +143,16 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand convert-spec" 
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand convert-spec" -l dobby-settings -d 'Dobby\'s settings' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand convert-spec" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand stop" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand stop" -l all -d 'All containers'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand stop" -l force -d 'Send SIGKILL immediately'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand stop" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand stop" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand pause" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand pause" -l all -d 'All containers'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand pause" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand pause" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand resume" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand resume" -l all -d 'All containers'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand resume" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand resume" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand hibernate" -l dest -d 'Directory for the memory [default: memcr\'s own]' -r
@@ -151,6 +184,7 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -l raw -
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -l bytes -d 'Maximum number of bytes, up to 262144' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -s n -l tail -d 'Only so many lines of the end' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -l socket -d 'The daemon\'s Unix socket' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -s f -l follow -d 'Go on printing until the container has ended'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -l raw -d 'Print control characters as they are, also on a terminal'
@@ -161,9 +195,15 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand wait" -l socke
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand wait" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand wait" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand delete" -l socket -d 'The daemon\'s Unix socket' -r -F
-complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand delete" -l force -d 'Stop it first if it runs'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand delete" -l all -d 'All containers'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand delete" -s f -l force -d 'Stop them first if they run'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand delete" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand delete" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand rm" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand rm" -l all -d 'All containers'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand rm" -s f -l force -d 'Stop them first if they run'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand rm" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand rm" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand events" -l socket -d 'The daemon\'s Unix socket' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand events" -l since -d 'Begin with what came after the event with this number (its `sequence`)' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand events" -l json -d 'Print the API\'s result as one line of JSON'

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::{CommandFactory, Parser, Subcommand};
 use log::LevelFilter;
 
-use crate::cli::{inside, life, local, query};
+use crate::cli::{inside, life, local, query, usage};
 use crate::error::{ExitCode, Result};
 
 /// What `--help` says at its end.
@@ -15,8 +15,9 @@ fn after_help() -> String {
         text.push_str(&format!("  {:2} {meaning}\n", code as u8));
     }
     text.push_str(
-        "  exec ends with the command's own status, 128 + N when signal N ended it,\n  \
-         125 when it could not be run\n\n\
+        "  run and exec end with the container's or the command's own status, 128 + N when\n  \
+         signal N ended it; exec with 127 when there is no such command, 126 when it may\n  \
+         not be executed, 125 when it could not be run for another reason\n\n\
          --socket and --json may stand before the command, too.\n\n\
          Files:\n  \
          /etc/ocicontainer.toml   settings of the daemon: serve's options, with _ for -\n  \
@@ -37,9 +38,14 @@ struct Cli {
 enum Verb {
     Serve(Box<local::serve::Serve>),
     List(query::list::ListVerb),
+    Ps(usage::ps::Ps),
     State(query::state::StateVerb),
-    Info(query::info::Info),
+    Info(usage::info::Info),
+    Inspect(query::inspect::Inspect),
     Dump(query::dump::Dump),
+    Stats(usage::stats::Stats),
+    Top(usage::top::Top),
+    Run(life::run::RunVerb),
     Start(life::start::StartVerb),
     StartSpec(life::start_spec::StartSpec),
     ConvertSpec(local::convert_spec::ConvertSpec),
@@ -55,6 +61,7 @@ enum Verb {
     Exec(life::exec::ExecVerb),
     Logs(query::logs::Logs),
     Wait(query::wait::Wait),
+    #[command(visible_alias = "rm")]
     Delete(life::delete::Delete),
     Events(query::events::Events),
     #[command(subcommand)]
@@ -79,9 +86,14 @@ pub fn run() -> Result<u8> {
     match verb {
         Verb::Serve(verb) => verb.run(),
         Verb::List(verb) => verb.run(),
+        Verb::Ps(verb) => verb.run(),
         Verb::State(verb) => verb.run(),
         Verb::Info(verb) => verb.run(),
+        Verb::Inspect(verb) => verb.run(),
         Verb::Dump(verb) => verb.run(),
+        Verb::Stats(verb) => verb.run(),
+        Verb::Top(verb) => verb.run(),
+        Verb::Run(verb) => return verb.run(),
         Verb::Start(verb) => verb.run(),
         Verb::StartSpec(verb) => verb.run(),
         Verb::ConvertSpec(verb) => verb.run(),

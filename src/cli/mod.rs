@@ -2,7 +2,9 @@
 //!
 //! - `client`: the daemon's client; `term`: what goes to the user; `common`: the options of a verb that talks to the
 //!   daemon.
+//! - `units`: figures for people; `ids`: the containers that a verb is for.
 //! - `query`: verbs that ask the daemon.
+//! - `usage`: verbs that show what containers use.
 //! - `life`: verbs that start, stop and use containers.
 //! - `inside`: verbs that change a container which runs.
 //! - `local`: verbs that need no daemon, and the daemon itself.
@@ -13,10 +15,13 @@ mod client;
 mod command_line;
 mod common;
 pub mod dobby_tool;
+mod ids;
 mod inside;
 mod life;
 mod local;
 mod query;
 mod term;
+mod units;
+mod usage;
 
 pub use command_line::{command, run};

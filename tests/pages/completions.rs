@@ -61,7 +61,7 @@ fn bash_offers_commands_and_options() {
     assert!(["add", "check", "sweep"].iter().all(|verb| hook.iter().any(|word| word == verb)), "{hook:?}");
     assert_eq!(offered("oci-minidump-hook", &["harvest", "x", "--j"]), ["--json"]);
     let daemon = offered("ocicontainer", &["st"]);
-    assert_eq!(daemon, ["state", "start", "start-spec", "stop"]);
+    assert_eq!(daemon, ["state", "stats", "start", "start-spec", "stop"]);
     assert_eq!(offered("ocicontainer", &["dumps", "l"]), ["list"]);
     assert_eq!(offered("ocicontainer", &["stop", "x", "--for"]), ["--force"]);
 }

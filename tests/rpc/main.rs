@@ -31,6 +31,7 @@ mod started;
 #[path = "../support/mod.rs"]
 mod support;
 mod systemd;
+mod transcript;
 mod unprivileged;
 mod webdriver;
 mod websocket;

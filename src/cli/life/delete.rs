@@ -1,19 +1,19 @@
-//! `delete`: removes a container with all its state.
+//! `delete`: removes containers with all their state.
 
 use clap::Args;
 use serde_json::json;
 
 use crate::cli::common::Common;
-use crate::cli::term;
+use crate::cli::ids::Ids;
 use crate::error::Result;
 
-/// Remove a container with all its state
+/// Remove containers with all their state
 #[derive(Debug, Args)]
 pub(crate) struct Delete {
-    /// Id or descriptor
-    id: String,
-    /// Stop it first if it runs
-    #[arg(long)]
+    #[command(flatten)]
+    ids: Ids,
+    /// Stop them first if they run
+    #[arg(short, long)]
     force: bool,
     #[command(flatten)]
     common: Common,
@@ -21,11 +21,8 @@ pub(crate) struct Delete {
 
 impl Delete {
     pub(crate) fn run(&self) -> Result<()> {
-        let params = json!({"containerId": self.id, "force": self.force});
-        let result = self.common.connect()?.call("deleteContainer", params)?;
-        if self.common.json {
-            return term::json(&result);
-        }
-        term::line(&format!("deleted {}", self.id))
+        self.ids.each(&self.common, "deleted", |client, id| {
+            client.call("deleteContainer", json!({"containerId": id, "force": self.force}))
+        })
     }
 }

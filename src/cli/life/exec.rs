@@ -6,10 +6,13 @@ use serde_json::json;
 use crate::cli::client;
 use crate::cli::common::Common;
 use crate::cli::term;
-use crate::error::{ExitCode, Result};
+use crate::error::{Error, ErrorKind, ExitCode, Result};
 
-/// The exit code of `exec` when the command could not be run, as other container tools do.
+/// The exit codes of `exec` when the command could not be run, as other container tools have them: for another reason, when
+/// it may not be executed, when it is not there.
 const NOT_RUN: u8 = 125;
+const NOT_EXECUTABLE: u8 = 126;
+const NOT_FOUND: u8 = 127;
 
 /// Run a command in a running container and exit with its exit code
 #[derive(Debug, Args)]
@@ -28,11 +31,26 @@ pub(crate) struct ExecVerb {
     /// Print control characters unchanged, even on a terminal
     #[arg(long)]
     raw: bool,
-    /// The command
-    #[arg(last = true, required = true)]
+    /// The command, and its own options
+    #[arg(trailing_var_arg = true, required = true)]
     command: Vec<String>,
     #[command(flatten)]
     common: Common,
+}
+
+/// What the runtimes say is all that tells why they did not run a command.
+fn code(error: &Error) -> u8 {
+    let why = error.report();
+    let says = |words: &[&str]| words.iter().any(|words| why.contains(words));
+    match error.kind() {
+        ErrorKind::System
+            if says(&["not found in $PATH", "No such file or directory", "no such file or directory"]) =>
+        {
+            NOT_FOUND
+        }
+        ErrorKind::System if says(&["Permission denied", "permission denied"]) => NOT_EXECUTABLE,
+        _ => NOT_RUN,
+    }
 }
 
 impl ExecVerb {
@@ -40,7 +58,7 @@ impl ExecVerb {
         let outcome = if self.detach { self.launch() } else { self.attached() };
         outcome.or_else(|error| {
             log::error!("{}", error.report());
-            Ok(NOT_RUN)
+            Ok(code(&error))
         })
     }
 

@@ -4,6 +4,7 @@ pub(crate) mod delete;
 pub(crate) mod exec;
 pub(crate) mod pause;
 pub(crate) mod resume;
+pub(crate) mod run;
 pub(crate) mod start;
 pub(crate) mod start_spec;
 pub(crate) mod stop;

@@ -1,27 +1,22 @@
-//! `pause`: freezes a running container.
+//! `pause`: freezes running containers.
 
 use clap::Args;
 
 use crate::cli::common::Common;
-use crate::cli::term;
+use crate::cli::ids::Ids;
 use crate::error::Result;
 
-/// Freeze a running container
+/// Freeze running containers
 #[derive(Debug, Args)]
 pub(crate) struct Pause {
-    /// Id or descriptor
-    id: String,
-
+    #[command(flatten)]
+    ids: Ids,
     #[command(flatten)]
     common: Common,
 }
 
 impl Pause {
     pub(crate) fn run(&self) -> Result<()> {
-        let result = self.common.connect()?.about("pauseContainer", &self.id)?;
-        if self.common.json {
-            return term::json(&result);
-        }
-        term::line(&format!("paused {}", self.id))
+        self.ids.each(&self.common, "paused", |client, id| client.about("pauseContainer", id))
     }
 }

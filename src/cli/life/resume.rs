@@ -1,27 +1,22 @@
-//! `resume`: thaws a paused container.
+//! `resume`: thaws paused containers.
 
 use clap::Args;
 
 use crate::cli::common::Common;
-use crate::cli::term;
+use crate::cli::ids::Ids;
 use crate::error::Result;
 
-/// Thaw a paused container
+/// Thaw paused containers
 #[derive(Debug, Args)]
 pub(crate) struct Resume {
-    /// Id or descriptor
-    id: String,
-
+    #[command(flatten)]
+    ids: Ids,
     #[command(flatten)]
     common: Common,
 }
 
 impl Resume {
     pub(crate) fn run(&self) -> Result<()> {
-        let result = self.common.connect()?.about("resumeContainer", &self.id)?;
-        if self.common.json {
-            return term::json(&result);
-        }
-        term::line(&format!("resumed {}", self.id))
+        self.ids.each(&self.common, "resumed", |client, id| client.about("resumeContainer", id))
     }
 }

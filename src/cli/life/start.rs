@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::cli::client::Client;
 use crate::cli::common::Common;
 use crate::cli::term;
 use crate::error::{Result, Tried};
@@ -31,6 +32,24 @@ pub(crate) struct StartVerb {
 
 impl StartVerb {
     pub(crate) fn run(&self) -> Result<()> {
+        let result = self.start(&mut self.common.connect()?)?;
+        if self.common.json {
+            return term::json(&result);
+        }
+        term::line(&format!("started {}, descriptor {}", self.id, result["descriptor"]))
+    }
+
+    /// The new container's id.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn common(&self) -> &Common {
+        &self.common
+    }
+
+    /// Starts it, and gives the API's result.
+    pub(crate) fn start(&self, client: &mut Client) -> Result<Value> {
         // The daemon has another working directory.
         let bundle = std::path::absolute(&self.bundle)
             .tried(|| format!("cannot find the bundle {}", self.bundle.display()))?;
@@ -41,10 +60,6 @@ impl StartVerb {
             "westerosSocket": self.westeros,
             "envvar": self.env,
         });
-        let result = self.common.connect()?.call("startContainer", params)?;
-        if self.common.json {
-            return term::json(&result);
-        }
-        term::line(&format!("started {}, descriptor {}", self.id, result["descriptor"]))
+        client.call("startContainer", params)
     }
 }

@@ -1,17 +1,17 @@
-//! `stop`: stops a container.
+//! `stop`: stops containers.
 
 use clap::Args;
 use serde_json::json;
 
 use crate::cli::common::Common;
-use crate::cli::term;
+use crate::cli::ids::Ids;
 use crate::error::Result;
 
-/// Stop a container: SIGTERM, then SIGKILL after the stop timeout
+/// Stop containers: SIGTERM, then SIGKILL after the stop timeout
 #[derive(Debug, Args)]
 pub(crate) struct Stop {
-    /// Id or descriptor
-    id: String,
+    #[command(flatten)]
+    ids: Ids,
     /// Send SIGKILL immediately
     #[arg(long)]
     force: bool,
@@ -21,11 +21,8 @@ pub(crate) struct Stop {
 
 impl Stop {
     pub(crate) fn run(&self) -> Result<()> {
-        let params = json!({"containerId": self.id, "force": self.force});
-        let result = self.common.connect()?.call("stopContainer", params)?;
-        if self.common.json {
-            return term::json(&result);
-        }
-        term::line(&format!("stopping {}", self.id))
+        self.ids.each(&self.common, "stopping", |client, id| {
+            client.call("stopContainer", json!({"containerId": id, "force": self.force}))
+        })
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::error::{ErrorKind, Result};
 
-/// How often to look: as often as the daemon cuts logs.
+/// How often to look.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Prints what `part` gives without a place, the end, then again and again what it gives for the place of what

@@ -25,6 +25,9 @@ pub(crate) struct Logs {
     /// Maximum number of bytes, up to 262144
     #[arg(long, default_value_t = 65_536)]
     bytes: u64,
+    /// Only so many lines of the end
+    #[arg(long, alias = "lines", short = 'n', value_name = "LINES")]
+    tail: Option<usize>,
     /// Print control characters as they are, also on a terminal
     #[arg(long)]
     raw: bool,
@@ -36,19 +39,22 @@ impl Logs {
     pub(crate) fn run(&self) -> Result<()> {
         let mut client = self.common.connect()?;
         if self.common.json {
-            return term::json(&self.tail(&mut client, "text")?);
+            return term::json(&self.end(&mut client, "text")?);
         }
         if !self.follow {
-            return term::output(&decode(&self.tail(&mut client, "base64")?["log"])?, self.raw);
+            let log = decode(&self.end(&mut client, "base64")?["log"])?;
+            return term::output(self.last_lines(&log), self.raw);
         }
         let client = RefCell::new(client);
         let part = |from: Option<u64>| {
             let client = &mut client.borrow_mut();
             let part = match from {
-                None => self.tail(client, "base64")?,
+                None => self.end(client, "base64")?,
                 Some(from) => self.part(client, json!({"from": from, "bytes": MAX_BYTES}), "base64")?,
             };
-            Ok((decode(&part["log"])?, part["next"].as_u64().unwrap_or_default()))
+            let log = decode(&part["log"])?;
+            let log = if from.is_none() { self.last_lines(&log).to_vec() } else { log };
+            Ok((log, part["next"].as_u64().unwrap_or_default()))
         };
         follow(
             part,
@@ -57,8 +63,17 @@ impl Logs {
         )
     }
 
+    /// Of the end of the output, the lines that are wanted.
+    fn last_lines<'a>(&self, log: &'a [u8]) -> &'a [u8] {
+        let Some(lines) = self.tail else { return log };
+        let ends = log.iter().enumerate().rev().skip(1).filter(|(_, byte)| **byte == b'\n');
+        let begin =
+            if lines == 0 { log.len() } else { ends.map(|(at, _)| at + 1).nth(lines - 1).unwrap_or(0) };
+        log.get(begin..).unwrap_or_default()
+    }
+
     /// The end of the output.
-    fn tail(&self, client: &mut Client, encoding: &str) -> Result<Value> {
+    fn end(&self, client: &mut Client, encoding: &str) -> Result<Value> {
         self.part(client, json!({"bytes": self.bytes}), encoding)
     }
 

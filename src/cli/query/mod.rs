@@ -3,7 +3,7 @@
 pub(crate) mod dump;
 pub(crate) mod events;
 pub(crate) mod follow;
-pub(crate) mod info;
+pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod logs;
 pub(crate) mod state;

@@ -1,0 +1,41 @@
+//! `inspect`: everything that the daemon knows of a container.
+
+use clap::Args;
+use serde_json::json;
+
+use crate::cli::common::Common;
+use crate::cli::term;
+use crate::error::Result;
+use crate::log::escape_json;
+
+/// Print everything that is known of a container: its figures, its configuration, its dumps
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// Id or descriptor
+    id: String,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl Inspect {
+    pub(crate) fn run(&self) -> Result<()> {
+        let mut client = self.common.connect()?;
+        let result = client.about("getContainerInfo", &self.id)?;
+        let id = result["info"]["id"].as_str().unwrap_or(&self.id).to_owned();
+        let config = client.about("getContainerConfig", &id)?;
+        let dumps = client.about("listMinidumps", &id)?;
+        let all = json!({
+            "id": id,
+            "state": result["info"]["state"],
+            "age": result["age"],
+            "restarts": result["restarts"],
+            "info": result["info"],
+            "config": config["config"],
+            "minidumps": dumps["minidumps"],
+        });
+        if self.common.json {
+            return term::json(&all);
+        }
+        term::write(format!("{}\n", escape_json(&format!("{all:#}"))).as_bytes())
+    }
+}

@@ -1,0 +1,112 @@
+//! `ps`: all containers, with what a person wants to know of each.
+
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use crate::cli::client::Client;
+use crate::cli::common::Common;
+use crate::cli::{ids, term, units};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The most characters of a command that are shown.
+const MAX_COMMAND: usize = 40;
+
+/// List all containers with their figures
+#[derive(Debug, Args)]
+pub(crate) struct Ps {
+    /// Print ids only
+    #[arg(short, long)]
+    quiet: bool,
+    /// Only containers with this id or state: id=TEXT (a part of it) or state=STATE; may be repeated
+    #[arg(short, long, value_name = "NAME=VALUE", value_parser = filter)]
+    filter: Vec<(Field, String)>,
+    /// How to print them
+    #[arg(long, default_value = "table")]
+    format: Format,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// What can be filtered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Id,
+    State,
+}
+
+/// How containers are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Columns.
+    Table,
+    /// One line of JSON, as --json.
+    Json,
+}
+
+fn filter(text: &str) -> Result<(Field, String)> {
+    match text.split_once('=') {
+        Some(("id" | "name", value)) => Ok((Field::Id, value.to_owned())),
+        Some(("state" | "status", value)) => Ok((Field::State, value.to_lowercase())),
+        _ => Err(Error::new(ErrorKind::Usage, "a filter is id=TEXT or state=STATE")),
+    }
+}
+
+impl Ps {
+    pub(crate) fn run(&self) -> Result<()> {
+        let mut client = self.common.connect()?;
+        let mut rows = Vec::new();
+        for id in ids::all(&mut client)? {
+            // One that has ended meanwhile is not shown.
+            rows.extend(row(&mut client, &id).ok().filter(|row| self.wants(row)));
+        }
+        if self.common.json || self.format == Format::Json {
+            return term::json(&json!({"containers": rows, "success": true}));
+        }
+        let text = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
+        if self.quiet {
+            return rows.iter().try_for_each(|row| term::line(&text(row, "id")));
+        }
+        let cells = |row: &Value| {
+            let number = |name: &str| row[name].as_u64();
+            let dash = || "-".to_owned();
+            vec![
+                text(row, "id"),
+                number("pid").map_or_else(dash, |pid| pid.to_string()),
+                text(row, "state"),
+                number("age").map_or_else(dash, units::time),
+                number("restarts").map_or_else(dash, |restarts| restarts.to_string()),
+                number("cpu").map_or_else(dash, |time| units::time(time / 1_000_000)),
+                number("memory").map_or_else(dash, units::size),
+                text(row, "command").chars().take(MAX_COMMAND).collect(),
+            ]
+        };
+        let rows: Vec<_> = rows.iter().map(cells).collect();
+        term::table(&["ID", "PID", "STATE", "AGE", "RESTARTS", "CPU", "MEMORY", "COMMAND"], &rows)
+    }
+
+    fn wants(&self, row: &Value) -> bool {
+        self.filter.iter().all(|(field, value)| match field {
+            Field::Id => row["id"].as_str().is_some_and(|id| id.contains(value)),
+            Field::State => row["state"].as_str().is_some_and(|state| state.to_lowercase() == *value),
+        })
+    }
+}
+
+/// One container. `age` is in milliseconds, `cpu` in nanoseconds, `memory` in bytes; null when it is not known.
+fn row(client: &mut Client, id: &str) -> Result<Value> {
+    let result = client.about("getContainerInfo", id)?;
+    let info = &result["info"];
+    let config = client.about("getContainerConfig", id).unwrap_or_default();
+    let words = config["config"]["process"]["args"].as_array().into_iter().flatten();
+    let command: Vec<&str> = words.filter_map(Value::as_str).collect();
+    Ok(json!({
+        "id": id,
+        "pid": info["pids"][0],
+        "state": info["state"],
+        "age": result["age"],
+        "restarts": result["restarts"],
+        "cpu": info["cpu"]["usage"]["total"],
+        "memory": info["memory"]["user"]["usage"],
+        "command": command.join(" "),
+    }))
+}
