@@ -162,6 +162,8 @@ pub fn find_program(name: impl AsRef<Path>, extra: &[&str]) -> Option<PathBuf> {
 /// The kernel's; the old file is untouched then.
 pub fn write_atomically(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     let temporary = temporary_beside(path);
+    // Left by a process of the same number that was killed.
+    let _none_left = std::fs::remove_file(&temporary);
     let result = write_beside(path, &temporary, content, mode);
     if result.is_err() {
         // The error that matters is the first one; the temporary file may not even exist.

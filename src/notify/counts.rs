@@ -32,7 +32,6 @@ pub(super) struct Counts {
 
 /// Their form in the file.
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Written {
     crashes: Vec<(String, String, u64)>,
     not_kept: Vec<(String, u64)>,

@@ -1,6 +1,7 @@
 //! An entry of the spool: what is known of a published dump, and how far its hand-over has come.
 
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,7 @@ const MAX_RECORD: u64 = 16 << 10;
 
 /// What is left to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Entry {
     /// The dump; an entry without one has only a count.
     pub dump: Option<Dump>,
@@ -39,7 +40,7 @@ pub struct Entry {
 
 /// A published dump.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Dump {
     /// Where it lies.
     pub path: PathBuf,
@@ -55,6 +56,22 @@ pub struct Dump {
     pub time: Option<String>,
     /// Its length in bytes.
     pub size: u64,
+    /// Its inode, and that of its directory: another dump may have its name later, and before its file system is mounted
+    /// another directory has that of its directory. 0 when it is not known.
+    pub inode: u64,
+    /// See `inode`.
+    pub directory: u64,
+}
+
+/// What lies in the place of a dump.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The dump.
+    Taken,
+    /// Nothing, or another file: an uploader or retention has taken it.
+    Gone,
+    /// Its directory is not there: a file system that is not mounted yet.
+    Away,
 }
 
 /// The time of the host, in seconds since 1970.
@@ -93,11 +110,29 @@ impl Entry {
 }
 
 impl Dump {
-    /// Whether it lies there no more: an uploader or retention has taken it.
+    /// The same, with what is known of the place where it lies now.
     #[must_use]
-    pub fn has_gone(&self) -> bool {
-        let found = std::fs::symlink_metadata(&self.path);
-        found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    pub fn located(mut self) -> Self {
+        let inode = |path: &Path| std::fs::symlink_metadata(path).map_or(0, |found| found.ino());
+        self.inode = inode(&self.path);
+        self.directory = self.path.parent().map_or(0, inode);
+        self
+    }
+
+    /// What lies in its place. What cannot be known counts as the dump.
+    #[must_use]
+    pub fn look(&self) -> Place {
+        let is_other = |known: u64, found: u64| known != 0 && found != known;
+        match self.path.parent().map(std::fs::metadata) {
+            Some(Ok(directory)) if !is_other(self.directory, directory.ino()) => {}
+            Some(Err(error)) if error.kind() != std::io::ErrorKind::NotFound => {}
+            _ => return Place::Away,
+        }
+        match std::fs::symlink_metadata(&self.path) {
+            Ok(found) if is_other(self.inode, found.ino()) => Place::Gone,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Place::Gone,
+            _ => Place::Taken,
+        }
     }
 
     /// Its crash record, if that is there.

@@ -40,7 +40,8 @@ fn text(counts: &Counts) -> String {
     text
 }
 
-/// A text of a container as the value of a label: on one line, harmless on a terminal, and with what ends it escaped.
+/// A text of a container as the value of a label: on one line, harmless on a terminal, and with what ends it escaped. Two
+/// texts never become the same.
 fn label(text: &str) -> String {
-    escape(text).replace('\\', "\\\\").replace('"', "\\\"")
+    escape(&text.replace('\\', "\\\\")).replace('\\', "\\\\").replace('"', "\\\"")
 }

@@ -89,9 +89,10 @@ impl Run {
         }
     }
 
+    /// An error counts as its end, which [`Run::end`] reports: it must not be asked without a pause.
     fn has_ended(&self) -> bool {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        matches!(waitid(WaitId::Pid(self.id()), options), Ok(Some(_)))
+        !matches!(waitid(WaitId::Pid(self.id()), options), Ok(None))
     }
 
     fn id(&self) -> Pid {

@@ -19,7 +19,7 @@ const NAME: &str = "oci-minidump-hook";
 /// Leaves a published dump for the worker. Gives whether it is in the spool: a dump is published in any case.
 pub fn hand_over(admin: &Admin, dump: Dump) -> bool {
     let path = dump.path.clone();
-    let added = pending::add(admin, dump);
+    let added = pending::add(admin, dump.located());
     if let Err(error) = &added {
         log::warn!("{} is not handed over: {}", path.display(), error.report());
     }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::notify::entry::{Dump, Entry, now};
+use crate::notify::entry::{Dump, Entry, Place, now};
 use crate::notify::spool::Spool;
 use crate::notify::{counts, exposition, pending, post, program};
 use crate::settings::admin::Admin;
@@ -56,6 +56,7 @@ pub fn work(admin: &Admin, take: Take) -> Result<Work> {
     if !admin.notify.is_on() {
         return Ok(work);
     }
+    crate::sys::exits::keep_ended_children();
     pending::flush(admin);
     let spool = Spool::of(admin);
     if !spool.dir().exists() {
@@ -117,39 +118,62 @@ impl Working<'_> {
             other => other?,
         };
         let mut entry = entry;
-        if self.admin.notify.metrics.is_some() && !entry.counted {
-            match counts::count(self.admin, self.name, &entry) {
-                Ok(counts) => {
-                    exposition::show(self.admin, &counts);
-                    entry.counted = true;
-                }
-                Err(error) => log::warn!("a crash is not counted: {}", error.report()),
-            }
-        }
+        let is_counted_now = self.count(&mut entry);
         let Some(dump) = entry.dump.clone() else {
-            return self.spool.remove(self.name).map(|()| Fate::Gone);
+            return self.finish(&entry, Fate::Gone);
         };
-        if dump.has_gone() {
+        let place = dump.look();
+        if place == Place::Gone {
             log::debug!("{} has gone before it was handed over", dump.path.display());
-            return self.spool.remove(self.name).map(|()| Fate::Gone);
+            return self.finish(&entry, Fate::Gone);
         }
         if self.is_done(&entry) {
-            return self.spool.remove(self.name).map(|()| Fate::Gone);
+            return self.finish(&entry, Fate::Gone);
         }
         // One worker after another may have been killed over this entry.
         if entry.attempts >= self.admin.notify.attempts {
             return self.give_up(&entry, &dump, "the last attempt was not seen to its end");
         }
         if self.take == Take::Due && !is_due(&entry) {
-            self.save(&entry);
+            if is_counted_now {
+                self.save(&entry);
+            }
             return Ok(Fate::Left);
         }
         entry.attempts += 1;
         self.save(&entry);
+        if place == Place::Away {
+            let what = "its directory is not there, or another one is";
+            return self.after(Error::new(ErrorKind::NotFound, what), entry, &dump);
+        }
         match self.hand_over(&mut entry, &dump) {
-            Ok(()) => self.spool.remove(self.name).map(|()| Fate::Done),
+            Ok(()) => self.finish(&entry, Fate::Done),
             Err(error) => self.after(error, entry, &dump),
         }
+    }
+
+    /// Counts the crash, if it is to be and was not; whether it is counted since.
+    fn count(&self, entry: &mut Entry) -> bool {
+        if self.admin.notify.metrics.is_none() || entry.counted {
+            return false;
+        }
+        match counts::count(self.admin, self.name, entry) {
+            Ok(counts) => {
+                exposition::show(self.admin, &counts);
+                entry.counted = true;
+            }
+            Err(error) => log::warn!("a crash is not counted yet: {}", error.report()),
+        }
+        entry.counted
+    }
+
+    /// Removes an entry that has nothing left to do. One that is not counted stays for that.
+    fn finish(&self, entry: &Entry, fate: Fate) -> Result<Fate> {
+        if self.admin.notify.metrics.is_some() && !entry.counted {
+            self.save(entry);
+            return Ok(Fate::Left);
+        }
+        self.spool.remove(self.name).map(|()| fate)
     }
 
     /// Whether nothing is left to do for an entry.

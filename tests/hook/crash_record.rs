@@ -158,6 +158,20 @@ fn names_of_records_match_no_glob_for_dumps_and_take_no_file_of_others() {
     assert_eq!(CrashRecord::find(&dir.join("c.dmp")).unwrap().size, 3002);
 }
 
+/// A container may compute the name of the record of another's dump, and name its own dump so that its record has that.
+#[test]
+fn a_dump_takes_no_record_of_another_away() {
+    let world = HookWorld::new("crun");
+    world.settings(ON);
+    harvest(&world, &image_with(&world, &[("a.dmp.b.dmp", 3000)])).expect(0);
+    let there = names(&world);
+    let record = there.iter().find(|name| name.ends_with(".json")).unwrap();
+    let rival = record.replace(".json", ".dmp");
+    harvest(&world, &image_with(&world, &[(&rival, 4000)])).expect(0);
+    assert_eq!(CrashRecord::find(&world.dumps_dir().join("a.dmp.b.dmp")).unwrap().size, 3000);
+    assert_eq!(names(&world).len(), 4, "both have a record: {:?}", names(&world));
+}
+
 /// Hooks harvest dumps of the same names into the same directory at once: every dump has its own record.
 #[test]
 fn hooks_at_once_give_every_dump_its_own_record() {

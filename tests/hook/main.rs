@@ -36,6 +36,7 @@ mod notify;
 mod notify_hostile;
 mod notify_killed;
 mod notify_metrics;
+mod notify_places;
 mod notify_post;
 mod old_kernels;
 mod podman;

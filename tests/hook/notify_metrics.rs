@@ -86,7 +86,18 @@ fn a_crash_is_counted_with_its_container_and_program() {
 fn hostile_names_are_counted_on_lines_of_their_own() {
     let world = HookWorld::new("crun");
     settings(&world, "");
-    let names = ["a\"} 7\nx{y=\"", "\\", "\\\"", "a\u{1b}[2J\u{202e}", "\u{1f980}", "", "other", "a,b=\"c\""];
+    let names = [
+        "a\"} 7\nx{y=\"",
+        "\\",
+        "\\\"",
+        "a\u{1b}[2J\u{202e}",
+        "\u{1f980}",
+        "",
+        "other",
+        "a,b=\"c\"",
+        "a\nb",
+        "a\\nb",
+    ];
     for (n, name) in names.iter().enumerate() {
         harvest(&world, &image_of(&world, name, 1, &format!("i{n}"))).expect(0);
     }
@@ -95,7 +106,14 @@ fn hostile_names_are_counted_on_lines_of_their_own() {
     let text = fs::read_to_string(world.path("x.prom")).unwrap();
     assert!(!text.contains(['\u{1b}', '\u{202e}']));
     let is_there = |name: &str| all.keys().any(|(_, labels)| labels[0] == name);
-    assert!(is_there("\\\"") && is_there("\u{1f980}") && is_there("a,b=\"c\""), "{all:?}");
+    assert!(
+        is_there("\\\\\"")
+            && is_there("a\\nb")
+            && is_there("a\\\\nb")
+            && is_there("\u{1f980}")
+            && is_there("a,b=\"c\""),
+        "{all:?}"
+    );
 }
 
 #[test]

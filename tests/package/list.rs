@@ -55,7 +55,7 @@ fn everything_is_installed_and_removed() {
         fs::read_to_string(prefix.join("share/containers/oci/hooks.d/oci-minidump-prestart.json")).unwrap();
     assert!(json.contains("\"/opt/x y/libexec/oci/hooks.d/oci-minidump-hook\""), "{json}");
     for (unit, program) in [
-        ("oci-minidump-sweep.service", "\"/opt/x y/libexec/oci/hooks.d/oci-minidump-hook\" sweep"),
+        ("oci-minidump-sweep.service", "\"/opt/x y/libexec/oci/hooks.d/oci-minidump-hook\" sweep --json"),
         ("oci-minidump-watch.service", "\"/opt/x y/libexec/oci/hooks.d/oci-minidump-hook\" sweep --watch"),
         ("ocicontainer.service", "\"/opt/x y/bin/ocicontainer\" serve"),
     ] {

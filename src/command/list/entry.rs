@@ -13,7 +13,10 @@ use crate::command::list::filter::Filter;
 use crate::dump::show::report::Report;
 use crate::harvest::crash_record::CrashRecord;
 use crate::harvest::marks;
+use crate::log::shortened;
 
+/// The longest text of a dump in a list, in bytes.
+const MAX_TEXT: usize = 256;
 /// What separates the parts of a dump's file name, where names are made for RDK's uploader.
 const DELIMITER: &str = "<#=#>";
 
@@ -66,7 +69,7 @@ impl Entry {
         let said = report.as_ref().ok();
         let said_time = said.and_then(|report| OffsetDateTime::parse(report.time.as_deref()?, &Rfc3339).ok());
         let program = said.and_then(|report| Some(report.program.as_ref()?.name.clone()));
-        let program = program.or_else(|| record.as_ref()?.program.clone());
+        let program = program.or_else(|| record.as_ref()?.program.clone()).map(bounded);
         let time = said_time.or_else(|| OffsetDateTime::from_unix_timestamp(metadata.mtime()).ok());
         if !filter.wants(time, program.as_deref()) {
             return None;
@@ -79,17 +82,24 @@ impl Entry {
             program,
             signal: said
                 .and_then(|report| Some(report.crash.as_ref()?.signal.clone()))
-                .or_else(|| record.as_ref()?.signal.clone()),
+                .or_else(|| record.as_ref()?.signal.clone())
+                .map(bounded),
             place: said
                 .and_then(|report| Some(report.place.as_ref()?.to_string()))
-                .or_else(|| record.as_ref()?.place()),
-            truncated: said.and_then(|report| report.truncated.clone()),
+                .or_else(|| record.as_ref()?.place())
+                .map(bounded),
+            truncated: said.and_then(|report| report.truncated.clone()).map(bounded),
             not_kept: marks::not_kept_of(&file),
             record,
             error: report.as_ref().err().map(crate::error::Error::report),
             path,
         })
     }
+}
+
+/// A text of a dump, short enough for a list: one container's dumps must not keep those of others from it.
+fn bounded(text: String) -> String {
+    shortened(&text, MAX_TEXT).to_owned()
 }
 
 /// A mark is the word of the harvest; a name may have been chosen by the app.

@@ -19,8 +19,9 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 pub const MAX_LISTED: usize = 200;
 /// How long the hook may take to list them.
 const LIST_TIMEOUT: Duration = Duration::from_secs(20);
-/// The most bytes of its list; a dump with a crash record takes a few hundred.
-const MAX_LIST: usize = 4 * 1024 * 1024;
+/// The most bytes of its list: a dump takes a few hundred, and 40 KiB if all its texts are as long as they may be and need
+/// escapes.
+const MAX_LIST: usize = 8 * 1024 * 1024;
 /// How many bytes of the hash of its path name a dump.
 const KEY_BYTES: usize = 16;
 

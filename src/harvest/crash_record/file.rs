@@ -9,7 +9,7 @@ use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
 use crate::error::{Result, Tried};
-use crate::harvest::crash_record::{file_name, is_record};
+use crate::harvest::crash_record::{DUMP, file_name, is_record};
 use crate::harvest::destination::{Destination, lock};
 use crate::harvest::marks::Marks;
 
@@ -20,11 +20,25 @@ impl Destination<'_> {
             return Ok(true);
         }
         let path = self.path().join(record_name);
-        if !is_locked || !is_record(&path) {
+        if !is_locked || !is_record(&path) || self.has_dump_of(record_name)? {
             return Ok(false);
         }
         let removed = rustix::fs::unlinkat(&self.dir, record_name, AtFlags::empty());
         removed.tried(|| format!("cannot remove {}", path.display())).map(|()| true)
+    }
+
+    /// Whether a dump is there whose record has this name: a container may have chosen a name for its dump that makes the name
+    /// of another's record.
+    fn has_dump_of(&self, record_name: &str) -> Result<bool> {
+        let what = || format!("cannot list {}", self.path().display());
+        for entry in std::fs::read_dir(self.path()).tried(what)? {
+            let name = entry.tried(what)?.file_name();
+            let name = name.to_string_lossy();
+            if name.ends_with(DUMP) && file_name(&name) == record_name {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Writes a record in the name of its dump, which must be free.

@@ -37,7 +37,7 @@ use crate::oci::subject::Subject;
 /// What a record's name ends in.
 const SUFFIX: &str = ".json";
 /// What dumps' names end in, and what no record's name may contain.
-const DUMP: &str = ".dmp";
+pub(super) const DUMP: &str = ".dmp";
 /// What a record begins with, so that it is known where the file system keeps no extended attributes.
 const BEGINNING: &[u8] = b"{\"crash_record\":1,";
 /// The most bytes of a record that are read.

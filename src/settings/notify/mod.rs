@@ -81,10 +81,10 @@ impl Span {
         Duration::from_secs(self.seconds)
     }
 
-    /// The same, at most an hour.
+    /// The same, from a second to an hour.
     #[must_use]
     pub fn as_deadline(self) -> Duration {
-        Duration::from_secs(self.seconds.min(MAX_DEADLINE))
+        Duration::from_secs(self.seconds.clamp(1, MAX_DEADLINE))
     }
 }
 
