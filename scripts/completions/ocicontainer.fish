@@ -31,11 +31,11 @@ complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "list" -d 
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "ps" -d 'List all containers with their figures'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "state" -d 'Print the state of a container'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "info" -d 'Print processes, memory and processor time of a container'
-complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "inspect" -d 'Print everything that is known of a container: its figures, its configuration, its dumps'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "inspect" -d 'Print everything that is known of a container'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "dump" -d 'Print the config.json that the runtime got for a container'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "stats" -d 'Print what containers use, again every second, until interrupted'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "top" -d 'Print the processes of a container'
-complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "run" -d 'Start a container, print its output, and exit with its exit code; a signal stops it'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "run" -d 'Run a container to its end, with its output and its exit code'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "start" -d 'Start a container from an OCI bundle'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "start-spec" -d 'Start a container from a legacy Dobby specification'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "convert-spec" -d 'Write a legacy Dobby specification as an OCI bundle, without the daemon'
@@ -184,7 +184,7 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -l raw -
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -l bytes -d 'Maximum number of bytes, up to 262144' -r
-complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -s n -l tail -d 'Only so many lines of the end' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -s n -l tail -d 'Only this many lines of the end' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -l socket -d 'The daemon\'s Unix socket' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -s f -l follow -d 'Go on printing until the container has ended'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -l raw -d 'Print control characters as they are, also on a terminal'

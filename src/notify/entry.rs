@@ -1,7 +1,7 @@
 //! An entry of the spool: what is known of a published dump, and how far its hand-over has come.
 
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -113,9 +113,9 @@ impl Dump {
     /// The same, with what is known of the place where it lies now.
     #[must_use]
     pub fn located(mut self) -> Self {
-        let inode = |path: &Path| std::fs::symlink_metadata(path).map_or(0, |found| found.ino());
-        self.inode = inode(&self.path);
-        self.directory = self.path.parent().map_or(0, inode);
+        self.inode = std::fs::symlink_metadata(&self.path).map_or(0, |found| found.ino());
+        let directory = self.path.parent().map(std::fs::metadata);
+        self.directory = directory.and_then(|found| found.ok()).map_or(0, |found| found.ino());
         self
     }
 

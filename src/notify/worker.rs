@@ -56,7 +56,7 @@ pub fn work(admin: &Admin, take: Take) -> Result<Work> {
     if !admin.notify.is_on() {
         return Ok(work);
     }
-    crate::sys::exits::keep_ended_children();
+    crate::sys::detach::keep_ended_children();
     pending::flush(admin);
     let spool = Spool::of(admin);
     if !spool.dir().exists() {

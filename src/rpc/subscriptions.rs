@@ -17,6 +17,8 @@ const MAX_SUBSCRIPTIONS: usize = 64;
 #[derive(Debug, Default)]
 pub struct Subscriptions {
     entries: Vec<Registration>,
+    /// How many there ever were.
+    count: usize,
     /// The interface that the notifications are for.
     api: Api,
 }
@@ -29,18 +31,20 @@ struct Registration {
     prefix: String,
     /// The number of the event that the client saw last.
     since: Option<u64>,
+    /// Its number among all that there ever were on this connection.
+    serial: usize,
 }
 
 impl Registration {
     /// Reads the parameters of `register` and `unregister`: `event`, in `id` the prefix of the notifications, and `since`.
-    fn read(source: Target, params: &Params) -> Self {
+    fn read(source: Target, params: &Params, serial: usize) -> Result<Self, Fault> {
         let text = |name| match params.get(name) {
             Some(Value::String(text)) => text.clone(),
             Some(other) => other.to_string(),
             None => String::new(),
         };
-        let since = params.get("since").and_then(Value::as_u64);
-        Self { source, event: text("event"), prefix: text("id"), since }
+        let since = params.count("since", u64::MAX)?;
+        Ok(Self { source, event: text("event"), prefix: text("id"), since, serial })
     }
 
     fn is_same(&self, other: &Self) -> bool {
@@ -64,7 +68,7 @@ impl Subscriptions {
     /// # Errors
     /// It is there already, or the connection has too many.
     pub fn register(&mut self, source: Target, params: &Params) -> Result<Value, Fault> {
-        let wanted = Registration::read(source, params);
+        let wanted = Registration::read(source, params, self.count)?;
         if self.entries.iter().any(|entry| entry.is_same(&wanted)) {
             return Err(Fault::registered_already());
         }
@@ -73,6 +77,7 @@ impl Subscriptions {
             return Err(Fault::parameter(why));
         }
         self.entries.push(wanted);
+        self.count += 1;
         Ok(0.into())
     }
 
@@ -81,7 +86,7 @@ impl Subscriptions {
     /// # Errors
     /// There is none of that event and prefix.
     pub fn unregister(&mut self, source: Target, params: &Params) -> Result<Value, Fault> {
-        let unwanted = Registration::read(source, params);
+        let unwanted = Registration::read(source, params, 0)?;
         let index = self.entries.iter().position(|entry| entry.is_same(&unwanted));
         self.entries.remove(index.ok_or_else(Fault::not_registered)?);
         Ok(0.into())
@@ -93,10 +98,10 @@ impl Subscriptions {
         self.entries.is_empty()
     }
 
-    /// How many there are.
+    /// How many there ever were: those that come later are after this.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.entries.len()
+        self.count
     }
 
     /// The notifications of a container's event for this connection.
@@ -110,14 +115,15 @@ impl Subscriptions {
     #[must_use]
     pub fn messages_after(&self, known: usize, number: u64, event: &Event) -> Vec<String> {
         let (name, params) = numbered(number, event, self.api);
-        let entries = self.entries.iter().skip(known).filter(|entry| entry.since.is_none());
+        let entries = self.entries.iter().filter(|entry| entry.serial >= known && entry.since.is_none());
         render(entries, Target::Plugin, name, &params)
     }
 
     /// The notifications for those after the first `known` subscriptions that said what they saw last: of what came `since`,
     /// and before it of what is not known any more.
     pub fn messages_since(&self, known: usize, since: impl Fn(u64) -> Since) -> Vec<String> {
-        let entries = self.entries.iter().skip(known).filter_map(|entry| Some((entry, entry.since?)));
+        let new = self.entries.iter().filter(|entry| entry.serial >= known);
+        let entries = new.filter_map(|entry| Some((entry, entry.since?)));
         let messages = entries.flat_map(|(entry, number)| {
             let Since { events, complete } = since(number);
             let first = events.first().map(|(number, _)| *number);

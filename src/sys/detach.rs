@@ -32,6 +32,15 @@ pub fn spawn_detached(command: &mut Command) -> io::Result<()> {
     Ok(())
 }
 
+/// Has the children of this process wait to be reaped, also if whoever started it ignores theirs: a `SIGCHLD` that is ignored
+/// stays so over execve(2), and the kernel then forgets how children ended.
+pub fn keep_ended_children() {
+    // SAFETY: the default action runs no code of this process.
+    let _before = unsafe {
+        nix::sys::signal::signal(nix::sys::signal::Signal::SIGCHLD, nix::sys::signal::SigHandler::SigDfl)
+    };
+}
+
 /// Has every descriptor above 2 close when another program takes over: before Linux 5.9, those that the runtime leaked are
 /// still open.
 fn keep_from_children() -> io::Result<()> {

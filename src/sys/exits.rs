@@ -51,15 +51,6 @@ pub fn pidfd_exit(pidfd: BorrowedFd<'_>) -> KernelExit {
     }
 }
 
-/// Has the children of this process wait to be reaped, also if whoever started it ignores theirs: a `SIGCHLD` that is ignored
-/// stays so over execve(2), and the kernel then forgets how children ended.
-pub fn keep_ended_children() {
-    // SAFETY: the default action runs no code of this process.
-    let _before = unsafe {
-        nix::sys::signal::signal(nix::sys::signal::Signal::SIGCHLD, nix::sys::signal::SigHandler::SigDfl)
-    };
-}
-
 /// A child that has ended and is not waited for yet; it stays so (waitid(2)). `None` when all children run.
 ///
 /// # Errors

@@ -200,5 +200,7 @@ fn the_monitor_is_small_and_idle() {
         let links = links(&monitor.to_string()).into_iter();
         links.filter(|link| link != "/dev/null" && !inherited.contains(link)).count()
     };
-    world.until("it has its socket, its signals, the container's output, and no more", || own() == 3);
+    world.until("it has its socket, its signals, the container's output with its lock, and no more", || {
+        own() == 4
+    });
 }

@@ -1,6 +1,8 @@
 //! The output of containers: below its limit at all times, and whole, whatever becomes of the daemon and of the monitor.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -24,7 +26,7 @@ fn start(world: &DaemonWorld, id: &str, script: &str) {
     world.done("startContainer", &json!({"containerId": id, "bundlePath": bundle}));
 }
 
-fn wait(world: &DaemonWorld, id: &str) {
+fn wait_for_end(world: &DaemonWorld, id: &str) {
     world.done("waitContainer", &json!({"containerId": id, "timeout": 60_000}));
 }
 
@@ -50,7 +52,7 @@ fn a_flood_never_exceeds_the_limit_with_or_without_a_daemon() {
         if signal.is_some() {
             world.start();
         }
-        wait(&world, &id);
+        wait_for_end(&world, &id);
         assert!(log(&world, &id).ends_with("\nthe end\n"));
     }
 }
@@ -103,9 +105,70 @@ fn nothing_is_lost_when_the_monitor_and_daemons_are_killed() {
         }
         world.start();
     }
-    wait(&world, &id);
+    wait_for_end(&world, &id);
     let expected: String = (0..10_000).map(|number| format!("{number}\n")).collect();
     // This monitor is not the container's parent and does not hold back its end.
     world.until("all is read", || lines(&world) >= 10_000);
     assert!(log(&world, &id) == expected, "{} lines", lines(&world));
+}
+
+fn kill_reader(world: &DaemonWorld, id: &str) {
+    world.until("a monitor reads", || reader(world, id).is_some());
+    let monitor = reader(world, id).unwrap();
+    kill_process(Pid::from_raw(monitor).unwrap(), Signal::KILL).unwrap();
+    world.until("it is dead", || !lives(monitor));
+}
+
+#[test]
+fn what_was_in_the_pipe_when_the_monitor_was_killed_is_in_the_log() {
+    let world = DaemonWorld::new();
+    let id = world.id("tail");
+    let wait = "echo ready; while ! test -e /go; do sleep 0.01; done";
+    start(&world, &id, &format!("{wait}; for n in $(seq 500); do echo line $n; done; exit 3"));
+    world.until("it is ready", || log(&world, &id) == "ready\n");
+    let monitor = Pid::from_raw(reader(&world, &id).unwrap()).unwrap();
+    kill_process(monitor, Signal::STOP).unwrap();
+    let pid = fs::read_to_string(world.path("state").join(&id).join("container.pid")).unwrap();
+    fs::write(world.path("rootfs/go"), "").unwrap();
+    world.until("the container has ended", || !lives(pid.trim().parse().unwrap()));
+    kill_process(monitor, Signal::KILL).unwrap();
+    wait_for_end(&world, &id);
+    let expected: String = (1..=500).map(|number| format!("line {number}\n")).collect();
+    assert!(log(&world, &id) == format!("ready\n{expected}"), "{}", log(&world, &id));
+}
+
+/// There is nothing to read of a container that has closed its output, so that no monitor stays for it.
+#[test]
+fn monitors_are_not_started_again_and_again_for_a_container_that_has_closed_its_output() {
+    let world = DaemonWorld::new();
+    let id = world.id("silent");
+    start(&world, &id, "echo ready; exec >/dev/null 2>&1; exec sleep 1000");
+    world.until("it is ready", || log(&world, &id) == "ready\n");
+    kill_reader(&world, &id);
+    let sockets = || {
+        let entries = fs::read_dir(world.path("state")).unwrap().flatten();
+        let sockets = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("+monitor."));
+        sockets.map(|entry| entry.metadata().unwrap().ino()).collect::<Vec<_>>()
+    };
+    let mut seen = BTreeSet::new();
+    for _ in 0..100 {
+        seen.extend(sockets());
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    // The one that was killed, and one that had nothing to do.
+    assert!(seen.len() <= 3, "{seen:?}");
+    world.done("stopContainer", &json!({"containerId": id, "force": true}));
+    wait_for_end(&world, &id);
+}
+
+/// A lock that the container can take keeps no monitor from reading.
+#[test]
+fn a_container_that_locks_its_output_is_read_all_the_same() {
+    let world = DaemonWorld::new();
+    let id = world.id("lock");
+    start(&world, &id, "flock -x 1; echo locked; while :; do echo more; sleep 0.05; done");
+    world.until("it has the lock", || log(&world, &id).contains("locked\nmore\n"));
+    kill_reader(&world, &id);
+    let before = log(&world, &id).len();
+    world.until("it is read on", || log(&world, &id).len() > before + 20);
 }

@@ -125,6 +125,32 @@ fn a_client_that_comes_back_gets_each_event_once() {
 }
 
 #[test]
+fn a_batch_that_registers_anew_gets_what_came_since() {
+    let world = DaemonWorld::new();
+    let mut ws = world.ws();
+    let register = |since: Option<u64>| {
+        let params = json!({"event": EVENTS[1], "id": "e", "since": since});
+        json!({"id": 1, "method": format!("{PLUGIN}.register"), "params": params})
+    };
+    assert_eq!(serde_json::from_str::<Value>(&ws.ask(&register(None).to_string())).unwrap()["result"], 0);
+    let id = run(&world, "a");
+    let first: Value = serde_json::from_str(&ws.text()).unwrap();
+    assert_eq!(first["params"]["name"], id.as_str());
+    let number = first["params"]["sequence"].as_u64().unwrap();
+    let old =
+        json!({"id": 2, "method": format!("{PLUGIN}.unregister"), "params": {"event": EVENTS[1], "id": "e"}});
+    let answer = ws.ask(&json!([old, register(Some(number - 1))]).to_string());
+    assert!(answer.starts_with('['), "{answer}");
+    assert_eq!(serde_json::from_str::<Value>(&ws.text()).unwrap(), first);
+    for bad in [json!("1"), json!(-1), json!(1.5)] {
+        let params = json!({"event": EVENTS[0], "id": "e", "since": bad});
+        let request = json!({"id": 3, "method": format!("{PLUGIN}.register"), "params": params});
+        let answer: Value = serde_json::from_str(&ws.ask(&request.to_string())).unwrap();
+        assert_eq!(answer["error"]["code"], 1, "{bad}: {answer}");
+    }
+}
+
+#[test]
 fn a_client_learns_that_events_are_lost() {
     let world = DaemonWorld::new();
     let id = run(&world, "a");

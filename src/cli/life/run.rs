@@ -18,7 +18,7 @@ const MAX_BYTES: u64 = 256 * 1024;
 /// What is returned of a container whose exit status is not known.
 const UNKNOWN: u8 = 125;
 
-/// Start a container, print its output, and exit with its exit code; a signal stops it
+/// Run a container to its end, with its output and its exit code
 #[derive(Debug, Args)]
 pub(crate) struct RunVerb {
     /// Leave it running, and print its descriptor

@@ -8,7 +8,7 @@ use crate::cli::term;
 use crate::error::Result;
 use crate::log::escape_json;
 
-/// Print everything that is known of a container: its figures, its configuration, its dumps
+/// Print everything that is known of a container
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
     /// Id or descriptor

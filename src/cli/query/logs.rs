@@ -25,7 +25,7 @@ pub(crate) struct Logs {
     /// Maximum number of bytes, up to 262144
     #[arg(long, default_value_t = 65_536)]
     bytes: u64,
-    /// Only so many lines of the end
+    /// Only this many lines of the end
     #[arg(long, alias = "lines", short = 'n', value_name = "LINES")]
     tail: Option<usize>,
     /// Print control characters as they are, also on a terminal

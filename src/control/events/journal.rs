@@ -39,8 +39,6 @@ pub(crate) struct Journal {
     cut: bool,
     /// The number of the next event.
     next: u64,
-    /// The last event that could not be written.
-    lost: u64,
     /// What an earlier daemon has sent: attempt and event, in JSON, with the number.
     earlier: HashMap<(u64, String), u64>,
 }
@@ -64,7 +62,7 @@ impl Journal {
         let next = lines.last().map_or(first, |last| last.number + 1);
         let json = |event: &Event| serde_json::to_string(event).unwrap_or_default();
         let earlier = lines.iter().map(|line| ((line.attempt, json(&line.event)), line.number)).collect();
-        Self { dir, cut: true, next, lost: 0, earlier }
+        Self { dir, cut: true, next, earlier }
     }
 
     /// The number of the next event.
@@ -93,7 +91,6 @@ impl Journal {
         let written = text.and_then(|text| self.append(&text));
         if let Err(error) = &written {
             log::warn!("event {number} is not kept for clients that come back: {error}");
-            self.lost = number;
         }
         self.cut = written.is_err();
         number
@@ -113,10 +110,14 @@ impl Journal {
     pub(crate) fn since(&self, number: u64) -> Since {
         let is_known = number < self.next;
         let lines = read(&self.dir);
-        let first = lines.first().map_or(self.next, |line| line.number);
-        let complete = is_known && number.saturating_add(1) >= first && number >= self.lost;
         let wanted = lines.into_iter().filter(|line| !is_known || line.number > number);
-        Since { events: wanted.map(|line| (line.number, line.event)).collect(), complete }
+        let events: Vec<(u64, Event)> = wanted.map(|line| (line.number, line.event)).collect();
+        // One that could not be written leaves a gap.
+        let follows = |(at, (found, _)): (u64, &(u64, Event))| found.checked_sub(number) == Some(at);
+        let all = (1..).zip(&events).all(follows);
+        let last = events.last().map_or(number, |(number, _)| *number);
+        let complete = is_known && all && last.saturating_add(1) == self.next;
+        Since { events, complete }
     }
 }
 

@@ -12,6 +12,7 @@ pub(crate) async fn read(ctx: &Context, container: &Container) {
     if !reader::exists(container.dir.path()) {
         return;
     }
+    ctx.logs.hold(&container.id);
     let read = match ctx.runtime.monitor() {
         Some(monitor) => monitor.read_output(container.dir.path().to_owned(), target).await,
         None => ctx.logs.read_here(&container.id, target),
@@ -27,6 +28,7 @@ pub(crate) async fn read(ctx: &Context, container: &Container) {
 /// Takes up what a monitor has left that was killed, for as long as the daemon runs.
 pub(crate) async fn read_on(ctx: &Context) {
     let Some(monitor) = ctx.runtime.monitor() else { return };
+    monitor.watch_all().await;
     loop {
         monitor.ended().await;
         for container in ctx.registry.all() {

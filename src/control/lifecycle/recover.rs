@@ -11,7 +11,7 @@ use crate::control::events::loops::LOOPS;
 use crate::control::events::replay::REPLAY_TIME;
 use crate::control::lifecycle::context::Context;
 use crate::control::lifecycle::inside::hibernate;
-use crate::control::lifecycle::{cleanup, launch, output, stop, supervisor};
+use crate::control::lifecycle::{cleanup, launch, output, restart, stop, supervisor};
 use crate::control::model::id::ContainerId;
 use crate::control::monitor::client::{SOCKET_PREFIX, remove_stale};
 use crate::control::phase::Phase;
@@ -141,6 +141,13 @@ async fn finish_start(ctx: Arc<Context>, container: Arc<Container>) {
             let init = launch::mark_running(&container, init);
             launch::announce_running(&ctx, &container);
             supervisor::supervise(&ctx, Arc::clone(&container), init);
+        }
+        // The crash before was announced, and this start with it: it is not given up because a daemon was killed in it.
+        Err(error) if container.policy().restarts.is_some_and(|restarts| restarts > 0) => {
+            log::warn!("container {} is to be restarted once more: {}", container.id, error.report());
+            if let Some(init) = restart::restart(&ctx, &container).await {
+                supervisor::supervise(&ctx, Arc::clone(&container), init);
+            }
         }
         Err(error) => {
             log::warn!("container {} did not start: {}", container.id, error.report());

@@ -19,7 +19,7 @@ use crate::control::process::helper::PATH;
 use crate::proc;
 
 /// The most ends that are kept until the runtimes at work have said which process is the container's.
-const MAX_EARLY: usize = 256;
+const MAX_EARLY: usize = 4096;
 
 /// A container, from the start of its runtime to its end.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl Children {
     /// Reads the output of a container whose reader was killed.
     pub(crate) fn read_output(&mut self, client: &OwnedFd, dir: &Path, target: LogTarget) {
         let said = match self.readers.add(dir, target, Until::LastWriter) {
-            Ok(_is_new) => Reply::Reads,
+            Ok(is_ours) => Reply::Reads(is_ours),
             Err(error) => Reply::Failed(error.raw_os_error().unwrap_or(0)),
         };
         reply(client, &said);
@@ -109,8 +109,11 @@ impl Children {
             let launch = self.launches.swap_remove(at);
             self.readers.finish(&launch.dir);
             self.write(launch.dir, note);
-        } else if self.launches.iter().any(|launch| launch.runtime.is_some()) && self.early.len() < MAX_EARLY
-        {
+        } else if self.launches.iter().any(|launch| launch.runtime.is_some()) {
+            // The oldest are those that no runtime has asked for until now.
+            if self.early.len() >= MAX_EARLY {
+                self.early.remove(0);
+            }
             self.early.push(note);
         }
         if self.launches.iter().all(|launch| launch.runtime.is_none()) {
@@ -129,7 +132,8 @@ impl Children {
         if let Some(early) = self.early.iter().find(|note| Some(note.init.pid) == init).copied() {
             self.readers.finish(&launch.dir);
             self.write(launch.dir, early);
-        } else if init.is_some() {
+        } else if init.is_some_and(|pid| proc::stat::stat(pid).ok().flatten().is_some()) {
+            // A child of the runtime's, perhaps, that becomes ours in a moment.
             self.launches.push(Launch { init, ..launch });
         } else {
             self.readers.finish(&launch.dir);

@@ -1,5 +1,6 @@
 //! The daemon's side: finds the monitor or starts one, and has it launch containers.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -7,6 +8,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -14,7 +16,7 @@ use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with,
 };
 use tokio::io::unix::AsyncFd;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use crate::control::model::state::ExitStatus;
@@ -41,8 +43,9 @@ pub(crate) struct Monitor {
     state_dir: PathBuf,
     /// Held while one is called: two starts must not make two monitors.
     turn: tokio::sync::Mutex<()>,
-    /// The process that greeted last; none once it is known to have ended.
-    process: watch::Sender<Option<i32>>,
+    /// The monitors whose end is waited for, and those that have ended.
+    watched: Arc<Mutex<BTreeSet<i32>>>,
+    ended: Arc<Notify>,
 }
 
 /// What a monitor is to launch.
@@ -54,17 +57,49 @@ pub(crate) struct Runtime {
 
 impl Monitor {
     pub(crate) fn new(state_dir: PathBuf) -> Self {
-        Self { state_dir, turn: tokio::sync::Mutex::default(), process: watch::Sender::new(None) }
+        Self {
+            state_dir,
+            turn: tokio::sync::Mutex::default(),
+            watched: Arc::default(),
+            ended: Arc::default(),
+        }
     }
 
-    /// Waits until a monitor has ended that this process has called.
+    /// Waits until a monitor has ended that reads the output of containers.
     pub(crate) async fn ended(&self) {
-        let mut process = self.process.subscribe();
-        let Ok(pid) = process.wait_for(Option::is_some).await.map(|pid| *pid) else { return };
-        if let Some(Ok(process)) = pid.map(Process::open) {
-            process.wait().await;
+        self.ended.notified().await;
+    }
+
+    fn lock(watched: &Mutex<BTreeSet<i32>>) -> MutexGuard<'_, BTreeSet<i32>> {
+        watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reports the end of a monitor, once.
+    fn watch(&self, pid: i32) {
+        if !Self::lock(&self.watched).insert(pid) {
+            return;
         }
-        self.process.send_if_modified(|known| known.take_if(|known| Some(*known) == pid).is_some());
+        let (watched, ended) = (Arc::clone(&self.watched), Arc::clone(&self.ended));
+        tokio::spawn(async move {
+            if let Ok(process) = Process::open(pid) {
+                process.wait().await;
+            }
+            Self::lock(&watched).remove(&pid);
+            ended.notify_one();
+        });
+    }
+
+    /// Watches the monitors of earlier daemons, whatever they bequeathed.
+    pub(crate) async fn watch_all(&self) {
+        let names = std::fs::read_dir(&self.state_dir).into_iter().flatten().flatten();
+        for name in names.map(|entry| entry.file_name()) {
+            let name = name.to_string_lossy();
+            let line = dial(&self.state_dir, &name).ok().filter(|_| name.starts_with(SOCKET_PREFIX));
+            let Some(Ok(line)) = line.map(crate::sys::wait_readable) else { continue };
+            if let Ok(Ok(Reply::Ready(pid))) = timeout(GREETING_TIMEOUT, hear(&line)).await {
+                self.watch(pid);
+            }
+        }
     }
 
     /// Has the output of the container that has this directory read, if no other process does.
@@ -73,7 +108,7 @@ impl Monitor {
     /// As of [`Monitor::run`]; the container has no pipe.
     pub(crate) async fn read_output(&self, dir: PathBuf, target: LogTarget) -> Result<()> {
         let what = || format!("the monitor cannot read the output of {}", dir.display());
-        let line = self.call().await?;
+        let (line, pid) = self.call().await?;
         wire::send(line.get_ref(), &Request::Read(dir.clone(), target).encode(), &[]).tried(what)?;
         match timeout(GREETING_TIMEOUT, hear(&line))
             .await
@@ -82,6 +117,11 @@ impl Monitor {
             .tried(what)?
         {
             Reply::Failed(number) => Err(std::io::Error::from_raw_os_error(number)).tried(what),
+            Reply::Reads(true) => {
+                self.watch(pid);
+                Ok(())
+            }
+            // Another one does, or the container has closed its output: this one has no reason to stay.
             _ => Ok(()),
         }
     }
@@ -105,7 +145,8 @@ impl Monitor {
 
     async fn see_through(&self, runtime: Runtime, started: &mut Option<Process>) -> Result<ExitStatus> {
         let Runtime { request, output, passed } = runtime;
-        let line = self.call().await?;
+        let (line, pid) = self.call().await?;
+        self.watch(pid);
         let fds: Vec<_> = std::iter::once(output).chain(passed).collect();
         let program = request.program.display().to_string();
         wire::send(line.get_ref(), &Request::Launch(request).encode(), &fds)
@@ -113,7 +154,7 @@ impl Monitor {
         drop(fds);
         loop {
             match hear(&line).await.tried(|| "the monitor of containers has ended")? {
-                Reply::Ready(_) | Reply::Reads => {}
+                Reply::Ready(_) | Reply::Reads(_) => {}
                 // It may have ended by now.
                 Reply::Started(pid) => *started = Process::open(pid).ok(),
                 Reply::Ended(exit) => return Ok(exit),
@@ -125,8 +166,8 @@ impl Monitor {
         }
     }
 
-    /// A line to a monitor that has greeted: it stays until it has done what it is asked.
-    async fn call(&self) -> Result<AsyncFd<OwnedFd>> {
+    /// A line to a monitor that has greeted, and its process id: it stays until it has done what it is asked.
+    async fn call(&self) -> Result<(AsyncFd<OwnedFd>, i32)> {
         let _turn = self.turn.lock().await;
         let what = || "cannot reach the monitor of containers";
         let name = socket_name().tried(what)?;
@@ -136,10 +177,7 @@ impl Monitor {
                 Ok(line) => {
                     let line = crate::sys::wait_readable(line).tried(what)?;
                     match timeout(GREETING_TIMEOUT, hear(&line)).await {
-                        Ok(Ok(Reply::Ready(pid))) => {
-                            self.process.send_if_modified(|known| known.replace(pid) != Some(pid));
-                            return Ok(line);
-                        }
+                        Ok(Ok(Reply::Ready(pid))) => return Ok((line, pid)),
                         Ok(Ok(_)) => return Err(Error::new(ErrorKind::System, what())),
                         // It was about to end.
                         Ok(Err(_)) => {}

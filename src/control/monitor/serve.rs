@@ -59,10 +59,11 @@ struct Monitor {
 impl Monitor {
     fn run(mut self) {
         let mut timeout = Some(FIRST_CALL);
+        let mut is_full = false;
         loop {
-            let ready = self.wait(timeout.as_ref());
+            let ready = self.wait(timeout.as_ref(), is_full);
             while let Ok(Some(_)) = self.signals.read_signal() {}
-            let is_full = ready.first() == Some(&true) && !self.accept();
+            is_full = ready.first() == Some(&true) && !self.accept();
             let readers = self.children.readers.all().len();
             self.children.readers.read(|at| ready.get(at + 2) == Some(&true));
             for at in (0..self.clients.len()).rev().filter(|at| ready.get(at + 2 + readers) == Some(&true)) {
@@ -80,12 +81,12 @@ impl Monitor {
 
     /// Which descriptors have something to read: the listener, the signals, each container's output, each client. None
     /// after the timeout.
-    fn wait(&self, timeout: Option<&Timespec>) -> Vec<bool> {
+    fn wait(&self, timeout: Option<&Timespec>, has_failed: bool) -> Vec<bool> {
         let fds = [self.listener.as_fd(), self.signals.as_fd()];
         let outputs = self.children.readers.all().iter().map(AsFd::as_fd);
         let fds = fds.into_iter().chain(outputs).chain(self.clients.iter().map(AsFd::as_fd));
-        // With as many clients as there may be, more wait.
-        let is_full = self.clients.len() >= MAX_CLIENTS;
+        // With as many clients as there may be, more wait; also for a while after one could not be accepted.
+        let is_full = has_failed || self.clients.len() >= MAX_CLIENTS;
         let mut fds: Vec<_> = fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
         if is_full && let Some(listener) = fds.first_mut() {
             *listener = PollFd::from_borrowed_fd(self.listener.as_fd(), PollFlags::empty());

@@ -21,7 +21,7 @@ use crate::control::model::state::ExitStatus;
 use crate::control::output::bounded_log::{Bound, LogTarget};
 
 /// The version of all this, which the socket's name stands for as well.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 /// The largest message, in bytes: some paths, and the runtime's options.
 const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 /// The most descriptors with a request.
@@ -54,8 +54,8 @@ pub(crate) struct LaunchRequest {
 pub(crate) enum Reply {
     /// It takes a request, and stays for it. Its process id.
     Ready(i32),
-    /// It reads, or another process does.
-    Reads,
+    /// Whether it reads: another process may, or there may be nothing to read any more.
+    Reads(bool),
     /// The runtime has this process id.
     Started(i32),
     /// The runtime cannot be run: the error's number, 0 for another kind.

@@ -153,7 +153,8 @@ impl BoundedLog {
         let place = self.place.lock();
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = File::from(rustix::fs::open(&self.target.path, flags, Mode::empty())?);
-        let kept = move_to_beginning(&file, gone);
+        // What another writer adds meanwhile is not waited for.
+        let kept = move_to_beginning(&file, gone, file.metadata()?.len().saturating_sub(gone));
         file.set_len(*kept.as_ref().unwrap_or(&0))?;
         kept?;
         place.map_or(Ok(()), |place| place.add(gone))?;
@@ -161,12 +162,13 @@ impl BoundedLog {
     }
 }
 
-/// Copies what is at `start` to the beginning; how many bytes.
-fn move_to_beginning(file: &File, start: u64) -> Result<u64> {
+/// Copies `length` bytes at `start` to the beginning; how many there were.
+fn move_to_beginning(file: &File, start: u64, length: u64) -> Result<u64> {
     let mut buffer = vec![0; CHUNK];
     let mut copied = 0;
     loop {
-        let count = file.read_at(&mut buffer, start + copied)?;
+        let room = usize::try_from(length - copied).unwrap_or(CHUNK).min(CHUNK);
+        let count = file.read_at(buffer.get_mut(..room).unwrap_or_default(), start + copied)?;
         if count == 0 {
             return Ok(copied);
         }

@@ -4,6 +4,7 @@
 //! end; without one it is this process. A container whose reader is killed waits once its pipe is full, and goes on when
 //! the next one reads.
 
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,8 +17,8 @@ use crate::control::output::bounded_log::{self, Bound, LogTarget};
 use crate::control::output::place::Place;
 use crate::control::output::read;
 use crate::control::output::read::{LogPart, Trimmed};
-use crate::control::output::reader::{self, Progress, Until};
-use crate::control::output::readers::Readers;
+use crate::control::output::reader::{self, OutputReader, Progress, Until};
+use crate::control::output::readers::{LAST_TURNS, Readers};
 use crate::control::output::sink::Sink;
 use crate::control::output::{journald, sink};
 use crate::control::settings::Settings;
@@ -34,6 +35,8 @@ pub(crate) struct LogStore {
     state_dir: PathBuf,
     /// The readers in this process, without a monitor.
     readers: Option<Arc<Mutex<Readers>>>,
+    /// With a monitor, an end of each pipe: what is in there stays when the container ends and the monitor was killed.
+    held: Mutex<BTreeMap<PathBuf, OwnedFd>>,
     trimmed: Trimmed,
 }
 
@@ -55,7 +58,7 @@ impl LogStore {
         }
         let readers = (!settings.monitor).then(Arc::default);
         let (limit, state_dir) = (settings.log_limit.max(2), settings.state_dir.clone());
-        Self { dir, limit, state_dir, readers, trimmed: Trimmed::default() }
+        Self { dir, limit, state_dir, readers, held: Mutex::default(), trimmed: Trimmed::default() }
     }
 
     /// The container's directory, with its pipe.
@@ -99,6 +102,7 @@ impl LogStore {
         Place::of(&home).create(start).tried(|| format!("cannot write into {}", home.display()))?;
         let fd = reader::create(&home)?;
         self.read_here(id, target.clone())?;
+        self.hold(id);
         Ok(Output { fd, target: Some(target) })
     }
 
@@ -110,6 +114,7 @@ impl LogStore {
         let Some(target) = self.target(id, sink) else { return write_only(id, sink) };
         let fd = reader::writer(&self.home(id))?;
         self.read_here(id, target.clone())?;
+        self.hold(id);
         Ok(Output { fd, target: Some(target) })
     }
 
@@ -156,11 +161,29 @@ impl LogStore {
         Ok(())
     }
 
+    /// With a monitor: what the container writes from now on stays until it is read.
+    pub(crate) fn hold(&self, id: &ContainerId) {
+        let home = self.home(id);
+        if self.readers.is_none()
+            && let Ok(pipe) = reader::writer(&home)
+        {
+            lock(&self.held).insert(home, pipe);
+        }
+    }
+
     /// A container has ended: what it wrote is in its log, whose place is known also without the container's directory.
     pub(crate) fn finish(&self, id: &ContainerId, sink: &Sink) {
         let home = self.home(id);
         if let Some(readers) = &self.readers {
             lock(readers).finish(&home);
+        }
+        let held = lock(&self.held).remove(&home);
+        if held.is_some()
+            && let Some(target) = self.target(id, sink)
+            && let Ok(Some(mut left)) = OutputReader::open(&home, target, Until::LastWriter)
+        {
+            // The monitor that read it was killed. A process that outlived the container may go on writing.
+            let _all = (0..LAST_TURNS).all(|_| left.read() == Progress::More);
         }
         if let Ok(place) = Place::of(&home).lock() {
             self.trimmed.set(&self.path(id, sink), place.read());
@@ -204,6 +227,6 @@ fn write_only(id: &ContainerId, sink: &Sink) -> Result<Output> {
     Ok(Output { fd, target: None })
 }
 
-fn lock(readers: &Mutex<Readers>) -> MutexGuard<'_, Readers> {
-    readers.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -48,6 +48,10 @@ pub(crate) enum Until {
 pub(crate) struct OutputReader {
     dir: PathBuf,
     pipe: File,
+    /// Held while it reads. The container has no way to it, unlike to the pipe.
+    _lock: File,
+    /// Whether it is a writer, too.
+    holds: bool,
     log: BoundedLog,
 }
 
@@ -92,13 +96,14 @@ impl OutputReader {
             Until::Released => OFlags::RDWR,
             Until::LastWriter => OFlags::RDONLY,
         };
-        let pipe = open(dir, access | OFlags::NONBLOCK)?;
-        match flock(&pipe, FlockOperation::NonBlockingLockExclusive) {
+        let lock = File::open(dir)?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::AGAIN) => return Ok(None),
             locked => locked?,
         }
+        let pipe = open(dir, access | OFlags::NONBLOCK)?.into();
         let log = BoundedLog::new(target, Place::of(dir));
-        Ok(Some(Self { dir: dir.to_owned(), pipe: pipe.into(), log }))
+        Ok(Some(Self { dir: dir.to_owned(), pipe, _lock: lock, holds: until == Until::Released, log }))
     }
 
     /// The container's directory.
@@ -111,6 +116,8 @@ impl OutputReader {
         let mut buffer = vec![0; CHUNK];
         for _ in 0..TURN {
             match self.pipe.read(&mut buffer) {
+                // A packet of no bytes, which some kernels let a container write: with a writer there is no end.
+                Ok(0) if self.holds => return Progress::Empty,
                 Ok(0) => return Progress::Ended,
                 Ok(count) => self.log.write(buffer.get(..count).unwrap_or_default()),
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
@@ -130,9 +137,13 @@ impl OutputReader {
         let link = format!("/proc/self/fd/{}", self.pipe.as_raw_fd());
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         self.pipe = rustix::fs::open(&link, flags, Mode::empty())?.into();
-        // Given up with the descriptor before.
-        let _locked = flock(&self.pipe, FlockOperation::NonBlockingLockExclusive);
+        self.holds = false;
         Ok(())
+    }
+
+    /// Whether it waits for the last process that has the pipe open.
+    pub(crate) fn is_released(&self) -> bool {
+        !self.holds
     }
 }
 

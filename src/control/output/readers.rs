@@ -6,24 +6,34 @@ use crate::control::output::bounded_log::LogTarget;
 use crate::control::output::reader::{OutputReader, Progress, Until};
 
 /// How many turns the output of a container that has ended gets at once. A process that outlived it may go on writing.
-const LAST_TURNS: u32 = 8;
+pub(crate) const LAST_TURNS: u32 = 8;
+
+/// With this many readers, one of a container that has ended makes room for a new one.
+const MAX_READERS: usize = 1100;
 
 /// All readers.
 #[derive(Debug, Default)]
 pub(crate) struct Readers(Vec<OutputReader>);
 
 impl Readers {
-    /// Reads the output of the container that has this directory from now on, unless another reader does; whether it is
-    /// this one.
+    /// Reads the output of the container that has this directory from now on, unless another reader does or there is
+    /// nothing to come; whether this one does.
     ///
     /// # Errors
     /// The kernel's.
     pub(crate) fn add(&mut self, dir: &Path, target: LogTarget, until: Until) -> std::io::Result<bool> {
         let Some(mut reader) = OutputReader::open(dir, target, until)? else { return Ok(false) };
         // The kernel reports the end of a pipe only to those who were there before it.
-        if reader.read() != Progress::Ended {
-            self.0.push(reader);
+        if reader.read() == Progress::Ended {
+            return Ok(false);
         }
+        // Processes that outlived their containers may hold many for ever.
+        if self.0.len() >= MAX_READERS
+            && let Some(at) = self.0.iter().position(OutputReader::is_released)
+        {
+            self.0.remove(at);
+        }
+        self.0.push(reader);
         Ok(true)
     }
 
@@ -113,7 +123,7 @@ mod tests {
         others.read(|_| true);
         assert!(others.is_empty());
         // It had ended before.
-        assert!(others.add(dir.path(), target, Until::LastWriter).unwrap());
+        assert!(!others.add(dir.path(), target, Until::LastWriter).unwrap());
         assert!(others.is_empty());
     }
 }
