@@ -47,9 +47,11 @@ fn listen(world: &DaemonWorld) -> Ws {
 /// The next event and its parameters.
 fn next(ws: &mut Ws) -> (String, Value) {
     loop {
-        let message: Value = serde_json::from_str(&ws.text()).unwrap();
-        if let Some(method) = message["method"].as_str() {
-            return (method.trim_start_matches("e.").to_owned(), message["params"].clone());
+        let mut message: Value = serde_json::from_str(&ws.text()).unwrap();
+        if let Some(method) = message["method"].as_str().map(str::to_owned) {
+            let mut params = message["params"].take();
+            assert!(params.as_object_mut().unwrap().remove("sequence").is_some_and(|number| number.is_u64()));
+            return (method.trim_start_matches("e.").to_owned(), params);
         }
     }
 }

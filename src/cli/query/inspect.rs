@@ -1,7 +1,7 @@
 //! `inspect`: everything that the daemon knows of a container.
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::common::Common;
 use crate::cli::term;
@@ -23,12 +23,16 @@ impl Inspect {
         let result = client.about("getContainerInfo", &self.id)?;
         let id = result["info"]["id"].as_str().unwrap_or(&self.id).to_owned();
         let config = client.about("getContainerConfig", &id)?;
+        let summaries = client.call("listSummaries", Value::Null)?;
+        let mut summaries = summaries["containers"].as_array().into_iter().flatten();
+        let summary =
+            summaries.find(|summary| summary["containerId"] == id.as_str()).cloned().unwrap_or_default();
         let dumps = client.about("listMinidumps", &id)?;
         let all = json!({
             "id": id,
             "state": result["info"]["state"],
-            "age": result["age"],
-            "restarts": result["restarts"],
+            "age": summary["age"],
+            "restarts": summary["restarts"],
             "info": result["info"],
             "config": config["config"],
             "minidumps": dumps["minidumps"],

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::cli::client::Client;
 use crate::cli::common::Common;
-use crate::cli::{ids, term, units};
+use crate::cli::{term, units};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The most characters of a command that are shown.
@@ -55,9 +55,10 @@ impl Ps {
     pub(crate) fn run(&self) -> Result<()> {
         let mut client = self.common.connect()?;
         let mut rows = Vec::new();
-        for id in ids::all(&mut client)? {
+        let summaries = client.call("listSummaries", Value::Null)?;
+        for summary in summaries["containers"].as_array().into_iter().flatten() {
             // One that has ended meanwhile is not shown.
-            rows.extend(row(&mut client, &id).ok().filter(|row| self.wants(row)));
+            rows.extend(row(&mut client, summary).ok().filter(|row| self.wants(row)));
         }
         if self.common.json || self.format == Format::Json {
             return term::json(&json!({"containers": rows, "success": true}));
@@ -93,7 +94,8 @@ impl Ps {
 }
 
 /// One container. `age` is in milliseconds, `cpu` in nanoseconds, `memory` in bytes; null when it is not known.
-fn row(client: &mut Client, id: &str) -> Result<Value> {
+fn row(client: &mut Client, summary: &Value) -> Result<Value> {
+    let id = summary["containerId"].as_str().unwrap_or_default();
     let result = client.about("getContainerInfo", id)?;
     let info = &result["info"];
     let config = client.about("getContainerConfig", id).unwrap_or_default();
@@ -103,8 +105,8 @@ fn row(client: &mut Client, id: &str) -> Result<Value> {
         "id": id,
         "pid": info["pids"][0],
         "state": info["state"],
-        "age": result["age"],
-        "restarts": result["restarts"],
+        "age": summary["age"],
+        "restarts": summary["restarts"],
         "cpu": info["cpu"]["usage"]["total"],
         "memory": info["memory"]["user"]["usage"],
         "command": command.join(" "),

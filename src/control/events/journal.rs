@@ -19,8 +19,9 @@ use crate::control::model::event::Event;
 pub(crate) const JOURNAL: &str = "+events";
 /// The file before the current one.
 const OLDER: &str = "+events.1";
-/// How long a file may become, in bytes: about 800 events.
-const MAX_LENGTH: u64 = 128 * 1024;
+/// How long a file may become, in bytes: about 6000 events. All that happens while events are kept for clients to come back
+/// ([`REPLAY_TIME`](crate::control::events::replay::REPLAY_TIME)) must fit, or what is sent again is not known as such.
+const MAX_LENGTH: u64 = 1024 * 1024;
 
 /// One line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -61,7 +62,9 @@ impl Journal {
         let first = u64::try_from(now).unwrap_or(1);
         let next = lines.last().map_or(first, |last| last.number + 1);
         let json = |event: &Event| serde_json::to_string(event).unwrap_or_default();
-        let earlier = lines.iter().map(|line| ((line.attempt, json(&line.event)), line.number)).collect();
+        // Changes of state are not sent again.
+        let again = lines.iter().filter(|line| !matches!(line.event, Event::StateChanged { .. }));
+        let earlier = again.map(|line| ((line.attempt, json(&line.event)), line.number)).collect();
         Self { dir, cut: true, next, earlier }
     }
 
@@ -173,14 +176,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut journal = Journal::open(dir.path().to_owned());
         let first = journal.next();
-        for descriptor in 0..5000 {
+        for descriptor in 0..40_000 {
             journal.add(7, &event(descriptor));
         }
         let size: u64 =
             [JOURNAL, OLDER].map(|name| dir.path().join(name).metadata().unwrap().len()).iter().sum();
         assert!(size > MAX_LENGTH && size < MAX_LENGTH * 2 + 1000, "{size}");
         assert!(!journal.since(first).complete);
-        let since = journal.since(first + 4900);
+        let since = journal.since(first + 39_900);
         assert_eq!((since.events.len(), since.complete), (99, true));
         // Half a line, of a disk that was full.
         let mut file = OpenOptions::new().append(true).open(dir.path().join(JOURNAL)).unwrap();
@@ -189,6 +192,6 @@ mod tests {
         std::fs::remove_file(dir.path().join(OLDER)).unwrap();
         std::fs::create_dir(dir.path().join(OLDER)).unwrap();
         let journal = Journal::open(dir.path().to_owned());
-        assert_eq!(journal.next(), first + 5000);
+        assert_eq!(journal.next(), first + 40_000);
     }
 }

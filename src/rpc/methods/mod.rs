@@ -31,6 +31,7 @@ pub static METHODS: &[Method] = &[
     query::wait_container::METHOD,
     query::get_container_logs::METHOD,
     query::list_minidumps::METHOD,
+    query::list_summaries::METHOD,
     command::run_command::METHOD,
     inside::hibernate_container::METHOD,
     inside::wakeup_container::METHOD,

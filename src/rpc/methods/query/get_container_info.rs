@@ -15,18 +15,12 @@ pub(crate) const METHOD: Method = Method {
     parameters: &["containerId*"],
     result: &[
         "info (annotations, gpu and ion if there are any, cpu, memory, pids, processes, state, timestamp)",
-        "age (in milliseconds since its start or restart; null when that is not known)",
-        "restarts (in a row; null when it is not to be restarted)",
         "success",
     ],
     call: |manager, params| Box::pin(call(manager, params)),
 };
 
 async fn call(manager: Manager, params: Params) -> CallResult {
-    let id = container(&manager, &params)?;
-    let info = manager.info(&id).await?;
-    let summary = manager.summaries().into_iter().find(|summary| summary.id == id);
-    let age = summary.as_ref().and_then(|summary| u64::try_from(summary.age?.as_millis()).ok());
-    let restarts = summary.and_then(|summary| summary.restarts);
-    Ok(json!({"info": info, "age": age, "restarts": restarts, "success": true}))
+    let info = manager.info(&container(&manager, &params)?).await?;
+    Ok(json!({"info": info, "success": true}))
 }
