@@ -19,6 +19,8 @@ const SYSFS_MAGIC: rustix::fs::FsWord = 0x6265_6572;
 const PARTITIONS: &str = "/proc/partitions";
 /// How long between two looks at a device that is about to go.
 const DETACH_POLL_INTERVAL: Duration = Duration::from_millis(2);
+/// How often a device is opened that is just being given up.
+const OPEN_ATTEMPTS: u32 = 30;
 
 /// A loop device with an image attached. It detaches by itself when nobody has it open or mounted any more.
 #[derive(Debug)]
@@ -150,7 +152,16 @@ impl LoopDevice {
 
     fn open(number: u32, writable: bool) -> Result<Self> {
         let path = path_of(number);
-        let file = open_file(&path, writable).tried(|| format!("cannot open {}", path.display()))?;
+        let mut opened = open_file(&path, writable);
+        for attempt in 1..OPEN_ATTEMPTS {
+            // Its last user is just giving it up; it is another image's, or free, in a moment.
+            if !matches!(&opened, Err(error) if error.raw_os_error() == Some(nix::libc::ENXIO)) {
+                break;
+            }
+            std::thread::sleep(Duration::from_micros(100) * attempt);
+            opened = open_file(&path, writable);
+        }
+        let file = opened.tried(|| format!("cannot open {}", path.display()))?;
         Ok(Self { file, path })
     }
 

@@ -32,7 +32,7 @@ pub fn spawn_detached(command: &mut Command) -> io::Result<()> {
     Ok(())
 }
 
-/// Has the children of this process wait to be reaped, also if whoever started it ignores theirs: a `SIGCHLD` that is ignored
+/// Has the children of this process wait to be reaped, also if the process that started it ignores its own: a `SIGCHLD` that is ignored
 /// stays so over execve(2), and the kernel then forgets how children ended.
 pub fn keep_ended_children() {
     // SAFETY: the default action runs no code of this process.

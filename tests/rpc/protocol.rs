@@ -86,7 +86,7 @@ fn errors_have_thunders_codes_and_texts() {
         ),
         ("org.rdk.OCIContainer.v1.listContainers".to_owned(), json!({}), 2, "ERROR_UNAVAILABLE"),
         ("Controller.1.environment@PATH".to_owned(), json!({}), 22, "ERROR_UNKNOWN_KEY"),
-        ("Controller.1.configuration@nobody".to_owned(), json!({}), 22, "ERROR_UNKNOWN_KEY"),
+        ("Controller.1.configuration@another".to_owned(), json!({}), 22, "ERROR_UNKNOWN_KEY"),
         ("Controller.2.status".to_owned(), json!({}), 45, "Requested version is not supported."),
         ("org.rdk.Nope.1.listContainers".to_owned(), json!({}), 2, "ERROR_UNAVAILABLE"),
         (format!("{PLUGIN}.getContainerState"), json!({}), 1, "ERROR_GENERAL"),

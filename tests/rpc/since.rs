@@ -95,7 +95,7 @@ fn a_client_that_comes_back_gets_each_event_once() {
             client.catch_up(&mut ws);
         }
         drop(ws);
-        // Nobody listens, and with every other round no daemon looks either.
+        // No client listens, and with every other round no daemon looks either.
         ids.push(run(&world, &format!("missed-{round}")));
         if round % 2 == 0 {
             world.end(if round % 4 == 0 { Signal::KILL } else { Signal::TERM });

@@ -136,7 +136,7 @@ fn one_verb_takes_several_containers_or_all() {
         each("resumed", &[ids[0].clone(), ids[2].clone()])
     );
     // One that fails keeps no other from it.
-    let some = world.cli(&["stop", "--force", &ids[0], "nobody", &ids[2]]);
+    let some = world.cli(&["stop", "--force", &ids[0], "another", &ids[2]]);
     assert_eq!(stdout(&some), each("stopping", &[ids[0].clone(), ids[2].clone()]), "{some:?}");
     assert_eq!(some.status.code(), Some(10), "{some:?}");
     assert_eq!(
@@ -163,7 +163,7 @@ fn commands_need_no_dashes_and_have_the_codes_of_podman() {
         (&["exec", &id, "nosuch"], 127),
         (&["exec", &id, "/nosuch"], 127),
         (&["exec", &id, "/plain"], 126),
-        (&["exec", "nobody", "true"], 125),
+        (&["exec", "another", "true"], 125),
     ];
     for (args, code) in cases {
         let output = world.cli(args);

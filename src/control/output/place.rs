@@ -1,6 +1,6 @@
 //! The place of the first byte that a log still has: how many bytes of a container's output went before it.
 //!
-//! It lies in the container's directory, as whoever writes the log may be another process than its reader. A lock keeps the
+//! It lies in the container's directory, as the writer of the log may be another process than its reader. A lock keeps the
 //! two apart while a log is cut; it is given up by a process that is killed.
 
 use std::fs::File;
