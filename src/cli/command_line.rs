@@ -16,7 +16,7 @@ fn after_help() -> String {
     }
     text.push_str(
         "  run and exec end with the container's or the command's own status, 128 + N when\n  \
-         signal N ended it; exec with 127 when there is no such command, 126 when it may\n  \
+         signal N ended it; exec with 127 when the command is not there, 126 when it may\n  \
          not be executed, 125 when it could not be run for another reason\n\n\
          --socket and --json may stand before the command, too.\n\n\
          Files:\n  \

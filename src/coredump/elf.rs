@@ -32,6 +32,18 @@ pub struct Machine {
 }
 
 impl Machine {
+    /// The machine of an ELF file's `e_machine`, with addresses of 8 bytes or of 4; `None` when it is not known here.
+    pub(crate) fn of(number: u16, wide: bool) -> Option<Self> {
+        let cpu = match (number, wide) {
+            (3, false) => Cpu::X86,
+            (40, false) => Cpu::Arm,
+            (62, true) => Cpu::X86_64,
+            (183, true) => Cpu::Arm64,
+            _ => return None,
+        };
+        Some(Self { cpu, wide })
+    }
+
     /// Takes the next address or size.
     pub(crate) fn word(self, fields: &mut Fields<'_>) -> u64 {
         if self.wide { fields.u64() } else { u64::from(fields.u32()) }
@@ -102,14 +114,9 @@ impl Header {
         if fields.u16() != CORE {
             return Err(wrong("it is another kind of ELF file"));
         }
-        let cpu = match (fields.u16(), wide) {
-            (3, false) => Cpu::X86,
-            (40, false) => Cpu::Arm,
-            (62, true) => Cpu::X86_64,
-            (183, true) => Cpu::Arm64,
-            (other, _) => return Err(wrong(&format!("machine {other} is not known"))),
-        };
-        let machine = Machine { cpu, wide };
+        let number = fields.u16();
+        let machine = Machine::of(number, wide);
+        let machine = machine.ok_or_else(|| wrong(&format!("machine {number} is not known")))?;
         let mut fields = fields.skip(4);
         let (_entry, table, _sections) =
             (machine.word(&mut fields), machine.word(&mut fields), machine.word(&mut fields));

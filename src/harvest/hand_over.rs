@@ -26,8 +26,8 @@ pub(super) fn known(dump: &File, owner: Owner<'_>, time: Time) -> Dump {
 }
 
 impl Destination<'_> {
-    /// Leaves a dump that has its name for its hand-over, given whether it had that already, and whether it has a record. A harvest that is done again, after a kill or a power cut, does so
-    /// only if the first one has not.
+    /// Leaves a dump that has its name for its hand-over, given whether it had that already, and whether it has a record. A
+    /// harvest that is done again, after a kill or a power cut, does so only if the first one has not.
     pub(super) fn hand_over(&self, known: Dump, name: &str, (already, has_record): (bool, bool)) {
         let path = self.path().join(name);
         if already && marks::is_handed_over(&path) {

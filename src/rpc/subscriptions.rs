@@ -222,14 +222,14 @@ mod tests {
         assert_eq!(add(r#"{"event":"onContainerStarted"}"#), Ok(0.into()));
         assert_eq!(add(r#"{"event":"onContainerStarted","id":"1"}"#), Err(Fault::registered_already()));
         let event = Event::Started { id: "x".parse().unwrap(), descriptor: 91 };
-        let told = subscriptions.messages(17, &event);
+        let heard = subscriptions.messages(17, &event);
         let expected = ["client.events.1.", "1.", "."].map(|prefix| {
             format!(
                 "{{\"jsonrpc\":\"2.0\",\"method\":\"{prefix}onContainerStarted\",\
                  \"params\":{{\"descriptor\":\"91\",\"name\":\"x\",\"containerId\":\"x\",\"sequence\":17}}}}"
             )
         });
-        assert_eq!(told, expected);
+        assert_eq!(heard, expected);
         let gone = params(r#"{"event":"onContainerStarted","id":1}"#);
         assert_eq!(subscriptions.unregister(Target::Plugin, &gone), Ok(0.into()));
         assert_eq!(subscriptions.unregister(Target::Plugin, &gone), Err(Fault::not_registered()));

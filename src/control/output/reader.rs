@@ -75,7 +75,7 @@ pub(crate) fn exists(dir: &Path) -> bool {
 /// The container's end of its pipe.
 ///
 /// # Errors
-/// The kernel's; there is no pipe.
+/// The kernel's; the container has no pipe.
 pub(crate) fn writer(dir: &Path) -> Result<OwnedFd> {
     open(dir, OFlags::RDWR).tried(|| format!("cannot open the pipe {}", dir.join(PIPE).display()))
 }
@@ -89,7 +89,7 @@ impl OutputReader {
     /// Begins to read the output of the container that has this directory; `None` when another reader does.
     ///
     /// # Errors
-    /// The kernel's; there is no pipe.
+    /// The kernel's; the container has no pipe.
     pub(crate) fn open(dir: &Path, target: LogTarget, until: Until) -> std::io::Result<Option<Self>> {
         let access = match until {
             // As a writer itself, it is never the last one to leave.
@@ -116,7 +116,7 @@ impl OutputReader {
         let mut buffer = vec![0; CHUNK];
         for _ in 0..TURN {
             match self.pipe.read(&mut buffer) {
-                // A packet of no bytes, which some kernels let a container write: with a writer there is no end.
+                // A packet of no bytes, which some kernels let a container write: while this one writes, too, it cannot be the end.
                 Ok(0) if self.holds => return Progress::Empty,
                 Ok(0) => return Progress::Ended,
                 Ok(count) => self.log.write(buffer.get(..count).unwrap_or_default()),

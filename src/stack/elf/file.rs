@@ -7,7 +7,6 @@ use std::io::Read;
 use crate::coredump::elf::{MAGIC, Machine};
 use crate::crash::modules::build_id_in;
 use crate::dump::fields::Fields;
-use crate::dump::records::Cpu;
 use crate::dump::{Order, Source};
 use crate::error::{Error, ErrorKind, Result, Tried};
 
@@ -91,14 +90,9 @@ impl Elf {
         if !EXECUTABLES.contains(&fields.u16()) {
             return Err(wrong("it is neither a program nor a library"));
         }
-        let cpu = match (fields.u16(), wide) {
-            (3, false) => Cpu::X86,
-            (40, false) => Cpu::Arm,
-            (62, true) => Cpu::X86_64,
-            (183, true) => Cpu::Arm64,
-            (other, _) => return Err(wrong(&format!("machine {other} is not known"))),
-        };
-        let machine = Machine { cpu, wide };
+        let number = fields.u16();
+        let machine = Machine::of(number, wide);
+        let machine = machine.ok_or_else(|| wrong(&format!("machine {number} is not known")))?;
         let mut fields = fields.skip(4);
         let (_entry, segments, sections) =
             (machine.word(&mut fields), machine.word(&mut fields), machine.word(&mut fields));
