@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::images::{harvest, image, whole_dump};
 use crate::support::hook_world::HookWorld;
-use crate::support::host::{command, files_in, wait_until};
+use crate::support::host::{fifo, files_in, release, wait_until};
 use crate::support::test_runtimes::runtimes;
 
 /// What begins every program here: its arguments become a line of `calls`.
@@ -84,12 +84,6 @@ fn pids(world: &HookWorld, count: usize) -> Vec<i32> {
     found()
 }
 
-fn fifo(world: &HookWorld) -> PathBuf {
-    let path = world.path("fifo");
-    command("mkfifo", &[path.as_ref()]);
-    path
-}
-
 #[test]
 fn each_dump_is_handed_over_until_the_program_succeeds_and_not_again() {
     let world = HookWorld::new("crun");
@@ -132,7 +126,7 @@ fn a_stop_does_not_wait_for_the_program_which_has_nothing_of_the_runtime() {
 }
 
 fn assert_stop_goes_on(world: HookWorld) {
-    let fifo = fifo(&world);
+    let fifo = fifo(world.path("fifo"));
     program(
         &world,
         "cat /proc/$$/environ > environ; echo $PPID >> pids; read line < fifo; echo $line > done",
@@ -159,7 +153,7 @@ fn assert_stop_goes_on(world: HookWorld) {
     let session = fs::read_to_string(format!("/proc/{worker}/stat")).unwrap();
     let session = session.rsplit_once(") ").unwrap().1.split(' ').nth(3).unwrap().to_owned();
     assert_eq!(session, worker.to_string(), "a session of its own");
-    fs::write(fifo, "released\n").unwrap();
+    release(&fifo);
     idle(&world);
     assert_eq!((lines(&world, "done"), entries(&world).len()), (vec!["released".to_owned()], 0));
     let environ = fs::read(world.path("environ")).unwrap();
@@ -194,7 +188,7 @@ fn a_program_that_hangs_is_killed_with_its_group_at_the_deadline() {
 #[test]
 fn a_worker_that_is_killed_loses_nothing() {
     let world = HookWorld::new("crun");
-    let _fifo = fifo(&world);
+    let _fifo = fifo(world.path("fifo"));
     program(
         &world,
         &format!("{NOTE}if ! test -e pids; then echo $PPID > pids; echo $$ >> pids; read line < fifo; fi"),

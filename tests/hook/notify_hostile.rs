@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::images::harvest;
 use crate::notify::{entries, idle, image_with, program};
 use crate::support::hook_world::HookWorld;
-use crate::support::host::files_in;
+use crate::support::host::{fifo, files_in, release};
 
 /// Keeps its arguments as they are, each ended by NUL.
 const KEEP: &str = "printf '%s\\0' \"$@\" >> calls";
@@ -143,8 +143,7 @@ fn doctor_says_what_is_in_the_way_of_a_hand_over() {
 #[test]
 fn a_program_that_reads_the_result_of_a_sweep_does_not_wait_for_the_hand_over() {
     let world = HookWorld::new("crun");
-    let fifo = world.path("fifo");
-    crate::support::host::command("mkfifo", &[fifo.as_ref()]);
+    let fifo = fifo(world.path("fifo"));
     program(&world, "test -e fifo || exit 1; read line < fifo; echo \"$line\" > calls");
     settings(&world, "");
     let made = image_with(&world, &["a.dmp"]);
@@ -154,7 +153,7 @@ fn a_program_that_reads_the_result_of_a_sweep_does_not_wait_for_the_hand_over() 
     // One that comes meanwhile leaves it to that.
     let run = world.hook(&["sweep", "--json"]).expect(0);
     assert!(run.stdout().contains("\"failures\": []") && calls(&world).is_empty(), "{}", run.story());
-    fs::write(fifo, "released\n").unwrap();
+    release(&fifo);
     idle(&world);
     assert_eq!((calls(&world), entries(&world).len()), (vec!["released\n".to_owned()], 0));
 }

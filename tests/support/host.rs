@@ -1,7 +1,9 @@
 //! What tests do on the host.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -57,6 +59,18 @@ pub(crate) fn command(program: &str, arguments: &[&OsStr]) -> String {
     let output = Command::new(program).args(arguments).output().unwrap();
     assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// Makes a FIFO.
+pub(crate) fn fifo(path: PathBuf) -> PathBuf {
+    command("mkfifo", &[path.as_ref()]);
+    path
+}
+
+/// Releases what reads a line from a FIFO, or is about to.
+pub(crate) fn release(fifo: &Path) {
+    let open = || OpenOptions::new().write(true).custom_flags(nix::libc::O_NONBLOCK).open(fifo);
+    wait_until(|| open().is_ok_and(|mut fifo| fifo.write_all(b"released\n").is_ok()));
 }
 
 /// The entries of a directory, sorted; none when there is no such directory.
