@@ -173,11 +173,18 @@ def milliseconds(work):
     return (time.perf_counter() - begin) * 1000
 
 
+def spread(times):
+    """The quartiles."""
+    low, _, high = statistics.quantiles(times, n=4)
+    return f" ({low:.2f} to {high:.2f})"
+
+
 def report(what, ours, bare=None, unit="ms"):
     middle = statistics.median(ours)
-    line = f"{what:44}{middle:9.2f} {unit}"
+    line = f"{what:52}{middle:9.2f} {unit}{spread(ours)}"
     if bare:
-        line += f"   bare runtime {statistics.median(bare):9.2f} {unit}   ratio {middle / statistics.median(bare):5.2f}"
+        other = statistics.median(bare)
+        line += f"   bare runtime {other:9.2f} {unit}{spread(bare)}   ratio {middle / other:5.2f}"
     print(line, flush=True)
 
 
