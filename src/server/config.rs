@@ -1,4 +1,4 @@
-//! The settings of the daemon: defaults, then `/etc/ocicontainer.toml`, then the flags of `serve`.
+//! What an administrator sets of the daemon: defaults, then `/etc/ocicontainer.toml`, then the flags of `serve`.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::host;
 use crate::rpc::api::Api;
 use crate::rpc::identity::PluginIdentity;
+use crate::server::daemon::ServerConfig;
 use crate::server::guard::GuardSettings;
 
 /// The settings file, unless another is given.
@@ -149,27 +150,6 @@ pub struct ServeOptions {
     pub autostart: Option<bool>,
 }
 
-/// Where and for whom the server answers.
-#[derive(Debug, Clone)]
-pub struct ServerConfig {
-    /// The TCP address; `None` for the Unix socket only.
-    pub listen: Option<SocketAddr>,
-    /// The Unix socket.
-    pub socket: PathBuf,
-    /// The group of the Unix socket.
-    pub socket_group: Option<u32>,
-    /// The bus to answer on; `None` for none.
-    pub dbus: Option<String>,
-    /// Users that may call over D-Bus.
-    pub dbus_uids: Vec<u32>,
-    /// Whom the guards let call.
-    pub guard: GuardSettings,
-    /// Whether TCP callers may only look.
-    pub tcp_read_only: bool,
-    /// Whether there is a page for browsers.
-    pub page: bool,
-}
-
 impl ServeOptions {
     /// Reads the settings file `named`, or the default one if there is one.
     ///
@@ -279,22 +259,6 @@ fn members(options: &ServeOptions) -> serde_json::Result<Map<String, Value>> {
     };
     let all: Map<String, Value> = serde_json::from_value(serde_json::to_value(options)?)?;
     Ok(all.into_iter().filter(|(_, value)| !says_nothing(value)).collect())
-}
-
-impl ServerConfig {
-    /// Refuses an address that others can reach, unless there is a token.
-    ///
-    /// # Errors
-    /// It is such an address.
-    pub fn check_address(&self, address: SocketAddr) -> Result<()> {
-        if address.ip().to_canonical().is_loopback() || self.guard.token.is_some() {
-            return Ok(());
-        }
-        let what = format!(
-            "refused to listen on {address}: it is reachable from other hosts, and access to it is root access"
-        );
-        Err(Error::new(ErrorKind::Config, what).advise("give --token-file, or a loopback address"))
-    }
 }
 
 #[cfg(test)]

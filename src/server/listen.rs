@@ -13,8 +13,8 @@ use rustix::fs::Mode;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::error::{Error, ErrorKind, Result, Tried};
-use crate::server::config::ServerConfig;
 use crate::server::daemon::Daemon;
+use crate::server::daemon::ServerConfig;
 use crate::server::guard::caller::{Channel, Peer};
 use crate::server::guard::peer;
 use crate::server::http;

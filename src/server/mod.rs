@@ -6,9 +6,9 @@
 //!
 //! - [`limits`]: how much of everything a client may use.
 //! - [`guard`]: who may call.
-//! - [`config`]: the settings of the daemon; [`log_level`]: what it logs.
 //! - [`stream`]: a client's connection with its timeouts and its place; [`answer`]: the HTTP answers.
 //! - [`daemon`]: what all connections share; [`connection`]: what the requests of one connection have in common.
+//! - [`config`]: the settings of the daemon; [`log_level`]: what it logs.
 //! - [`page`]: the page for a browser.
 //! - [`websocket`]: one WebSocket; [`http`]: one HTTP connection.
 //! - [`listen`]: where connections come from; [`bus`]: the daemon on D-Bus.
