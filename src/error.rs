@@ -31,6 +31,8 @@ pub enum ErrorKind {
     NotFound,
     /// Something did not end within its deadline.
     Timeout,
+    /// The daemon does not answer.
+    Unreachable,
     /// Any other failed operation of the operating system.
     System,
 }
@@ -63,11 +65,13 @@ pub enum ExitCode {
     NotFound = 10,
     /// Something did not end within its deadline.
     Timeout = 11,
+    /// The daemon does not answer.
+    Unreachable = 12,
 }
 
 impl ExitCode {
     /// Every exit code with its meaning, for help and manual pages.
-    pub const ALL: [(Self, &str); 12] = [
+    pub const ALL: [(Self, &str); 13] = [
         (Self::Ok, "done"),
         (Self::Failure, "an operation failed"),
         (Self::Usage, "wrong command line"),
@@ -80,6 +84,7 @@ impl ExitCode {
         (Self::Unsupported, "the kernel or the host lacks something"),
         (Self::NotFound, "no such container"),
         (Self::Timeout, "timed out"),
+        (Self::Unreachable, "the daemon does not answer"),
     ];
 }
 
@@ -96,6 +101,7 @@ impl From<ErrorKind> for ExitCode {
             ErrorKind::Unsupported => Self::Unsupported,
             ErrorKind::NotFound => Self::NotFound,
             ErrorKind::Timeout => Self::Timeout,
+            ErrorKind::Unreachable => Self::Unreachable,
             ErrorKind::System => Self::Failure,
         }
     }

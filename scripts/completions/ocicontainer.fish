@@ -40,8 +40,11 @@ complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "start" -d
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "start-spec" -d 'Start a container from a legacy Dobby specification'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "convert-spec" -d 'Write a legacy Dobby specification as an OCI bundle, without the daemon'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "stop" -d 'Stop containers: SIGTERM, then SIGKILL after the stop timeout'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "kill" -d 'Send a signal to the first process of containers'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "restart" -d 'Stop containers and start them again as they were'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "pause" -d 'Freeze running containers'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "resume" -d 'Thaw paused containers'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "unpause" -d 'Thaw paused containers'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "hibernate" -d 'Have memcr write out the memory of a running container'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "wakeup" -d 'Wake up a hibernated container'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "annotate" -d 'Make an annotation on a container'
@@ -142,11 +145,22 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start-spec" -s
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand convert-spec" -l to -d 'Directory to make: config.json and rootfs' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand convert-spec" -l dobby-settings -d 'Dobby\'s settings' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand convert-spec" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand stop" -s t -l time -d 'Time from SIGTERM to SIGKILL in seconds [default: the daemon\'s stop timeout]' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand stop" -l socket -d 'The daemon\'s Unix socket' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand stop" -l all -d 'All containers'
-complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand stop" -l force -d 'Send SIGKILL immediately'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand stop" -s f -l force -d 'Send SIGKILL immediately'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand stop" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand stop" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand kill" -s s -l signal -d 'Name, with or without SIG, or number of the signal. KILL ends a container for good, as stop --force does' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand kill" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand kill" -l all -d 'All containers'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand kill" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand kill" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand restart" -s t -l time -d 'Time from SIGTERM to SIGKILL in seconds [default: the daemon\'s stop timeout]' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand restart" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand restart" -l all -d 'All containers'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand restart" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand restart" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand pause" -l socket -d 'The daemon\'s Unix socket' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand pause" -l all -d 'All containers'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand pause" -l json -d 'Print the API\'s result as one line of JSON'
@@ -155,6 +169,10 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand resume" -l soc
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand resume" -l all -d 'All containers'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand resume" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand resume" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand unpause" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand unpause" -l all -d 'All containers'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand unpause" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand unpause" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand hibernate" -l dest -d 'Directory for the memory [default: memcr\'s own]' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand hibernate" -l compress -d 'Compression: lz4 or zstd [default: memcr\'s own]' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand hibernate" -l socket -d 'The daemon\'s Unix socket' -r -F

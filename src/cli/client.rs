@@ -31,7 +31,7 @@ pub(crate) struct Client {
 }
 
 fn broken(error: WsError) -> Error {
-    Error::new(ErrorKind::System, "the connection to the daemon broke").caused_by(error)
+    Error::new(ErrorKind::Unreachable, "the connection to the daemon broke").caused_by(error)
 }
 
 /// The status of an answer to a connection when all places are taken.
@@ -56,7 +56,9 @@ impl Client {
     pub(crate) fn connect(path: &Path) -> Result<Self> {
         let what = || format!("cannot reach the daemon at {}", path.display());
         let stream = UnixStream::connect(path).tried(what).map_err(|error| {
-            error.advise("check that it is running (ocicontainer serve) and that you may use its socket")
+            error
+                .of_kind(ErrorKind::Unreachable)
+                .advise("check that it is running (ocicontainer serve) and that you may use its socket")
         })?;
         let uri = "ws://localhost/jsonrpc".parse().map_err(|_| Error::new(ErrorKind::System, what()))?;
         let request = ClientRequestBuilder::new(uri).with_sub_protocol(OWN_PROTOCOL);
@@ -69,7 +71,7 @@ impl Client {
                 let error = Error::new(ErrorKind::Busy, format!("{}: it has too many connections", what()));
                 Err(error.advise("it runs; close clients that it does not need, or try again"))
             }
-            Err(error) => Err(Error::new(ErrorKind::System, what()).caused_by(error.to_string())),
+            Err(error) => Err(Error::new(ErrorKind::Unreachable, what()).caused_by(error.to_string())),
         }
     }
 
@@ -129,7 +131,7 @@ impl Client {
                 Message::Close(frame) => {
                     let why = frame.map(|frame| frame.reason.to_string()).unwrap_or_default();
                     return Err(
-                        Error::new(ErrorKind::System, "the daemon closed the connection").caused_by(why)
+                        Error::new(ErrorKind::Unreachable, "the daemon closed the connection").caused_by(why)
                     );
                 }
                 _ => {}

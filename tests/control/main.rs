@@ -22,6 +22,7 @@ mod minidump;
 mod owned;
 mod owned_attacks;
 mod refuse;
+mod renew;
 mod running;
 mod runtimes;
 mod start;

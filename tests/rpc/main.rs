@@ -32,6 +32,7 @@ mod started;
 mod support;
 mod systemd;
 mod transcript;
+mod transcript_life;
 mod unprivileged;
 mod webdriver;
 mod websocket;

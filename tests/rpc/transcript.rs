@@ -8,19 +8,19 @@ use serde_json::Value;
 use crate::support::daemon_world::DaemonWorld;
 use crate::support::host::daemon_program;
 
-fn stdout(output: &Output) -> String {
+pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
 /// What a verb prints, which must succeed.
-fn says(world: &DaemonWorld, args: &[&str]) -> String {
+pub(crate) fn says(world: &DaemonWorld, args: &[&str]) -> String {
     let output = world.cli(args);
     assert!(output.status.success(), "{args:?}: {output:?}\n{}", world.log());
     stdout(&output)
 }
 
 /// The columns of a table's rows, without its head.
-fn rows(table: &str) -> Vec<Vec<String>> {
+pub(crate) fn rows(table: &str) -> Vec<Vec<String>> {
     let cells = |line: &str| {
         line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).map(str::to_owned).collect()
     };

@@ -24,6 +24,8 @@ pub static METHODS: &[Method] = &[
     life::start_container::METHOD,
     life::start_container_from_dobby_spec::METHOD,
     life::stop_container::METHOD,
+    life::restart_container::METHOD,
+    life::signal_container::METHOD,
     life::pause_container::METHOD,
     life::resume_container::METHOD,
     command::execute_command::METHOD,
