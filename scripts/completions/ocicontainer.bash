@@ -277,7 +277,7 @@ _ocicontainer() {
             return 0
             ;;
         ocicontainer__subcmd__events)
-            opts="-h --socket --json --since --help"
+            opts="-h --socket --json --since --no-stream --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -505,7 +505,7 @@ _ocicontainer() {
             return 0
             ;;
         ocicontainer__subcmd__ps)
-            opts="-q -f -h --quiet --filter --format --socket --json --help"
+            opts="-q -a -f -h --quiet --all --filter --format --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -99,11 +99,12 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -s h -l
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand list" -l socket -d 'The daemon\'s Unix socket' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand list" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand list" -s h -l help -d 'Print help'
-complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand ps" -s f -l filter -d 'Only containers with this id or state: id=TEXT (a part of it) or state=STATE; may be repeated' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand ps" -s f -l filter -d 'Only containers with this id, state or exit code: id=TEXT (a part of it), state=STATE, exited=CODE; may be repeated' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand ps" -l format -d 'How to print them' -r -f -a "table\t'Columns'
 json\t'One line of JSON, as --json'"
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand ps" -l socket -d 'The daemon\'s Unix socket' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand ps" -s q -l quiet -d 'Print ids only'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand ps" -s a -l all -d 'List the last containers that have ended, too, and how they ended'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand ps" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand ps" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand state" -l socket -d 'The daemon\'s Unix socket' -r -F
@@ -223,8 +224,9 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand rm" -s f -l fo
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand rm" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand rm" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand events" -l socket -d 'The daemon\'s Unix socket' -r -F
-complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand events" -l since -d 'Begin with what came after the event with this number (its `sequence`)' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand events" -l since -d 'Begin with what came after the event with this number (its `sequence`), or at this time: 2026-11-27T10:00:00Z, or how long ago (30min, 2h)' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand events" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand events" -l no-stream -d 'End with what has happened by now'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand events" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and not __fish_seen_subcommand_from list info" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and not __fish_seen_subcommand_from list info" -f -a "list" -d 'List the dumps in directories, newest first'

@@ -54,7 +54,7 @@ mod stats;
 mod tasks;
 
 pub use events::bus::Subscription;
-pub use events::journal::Since;
+pub use events::journal::{PastEvent, Since};
 pub use id_range::IdRange;
 pub use lifecycle::inside::mount::MountRequest;
 pub use lifecycle::stop::StopOptions;
@@ -69,6 +69,7 @@ pub use model::state::{ExitStatus, Health, Listed, State};
 pub use monitor::serve::{ARGUMENT as MONITOR_ARGUMENT, run_monitor};
 pub use output::read::LogPart;
 pub use overview::dumps::{Dump, MAX_LISTED};
+pub use overview::past::{Begin, Ended, MAX_ENDED, MAX_EVENTS, Past};
 pub use overview::summary::Summary;
 pub use plugins::catalogue::plugin_reference;
 pub use settings::{BundleOwner, BundleOwners, Settings};

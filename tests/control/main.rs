@@ -21,6 +21,7 @@ mod logs;
 mod minidump;
 mod owned;
 mod owned_attacks;
+mod past;
 mod refuse;
 mod renew;
 mod running;

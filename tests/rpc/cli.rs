@@ -197,7 +197,7 @@ fn events_are_printed_as_they_happen() {
     let world = DaemonWorld::new();
     let text = first_event(&world, "text", &[]);
     assert!(
-        text.starts_with("onContainer")
+        text.contains("Z onContainer")
             && [" descriptor=", " state="].iter().any(|member| text.contains(member)),
         "{text}"
     );

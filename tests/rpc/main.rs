@@ -33,6 +33,7 @@ mod support;
 mod systemd;
 mod transcript;
 mod transcript_life;
+mod transcript_past;
 mod unprivileged;
 mod webdriver;
 mod websocket;

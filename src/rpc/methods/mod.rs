@@ -34,6 +34,8 @@ pub static METHODS: &[Method] = &[
     query::get_container_logs::METHOD,
     query::list_minidumps::METHOD,
     query::list_summaries::METHOD,
+    query::list_ended::METHOD,
+    query::list_events::METHOD,
     command::run_command::METHOD,
     inside::hibernate_container::METHOD,
     inside::wakeup_container::METHOD,
