@@ -33,6 +33,8 @@ pub enum ErrorKind {
     Timeout,
     /// The daemon does not answer.
     Unreachable,
+    /// A bundle is missing or not one.
+    Bundle,
     /// Any other failed operation of the operating system.
     System,
 }
@@ -67,11 +69,13 @@ pub enum ExitCode {
     Timeout = 11,
     /// The daemon does not answer.
     Unreachable = 12,
+    /// A bundle is missing or not one.
+    BadBundle = 13,
 }
 
 impl ExitCode {
     /// Every exit code with its meaning, for help and manual pages.
-    pub const ALL: [(Self, &str); 13] = [
+    pub const ALL: [(Self, &str); 14] = [
         (Self::Ok, "done"),
         (Self::Failure, "an operation failed"),
         (Self::Usage, "wrong command line"),
@@ -85,6 +89,7 @@ impl ExitCode {
         (Self::NotFound, "no such container"),
         (Self::Timeout, "timed out"),
         (Self::Unreachable, "the daemon does not answer"),
+        (Self::BadBundle, "the bundle is missing, not allowed, or cannot be used"),
     ];
 }
 
@@ -102,6 +107,7 @@ impl From<ErrorKind> for ExitCode {
             ErrorKind::NotFound => Self::NotFound,
             ErrorKind::Timeout => Self::Timeout,
             ErrorKind::Unreachable => Self::Unreachable,
+            ErrorKind::Bundle => Self::BadBundle,
             ErrorKind::System => Self::Failure,
         }
     }

@@ -136,7 +136,7 @@ fn beginning(text: &str, longest: usize) -> &str {
 }
 
 /// Every kind with its name on the wire.
-const KINDS: [(ErrorKind, &str); 12] = [
+const KINDS: [(ErrorKind, &str); 13] = [
     (ErrorKind::Usage, "usage"),
     (ErrorKind::Input, "input"),
     (ErrorKind::Config, "config"),
@@ -148,6 +148,7 @@ const KINDS: [(ErrorKind, &str); 12] = [
     (ErrorKind::NotFound, "not-found"),
     (ErrorKind::Timeout, "timeout"),
     (ErrorKind::Unreachable, "unreachable"),
+    (ErrorKind::Bundle, "bundle"),
     (ErrorKind::System, "system"),
 ];
 
