@@ -31,6 +31,10 @@ pub enum ErrorKind {
     NotFound,
     /// Something did not end within its deadline.
     Timeout,
+    /// The daemon does not answer.
+    Unreachable,
+    /// A bundle is missing or not one.
+    Bundle,
     /// Any other failed operation of the operating system.
     System,
 }
@@ -63,11 +67,15 @@ pub enum ExitCode {
     NotFound = 10,
     /// Something did not end within its deadline.
     Timeout = 11,
+    /// The daemon does not answer.
+    Unreachable = 12,
+    /// A bundle is missing or not one.
+    BadBundle = 13,
 }
 
 impl ExitCode {
     /// Every exit code with its meaning, for help and manual pages.
-    pub const ALL: [(Self, &str); 12] = [
+    pub const ALL: [(Self, &str); 14] = [
         (Self::Ok, "done"),
         (Self::Failure, "an operation failed"),
         (Self::Usage, "wrong command line"),
@@ -80,6 +88,8 @@ impl ExitCode {
         (Self::Unsupported, "the kernel or the host lacks something"),
         (Self::NotFound, "no such container"),
         (Self::Timeout, "timed out"),
+        (Self::Unreachable, "the daemon does not answer"),
+        (Self::BadBundle, "the bundle is missing, not allowed, or cannot be used"),
     ];
 }
 
@@ -96,6 +106,8 @@ impl From<ErrorKind> for ExitCode {
             ErrorKind::Unsupported => Self::Unsupported,
             ErrorKind::NotFound => Self::NotFound,
             ErrorKind::Timeout => Self::Timeout,
+            ErrorKind::Unreachable => Self::Unreachable,
+            ErrorKind::Bundle => Self::BadBundle,
             ErrorKind::System => Self::Failure,
         }
     }

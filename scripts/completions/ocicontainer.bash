@@ -46,6 +46,9 @@ _ocicontainer() {
             ocicontainer,inspect)
                 cmd="ocicontainer__subcmd__inspect"
                 ;;
+            ocicontainer,kill)
+                cmd="ocicontainer__subcmd__kill"
+                ;;
             ocicontainer,list)
                 cmd="ocicontainer__subcmd__list"
                 ;;
@@ -63,6 +66,9 @@ _ocicontainer() {
                 ;;
             ocicontainer,remove-annotation)
                 cmd="ocicontainer__subcmd__remove__subcmd__annotation"
+                ;;
+            ocicontainer,restart)
+                cmd="ocicontainer__subcmd__restart"
                 ;;
             ocicontainer,resume)
                 cmd="ocicontainer__subcmd__resume"
@@ -97,6 +103,9 @@ _ocicontainer() {
             ocicontainer,unmount)
                 cmd="ocicontainer__subcmd__unmount"
                 ;;
+            ocicontainer,unpause)
+                cmd="ocicontainer__subcmd__resume"
+                ;;
             ocicontainer,wait)
                 cmd="ocicontainer__subcmd__wait"
                 ;;
@@ -116,7 +125,7 @@ _ocicontainer() {
 
     case "${cmd}" in
         ocicontainer)
-            opts="-h -V --help --version serve list ps state info inspect dump stats top run start start-spec convert-spec stop pause resume hibernate wakeup annotate remove-annotation mount unmount exec logs wait delete rm events dumps"
+            opts="-h -V --help --version serve list ps state info inspect dump stats top run start start-spec convert-spec stop kill restart pause resume unpause hibernate wakeup annotate remove-annotation mount unmount exec logs wait delete rm events dumps"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -268,7 +277,7 @@ _ocicontainer() {
             return 0
             ;;
         ocicontainer__subcmd__events)
-            opts="-h --socket --json --since --help"
+            opts="-h --socket --json --since --no-stream --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -377,6 +386,32 @@ _ocicontainer() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        ocicontainer__subcmd__kill)
+            opts="-s -h --all --signal --socket --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --signal)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         ocicontainer__subcmd__list)
             opts="-h --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -470,7 +505,7 @@ _ocicontainer() {
             return 0
             ;;
         ocicontainer__subcmd__ps)
-            opts="-q -f -h --quiet --filter --format --socket --json --help"
+            opts="-q -a -f -h --quiet --all --filter --format --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -506,6 +541,32 @@ _ocicontainer() {
                 return 0
             fi
             case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ocicontainer__subcmd__restart)
+            opts="-t -h --all --time --socket --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --time)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -788,12 +849,20 @@ _ocicontainer() {
             return 0
             ;;
         ocicontainer__subcmd__stop)
-            opts="-h --all --force --socket --json --help"
+            opts="-f -t -h --all --force --time --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --time)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

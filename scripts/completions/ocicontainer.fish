@@ -40,8 +40,11 @@ complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "start" -d
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "start-spec" -d 'Start a container from a legacy Dobby specification'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "convert-spec" -d 'Write a legacy Dobby specification as an OCI bundle, without the daemon'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "stop" -d 'Stop containers: SIGTERM, then SIGKILL after the stop timeout'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "kill" -d 'Send a signal to the first process of containers'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "restart" -d 'Stop containers and start them again as they were'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "pause" -d 'Freeze running containers'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "resume" -d 'Thaw paused containers'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "unpause" -d 'Thaw paused containers'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "hibernate" -d 'Have memcr write out the memory of a running container'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "wakeup" -d 'Wake up a hibernated container'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "annotate" -d 'Make an annotation on a container'
@@ -96,11 +99,12 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -s h -l
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand list" -l socket -d 'The daemon\'s Unix socket' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand list" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand list" -s h -l help -d 'Print help'
-complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand ps" -s f -l filter -d 'Only containers with this id or state: id=TEXT (a part of it) or state=STATE; may be repeated' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand ps" -s f -l filter -d 'Only containers with this id, state or exit code: id=TEXT (a part of it), state=STATE, exited=CODE; may be repeated' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand ps" -l format -d 'How to print them' -r -f -a "table\t'Columns'
 json\t'One line of JSON, as --json'"
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand ps" -l socket -d 'The daemon\'s Unix socket' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand ps" -s q -l quiet -d 'Print ids only'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand ps" -s a -l all -d 'List the last containers that have ended, too, and how they ended'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand ps" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand ps" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand state" -l socket -d 'The daemon\'s Unix socket' -r -F
@@ -142,11 +146,22 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start-spec" -s
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand convert-spec" -l to -d 'Directory to make: config.json and rootfs' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand convert-spec" -l dobby-settings -d 'Dobby\'s settings' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand convert-spec" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand stop" -s t -l time -d 'Time from SIGTERM to SIGKILL in seconds [default: the daemon\'s stop timeout]' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand stop" -l socket -d 'The daemon\'s Unix socket' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand stop" -l all -d 'All containers'
-complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand stop" -l force -d 'Send SIGKILL immediately'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand stop" -s f -l force -d 'Send SIGKILL immediately'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand stop" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand stop" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand kill" -s s -l signal -d 'Name, with or without SIG, or number of the signal. KILL ends a container for good, as stop --force does' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand kill" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand kill" -l all -d 'All containers'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand kill" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand kill" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand restart" -s t -l time -d 'Time from SIGTERM to SIGKILL in seconds [default: the daemon\'s stop timeout]' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand restart" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand restart" -l all -d 'All containers'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand restart" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand restart" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand pause" -l socket -d 'The daemon\'s Unix socket' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand pause" -l all -d 'All containers'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand pause" -l json -d 'Print the API\'s result as one line of JSON'
@@ -155,6 +170,10 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand resume" -l soc
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand resume" -l all -d 'All containers'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand resume" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand resume" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand unpause" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand unpause" -l all -d 'All containers'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand unpause" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand unpause" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand hibernate" -l dest -d 'Directory for the memory [default: memcr\'s own]' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand hibernate" -l compress -d 'Compression: lz4 or zstd [default: memcr\'s own]' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand hibernate" -l socket -d 'The daemon\'s Unix socket' -r -F
@@ -205,8 +224,9 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand rm" -s f -l fo
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand rm" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand rm" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand events" -l socket -d 'The daemon\'s Unix socket' -r -F
-complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand events" -l since -d 'Begin with what came after the event with this number (its `sequence`)' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand events" -l since -d 'Begin with what came after the event with this number (its `sequence`), or at this time: 2026-11-27T10:00:00Z, or how long ago (30min, 2h)' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand events" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand events" -l no-stream -d 'End with what has happened by now'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand events" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and not __fish_seen_subcommand_from list info" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and not __fish_seen_subcommand_from list info" -f -a "list" -d 'List the dumps in directories, newest first'

@@ -1,5 +1,6 @@
 //! The daemon's client: one WebSocket over the Unix socket, for calls and for events.
 
+use std::collections::VecDeque;
 use std::io::Read as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -28,10 +29,12 @@ const PREFIX: &str = "cli";
 pub(crate) struct Client {
     socket: WebSocket<UnixStream>,
     calls: u64,
+    /// Events that came while an answer was awaited.
+    events: VecDeque<Value>,
 }
 
 fn broken(error: WsError) -> Error {
-    Error::new(ErrorKind::System, "the connection to the daemon broke").caused_by(error)
+    Error::new(ErrorKind::Unreachable, "the connection to the daemon broke").caused_by(error)
 }
 
 /// The status of an answer to a connection when all places are taken.
@@ -56,7 +59,9 @@ impl Client {
     pub(crate) fn connect(path: &Path) -> Result<Self> {
         let what = || format!("cannot reach the daemon at {}", path.display());
         let stream = UnixStream::connect(path).tried(what).map_err(|error| {
-            error.advise("check that it is running (ocicontainer serve) and that you may use its socket")
+            error
+                .of_kind(ErrorKind::Unreachable)
+                .advise("check that it is running (ocicontainer serve) and that you may use its socket")
         })?;
         let uri = "ws://localhost/jsonrpc".parse().map_err(|_| Error::new(ErrorKind::System, what()))?;
         let request = ClientRequestBuilder::new(uri).with_sub_protocol(OWN_PROTOCOL);
@@ -64,12 +69,12 @@ impl Client {
             WebSocketConfig::default().max_message_size(Some(MAX_ANSWER)).max_frame_size(Some(MAX_ANSWER));
         let said = stream.try_clone();
         match client_with_config(request, stream, Some(config)) {
-            Ok((socket, _response)) => Ok(Self { socket, calls: 0 }),
+            Ok((socket, _response)) => Ok(Self { socket, calls: 0, events: VecDeque::new() }),
             Err(error) if is_full(&error) || said.is_ok_and(refused_before_we_spoke) => {
                 let error = Error::new(ErrorKind::Busy, format!("{}: it has too many connections", what()));
                 Err(error.advise("it runs; close clients that it does not need, or try again"))
             }
-            Err(error) => Err(Error::new(ErrorKind::System, what()).caused_by(error.to_string())),
+            Err(error) => Err(Error::new(ErrorKind::Unreachable, what()).caused_by(error.to_string())),
         }
     }
 
@@ -82,7 +87,8 @@ impl Client {
         loop {
             let mut answer = self.receive()?;
             if answer["id"] != self.calls {
-                continue; // An event.
+                self.events.push_back(answer);
+                continue;
             }
             return match answer.get("error") {
                 Some(error) => Err(failure(error)),
@@ -96,19 +102,18 @@ impl Client {
         self.call(method, json!({"containerId": id}))
     }
 
-    /// Subscribes to an event, and asks for what came since the one with a number.
-    pub(crate) fn subscribe(&mut self, event: &str, since: Option<u64>) -> Result<()> {
-        let mut params = json!({"event": event, "id": PREFIX});
-        if let Some(number) = since {
-            params["since"] = number.into();
-        }
-        self.call("register", params).map(drop)
+    /// Subscribes to an event.
+    pub(crate) fn subscribe(&mut self, event: &str) -> Result<()> {
+        self.call("register", json!({"event": event, "id": PREFIX})).map(drop)
     }
 
     /// Waits for the next event: its name and parameters.
     pub(crate) fn next_event(&mut self) -> Result<(String, Value)> {
         loop {
-            let mut message = self.receive()?;
+            let mut message = match self.events.pop_front() {
+                Some(message) => message,
+                None => self.receive()?,
+            };
             let name =
                 message["method"].as_str().and_then(|method| method.strip_prefix(PREFIX)?.strip_prefix('.'));
             if let Some(name) = name.map(str::to_owned) {
@@ -129,7 +134,7 @@ impl Client {
                 Message::Close(frame) => {
                     let why = frame.map(|frame| frame.reason.to_string()).unwrap_or_default();
                     return Err(
-                        Error::new(ErrorKind::System, "the daemon closed the connection").caused_by(why)
+                        Error::new(ErrorKind::Unreachable, "the daemon closed the connection").caused_by(why)
                     );
                 }
                 _ => {}

@@ -50,7 +50,10 @@ enum Verb {
     StartSpec(life::start_spec::StartSpec),
     ConvertSpec(local::convert_spec::ConvertSpec),
     Stop(life::stop::Stop),
+    Kill(life::kill::Kill),
+    Restart(life::restart::Restart),
     Pause(life::pause::Pause),
+    #[command(visible_alias = "unpause")]
     Resume(life::resume::Resume),
     Hibernate(inside::hibernate::Hibernate),
     Wakeup(inside::wakeup::Wakeup),
@@ -79,7 +82,7 @@ pub fn command() -> clap::Command {
 /// # Errors
 /// Whatever stopped the verb.
 pub fn run() -> Result<u8> {
-    let verb = Cli::parse_from(options_behind_the_verb(std::env::args_os().collect())).verb;
+    let verb = parse(options_behind_the_verb(std::env::args_os().collect())).verb;
     if !matches!(verb, Verb::Serve(_)) {
         crate::log::start("ocicontainer", LevelFilter::Warn, LevelFilter::Off);
     }
@@ -98,6 +101,8 @@ pub fn run() -> Result<u8> {
         Verb::StartSpec(verb) => verb.run(),
         Verb::ConvertSpec(verb) => verb.run(),
         Verb::Stop(verb) => verb.run(),
+        Verb::Kill(verb) => verb.run(),
+        Verb::Restart(verb) => verb.run(),
         Verb::Pause(verb) => verb.run(),
         Verb::Resume(verb) => verb.run(),
         Verb::Hibernate(verb) => verb.run(),
@@ -114,6 +119,27 @@ pub fn run() -> Result<u8> {
         Verb::Dumps(verb) => return verb.run(),
     }?;
     Ok(ExitCode::Ok as u8)
+}
+
+/// Understands a command line, or ends the program: with help that was asked for, or with a mistake, which names the verb.
+fn parse(words: Vec<OsString>) -> Cli {
+    let verb = words.get(1).map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
+    Cli::try_parse_from(words).unwrap_or_else(|error| {
+        let is_verb = command().find_subcommand(&verb).is_some();
+        match error.render().to_string().strip_prefix("error: ") {
+            Some(mistake) if is_verb => {
+                eprint(&format!("error: {verb}: {mistake}"));
+                std::process::exit(i32::from(ExitCode::Usage as u8));
+            }
+            _ => error.exit(),
+        }
+    })
+}
+
+/// Writes to standard error; where that is closed, the exit code must do.
+fn eprint(text: &str) {
+    use std::io::Write as _;
+    let _closed = std::io::stderr().write_all(text.as_bytes());
 }
 
 /// The words of a command line, with `--socket` and `--json` moved from before the verb to behind it, where the verbs that

@@ -1,5 +1,10 @@
 //! Figures for people: sizes and times, short enough for a table.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
 /// A size in bytes, in the largest unit of which there is one.
 pub(crate) fn size(bytes: u64) -> String {
     let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
@@ -17,6 +22,23 @@ pub(crate) fn time(milliseconds: u64) -> String {
         Some((unit, name)) => format!("{} {name}", seconds / unit),
         None => format!("{seconds} s"),
     }
+}
+
+/// A moment in milliseconds since 1970, as text.
+pub(crate) fn moment(milliseconds: u64) -> Option<String> {
+    let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(milliseconds) * 1_000_000).ok()?;
+    moment.format(&Rfc3339).ok()
+}
+
+/// How long ago a moment in milliseconds since 1970 was. The clock may have been set back since.
+pub(crate) fn ago(milliseconds: u64) -> String {
+    format!("{} ago", time(now().saturating_sub(milliseconds)))
+}
+
+/// The time in milliseconds since 1970.
+pub(crate) fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -40,5 +62,8 @@ mod tests {
         for (milliseconds, text) in times {
             assert_eq!(time(milliseconds), text);
         }
+        assert_eq!(moment(1_795_305_600_123).as_deref(), Some("2026-11-22T00:00:00.123Z"));
+        assert_eq!(moment(u64::MAX), None);
+        assert_eq!((ago(0).ends_with(" d ago"), ago(u64::MAX)), (true, "0 s ago".to_owned()));
     }
 }

@@ -29,6 +29,10 @@ pub(crate) struct Container {
     pub(crate) origin: Origin,
     pub(crate) dir: ContainerDir,
     policy: OnceLock<Policy>,
+    /// Whether a start that was cut short is begun again: clients know of it.
+    pub(crate) is_promised: bool,
+    /// Why it could not be started in the place of one that ended.
+    pub(crate) failure: OnceLock<String>,
     /// Held by whatever changes the container; never by what only looks.
     pub(crate) change: Arc<tokio::sync::Mutex<()>>,
     /// Whether its processes are being read: such a read can hang for as long as the container likes.
@@ -45,8 +49,17 @@ struct Status {
     phase: Phase,
     /// Whether this daemon has seen it run.
     seen_running: bool,
-    /// Whether a client wants it to end; it is not restarted then.
-    stop_requested: bool,
+    /// What clients want of it.
+    wish: Option<Wish>,
+}
+
+/// What clients want of a container that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// That it ends; it is not restarted then.
+    Stop,
+    /// That it ends and is started again.
+    Restart,
 }
 
 impl Container {
@@ -58,7 +71,8 @@ impl Container {
     /// A container that an earlier daemon started; nothing more is known without its `saved` state.
     pub(crate) fn recovered(id: ContainerId, dir: ContainerDir, saved: Option<&SavedState>) -> Self {
         let (descriptor, started) = saved.map_or((0, 0), |saved| (saved.descriptor, saved.started));
-        Self::with(id, descriptor, dir, (started, Origin::EarlierDaemon))
+        let container = Self::with(id, descriptor, dir, (started, Origin::EarlierDaemon));
+        Self { is_promised: saved.is_some_and(|saved| saved.promised), ..container }
     }
 
     fn with(id: ContainerId, descriptor: i32, dir: ContainerDir, (started, origin): (u64, Origin)) -> Self {
@@ -69,23 +83,22 @@ impl Container {
             origin,
             dir,
             policy: OnceLock::new(),
+            is_promised: false,
+            failure: OnceLock::new(),
             change: Arc::default(),
             being_read: Arc::default(),
             being_mounted: Arc::default(),
             cgroups: OnceLock::new(),
-            status: watch::Sender::new(Status {
-                phase: Phase::Starting,
-                seen_running: false,
-                stop_requested: false,
-            }),
+            status: watch::Sender::new(Status { phase: Phase::Starting, seen_running: false, wish: None }),
         }
     }
 
-    /// The container that takes the place of this one, which crashed, for the restart `number`.
-    pub(crate) fn next_attempt(&self, number: u32) -> Self {
+    /// The container that takes the place of this one, which ended, after so many `restarts` for crashes. That it is started
+    /// was promised.
+    pub(crate) fn next_attempt(&self, restarts: Option<u32>) -> Self {
         let next = Self::new(self.id.clone(), self.descriptor, self.dir.clone());
-        next.set_policy(Policy { restarts: Some(number), ..self.policy().clone() });
-        next
+        next.set_policy(Policy { restarts, ..self.policy().clone() });
+        Self { is_promised: true, ..next }
     }
 
     /// Its configuration is known.
@@ -125,12 +138,27 @@ impl Container {
 
     /// A client wants it to end: it is not restarted.
     pub(crate) fn request_stop(&self) {
-        self.status.send_modify(|status| status.stop_requested = true);
+        self.status.send_modify(|status| status.wish = Some(Wish::Stop));
+    }
+
+    /// A client wants it to end, and to be started again.
+    pub(crate) fn request_restart(&self) {
+        self.status.send_modify(|status| status.wish = Some(Wish::Restart));
+    }
+
+    /// A restart cannot be begun.
+    pub(crate) fn withdraw_restart(&self) {
+        self.status.send_modify(|status| status.wish = status.wish.filter(|wish| *wish != Wish::Restart));
     }
 
     /// Whether a client wants it to end.
     pub(crate) fn is_stop_requested(&self) -> bool {
-        self.status.borrow().stop_requested
+        self.status.borrow().wish == Some(Wish::Stop)
+    }
+
+    /// Whether a client wants it to be started again.
+    pub(crate) fn is_restart_requested(&self) -> bool {
+        self.status.borrow().wish == Some(Wish::Restart)
     }
 
     /// Whether this daemon has seen it run, so that its end was no surprise.
@@ -193,10 +221,17 @@ impl Container {
         ended.ok().and_then(|status| status.phase.ending()).unwrap_or(Ending::NeverStarted)
     }
 
+    /// Waits until it runs; false when it never will.
+    pub(crate) async fn running(&self) -> bool {
+        let mut status = self.status.subscribe();
+        let settled = |status: &Status| status.seen_running || status.phase.ending().is_some();
+        status.wait_for(settled).await.is_ok_and(|status| status.seen_running)
+    }
+
     /// Waits until a client wants it to end, or it has ended: what goes on with its processes is in vain then.
     pub(crate) async fn interruption(&self) {
         let mut status = self.status.subscribe();
-        let in_vain = |status: &Status| status.stop_requested || status.phase.init().is_none();
+        let in_vain = |status: &Status| status.wish.is_some() || status.phase.init().is_none();
         let _container_gone = status.wait_for(in_vain).await;
     }
 
@@ -209,6 +244,7 @@ impl Container {
             restarts: self.policy().restarts,
             start_unannounced: true,
             exit: None,
+            promised: self.is_promised,
         }
     }
 

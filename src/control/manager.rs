@@ -14,11 +14,13 @@ use crate::control::lifecycle::context::Context;
 use crate::control::lifecycle::inside::exec;
 use crate::control::lifecycle::inside::mount::MountRequest;
 use crate::control::lifecycle::inside::{annotate, hibernate, mount};
-use crate::control::lifecycle::{output, recover, stop, supervisor};
+use crate::control::lifecycle::stop::StopOptions;
+use crate::control::lifecycle::{output, recover, renew, stop, supervisor};
 use crate::control::memcr::HibernateOptions;
 use crate::control::model::event::Event;
 use crate::control::model::id::ContainerId;
 use crate::control::model::request::{ExecLimits, ExecOutput, ExecRequest, StartRequest};
+use crate::control::model::signal::Signal;
 use crate::control::model::state::{ExitStatus, Health, Listed, State};
 use crate::control::output::log_store::LogStore;
 use crate::control::output::read::LogPart;
@@ -135,7 +137,34 @@ impl Manager {
     /// # Errors
     /// [`ErrorKind::NotFound`]; the kernel's when the signal cannot be sent.
     pub async fn stop(&self, id: &ContainerId, force: bool) -> Result<()> {
-        stop::stop(self.ctx(), id, force).await
+        self.stop_with(id, StopOptions { force, timeout: None }).await
+    }
+
+    /// Stops a container as the options say. Of several stops of one container, the earliest SIGKILL counts.
+    ///
+    /// # Errors
+    /// As [`Manager::stop`].
+    pub async fn stop_with(&self, id: &ContainerId, options: StopOptions) -> Result<()> {
+        stop::stop(self.ctx(), id, options).await
+    }
+
+    /// Stops a container, with SIGKILL after `timeout` or else the stop timeout, and starts it again as it was: with the
+    /// configuration that the runtime got for it. Gives its descriptor, once it runs again. A daemon that ends meanwhile
+    /// leaves the rest to the next one.
+    ///
+    /// # Errors
+    /// As [`Manager::stop`]; the runtime's, and nothing is left of the container then.
+    pub async fn restart(&self, id: &ContainerId, timeout: Option<Duration>) -> Result<i32> {
+        renew::restart(self.ctx(), id, timeout).await
+    }
+
+    /// Sends a signal to the first process of a container. SIGKILL is a forced stop; any other signal promises nothing: one
+    /// that is paused gets it when it is resumed, and one that is restarted after crashes is so when the signal ends it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`]; [`ErrorKind::Busy`] for a hibernated container; the kernel's.
+    pub async fn signal(&self, id: &ContainerId, signal: Signal) -> Result<()> {
+        renew::signal(self.ctx(), id, signal).await
     }
 
     /// Freezes a running container.

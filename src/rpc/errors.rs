@@ -136,7 +136,7 @@ fn beginning(text: &str, longest: usize) -> &str {
 }
 
 /// Every kind with its name on the wire.
-const KINDS: [(ErrorKind, &str); 11] = [
+const KINDS: [(ErrorKind, &str); 13] = [
     (ErrorKind::Usage, "usage"),
     (ErrorKind::Input, "input"),
     (ErrorKind::Config, "config"),
@@ -147,6 +147,8 @@ const KINDS: [(ErrorKind, &str); 11] = [
     (ErrorKind::Unsupported, "unsupported"),
     (ErrorKind::NotFound, "not-found"),
     (ErrorKind::Timeout, "timeout"),
+    (ErrorKind::Unreachable, "unreachable"),
+    (ErrorKind::Bundle, "bundle"),
     (ErrorKind::System, "system"),
 ];
 

@@ -156,7 +156,7 @@ fn render<'a>(
 }
 
 /// An event's name and parameters, with its number, which a client says when it comes back.
-fn numbered(number: u64, event: &Event, api: Api) -> (&'static str, Value) {
+pub(crate) fn numbered(number: u64, event: &Event, api: Api) -> (&'static str, Value) {
     let (name, mut params) = describe(event, api);
     params["sequence"] = number.into();
     (name, params)

@@ -37,11 +37,11 @@ async fn bad_bundles() {
         |bundle: &PathBuf, mode| fs::set_permissions(bundle, PermissionsExt::from_mode(mode)).unwrap();
     world.script("outside", "true");
     let cases = [
-        (PathBuf::from("relative"), ErrorKind::Config, "not absolute"),
-        (world.dir.join("allowed/none"), ErrorKind::System, "No such file"),
-        (world.dir.join("outside"), ErrorKind::Config, "outside the allowed"),
-        (world.dir.join("allowed/../outside"), ErrorKind::Config, "outside the allowed"),
-        (world.dir.join("allowed/up/outside"), ErrorKind::Config, "outside the allowed"),
+        (PathBuf::from("relative"), ErrorKind::Bundle, "not absolute"),
+        (world.dir.join("allowed/none"), ErrorKind::Bundle, "No such file"),
+        (world.dir.join("outside"), ErrorKind::Bundle, "outside the allowed"),
+        (world.dir.join("allowed/../outside"), ErrorKind::Bundle, "outside the allowed"),
+        (world.dir.join("allowed/up/outside"), ErrorKind::Bundle, "outside the allowed"),
         (inside("open", &|b| chmod(b, 0o777)), ErrorKind::Attack, "writable by everybody"),
         (
             inside("open2", &|b| chmod(&b.join("config.json"), 0o666)),
@@ -63,21 +63,21 @@ async fn bad_bundles() {
         ),
         (
             inside("missing", &|b| fs::remove_file(b.join("config.json")).unwrap()),
-            ErrorKind::System,
+            ErrorKind::Bundle,
             "No such file",
         ),
-        (inside("text", &config("no json")), ErrorKind::Config, "not valid JSON"),
-        (inside("array", &config("[]")), ErrorKind::Config, "not a JSON object"),
-        (inside("empty", &config("{}")), ErrorKind::Config, "has no root"),
-        (inside("noprocess", &config(r#"{"root":{"path":"."}}"#)), ErrorKind::Config, "no object 'process'"),
+        (inside("text", &config("no json")), ErrorKind::Bundle, "not valid JSON"),
+        (inside("array", &config("[]")), ErrorKind::Bundle, "not a JSON object"),
+        (inside("empty", &config("{}")), ErrorKind::Bundle, "has no root"),
+        (inside("noprocess", &config(r#"{"root":{"path":"."}}"#)), ErrorKind::Bundle, "no object 'process'"),
         (
             inside("noroot", &config(r#"{"root":{"path":"x"},"process":{}}"#)),
-            ErrorKind::System,
+            ErrorKind::Bundle,
             "bundle's root",
         ),
         (
             inside("fileroot", &config(r#"{"root":{"path":"config.json"}}"#)),
-            ErrorKind::Config,
+            ErrorKind::Bundle,
             "not a directory",
         ),
         (
@@ -89,14 +89,14 @@ async fn bad_bundles() {
                     .set_len(50 << 20)
                     .unwrap();
             }),
-            ErrorKind::Config,
+            ErrorKind::Bundle,
             "larger than",
         ),
         (
             inside("deep", &|b| {
                 fs::write(b.join("config.json"), "[".repeat(1_000_000)).unwrap();
             }),
-            ErrorKind::Config,
+            ErrorKind::Bundle,
             "not valid JSON",
         ),
     ];

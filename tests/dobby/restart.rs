@@ -145,3 +145,24 @@ fn a_crashed_container_that_cannot_start_again_has_failed() {
     world.until("it is gone", || left(&world).is_empty());
     assert!(world.runtime_list().is_empty() && world.log().contains("cannot be restarted"));
 }
+
+#[test]
+fn a_client_restarts_a_container_whose_specification_is_not_kept() {
+    let world = world();
+    let id = world.id("again");
+    let (runs, spec) = counting(&world, "trap 'exit 0' TERM; echo ready >> /count/runs; sleep 60 & wait");
+    let descriptor = start(&world, &id, &spec);
+    let mut ws = listener(&world);
+    for run in [2, 3] {
+        world.until("it is ready", || lines(&runs) == 2 * (run - 1));
+        let restarted = world.done("restartContainer", &json!({"containerId": id, "timeout": 60_000}));
+        assert_eq!(restarted["descriptor"], descriptor);
+        for name in ["x.onContainerStopped", "x.onContainerStarted"] {
+            assert_eq!(event(&mut ws).0, name);
+        }
+    }
+    world.until("it is ready", || lines(&runs) == 6);
+    let summaries = world.done("listSummaries", &json!({}));
+    assert_eq!(summaries["containers"][0]["restarts"], 0, "those for crashes are counted");
+    end(&world, &id);
+}

@@ -171,5 +171,5 @@ fn exit_codes_are_those_of_the_programs() {
     let page = Document::open(&root().join("docs/commands.md"));
     let rows = page.rows("Exit codes");
     let codes: Vec<u8> = rows.iter().skip(1).map(|row| row[0].parse().unwrap()).collect();
-    assert_eq!(codes, (0..=oci_minidump::error::ExitCode::Timeout as u8).collect::<Vec<_>>());
+    assert_eq!(codes, (0..=oci_minidump::error::ExitCode::BadBundle as u8).collect::<Vec<_>>());
 }

@@ -143,3 +143,15 @@ fn the_crash_record_comes_with_the_event_and_stands_in_the_list() {
     let text = String::from_utf8(dumps(&["list", folder]).stdout).unwrap();
     assert!(text.contains("crashbp  SIGSEGV  crashbp+0x56036"), "{text}");
 }
+
+#[test]
+fn an_empty_place_has_an_empty_list() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_str().unwrap();
+    let listed = dumps(&["list", path]);
+    let text = String::from_utf8(listed.stdout).unwrap();
+    assert_eq!((listed.status.code(), text.lines().count()), (Some(0), 1), "{text}");
+    assert!(text.starts_with("TIME  CONTAINER  PROGRAM"), "{text}");
+    let listed = dumps(&["list", path, "--json"]);
+    assert_eq!((listed.status.code(), &listed.stdout[..]), (Some(0), &b"[]\n"[..]));
+}

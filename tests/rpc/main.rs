@@ -32,6 +32,8 @@ mod started;
 mod support;
 mod systemd;
 mod transcript;
+mod transcript_life;
+mod transcript_past;
 mod unprivileged;
 mod webdriver;
 mod websocket;

@@ -8,19 +8,19 @@ use serde_json::Value;
 use crate::support::daemon_world::DaemonWorld;
 use crate::support::host::daemon_program;
 
-fn stdout(output: &Output) -> String {
+pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
 /// What a verb prints, which must succeed.
-fn says(world: &DaemonWorld, args: &[&str]) -> String {
+pub(crate) fn says(world: &DaemonWorld, args: &[&str]) -> String {
     let output = world.cli(args);
     assert!(output.status.success(), "{args:?}: {output:?}\n{}", world.log());
     stdout(&output)
 }
 
 /// The columns of a table's rows, without its head.
-fn rows(table: &str) -> Vec<Vec<String>> {
+pub(crate) fn rows(table: &str) -> Vec<Vec<String>> {
     let cells = |line: &str| {
         line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).map(str::to_owned).collect()
     };
@@ -152,7 +152,11 @@ fn one_verb_takes_several_containers_or_all() {
 
 #[test]
 fn commands_need_no_dashes_and_have_the_codes_of_podman() {
-    let world = DaemonWorld::new();
+    ["crun", "runc"].iter().for_each(|runtime| has_the_codes_of_podman(runtime));
+}
+
+fn has_the_codes_of_podman(runtime: &str) {
+    let world = DaemonWorld::with(&["--runtime", runtime]);
     let id = world.id("a");
     world.run(&id, &["sh", "-c", "for n in 1 2 3 4 5; do echo line $n; done; sleep 100"]);
     assert_eq!(says(&world, &["exec", &id, "echo", "-n", "--", "x"]), "-- x");
@@ -168,6 +172,24 @@ fn commands_need_no_dashes_and_have_the_codes_of_podman() {
     for (args, code) in cases {
         let output = world.cli(args);
         assert_eq!(output.status.code(), Some(code), "{args:?}: {output:?}");
+    }
+    // What the container has in its environment stays when more is added, and yields to what is given.
+    for (options, expected) in [
+        (&["--option", "--env=A=b c"][..], "/bin b c\n"),
+        (&["--option", "--env", "--option", "A=1", "--option", "--env=PATH=/x:/bin"], "/x:/bin 1\n"),
+        (&[], "/bin\n"),
+    ] {
+        let args = [&["exec"], options, &[&id, "sh", "-c", "echo $PATH $A"]].concat();
+        assert_eq!(says(&world, &args), expected, "{options:?}");
+    }
+    for bundle in ["/nowhere", world.path("rootfs").to_str().unwrap()] {
+        assert_eq!(world.cli(&["run", &world.id("b"), bundle]).status.code(), Some(13), "{bundle}");
+    }
+    let away = world.path("nowhere/socket");
+    for verb in [&["ps"][..], &["run", &id, "/nowhere"], &["rm", &id], &["logs", &id], &["restart", &id]] {
+        let mut command = Command::new(daemon_program());
+        let output = command.args(verb).env("OCICONTAINER_SOCKET", &away).output().unwrap();
+        assert_eq!(output.status.code(), Some(12), "{verb:?}: {output:?}");
     }
     world.until("all is written", || says(&world, &["logs", &id]).ends_with("line 5\n"));
     for (lines, expected) in [

@@ -2,7 +2,9 @@
 
 pub(crate) mod delete;
 pub(crate) mod exec;
+pub(crate) mod kill;
 pub(crate) mod pause;
+pub(crate) mod restart;
 pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod start;

@@ -10,6 +10,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// The most characters of a command that are shown.
 const MAX_COMMAND: usize = 40;
+/// The columns; how one has ended comes before the last.
+const COLUMNS: [&str; 8] = ["ID", "PID", "STATE", "AGE", "RESTARTS", "CPU", "MEMORY", "COMMAND"];
 
 /// List all containers with their figures
 #[derive(Debug, Args)]
@@ -17,7 +19,10 @@ pub(crate) struct Ps {
     /// Print ids only
     #[arg(short, long)]
     quiet: bool,
-    /// Only containers with this id or state: id=TEXT (a part of it) or state=STATE; may be repeated
+    /// List the last containers that have ended, too, and how they ended
+    #[arg(short, long)]
+    all: bool,
+    /// Only containers with this id, state or exit code: id=TEXT (a part of it), state=STATE, exited=CODE; may be repeated
     #[arg(short, long, value_name = "NAME=VALUE", value_parser = filter)]
     filter: Vec<(Field, String)>,
     /// How to print them
@@ -32,6 +37,8 @@ pub(crate) struct Ps {
 enum Field {
     Id,
     State,
+    /// The code of one that has ended: 128 + N when signal N ended it.
+    Exited,
 }
 
 /// How containers are printed.
@@ -47,7 +54,8 @@ fn filter(text: &str) -> Result<(Field, String)> {
     match text.split_once('=') {
         Some(("id" | "name", value)) => Ok((Field::Id, value.to_owned())),
         Some(("state" | "status", value)) => Ok((Field::State, value.to_lowercase())),
-        _ => Err(Error::new(ErrorKind::Usage, "a filter is id=TEXT or state=STATE")),
+        Some(("exited", code)) if code.parse::<u8>().is_ok() => Ok((Field::Exited, code.to_owned())),
+        _ => Err(Error::new(ErrorKind::Usage, "a filter is id=TEXT, state=STATE or exited=CODE")),
     }
 }
 
@@ -60,6 +68,11 @@ impl Ps {
             // One that has ended meanwhile is not shown.
             rows.extend(row(&mut client, summary).ok().filter(|row| self.wants(row)));
         }
+        if self.all {
+            let ended = client.call("listEnded", Value::Null)?;
+            let ended = ended["ended"].as_array().into_iter().flatten().map(ended_row);
+            rows.extend(ended.filter(|row| self.wants(row)));
+        }
         if self.common.json || self.format == Format::Json {
             return term::json(&json!({"containers": rows, "success": true}));
         }
@@ -70,7 +83,7 @@ impl Ps {
         let cells = |row: &Value| {
             let number = |name: &str| row[name].as_u64();
             let dash = || "-".to_owned();
-            vec![
+            let mut cells = vec![
                 text(row, "id"),
                 number("pid").map_or_else(dash, |pid| pid.to_string()),
                 text(row, "state"),
@@ -79,16 +92,25 @@ impl Ps {
                 number("cpu").map_or_else(dash, |time| units::time(time / 1_000_000)),
                 number("memory").map_or_else(dash, units::size),
                 text(row, "command").chars().take(MAX_COMMAND).collect(),
-            ]
+            ];
+            if self.all {
+                cells.insert(COLUMNS.len() - 1, end(row));
+            }
+            cells
         };
         let rows: Vec<_> = rows.iter().map(cells).collect();
-        term::table(&["ID", "PID", "STATE", "AGE", "RESTARTS", "CPU", "MEMORY", "COMMAND"], &rows)
+        let mut head = COLUMNS.to_vec();
+        if self.all {
+            head.insert(COLUMNS.len() - 1, "ENDED");
+        }
+        term::table(&head, &rows)
     }
 
     fn wants(&self, row: &Value) -> bool {
         self.filter.iter().all(|(field, value)| match field {
             Field::Id => row["id"].as_str().is_some_and(|id| id.contains(value)),
             Field::State => row["state"].as_str().is_some_and(|state| state.to_lowercase() == *value),
+            Field::Exited => code(row).is_some_and(|code| code.to_string() == *value),
         })
     }
 }
@@ -111,4 +133,33 @@ fn row(client: &mut Client, summary: &Value) -> Result<Value> {
         "memory": info["memory"]["user"]["usage"],
         "command": command.join(" "),
     }))
+}
+
+/// One that has ended. `ended` is in milliseconds since 1970; null when it is not known.
+fn ended_row(ended: &Value) -> Value {
+    json!({
+        "id": ended["containerId"],
+        "pid": null,
+        "state": if ended["failed"] == true { "failed" } else { "exited" },
+        "exitCode": ended["exitCode"],
+        "signal": ended["signal"],
+        "ended": ended["time"],
+    })
+}
+
+/// The code that a shell would give for how a container ended.
+fn code(row: &Value) -> Option<i64> {
+    row["exitCode"].as_i64().or_else(|| row["signal"].as_i64().map(|signal| 128 + signal))
+}
+
+/// How and when a container ended.
+fn end(row: &Value) -> String {
+    let how = match (row["exitCode"].as_i64(), row["signal"].as_i64(), row["state"].as_str()) {
+        (Some(code), _, _) => format!("exit code {code}"),
+        (_, Some(signal), _) => format!("signal {signal}"),
+        (_, _, Some("failed")) => "could not start".to_owned(),
+        (_, _, Some("exited")) => "unknown exit status".to_owned(),
+        _ => return "-".to_owned(),
+    };
+    row["ended"].as_u64().map_or_else(|| how.clone(), |time| format!("{how}, {}", units::ago(time)))
 }

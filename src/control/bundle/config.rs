@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use crate::control::bundle::hook;
+use crate::control::bundle::{hook, source};
 use crate::control::model::command_line::split_words;
 use crate::control::model::request::StartRequest;
 use crate::error::{Error, ErrorKind, Result, Tried};
@@ -23,12 +23,13 @@ const WESTEROS: &str = "/tmp/westeros";
 /// The configuration of a start: of `bundle`, as `request` wants it, with `hook` for its minidumps.
 ///
 /// # Errors
-/// [`ErrorKind::Config`] for a configuration that cannot work, [`ErrorKind::Input`] for a bad request.
+/// [`ErrorKind::Bundle`] for a configuration that cannot work, [`ErrorKind::Input`] and [`ErrorKind::Config`] for a bad
+/// request.
 pub(crate) fn effective(mut bundle: Bundle, request: &StartRequest, hook: Option<&Path>) -> Result<Value> {
-    let (root, (user, _)) = (bundle.rootfs()?, bundle.user()?);
+    let (root, (user, _)) = (bundle.rootfs().map_err(source::bad)?, bundle.user().map_err(source::bad)?);
     let mut value = std::mem::take(bundle.config_mut());
     let config = value.as_object_mut().ok_or_else(|| wrong("it is not an object"))?;
-    set_root(config, &root)?;
+    set_root(config, &root).map_err(source::bad)?;
     absolute_mounts(config, bundle.dir());
     let process = config
         .get_mut("process")
@@ -53,7 +54,7 @@ pub(crate) fn effective(mut bundle: Bundle, request: &StartRequest, hook: Option
 }
 
 fn wrong(why: &str) -> Error {
-    Error::new(ErrorKind::Config, format!("the bundle's config.json cannot be used: {why}"))
+    Error::new(ErrorKind::Bundle, format!("the bundle's config.json cannot be used: {why}"))
 }
 
 fn set_root(config: &mut Map<String, Value>, path: &Path) -> Result<()> {

@@ -17,14 +17,22 @@ const WORLD_WRITABLE: u32 = 0o002;
 /// system of one that belongs to an app's user is mounted in `place`.
 ///
 /// # Errors
-/// [`ErrorKind::Config`] when it is not a bundle or not allowed, [`ErrorKind::Attack`] when another user than root could
+/// [`ErrorKind::Bundle`] when it is not a bundle or not allowed, [`ErrorKind::Attack`] when another user than root could
 /// have changed it, or one that is allowed asks for too much: it decides what runs with which privileges.
 pub(crate) fn open(path: &Path, settings: &Settings, place: &ContainerDir) -> Result<Bundle> {
-    let dir = find(path, &settings.bundle_roots)?;
+    let dir = find(path, &settings.bundle_roots).map_err(bad)?;
     if is_owned(&dir, &settings.bundle_owners) {
-        return OwnedBundle::open(&dir, &settings.bundle_owners)?.pin(place);
+        return OwnedBundle::open(&dir, &settings.bundle_owners).map_err(bad)?.pin(place);
     }
-    open_trusted(&dir)
+    open_trusted(&dir).map_err(bad)
+}
+
+/// What is wrong with a bundle, as an error of its own kind. A trap stays one, and so does a full disk.
+pub(crate) fn bad(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Config | ErrorKind::System => error.of_kind(ErrorKind::Bundle),
+        _ => error,
+    }
 }
 
 /// The real path of a bundle.

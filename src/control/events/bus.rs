@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
-use crate::control::events::journal::{Journal, Since};
+use crate::control::events::journal::{Journal, PastEvent, Since};
 use crate::control::events::replay::Replay;
 use crate::control::model::event::{Event, Origin};
 
@@ -87,6 +87,16 @@ impl EventBus {
     /// Retained events that `subscription` has received or was too late for, with their numbers.
     pub(crate) fn replay(&self, subscription: &Subscription) -> Vec<(u64, Event)> {
         self.lock().replay.before(subscription.next)
+    }
+
+    /// The number of the next event.
+    pub(crate) fn next(&self) -> u64 {
+        self.lock().journal.next()
+    }
+
+    /// Has `see` look at all events that are still known, in the order in which they were sent.
+    pub(crate) fn past(&self, see: impl FnMut(PastEvent)) {
+        self.lock().journal.past().for_each(see);
     }
 
     /// The events between the one with this number and the next that `subscription` receives.

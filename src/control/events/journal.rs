@@ -29,7 +29,21 @@ struct Line {
     number: u64,
     /// When the container was started whose event this is, as in its saved state: what an attempt to run it is known by.
     attempt: u64,
+    /// When it was sent, in milliseconds since 1970.
+    #[serde(default)]
+    time: Option<u64>,
     event: Event,
+}
+
+/// An event that was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastEvent {
+    /// Its number.
+    pub number: u64,
+    /// When it was sent, in milliseconds since 1970 by the clock of that time; `None` of an earlier version of the daemon.
+    pub time: Option<u64>,
+    /// What happened.
+    pub event: Event,
 }
 
 /// The journal.
@@ -58,9 +72,7 @@ impl Journal {
     /// earlier boot are not given out again.
     pub(crate) fn open(dir: PathBuf) -> Self {
         let lines = read(&dir);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| time.as_millis());
-        let first = u64::try_from(now).unwrap_or(1);
-        let next = lines.last().map_or(first, |last| last.number + 1);
+        let next = lines.last().map_or_else(|| now().unwrap_or(1), |last| last.number + 1);
         let json = |event: &Event| serde_json::to_string(event).unwrap_or_default();
         // Changes of state are not sent again.
         let again = lines.iter().filter(|line| !matches!(line.event, Event::StateChanged { .. }));
@@ -89,7 +101,7 @@ impl Journal {
     pub(crate) fn add(&mut self, attempt: u64, event: &Event) -> u64 {
         let number = self.next;
         self.next += 1;
-        let line = Line { number, attempt, event: event.clone() };
+        let line = Line { number, attempt, time: now(), event: event.clone() };
         let text = serde_json::to_string(&line).map_err(std::io::Error::from);
         let written = text.and_then(|text| self.append(&text));
         if let Err(error) = &written {
@@ -109,6 +121,11 @@ impl Journal {
         file.write_all(format!("{end}{line}\n").as_bytes())
     }
 
+    /// All events that are still known, in the order in which they were sent.
+    pub(crate) fn past(&self) -> impl Iterator<Item = PastEvent> {
+        lines(&self.dir).map(|Line { number, time, event, .. }| PastEvent { number, time, event })
+    }
+
     /// What came after the event with this number. All there is if that number was never given out since the last reboot.
     pub(crate) fn since(&self, number: u64) -> Since {
         let is_known = number < self.next;
@@ -126,9 +143,19 @@ impl Journal {
 
 /// All lines of both files. One that was cut by a full disk or the end of a daemon is left out.
 fn read(dir: &Path) -> Vec<Line> {
-    let files = [OLDER, JOURNAL].into_iter().filter_map(|name| File::open(dir.join(name)).ok());
+    lines(dir).collect()
+}
+
+fn lines(dir: &Path) -> impl Iterator<Item = Line> {
+    let files = [OLDER, JOURNAL].map(|name| File::open(dir.join(name)).ok()).into_iter().flatten();
     let lines = files.flat_map(|file| BufReader::new(file).split(b'\n').map_while(Result::ok));
-    lines.filter_map(|line| serde_json::from_slice(&line).ok()).collect()
+    lines.filter_map(|line| serde_json::from_slice(&line).ok())
+}
+
+/// The time in milliseconds since 1970.
+fn now() -> Option<u64> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(now.as_millis()).ok()
 }
 
 #[cfg(test)]

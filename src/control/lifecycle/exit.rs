@@ -16,15 +16,15 @@ use crate::control::plugins::plugin_set;
 use crate::control::state::saved_state::SavedState;
 use crate::error::Result;
 
-/// A container that is to be started in the place of one that crashed. Nothing else may change it before that.
+/// A container that is to be started in the place of one that ended. Nothing else may change it before that.
 pub(crate) struct NextAttempt {
     pub(crate) container: Arc<Container>,
     _change: OwnedMutexGuard<()>,
 }
 
 impl NextAttempt {
-    async fn of(crashed: &Container, number: u32) -> Self {
-        let container = Arc::new(crashed.next_attempt(number));
+    async fn of(ended: &Container, restarts: Option<u32>) -> Self {
+        let container = Arc::new(ended.next_attempt(restarts));
         let change = Arc::clone(&container.change).lock_owned().await;
         Self { container, _change: change }
     }
@@ -70,9 +70,14 @@ pub(crate) async fn clean_up(
 
 /// The next attempt, if the container is to be restarted. Its plugins know that this is not its last end.
 async fn next_attempt(container: &Container, exit: ExitStatus) -> Option<NextAttempt> {
-    let number = restart::next_number(container, exit)?;
+    let restarts = if container.is_restart_requested() {
+        // What crashed before is forgiven.
+        container.policy().restarts.map(|_| 0)
+    } else {
+        Some(restart::next_number(container, exit)?)
+    };
     plugin_set::post_stop(ContainerRef::of(container), false).await;
-    Some(NextAttempt::of(container, number).await)
+    Some(NextAttempt::of(container, restarts).await)
 }
 
 /// Takes a container out of the list, unless it could not be `removed`; whether it is gone.

@@ -8,10 +8,12 @@
 //! - [`exit`]: a container exits.
 //! - [`supervisor`]: one task per container from its start to its end.
 //! - [`inside`]: commands in a container that runs, its annotations, hibernation and mounts.
-//! - [`stop`]: stop, pause, resume, delete, wait.
+//! - [`accepted`]: a stop that was accepted; [`stop`]: stop, pause, resume, delete, wait.
+//! - [`renew`]: restart and signals for a client.
 //! - [`output`]: goes on reading the output of containers whose reader was killed.
 //! - [`recover`]: takes over what an earlier daemon left.
 
+pub(crate) mod accepted;
 pub(crate) mod cleanup;
 pub(crate) mod context;
 pub(crate) mod exit;
@@ -19,6 +21,7 @@ pub(crate) mod inside;
 pub(crate) mod launch;
 pub(crate) mod output;
 pub(crate) mod recover;
+pub(crate) mod renew;
 pub(crate) mod restart;
 pub(crate) mod start;
 pub(crate) mod stop;

@@ -81,13 +81,11 @@ fn recover_one(ctx: &Arc<Context>, id: ContainerId) {
     let restarts = saved.as_ref().ok().and_then(|saved| saved.restarts);
     container.set_policy(Policy { restarts, ..Policy::of_recovered(&config, &id) });
     ctx.registry.insert(Arc::clone(&container));
-    if container.dir.file(STOP).exists() {
-        container.request_stop();
-    }
     let shared = Arc::clone(ctx);
     match saved {
         Ok(SavedState { init: Some(init), start_unannounced, exit, .. }) => {
             let identity = init;
+            stop::recall(ctx, &container);
             let init = Process::reopen(identity);
             // The dumps of one that ended are announced with its end.
             if start_unannounced && init.is_some() {
@@ -101,7 +99,11 @@ fn recover_one(ctx: &Arc<Context>, id: ContainerId) {
                 None => supervisor::supervise_ended(ctx, container, identity, exit),
             }
         }
-        Ok(SavedState { init: None, .. }) => drop(ctx.tasks.spawn(finish_start(shared, container))),
+        Ok(SavedState { init: None, .. }) => {
+            // Of the run before this one: none is accepted while a start is under way.
+            container.dir.discard(STOP);
+            ctx.tasks.spawn(finish_start(shared, container));
+        }
         Err(error) => {
             log::warn!("container {id}: incomplete start found, removing it: {}", error.report());
             cleanup::transition(&container, Phase::CleaningUp);
@@ -142,8 +144,8 @@ async fn finish_start(ctx: Arc<Context>, container: Arc<Container>) {
             launch::announce_running(&ctx, &container);
             supervisor::supervise(&ctx, Arc::clone(&container), init);
         }
-        // The crash before was announced, and this start with it: it is not given up because a daemon was killed in it.
-        Err(error) if container.policy().restarts.is_some_and(|restarts| restarts > 0) => {
+        // The end before was announced, and this start with it: it is not given up because a daemon was killed in it.
+        Err(error) if container.is_promised || container.policy().restarts.is_some_and(|count| count > 0) => {
             log::warn!("container {} is to be restarted once more: {}", container.id, error.report());
             if let Some(init) = restart::restart(&ctx, &container).await {
                 supervisor::supervise(&ctx, Arc::clone(&container), init);

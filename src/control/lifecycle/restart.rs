@@ -1,4 +1,4 @@
-//! Restarts containers that crashed, when their configuration asks for it.
+//! Starts containers again that have ended: after a crash, when their configuration asks for it, or for a client.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +35,7 @@ fn count(restarts: u32, ran: Duration, exit: ExitStatus) -> Option<u32> {
     (crashed && restarts < MAX_RESTARTS).then_some(restarts + 1)
 }
 
-/// Starts `container`, which takes the place of one that crashed and has its directory. The output goes on where it was.
+/// Starts `container`, which takes the place of one that ended and has its directory. The output goes on where it was.
 /// `None` when it does not run; nothing is left of it then.
 pub(crate) async fn restart(ctx: &Context, container: &Arc<Container>) -> Option<Arc<Process>> {
     let (id, sink) = (&container.id, &container.policy().sink);
@@ -53,7 +53,9 @@ pub(crate) async fn restart(ctx: &Context, container: &Arc<Container>) -> Option
             Some(init)
         }
         Err(error) => {
-            log::error!("container {id} cannot be restarted: {}", error.report());
+            let why = error.report();
+            log::error!("container {id} cannot be restarted: {why}");
+            let _first = container.failure.set(why);
             cleanup::report_failed_start(ctx, container).await;
             None
         }

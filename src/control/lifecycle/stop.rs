@@ -1,16 +1,15 @@
 //! Stops, freezes, thaws and deletes containers.
 //!
 //! A stop that was accepted is kept in the container's directory: when the daemon ends before the container does, the
-//! next daemon sees it through.
+//! next daemon sees it through. So is a restart, which is a stop with a start behind it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use serde::{Deserialize, Serialize};
 
-use crate::control::clock::boottime;
 use crate::control::container::Container;
+use crate::control::lifecycle::accepted::AcceptedStop;
 use crate::control::lifecycle::cleanup;
 use crate::control::lifecycle::context::Context;
 use crate::control::lifecycle::inside::hibernate;
@@ -23,70 +22,81 @@ use crate::control::registry::no_container;
 use crate::control::state::container_dir::STOP;
 use crate::error::{Error, ErrorKind, Result};
 
-/// A stop that was accepted, in the file `stop.json`.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct AcceptedStop {
-    /// When SIGKILL follows, in nanoseconds since the machine booted.
-    kill_at: u64,
-    /// Whether SIGTERM was sent.
-    signalled: bool,
+/// How a container is to be stopped.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StopOptions {
+    /// SIGKILL at once.
+    pub force: bool,
+    /// How long SIGTERM may take until SIGKILL follows; `None`: the stop timeout of the settings.
+    pub timeout: Option<Duration>,
 }
 
-impl AcceptedStop {
-    /// One that begins now.
-    fn now(ctx: &Context) -> Self {
-        let timeout = u64::try_from(ctx.settings.stop_timeout.as_nanos()).unwrap_or(u64::MAX);
-        Self { kill_at: boottime().saturating_add(timeout), signalled: false }
-    }
-
-    /// Keeps it for a later daemon. Without that the container is stopped all the same, as long as this one lives.
-    fn save(self, container: &Container) {
-        if let Err(error) = container.dir.replace_note(STOP, &self) {
-            log::warn!(
-                "container {}: a later daemon will not know of its stop: {}",
-                container.id,
-                error.report()
-            );
-        }
-    }
-
-    fn time_left(self, ctx: &Context) -> Duration {
-        Duration::from_nanos(self.kill_at.saturating_sub(boottime())).min(ctx.settings.stop_timeout)
-    }
-}
-
-/// Sends SIGTERM, or SIGKILL with `force`, and returns; SIGKILL follows after the stop timeout.
-pub(crate) async fn stop(ctx: &Arc<Context>, id: &ContainerId, force: bool) -> Result<()> {
+/// Sends SIGTERM, or SIGKILL with `force`, and returns; SIGKILL follows after the timeout.
+pub(crate) async fn stop(ctx: &Arc<Context>, id: &ContainerId, options: StopOptions) -> Result<()> {
     let container = ctx.registry.find(id)?;
     container.request_stop();
     // A start in progress is waited for: what is stopped then is the container, not half of one.
     let _change = container.change.lock().await;
+    end(ctx, &container, options).await
+}
+
+/// Ends a container whose `change` the caller holds, as clients want it.
+pub(crate) async fn end(ctx: &Arc<Context>, container: &Arc<Container>, options: StopOptions) -> Result<()> {
+    let accepted = AcceptedStop::now(ctx, container, options.timeout);
     let (init, is_first) = match container.phase() {
-        Phase::Starting | Phase::Gone(Ending::NeverStarted) => return Err(no_container(id.as_str())),
+        Phase::Starting | Phase::Gone(Ending::NeverStarted) => {
+            return Err(no_container(container.id.as_str()));
+        }
         Phase::Running(init)
         | Phase::Hibernating(init)
         | Phase::Hibernated(init)
         | Phase::Awakening(init) => (init, true),
-        Phase::Stopping(init) if force => (init, false),
-        Phase::Stopping(_) | Phase::CleaningUp | Phase::Undeletable(_) | Phase::Gone(_) => return Ok(()),
-    };
-    if is_first && !force {
-        let accepted = AcceptedStop::now(ctx);
-        accepted.save(&container);
-        let stopped = terminate(ctx, &container, &init, accepted).await;
-        if stopped.is_err() && !matches!(container.phase(), Phase::Stopping(_)) {
-            container.dir.discard(STOP);
+        Phase::Stopping(init) if options.force => (init, false),
+        Phase::Stopping(init) => {
+            join(ctx, container, init, accepted);
+            return Ok(());
         }
-        return stopped;
+        Phase::CleaningUp => {
+            accepted.save(container);
+            return Ok(());
+        }
+        Phase::Undeletable(_) | Phase::Gone(_) => return Ok(()),
+    };
+    accepted.save(container);
+    let stopped = if options.force {
+        kill(ctx, container, &init, is_first).await
+    } else {
+        terminate(ctx, container, &init, accepted).await
+    };
+    if stopped.is_err() && !matches!(container.phase(), Phase::Stopping(_)) {
+        container.dir.discard(STOP);
     }
+    stopped
+}
+
+/// Adds what another client wants to a stop in progress: SIGKILL may come sooner, a restart may follow or not.
+fn join(ctx: &Arc<Context>, container: &Arc<Container>, init: Arc<Process>, wanted: AcceptedStop) {
+    let Some(before) = AcceptedStop::read(ctx, container) else { return wanted.save(container) };
+    let joined = before.joined(wanted);
+    if joined != before {
+        joined.save(container);
+    }
+    if joined.kill_at < before.kill_at {
+        let (shared, stopping) = (Arc::clone(ctx), Arc::clone(container));
+        ctx.tasks.spawn(escalate_to_kill(shared, stopping, init, joined.time_left(ctx)));
+    }
+}
+
+/// Sends SIGKILL.
+async fn kill(ctx: &Context, container: &Container, init: &Arc<Process>, is_first: bool) -> Result<()> {
     if !init.signal(Signal::KILL)? {
         return Ok(());
     }
     let is_frozen = container.is_frozen();
     if is_first {
-        mark_stopping(ctx, &container, &init);
+        mark_stopping(ctx, container, init);
     }
-    if is_frozen { thaw(ctx, id, &init).await } else { Ok(()) }
+    if is_frozen { thaw(ctx, &container.id, init).await } else { Ok(()) }
 }
 
 /// Sends SIGTERM, unless that was done, and has SIGKILL follow.
@@ -101,7 +111,7 @@ async fn terminate(
         if !init.signal(Signal::TERM)? {
             return Ok(());
         }
-        AcceptedStop { signalled: true, ..accepted }.save(container);
+        accepted.once_signalled().save(container);
     }
     let is_frozen = container.is_frozen();
     mark_stopping(ctx, container, init);
@@ -115,16 +125,18 @@ fn mark_stopping(ctx: &Context, container: &Container, init: &Arc<Process>) {
     cleanup::announce_state(ctx, container, State::Stopping);
 }
 
+/// What clients of an earlier daemon wanted of a container that has run, before anything is done with it.
+pub(crate) fn recall(ctx: &Context, container: &Container) {
+    match AcceptedStop::read(ctx, container) {
+        Some(AcceptedStop { restart: true, .. }) => container.request_restart(),
+        Some(_) => container.request_stop(),
+        None => {}
+    }
+}
+
 /// Sees the stop through that an earlier daemon had accepted for a container that it left, if there is one.
 pub(crate) fn recover(ctx: &Arc<Context>, container: &Arc<Container>) {
-    let accepted = match container.dir.note::<AcceptedStop>(STOP) {
-        Ok(None) => return,
-        Ok(Some(accepted)) => accepted,
-        Err(error) => {
-            log::warn!("container {}: its stop begins again: {}", container.id, error.report());
-            AcceptedStop::now(ctx)
-        }
-    };
+    let Some(accepted) = AcceptedStop::read(ctx, container) else { return };
     let (ctx, container) = (Arc::clone(ctx), Arc::clone(container));
     let tasks = ctx.tasks.clone();
     tasks.spawn(async move {
@@ -216,7 +228,7 @@ pub(crate) async fn delete(ctx: &Arc<Context>, id: &ContainerId, force: bool) ->
         _ => {}
     }
     if force {
-        stop(ctx, id, true).await?;
+        stop(ctx, id, StopOptions { force: true, timeout: None }).await?;
     }
     let most = ctx.settings.stop_timeout + ctx.settings.runtime_timeout * 2;
     if tokio::time::timeout(most, container.ending()).await.is_err() {

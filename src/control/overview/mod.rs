@@ -2,6 +2,8 @@
 //!
 //! - [`summary`]: where each container stands.
 //! - [`dumps`]: the newest dumps that were brought to the host.
+//! - [`past`]: what happened: the last events, and the containers that have ended.
 
 pub(crate) mod dumps;
+pub(crate) mod past;
 pub(crate) mod summary;

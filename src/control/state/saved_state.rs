@@ -23,4 +23,7 @@ pub(crate) struct SavedState {
     /// How it ended, once a daemon knows.
     #[serde(default)]
     pub(crate) exit: Option<ExitStatus>,
+    /// Whether it takes the place of one that ended: a start that was cut short is begun again.
+    #[serde(default)]
+    pub(crate) promised: bool,
 }

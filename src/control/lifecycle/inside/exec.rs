@@ -106,5 +106,6 @@ fn check(ctx: &Context, id: &ContainerId, request: &ExecRequest) -> Result<(Arc<
     }
     let container = ctx.registry.find(id)?;
     container.must_be(State::Running, "run a command in")?;
+    let options = exec_options::with_environment(options, &container.dir.config().unwrap_or_default());
     Ok((container, options))
 }

@@ -1,5 +1,7 @@
 //! The options of `exec` that a caller may use.
 
+use serde_json::Value;
+
 use crate::error::{Error, ErrorKind, Result};
 
 /// What stands in front of the value of an option that may be used.
@@ -37,6 +39,17 @@ pub(crate) fn allowed(options: &[String]) -> Result<Vec<String>> {
     Ok(safe)
 }
 
+/// The options with the container's own variables in front of those that are given, so that PATH for one stays: crun takes
+/// the variables that are given for all there are.
+pub(crate) fn with_environment(options: Vec<String>, config: &Value) -> Vec<String> {
+    if !options.iter().any(|option| option.starts_with("--env=")) {
+        return options;
+    }
+    let own = config["process"]["env"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let own = own.filter(|variable| crate::control::bundle::config::check_env(variable).is_ok());
+    own.map(|variable| format!("--env={variable}")).chain(options).collect()
+}
+
 /// The long name of an option and the value that is part of the word, if one is.
 fn named(word: &str) -> Option<(&'static str, Option<&str>)> {
     WITH_VALUE.iter().find_map(|(form, name)| match word.strip_prefix(form)? {
@@ -71,6 +84,15 @@ mod tests {
 
     fn words(line: &str) -> Vec<String> {
         line.split_ascii_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_containers_own_variables_come_before_those_that_are_given() {
+        let config = serde_json::json!({"process": {"env": ["PATH=/bin", "A=x y", 5, "broken", "=z"]}});
+        let with = |line: &str| with_environment(allowed(&words(line)).unwrap(), &config);
+        assert_eq!(with("-e A=b --user=1"), ["--env=PATH=/bin", "--env=A=x y", "--env=A=b", "--user=1"]);
+        assert_eq!(with("--user=1"), ["--user=1"]);
+        assert_eq!(with_environment(words("--env=A=b"), &Value::Null), ["--env=A=b"]);
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! `stopContainer`: sends SIGTERM, and SIGKILL after the stop timeout; SIGKILL at once with `force`.
+//! `stopContainer`: sends SIGTERM, and SIGKILL after `timeout` or else the stop timeout; SIGKILL at once with `force`.
 //!
 //! Answers once the signal is sent; `onContainerStopped` is sent when the container is gone.
 
-use crate::control::Manager;
+use crate::control::{Manager, StopOptions};
 use crate::rpc::errors::CallResult;
 use crate::rpc::methods::common::{container, done};
 use crate::rpc::methods::method::{Access, Method};
@@ -12,12 +12,17 @@ pub(crate) const METHOD: Method = Method {
     name: "stopContainer",
     aliases: &[],
     access: Access::Change,
-    parameters: &["containerId*", "force (boolean: SIGKILL at once)"],
+    parameters: &[
+        "containerId*",
+        "force (boolean: SIGKILL at once)",
+        "timeout (milliseconds until SIGKILL; default the stop timeout)",
+    ],
     result: &["success, once the signal is sent"],
     call: |manager, params| Box::pin(call(manager, params)),
 };
 
 async fn call(manager: Manager, params: Params) -> CallResult {
-    manager.stop(&container(&manager, &params)?, params.flag("force")?).await?;
+    let options = StopOptions { force: params.flag("force")?, timeout: params.milliseconds("timeout")? };
+    manager.stop_with(&container(&manager, &params)?, options).await?;
     done()
 }
