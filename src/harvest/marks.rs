@@ -24,8 +24,6 @@ const LOOP_ATTRIBUTE: &str = "user.oci-minidump.loop";
 pub(in crate::harvest) const RECORD_ATTRIBUTE: &str = "user.oci-minidump.record";
 /// The most bytes of a record that are read: all that an attribute of ext4 can hold.
 const MAX_RECORD: usize = 4096;
-/// The attribute of a dump that was left for its hand-over.
-const HANDED_ATTRIBUTE: &str = "user.oci-minidump.handed-over";
 /// The longest value that is read, in bytes: an id.
 const MAX_VALUE: usize = 1024;
 
@@ -84,20 +82,6 @@ pub fn mark_written(file: &File) {
 #[must_use]
 pub fn is_written(file: &File) -> bool {
     bounded(|value| rustix::fs::fgetxattr(file, WRITTEN_ATTRIBUTE, value)).is_some()
-}
-
-/// Notes that a dump was left for its hand-over. A file system without extended attributes keeps no mark.
-pub fn mark_handed_over(path: &Path) {
-    let marked = rustix::fs::lsetxattr(path, HANDED_ATTRIBUTE, b"1", XattrFlags::empty());
-    if let Err(error) = marked {
-        log::debug!("cannot mark a dump: {error}");
-    }
-}
-
-/// Whether a dump was left for its hand-over.
-#[must_use]
-pub fn is_handed_over(path: &Path) -> bool {
-    value(path, HANDED_ATTRIBUTE).is_some()
 }
 
 /// The time of the crash; versions before 0.2 did not note it.

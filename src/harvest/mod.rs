@@ -14,6 +14,7 @@ pub mod running;
 mod stock;
 pub mod take;
 mod taken;
+pub mod waiting;
 
 use std::fs::File;
 use std::time::Duration;

@@ -70,7 +70,7 @@ impl Destination<'_> {
         let record = known.as_ref().map(CrashRecord::to_bytes).transpose()?;
         let attribute = known.filter(|_| place == CrashRecords::Attribute);
         let attribute = attribute.as_ref().map(CrashRecord::to_attribute).transpose()?;
-        let hand_over = self.admin().notify.is_on().then(|| hand_over::known(&dump.file, owner, time));
+        let hand_over = self.admin().notify.is_on().then(|| hand_over::describe(&dump.file, owner, time));
         Ok(Parcel { dump, meta, record, attribute, hand_over })
     }
 
@@ -85,6 +85,9 @@ impl Destination<'_> {
         match &parcel.attribute {
             Some(record) if self.attach(&parcel.dump.file, record, marks) => parcel.record = None,
             _ => parcel.attribute = None,
+        }
+        if parcel.hand_over.is_some() {
+            self.promise(&parcel.dump.file);
         }
         for draft in [Some(&parcel.dump), parcel.meta.as_ref()].into_iter().flatten() {
             self.finish(&draft.file, marks).tried(what)?;
@@ -114,7 +117,8 @@ impl Destination<'_> {
             self.place_meta(draft, &meta(&published.name))?;
         }
         if let Some(known) = parcel.hand_over.take() {
-            self.hand_over(known, &published.name, (published.already, parcel.record.is_some()));
+            let draft = (!published.already).then_some(&parcel.dump.file);
+            self.hand_over(known, &published.name, draft, parcel.record.is_some());
         }
         Ok(published)
     }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::error::{Error, ErrorKind, Result};
 use crate::notify::entry::{Dump, Entry, Place, now};
 use crate::notify::spool::Spool;
-use crate::notify::{counts, exposition, pending, post, program};
+use crate::notify::{counts, exposition, mark, pending, post, program};
 use crate::settings::admin::Admin;
 use crate::settings::notify::Values;
 
@@ -146,6 +146,7 @@ impl Working<'_> {
             let what = "its directory is not there, or another one is";
             return self.after(Error::new(ErrorKind::NotFound, what), entry, &dump);
         }
+        mark::end_at(&dump.path);
         match self.hand_over(&mut entry, &dump) {
             Ok(()) => self.finish(&entry, Fate::Done),
             Err(error) => self.after(error, entry, &dump),
