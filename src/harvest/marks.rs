@@ -20,10 +20,6 @@ const NUMBER_ATTRIBUTE: &str = "user.oci-minidump.number";
 const NOT_KEPT_ATTRIBUTE: &str = "user.oci-minidump.not-kept";
 /// The attribute of the newest dump of a crash loop.
 const LOOP_ATTRIBUTE: &str = "user.oci-minidump.loop";
-/// The attribute with the crash record of a dump, where it has no file of its own.
-pub(in crate::harvest) const RECORD_ATTRIBUTE: &str = "user.oci-minidump.record";
-/// The most bytes of a record that are read: all that an attribute of ext4 can hold.
-const MAX_RECORD: usize = 4096;
 /// The longest value that is read, in bytes: an id.
 const MAX_VALUE: usize = 1024;
 
@@ -122,15 +118,6 @@ pub fn set_not_kept(path: &Path, count: u64) -> rustix::io::Result<()> {
 #[must_use]
 pub fn crash_loop(path: &Path) -> Option<Vec<u8>> {
     value(path, LOOP_ATTRIBUTE)
-}
-
-/// The crash record in the attribute of a dump.
-#[must_use]
-pub fn record_of(path: &Path) -> Option<Vec<u8>> {
-    let mut value = vec![0; MAX_RECORD];
-    let length = rustix::fs::lgetxattr(path, RECORD_ATTRIBUTE, &mut value[..]).ok()?;
-    value.truncate(length);
-    Some(value)
 }
 
 /// Notes that a dump is of a crash loop.
