@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::command::say;
 use crate::deadline::Deadline;
 use crate::error::{ExitCode, Result};
-use crate::harvest::waiting;
+use crate::harvest::hand_over::waiting;
 use crate::notify::worker::{self, Take};
 use crate::proc::pidfd::PidFd;
 use crate::settings::admin::Admin;

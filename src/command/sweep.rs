@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::command::{say, say_json};
 use crate::error::{ExitCode, Result, Tried};
-use crate::harvest::waiting;
+use crate::harvest::hand_over::waiting;
 use crate::hook::sweep::sweep as run;
 use crate::log::escape_json;
 use crate::notify::start;

@@ -1,5 +1,7 @@
 //! What is published is left for its hand-over, where that is configured.
 
+pub mod waiting;
+
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 
