@@ -8,6 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::command::say;
 use crate::deadline::Deadline;
 use crate::error::{ExitCode, Result};
+use crate::harvest::hand_over::waiting;
 use crate::notify::worker::{self, Take};
 use crate::proc::pidfd::PidFd;
 use crate::settings::admin::Admin;
@@ -23,8 +24,9 @@ const END_INTERVAL: Duration = Duration::from_millis(2);
 /// # Errors
 /// As [`worker::work`].
 pub fn notify(all: bool, after: Option<i32>, admin: &Admin, out: &mut impl Write) -> Result<ExitCode> {
-    if let Some(pid) = after {
-        wait_for_the_end(pid);
+    match after {
+        Some(pid) => wait_for_the_end(pid),
+        None => waiting::leave_all(admin),
     }
     let work = worker::work(admin, if all { Take::All } else { Take::Due })?;
     if work.is_busy {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::command::{say, say_json};
 use crate::error::{ExitCode, Result, Tried};
+use crate::harvest::hand_over::waiting;
 use crate::hook::sweep::sweep as run;
 use crate::log::escape_json;
 use crate::notify::start;
@@ -19,6 +20,7 @@ use crate::settings::admin::Admin;
 /// As [`crate::hook::sweep::sweep`].
 pub fn sweep(json: bool, admin: &Admin, out: &mut impl Write) -> Result<ExitCode> {
     let sweep = run(admin)?;
+    waiting::leave_all(admin);
     if json {
         say_json(out, &sweep)?;
     } else {

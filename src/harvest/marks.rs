@@ -20,12 +20,6 @@ const NUMBER_ATTRIBUTE: &str = "user.oci-minidump.number";
 const NOT_KEPT_ATTRIBUTE: &str = "user.oci-minidump.not-kept";
 /// The attribute of the newest dump of a crash loop.
 const LOOP_ATTRIBUTE: &str = "user.oci-minidump.loop";
-/// The attribute with the crash record of a dump, where it has no file of its own.
-pub(in crate::harvest) const RECORD_ATTRIBUTE: &str = "user.oci-minidump.record";
-/// The most bytes of a record that are read: all that an attribute of ext4 can hold.
-const MAX_RECORD: usize = 4096;
-/// The attribute of a dump that was left for its hand-over.
-const HANDED_ATTRIBUTE: &str = "user.oci-minidump.handed-over";
 /// The longest value that is read, in bytes: an id.
 const MAX_VALUE: usize = 1024;
 
@@ -86,20 +80,6 @@ pub fn is_written(file: &File) -> bool {
     bounded(|value| rustix::fs::fgetxattr(file, WRITTEN_ATTRIBUTE, value)).is_some()
 }
 
-/// Notes that a dump was left for its hand-over. A file system without extended attributes keeps no mark.
-pub fn mark_handed_over(path: &Path) {
-    let marked = rustix::fs::lsetxattr(path, HANDED_ATTRIBUTE, b"1", XattrFlags::empty());
-    if let Err(error) = marked {
-        log::debug!("cannot mark a dump: {error}");
-    }
-}
-
-/// Whether a dump was left for its hand-over.
-#[must_use]
-pub fn is_handed_over(path: &Path) -> bool {
-    value(path, HANDED_ATTRIBUTE).is_some()
-}
-
 /// The time of the crash; versions before 0.2 did not note it.
 #[must_use]
 pub fn time(path: &Path) -> Option<Time> {
@@ -138,15 +118,6 @@ pub fn set_not_kept(path: &Path, count: u64) -> rustix::io::Result<()> {
 #[must_use]
 pub fn crash_loop(path: &Path) -> Option<Vec<u8>> {
     value(path, LOOP_ATTRIBUTE)
-}
-
-/// The crash record in the attribute of a dump.
-#[must_use]
-pub fn record_of(path: &Path) -> Option<Vec<u8>> {
-    let mut value = vec![0; MAX_RECORD];
-    let length = rustix::fs::lgetxattr(path, RECORD_ATTRIBUTE, &mut value[..]).ok()?;
-    value.truncate(length);
-    Some(value)
 }
 
 /// Notes that a dump is of a crash loop.

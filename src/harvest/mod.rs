@@ -4,11 +4,13 @@
 pub mod crash_loop;
 pub mod crash_record;
 pub mod destination;
-mod hand_over;
+pub mod hand_over;
 pub mod job;
 pub mod marks;
 pub mod name;
+pub mod parcel;
 pub mod publish;
+pub mod published;
 pub mod retention;
 pub mod running;
 mod stock;
@@ -21,6 +23,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::harvest::published::Published;
 use crate::harvest::take::{Bounds, Taken};
 use crate::image::aside;
 use crate::image::lock::LockedImage;
@@ -102,17 +105,26 @@ impl Harvest {
 /// [`ErrorKind::Busy`] when the image is in use, [`ErrorKind::NoSpace`] when the destination is full,
 /// [`ErrorKind::Corrupt`] when the image cannot be read, [`ErrorKind::Timeout`] past the deadline.
 pub fn harvest_locked(image: &LockedImage, job: Job<'_>) -> Result<Harvest> {
+    let published = Published::of(image.file());
+    let outcome = harvest_once(image, job, &published);
+    if !outcome.as_ref().is_ok_and(|harvest| harvest.image == ImageOutcome::Removed) {
+        published.save(image.file());
+    }
+    outcome
+}
+
+fn harvest_once(image: &LockedImage, job: Job<'_>, published: &Published) -> Result<Harvest> {
     let within = |e: Error| e.within(format!("cannot harvest {}", image.path().display()));
     if let Some(device) = image.attached(job.detach_timeout).map_err(within)? {
         return match job.if_attached {
             IfAttached::Refuse => Err(image.in_use(&device)),
-            IfAttached::Publish => publish_attached(image, device, job).map_err(within),
+            IfAttached::Publish => publish_attached(image, device, job, published).map_err(within),
         };
     }
     let (reading, ours) = match image.condition()? {
         Condition::Blank => (Reading::default(), true),
         Condition::Ext4 { ours, dirty, errors, .. } => {
-            let mut reading = read(image, job, (ours, dirty)).map_err(within)?;
+            let mut reading = read(image, job, (ours, dirty), published).map_err(within)?;
             if errors {
                 log::warn!(
                     "the kernel could not write to the image {}, or found errors in it: dumps may be missing",
@@ -128,14 +140,19 @@ pub fn harvest_locked(image: &LockedImage, job: Job<'_>) -> Result<Harvest> {
 }
 
 /// Publishes what is complete in an image that somebody may still write to.
-fn publish_attached(image: &LockedImage, device: LoopDevice, job: Job<'_>) -> Result<Harvest> {
+fn publish_attached(
+    image: &LockedImage,
+    device: LoopDevice,
+    job: Job<'_>,
+    published: &Published,
+) -> Result<Harvest> {
     if !matches!(image.condition()?, Condition::Ext4 { .. }) {
         return Err(no_file_system(image));
     }
     log::warn!("the image {} is still attached to {}", image.path().display(), device.path().display());
     let label = MountLabel::of(image.file());
     let mut mounted = Mounted::open_pinned(device, label.as_ref())?;
-    let taken = take::take(&mut mounted, job, bounds(image, job, true)?)?;
+    let taken = take::take(&mut mounted, job, bounds(image, job, true)?, published)?;
     if taken.unfinished > 0 {
         log::info!("{} minidumps in {} may still be written", taken.unfinished, image.path().display());
     }
@@ -183,7 +200,12 @@ impl From<Taken> for Reading {
 }
 
 /// Reads an image that is not attached in the way that fits its condition, and publishes what is in it.
-fn read(image: &LockedImage, job: Job<'_>, (ours, dirty): (bool, bool)) -> Result<Reading> {
+fn read(
+    image: &LockedImage,
+    job: Job<'_>,
+    (ours, dirty): (bool, bool),
+    published: &Published,
+) -> Result<Reading> {
     if dirty && !ours {
         let what = format!("the foreign image {} was not cleanly unmounted", image.path().display());
         return Err(Error::new(ErrorKind::Corrupt, what).advise("run e2fsck -p on it first"));
@@ -194,34 +216,39 @@ fn read(image: &LockedImage, job: Job<'_>, (ours, dirty): (bool, bool)) -> Resul
             Err(error) if error.kind() == ErrorKind::Unsupported => {
                 log::warn!("{}; the kernel is asked to read it", error.report());
                 let mut mounted = Mounted::open(image.file(), image.path(), true)?;
-                take::take(&mut mounted, job, bounds(image, job, false)?).map(Reading::from)
+                take::take(&mut mounted, job, bounds(image, job, false)?, published).map(Reading::from)
             }
-            other => read_repaired(image, &other?, job),
+            other => read_repaired(image, &other?, job, published),
         };
     }
-    match read_clean(image, image.file(), job) {
+    match read_clean(image, image.file(), job, published) {
         // Damaged without having been noticed: repaired, unless it is somebody else's.
         Err(error) if error.kind() == ErrorKind::Corrupt && ours => {
             log::warn!("{}; it is repaired first", error.report());
-            read_repaired(image, &repair(image, job.deadline)?, job)
+            read_repaired(image, &repair(image, job.deadline)?, job, published)
         }
         other => other.map(Reading::from),
     }
 }
 
-fn read_repaired(image: &LockedImage, repaired: &Repaired, job: Job<'_>) -> Result<Reading> {
-    let taken = read_clean(image, &repaired.file, job)?;
+fn read_repaired(
+    image: &LockedImage,
+    repaired: &Repaired,
+    job: Job<'_>,
+    published: &Published,
+) -> Result<Reading> {
+    let taken = read_clean(image, &repaired.file, job, published)?;
     Ok(Reading { taken, damaged: repaired.damaged })
 }
 
 /// Reads a cleanly unmounted image, or the repaired copy of one, in user space; if that cannot understand it, through
 /// the kernel.
-fn read_clean(image: &LockedImage, file: &File, job: Job<'_>) -> Result<Taken> {
+fn read_clean(image: &LockedImage, file: &File, job: Job<'_>, published: &Published) -> Result<Taken> {
     let bounds = bounds(image, job, false)?;
-    match UserSpace::open(file).and_then(|mut fs| take::take(&mut fs, job, bounds)) {
+    match UserSpace::open(file).and_then(|mut fs| take::take(&mut fs, job, bounds, published)) {
         Err(error) if error.kind() == ErrorKind::Corrupt => {
             log::warn!("{}; the kernel is asked to read it", error.report());
-            take::take(&mut Mounted::open(file, image.path(), false)?, job, bounds)
+            take::take(&mut Mounted::open(file, image.path(), false)?, job, bounds, published)
         }
         other => other,
     }

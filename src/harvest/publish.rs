@@ -13,16 +13,12 @@ use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use crate::error::{Error, ErrorKind, Result, Tried};
-use crate::harvest::crash_record::{self, CrashRecord};
+use crate::harvest::crash_record;
 use crate::harvest::destination::{Destination, Draft, lock};
-use crate::harvest::hand_over;
-use crate::harvest::job::Owner;
 use crate::harvest::marks::Marks;
 use crate::harvest::name::{FNV1A, fitted, fnv1a_on, hashed, meta, numbered};
+use crate::harvest::parcel::Parcel;
 use crate::host;
-use crate::image::read::files::Time;
-use crate::notify::entry::Dump;
-use crate::settings::records::CrashRecords;
 
 /// How many numbers are tried for files of one name, before a hash of the content.
 const MAX_NUMBER: u32 = 16;
@@ -38,53 +34,22 @@ pub struct Published {
     pub already: bool,
 }
 
-/// A dump that is to be published, with its metadata, if it has any.
-#[derive(Debug)]
-pub struct Parcel<'d> {
-    /// The dump.
-    pub dump: Draft<'d>,
-    /// What Crashpad noted about it.
-    pub meta: Option<Draft<'d>>,
-    /// Its crash record, if one is kept in a file.
-    pub record: Option<Vec<u8>>,
-    /// The same for an extended attribute of the dump, if it is wanted there.
-    pub attribute: Option<Vec<u8>>,
-    /// What is known of it, if it is to be handed over.
-    pub hand_over: Option<Dump>,
-}
-
 impl Destination<'_> {
-    /// What is to be published of a dump that is whole in its draft: this is where crash records are made.
-    ///
-    /// # Errors
-    /// The kernel's, when the dump cannot be read.
-    pub fn parcel<'d>(
-        &self,
-        dump: Draft<'d>,
-        meta: Option<Draft<'d>>,
-        owner: Owner<'_>,
-        time: Time,
-    ) -> Result<Parcel<'d>> {
-        let place = self.admin().crash_records;
-        let known = place.is_on().then(|| CrashRecord::of(&dump.file, owner, time)).transpose()?;
-        let record = known.as_ref().map(CrashRecord::to_bytes).transpose()?;
-        let attribute = known.filter(|_| place == CrashRecords::Attribute);
-        let attribute = attribute.as_ref().map(CrashRecord::to_attribute).transpose()?;
-        let hand_over = self.admin().notify.is_on().then(|| hand_over::known(&dump.file, owner, time));
-        Ok(Parcel { dump, meta, record, attribute, hand_over })
-    }
-
     /// Publishes a dump as `name`, or under another name like it when another file has that one or the file system
     /// refuses it. When the same bytes are there already, nothing is added. The metadata gets the name of the dump with
     /// another ending. [`Destination::sync`] makes it last.
     ///
     /// # Errors
-    /// [`ErrorKind::NoSpace`] and others of the kernel; nothing half-made is left behind then.
+    /// [`ErrorKind::NotFound`] when it was published before and has gone; [`ErrorKind::NoSpace`] and others of the kernel;
+    /// nothing half-made is left behind then.
     pub fn publish(&self, mut parcel: Parcel<'_>, name: &str, marks: Marks<'_>) -> Result<Published> {
         let what = || format!("cannot write {}", self.path().join(name).display());
         match &parcel.attribute {
             Some(record) if self.attach(&parcel.dump.file, record, marks) => parcel.record = None,
             _ => parcel.attribute = None,
+        }
+        if parcel.hand_over.is_some() {
+            self.promise(&parcel.dump.file);
         }
         for draft in [Some(&parcel.dump), parcel.meta.as_ref()].into_iter().flatten() {
             self.finish(&draft.file, marks).tried(what)?;
@@ -105,6 +70,9 @@ impl Destination<'_> {
         let published = match outcome {
             Outcome::Published(published) => published,
             Outcome::Refused(refusal) => return Err(refusal).tried(what),
+            Outcome::Taken if parcel.is_known => {
+                return Err(Error::new(ErrorKind::NotFound, "it was published before, and was taken since"));
+            }
             Outcome::Taken => {
                 let what = format!("all names for {name} are taken in {}", self.path().display());
                 return Err(Error::new(ErrorKind::NoSpace, what).advise("remove old dumps"));
@@ -114,7 +82,8 @@ impl Destination<'_> {
             self.place_meta(draft, &meta(&published.name))?;
         }
         if let Some(known) = parcel.hand_over.take() {
-            self.hand_over(known, &published.name, (published.already, parcel.record.is_some()));
+            let draft = (!published.already).then_some(&parcel.dump.file);
+            self.hand_over(known, &published.name, draft, parcel.record.is_some());
         }
         Ok(published)
     }
@@ -133,7 +102,7 @@ impl Destination<'_> {
     fn place_by_number(&self, placing: &mut Placing<'_, '_>, name: &str) -> Result<Outcome> {
         for number in 1..=MAX_NUMBER {
             let name = numbered(name, number);
-            let named = if self.is_blocked(placing.parcel, &name)? {
+            let named = if placing.parcel.is_known || self.is_blocked(placing.parcel, &name)? {
                 Err(Errno::EXIST)
             } else {
                 self.give_names(placing, &name)?

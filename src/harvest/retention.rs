@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 
 use crate::error::Result;
+use crate::harvest::destination::Destination;
 use crate::harvest::stock::{Dump, Ours, ours};
 use crate::harvest::taken::Harvested;
 use crate::harvest::{crash_loop, crash_record};
@@ -106,6 +107,29 @@ fn next(shares: &mut BTreeMap<Vec<u8>, Share>, by_count: bool) -> Option<Dump> {
     share.count -= 1;
     share.bytes = share.bytes.saturating_sub(dump.size);
     Some(dump)
+}
+
+/// Applies the limits. A dump that cannot be removed must not make the harvest fail. Gives how many were removed.
+pub(super) fn retain(destination: &Destination<'_>, limits: Retention, fresh: &[Harvested]) -> usize {
+    if destination.is_unmarked() && limits != Retention::default() {
+        log::warn!(
+            "there is no retention in {}: its file system keeps no extended attributes",
+            destination.path().display()
+        );
+        return 0;
+    }
+    match apply(destination.path(), limits, fresh) {
+        Ok(removed) => {
+            for path in &removed {
+                log::info!("removed the old dump {} to stay within the limits", path.display());
+            }
+            removed.len()
+        }
+        Err(error) => {
+            log::warn!("{}", error.report());
+            0
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::harvest::job::Job;
+use crate::harvest::published::Published;
 use crate::harvest::{Harvest, ImageOutcome, bounds, no_file_system, take};
 use crate::image::lock::LockedImage;
 use crate::image::loopback::LoopDevice;
@@ -29,7 +30,9 @@ pub fn harvest_running(
     let writable = Writable::new(journal, MountLabel::of(image.file()));
     let mut leased = Leased::open(device, &writable, std::mem::take(stuck)).map_err(within)?;
     first(leased.mounted());
-    let taken = bounds(image, job, true).and_then(|bounds| take::take(&mut leased, job, bounds));
+    // What is published leaves the image.
+    let none = Published::default();
+    let taken = bounds(image, job, true).and_then(|bounds| take::take(&mut leased, job, bounds, &none));
     *stuck = leased.into_stuck();
     Ok(Harvest::of(taken.map_err(within)?, ImageOutcome::Kept))
 }

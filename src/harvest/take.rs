@@ -11,24 +11,29 @@ use crate::harvest::destination::{Destination, Draft};
 use crate::harvest::job::Job;
 use crate::harvest::marks::Marks;
 use crate::harvest::name::name;
+use crate::harvest::published::Published;
 use crate::harvest::retention;
 use crate::harvest::taken::{Harvested, log_dump};
 use crate::image::known;
 use crate::image::read::files::{Candidate, ImageFiles, Kind, Listing, Place, Time};
 use crate::image::read::leased::former_name;
-use crate::settings::admin::Retention;
 
 pub use crate::harvest::taken::{Bounds, Taken};
 
 /// The longest metadata of a dump, in bytes; Crashpad writes less than 4 KiB.
 const MAX_META: u64 = 64 << 10;
 
-/// Publishes every dump in the image, the newest first. One that cannot be published does not keep the others from it.
+/// Publishes every dump in the image, the newest first, but for those that were published before and have gone. One that cannot be published does not keep the others from it.
 ///
 /// # Errors
 /// [`ErrorKind::Corrupt`] when something in the image cannot be read, [`ErrorKind::Timeout`] past the deadline, and those
 /// of opening the destination. What was published before stays.
-pub fn take(files: &mut (impl ImageFiles + ?Sized), job: Job<'_>, bounds: Bounds) -> Result<Taken> {
+pub fn take(
+    files: &mut (impl ImageFiles + ?Sized),
+    job: Job<'_>,
+    bounds: Bounds,
+    published: &Published,
+) -> Result<Taken> {
     let Listing { candidates, rest, links, cut } = files.list(bounds.deadline)?;
     if links > 0 {
         log::info!("{links} more names in the image lead to the same files (hard links)");
@@ -39,6 +44,7 @@ pub fn take(files: &mut (impl ImageFiles + ?Sized), job: Job<'_>, bounds: Bounds
         files,
         job,
         bounds,
+        published,
         left,
         destination: None,
         taken,
@@ -65,7 +71,7 @@ pub fn take(files: &mut (impl ImageFiles + ?Sized), job: Job<'_>, bounds: Bounds
         if let Err(error) = known::remember(&job.admin.known_destinations(), destination.path()) {
             log::debug!("{}", error.report());
         }
-        retain(destination, job, &taken);
+        retention::retain(destination, job.admin.retention, &taken.dumps);
         destination.remove_orphans();
     }
     if taken.is_again {
@@ -82,6 +88,7 @@ struct Taking<'a, F: ?Sized> {
     files: &'a mut F,
     job: Job<'a>,
     bounds: Bounds,
+    published: &'a Published,
     /// How many bytes may still be published.
     left: u64,
     destination: Option<Rc<Destination<'a>>>,
@@ -102,6 +109,8 @@ struct Dump {
     /// Its place among the dumps of its container, and how many before it are not kept.
     number: u64,
     not_kept: u64,
+    /// Whether an earlier harvest of the image has published it.
+    is_known: bool,
 }
 
 impl<'a, F: ImageFiles + ?Sized> Taking<'a, F> {
@@ -110,7 +119,8 @@ impl<'a, F: ImageFiles + ?Sized> Taking<'a, F> {
         for candidate in candidates {
             let what = match candidate.kind {
                 Kind::Regular { size, modified } => {
-                    dumps.push(Dump { candidate, size, modified, number: 0, not_kept: 0 });
+                    let is_known = self.published.has(&candidate, self.job.destination);
+                    dumps.push(Dump { candidate, size, modified, number: 0, not_kept: 0, is_known });
                     continue;
                 }
                 Kind::Directory => "a directory",
@@ -152,7 +162,10 @@ impl<'a, F: ImageFiles + ?Sized> Taking<'a, F> {
             return Ok(());
         }
         let mut real = Vec::new();
-        for dump in std::mem::take(dumps) {
+        let (known, new): (Vec<_>, Vec<_>) =
+            std::mem::take(dumps).into_iter().partition(|dump| dump.is_known);
+        dumps.extend(known);
+        for dump in new {
             self.bounds.deadline.check("reading the image")?;
             match self.judge(&dump) {
                 Ok(false) => {}
@@ -239,8 +252,10 @@ impl<'a, F: ImageFiles + ?Sized> Taking<'a, F> {
         let name = name(&job.admin.naming, former_name(&place.name), job.owner, dump.modified.seconds);
         let Dump { number, not_kept, modified: time, .. } = *dump;
         let marks = Marks { container: job.owner.container, time, number, not_kept };
-        let parcel = destination.parcel(draft, meta, job.owner, time)?;
+        let mut parcel = destination.parcel(draft, meta, job.owner, time)?;
+        parcel.is_known = dump.is_known;
         let published = destination.publish(parcel, &name, marks)?;
+        self.published.add(&dump.candidate, job.destination);
         let path = destination.path().join(published.name);
         self.not_kept += if published.already { 0 } else { not_kept };
         let harvested = Harvested { path, size, truncated, already: published.already };
@@ -272,30 +287,7 @@ impl<'a, F: ImageFiles + ?Sized> Taking<'a, F> {
     /// Applies the limits before all dumps are there, once. Gives whether anything was removed.
     fn make_room(&mut self) -> bool {
         let Some(destination) = &self.destination else { return false };
-        !std::mem::replace(&mut self.has_made_room, true) && retain(destination, self.job, &self.taken) > 0
-    }
-}
-
-/// Applies the limits. A dump that cannot be removed must not make the harvest fail. Gives how many were removed.
-fn retain(destination: &Destination<'_>, job: Job<'_>, taken: &Taken) -> usize {
-    let limits = job.admin.retention;
-    if destination.is_unmarked() && limits != Retention::default() {
-        log::warn!(
-            "there is no retention in {}: its file system keeps no extended attributes",
-            destination.path().display()
-        );
-        return 0;
-    }
-    match retention::apply(destination.path(), limits, &taken.dumps) {
-        Ok(removed) => {
-            for path in &removed {
-                log::info!("removed the old dump {} to stay within the limits", path.display());
-            }
-            removed.len()
-        }
-        Err(error) => {
-            log::warn!("{}", error.report());
-            0
-        }
+        !std::mem::replace(&mut self.has_made_room, true)
+            && retention::retain(destination, self.job.admin.retention, &self.taken.dumps) > 0
     }
 }

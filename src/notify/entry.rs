@@ -1,7 +1,7 @@
 //! An entry of the spool: what is known of a published dump, and how far its hand-over has come.
 
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,10 @@ use crate::log::shortened;
 const MAX_TEXT: usize = 256;
 /// The most bytes of a crash record that are read.
 const MAX_RECORD: u64 = 16 << 10;
+/// The attribute with the crash record of a dump, where it has no file of its own.
+pub const RECORD_ATTRIBUTE: &str = "user.oci-minidump.record";
+/// The most bytes of such an attribute: all that one of ext4 can hold.
+const MAX_ATTRIBUTE: usize = 4096;
 
 /// What is left to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +76,15 @@ pub enum Place {
     Gone,
     /// Its directory is not there: a file system that is not mounted yet.
     Away,
+}
+
+/// The crash record in the attribute of a dump.
+#[must_use]
+pub fn record_of(path: &Path) -> Option<Vec<u8>> {
+    let mut value = vec![0; MAX_ATTRIBUTE];
+    let length = rustix::fs::lgetxattr(path, RECORD_ATTRIBUTE, &mut value[..]).ok()?;
+    value.truncate(length);
+    Some(value)
 }
 
 /// The time of the host, in seconds since 1970.
@@ -147,6 +160,7 @@ impl Dump {
     #[must_use]
     pub fn document(&self) -> Vec<u8> {
         let record = self.record().and_then(|path| host::read_bounded(path, MAX_RECORD).ok());
+        let record = record.or_else(|| record_of(&self.path));
         let record = record.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
         let mut document = record.filter(Value::is_object).unwrap_or_else(|| {
             let Self { container, name, time, size, .. } = self;

@@ -4,14 +4,14 @@
 //! from there, so that neither a start nor a stop of a container waits for what it does. What holds whatever happens in
 //! between (a kill, a power cut, another hook):
 //!
-//! 1. An entry goes when its dump was handed over, has gone, or was given up with a line in the log, and not before: each
-//!    dump is handed over at least once.
+//! 1. An entry goes when its dump was handed over, has gone, or was given up with a line in the log, and not before; a dump
+//!    without an entry has a mark, by which it gets one later. Each dump is handed over at least once.
 //! 2. One worker is at work at a time, and an entry that is written while it ends is not left behind.
 //! 3. Nothing is set: nothing is written, read or started.
 //!
 //! From the bottom up:
 //!
-//! - [`entry`]: what is left to do for a dump. [`spool`]: where that lies. `pending`: what this process has left there.
+//! - [`mark`]: how far a dump has come, on itself. [`entry`]: what is left to do for it. [`spool`]: where that lies. `pending`: what this process has left there.
 //! - `counts`: counts crashes. `exposition`: shows them as Prometheus reads them.
 //! - `program`: runs the program. `post`: posts to a socket.
 //! - [`worker`]: does it all. [`start`]: starts one.
@@ -19,6 +19,7 @@
 mod counts;
 pub mod entry;
 mod exposition;
+pub mod mark;
 mod pending;
 mod post;
 mod program;

@@ -1,6 +1,7 @@
 //! The directory in which entries wait, on a file system that survives a reboot. Their names are in the order in which they
 //! were written.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -38,6 +39,23 @@ impl Spool {
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// How many more dumps may wait.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn room(&self) -> Result<usize> {
+        Ok(MAX_FILES.saturating_sub(self.files()?.len()))
+    }
+
+    /// The paths and inodes of the dumps that wait.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn dumps(&self) -> Result<HashSet<(PathBuf, u64)>> {
+        let entries = self.names()?.into_iter().filter_map(|name| self.read(&name).ok()?.dump);
+        Ok(entries.map(|dump| (dump.path, dump.inode)).collect())
     }
 
     /// Adds an entry, which is on the disk then.

@@ -4,6 +4,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::error::Result;
 use crate::notify::entry::Dump;
 use crate::notify::pending;
 use crate::notify::program::PATH;
@@ -16,14 +17,12 @@ const OURSELVES: &str = "/proc/self/exe";
 /// What the worker is called.
 const NAME: &str = "oci-minidump-hook";
 
-/// Leaves a published dump for the worker. Gives whether it is in the spool: a dump is published in any case.
-pub fn hand_over(admin: &Admin, dump: Dump) -> bool {
-    let path = dump.path.clone();
-    let added = pending::add(admin, dump.located());
-    if let Err(error) = &added {
-        log::warn!("{} is not handed over: {}", path.display(), error.report());
-    }
-    added.is_ok()
+/// Leaves a published dump for the worker: it is in the spool then.
+///
+/// # Errors
+/// As [`Spool::add`]. A dump is published in any case.
+pub fn hand_over(admin: &Admin, dump: Dump) -> Result<()> {
+    pending::add(admin, dump.located())
 }
 
 /// Starts a worker, if this process has left something for one: `program notify`, with these settings. It is a process of

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::error::{Error, ErrorKind, Result};
 use crate::notify::entry::{Dump, Entry, Place, now};
 use crate::notify::spool::Spool;
-use crate::notify::{counts, exposition, pending, post, program};
+use crate::notify::{counts, exposition, mark, pending, post, program};
 use crate::settings::admin::Admin;
 use crate::settings::notify::Values;
 
@@ -146,6 +146,7 @@ impl Working<'_> {
             let what = "its directory is not there, or another one is";
             return self.after(Error::new(ErrorKind::NotFound, what), entry, &dump);
         }
+        mark::end_at(&dump.path);
         match self.hand_over(&mut entry, &dump) {
             Ok(()) => self.finish(&entry, Fate::Done),
             Err(error) => self.after(error, entry, &dump),
@@ -186,6 +187,9 @@ impl Working<'_> {
     fn hand_over(&self, entry: &mut Entry, dump: &Dump) -> Result<()> {
         let (notify, path) = (&self.admin.notify, dump.path.display());
         let time = notify.deadline.as_deadline();
+        // Before the program moves the dump.
+        let webhook = notify.webhook.as_ref().filter(|_| !entry.posted);
+        let webhook = webhook.map(|webhook| (webhook, dump.document()));
         let mut outcome = Ok(());
         if let Some(exec) = notify.exec.as_ref().filter(|_| !entry.ran) {
             let Dump { path: dump_path, container, name, .. } = dump;
@@ -203,8 +207,8 @@ impl Working<'_> {
                 Err(error) => outcome = Err(error),
             }
         }
-        if let Some(webhook) = notify.webhook.as_ref().filter(|_| !entry.posted) {
-            match post::post(webhook, &dump.document(), time) {
+        if let Some((webhook, document)) = webhook {
+            match post::post(webhook, &document, time) {
                 Ok(()) => {
                     log::info!("{webhook} has taken {path}");
                     entry.posted = true;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use oci_minidump::harvest::crash_record::CrashRecord;
 use oci_minidump::harvest::marks;
 use oci_minidump::image::mark::Mark;
+use oci_minidump::notify::entry::record_of;
 use oci_minidump::oci::subject::Subject;
 use oci_minidump::settings::DEFAULT_IMGSIZE;
 use serde_json::{Value, json};
@@ -79,7 +80,7 @@ fn a_later_harvest_adds_what_is_missing_and_a_file_that_is_there_serves() {
         world.settings(settings);
         harvest(&world, &made(&world)).expect(0);
         assert_eq!(names(&world), ["a.dmp", "a.json"]);
-        assert_eq!(marks::record_of(&dump), None, "{settings}");
+        assert_eq!(record_of(&dump), None, "{settings}");
     }
 }
 

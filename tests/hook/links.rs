@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use oci_minidump::deadline::Deadline;
 use oci_minidump::error::{ErrorKind, Result};
+use oci_minidump::harvest::published::Published;
 use oci_minidump::harvest::take::{Bounds, Taken, take};
 use oci_minidump::harvest::{IfAttached, Job, Owner};
 use oci_minidump::image::read::files::{ImageFiles, Listing, Place, pump};
@@ -77,7 +78,12 @@ fn harvest(files: &mut impl ImageFiles, to: &Path, deadline: Deadline) -> Result
     let admin = Admin::default();
     let (owner, if_attached, detach_timeout) = (Owner::default(), IfAttached::Refuse, Duration::ZERO);
     let job = Job { destination: to, owner, admin: &admin, if_attached, detach_timeout, deadline };
-    take(files, job, Bounds { budget: 2 * DEFAULT_IMGSIZE, deadline, is_mounted: false })
+    take(
+        files,
+        job,
+        Bounds { budget: 2 * DEFAULT_IMGSIZE, deadline, is_mounted: false },
+        &Published::default(),
+    )
 }
 
 fn open(path: &Path) -> File {

@@ -56,12 +56,40 @@ fn a_full_spool_keeps_no_dump_from_the_host() {
         fs::write(spool.join(format!("{number:016}-x.json")), gone.to_string()).unwrap();
     }
     let run = harvest(&world, &image_with(&world, &["a.dmp"])).expect(0);
-    assert!(run.stderr().contains("a.dmp is not handed over: 1000 dumps wait in "), "{}", run.story());
+    assert!(run.stderr().contains("a.dmp is not handed over yet: 1000 dumps wait in "), "{}", run.story());
     assert_eq!(world.dumps().len(), 2);
     // All of those have gone since.
     assert!(entries(&world).is_empty() && calls(&world).is_empty());
     harvest(&world, &image_with(&world, &["b.dmp"])).expect(0);
-    assert_eq!(calls(&world), [world.dumps_dir().join("b.dmp").display().to_string()]);
+    let path = |name: &str| world.dumps_dir().join(name).display().to_string();
+    assert_eq!(calls(&world), [path("b.dmp")]);
+    // There is room again.
+    for _again in 0..2 {
+        let run = world.hook(&["sweep"]).expect(0);
+        assert_eq!(calls(&world), [path("b.dmp"), path("a.dmp")], "{}", run.story());
+    }
+}
+
+#[test]
+fn a_dump_whose_entry_could_not_be_written_is_handed_over_when_there_is_room_again_once() {
+    let world = HookWorld::new("crun");
+    program(&world, KEEP);
+    settings(&world, ", \"{container}\", \"{record}\"");
+    let elsewhere = world.path("elsewhere");
+    let made = image_with(&world, &["a.dmp"]);
+    // As on a disk without room: nothing can be written there.
+    fs::write(world.path("spool"), "").unwrap();
+    let words = ["harvest", made.to_str().unwrap(), "--to", elsewhere.to_str().unwrap()];
+    let run = world.hook(&words);
+    assert!(run.stderr().contains("a.dmp is not handed over yet: "), "{}", run.story());
+    world.hook(&["sweep"]);
+    assert_eq!((calls(&world).len(), files_in(&elsewhere).len()), (0, 2));
+    fs::remove_file(world.path("spool")).unwrap();
+    let path = |name: &str| elsewhere.join(name).display().to_string();
+    for arguments in [&["notify"][..], &["notify"], &["sweep"]] {
+        world.hook(arguments).expect(0);
+        assert_eq!(calls(&world), [path("a.dmp"), "app".to_owned(), path("a.json")]);
+    }
 }
 
 #[test]

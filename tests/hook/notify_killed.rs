@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::notify::{entries, image_with};
 use crate::support::hook_world::HookWorld;
-use crate::support::host::hook_program;
+use crate::support::host::{files_in, hook_program};
 use crate::support::programs::fault_injector;
 
 const DUMPS: [&str; 2] = ["a.dmp", "b.dmp"];
@@ -48,6 +48,62 @@ fn counted(world: &HookWorld) -> u64 {
     samples.map(|line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()).sum()
 }
 
+/// Runs the hook, and kills it before this step. Gives whether it has ended before.
+fn kill_at(world: &HookWorld, step: usize, words: &[&str]) -> bool {
+    let report = world.path("report");
+    let mut command = Command::new(fault_injector());
+    command.arg(&report).args(["changes", &format!("kill@{step}")]).arg(hook_program());
+    command.arg("--settings").arg(world.path("settings.toml")).args(words);
+    let run = world.feed(command, "");
+    let calls = fs::read_to_string(report).unwrap().lines().count();
+    assert_eq!(run.code(), Some(if calls < step { 0 } else { 137 }), "{step}: {}", run.story());
+    calls < step
+}
+
+/// A dump that has its name is handed over, also if its image never comes back.
+#[test]
+fn what_a_killed_harvest_has_published_is_handed_over_by_the_next_sweep() {
+    let world = HookWorld::new("crun");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    world.settings(&format!(
+        "crash_records = true\n[notify]\nwebhook = \"http://{address}/\"\nretry = \"0s\"\n"
+    ));
+    let left = world.path("left.img");
+    fs::rename(image_with(&world, &DUMPS), &left).unwrap();
+    let (taken, is_over) = (Mutex::new(Vec::new()), AtomicBool::new(false));
+    let (image, to) = (world.path("gone.img"), world.dumps_dir());
+    let words = ["harvest", image.to_str().unwrap(), "--to", to.to_str().unwrap()];
+    std::thread::scope(|scope| {
+        scope.spawn(|| listen(&listener, &taken, &is_over));
+        for step in 1.. {
+            fs::copy(&left, &image).unwrap();
+            let has_survived = kill_at(&world, step, &words);
+            let _removed = fs::remove_file(&image);
+            let run = world.hook(&["sweep"]).expect(0);
+            let run_again = world.hook(&["notify", "--now"]).expect(0);
+            let posts = std::mem::take(&mut *taken.lock().unwrap());
+            let different: BTreeSet<&str> = posts.iter().map(String::as_str).collect();
+            let names = files_in(&to);
+            let dumps = names.iter().filter_map(|path| path.file_name()?.to_str());
+            let dumps: BTreeSet<&str> = dumps.filter(|name| name.ends_with(".dmp")).collect();
+            let story = || format!("{step}: {posts:?} {} {}", run.story(), run_again.story());
+            assert_eq!(different, dumps, "{}", story());
+            // One may have been posted when the worker was killed.
+            assert!(posts.len() <= dumps.len() + 1, "{}", story());
+            for dir in [&to, &world.path("spool")] {
+                let _none = fs::remove_dir_all(dir);
+            }
+            if has_survived {
+                assert!(step > 30, "only {step} steps");
+                break;
+            }
+        }
+        is_over.store(true, Ordering::SeqCst);
+        drop(std::net::TcpStream::connect(address).unwrap());
+    });
+}
+
 #[test]
 fn a_harvest_killed_at_every_step_hands_every_dump_over() {
     let world = HookWorld::new("crun");
@@ -62,16 +118,7 @@ fn a_harvest_killed_at_every_step_hands_every_dump_over() {
     let (taken, is_over) = (Mutex::new(Vec::new()), AtomicBool::new(false));
     let (image, to) = (world.image("app"), world.dumps_dir());
     let words = ["harvest", image.to_str().unwrap(), "--to", to.to_str().unwrap()];
-    let kill = |step: usize| {
-        let report = world.path("report");
-        let mut command = Command::new(fault_injector());
-        command.arg(&report).args(["changes", &format!("kill@{step}")]).arg(hook_program());
-        command.arg("--settings").arg(world.path("settings.toml")).args(words);
-        let run = world.feed(command, "");
-        let calls = fs::read_to_string(report).unwrap().lines().count();
-        assert_eq!(run.code(), Some(if calls < step { 0 } else { 137 }), "{step}: {}", run.story());
-        calls < step
-    };
+    let kill = |step: usize| kill_at(&world, step, &words);
     std::thread::scope(|scope| {
         scope.spawn(|| listen(&listener, &taken, &is_over));
         let mut steps = 0;

@@ -4,10 +4,12 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use crate::images::harvest;
+use oci_minidump::settings::DEFAULT_IMGSIZE;
+
+use crate::images::{harvest, image, whole_dump};
 use crate::notify::{entries, image_with, program};
 use crate::support::hook_world::HookWorld;
-use crate::support::host::hook_program;
+use crate::support::host::{command, files_in, hook_program};
 
 /// A program that fails once for each dump, and its calls.
 fn fails_once(world: &HookWorld) {
@@ -81,4 +83,38 @@ fn a_crash_that_cannot_be_counted_waits_for_that() {
     world.hook(&["notify"]).expect(0);
     assert_eq!(entries(&world).len(), 0);
     assert!(fs::read_to_string(&metrics).unwrap().contains("} 1\n"));
+}
+
+/// An uploader takes each dump at once. Another one cannot be published, so that the image stays.
+#[test]
+fn an_image_that_stays_gives_each_dump_once() {
+    let world = HookWorld::new("crun");
+    let upload = program(&world, "echo \"$1\" >> calls; rm \"$1\"");
+    world.settings(&format!("[notify]\nexec = [{upload:?}, \"{{path}}\"]\nretry = \"0s\"\n"));
+    let made = image(&world, DEFAULT_IMGSIZE, |dir| {
+        for (name, size) in [("small.dmp", 3000), ("large.dmp", 300_000)] {
+            fs::write(dir.join(name), whole_dump(size)).unwrap();
+        }
+    });
+    let dir = world.dumps_dir();
+    fs::create_dir(&dir).unwrap();
+    let place = dir.to_str().unwrap();
+    command("mount", &["-t", "tmpfs", "-o", "size=100k", "tmpfs", place].map(AsRef::as_ref));
+    let calls = || fs::read_to_string(world.path("calls")).unwrap_or_default();
+    let line = |name: &str| format!("{}\n", dir.join(name).display());
+    for _again in 0..3 {
+        let run = harvest(&world, &made);
+        assert_ne!(run.code(), Some(0), "{}", run.story());
+        assert_eq!(calls(), line("small.dmp"), "{}", run.story());
+        assert_eq!(files_in(&dir).len(), 0);
+    }
+    // There is room now.
+    command("umount", &[dir.as_ref()]);
+    // A dump of that name that is another one.
+    world.with_mounted(&made, |dir| fs::write(dir.join("small.dmp"), whole_dump(3001)).unwrap());
+    let run = harvest(&world, &made).expect(0);
+    assert!(!made.exists(), "{}", run.story());
+    let mut all: Vec<String> = calls().lines().map(|line| format!("{line}\n")).collect();
+    all[1..].sort();
+    assert_eq!(all, [line("small.dmp"), line("large.dmp"), line("small.dmp")], "{}", run.story());
 }

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
+use oci_minidump::notify::entry::record_of;
 use serde_json::Value;
 
 use crate::images::harvest;
@@ -90,6 +91,29 @@ fn only_an_answer_of_success_removes_an_entry() {
     document.as_object_mut().unwrap().remove("path");
     let record = std::fs::read(path.with_extension("json")).unwrap();
     assert_eq!(document, serde_json::from_slice::<Value>(&record).unwrap());
+}
+
+/// Also if the program moves the dump first.
+#[test]
+fn a_record_in_an_attribute_is_in_the_document() {
+    let world = HookWorld::new("crun");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let upload = program(&world, "mv \"$1\" moved");
+    let exec = format!("exec = [{upload:?}, \"{{path}}\"]");
+    world.settings(&format!("crash_records = \"xattr\"\n[notify]\n{exec}\nwebhook = {url:?}\n"));
+    let made = image_with(&world, &["a.dmp"]);
+    std::thread::scope(|scope| {
+        let served = scope.spawn(|| serve(listener.accept().unwrap().0, b"HTTP/1.1 200 OK\r\n\r\n"));
+        let run = harvest(&world, &made).expect(0);
+        let mut document = served.join().unwrap().document;
+        assert_eq!(document["path"], world.dumps_dir().join("a.dmp").to_str().unwrap());
+        document.as_object_mut().unwrap().remove("path");
+        let record = record_of(&world.path("moved")).unwrap();
+        assert_eq!(document, serde_json::from_slice::<Value>(&record).unwrap(), "{}", run.story());
+        assert!(document["sha256"].is_string(), "{document}");
+    });
+    assert!(entries(&world).is_empty());
 }
 
 #[test]

@@ -13,7 +13,8 @@ use rustix::io::Errno;
 use crate::error::{Result, Tried};
 use crate::harvest::crash_record::CrashRecord;
 use crate::harvest::destination::Destination;
-use crate::harvest::marks::{Marks, RECORD_ATTRIBUTE, record_of};
+use crate::harvest::marks::Marks;
+use crate::notify::entry::{RECORD_ATTRIBUTE, record_of};
 
 /// The most bytes of a record and the container's id together. The other marks, an SELinux label and what ext4 needs for
 /// each take about 600.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::harvest::crash_record::{CrashRecord, file_name, ours, text};
-use crate::harvest::marks::record_of;
+use crate::notify::entry::record_of;
 use crate::oci::subject::Subject;
 
 /// The version of the form that is understood.

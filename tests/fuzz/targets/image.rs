@@ -14,6 +14,7 @@ use libfuzzer_sys::{arbitrary, arbitrary::Arbitrary, fuzz_target};
 use oci_minidump::deadline::Deadline;
 use oci_minidump::dump::is_minidump;
 use oci_minidump::harvest::Owner;
+use oci_minidump::harvest::published::Published;
 use oci_minidump::harvest::take::{Bounds, Taken, take};
 use oci_minidump::harvest::{IfAttached, Job};
 use oci_minidump::image::read::user_space::UserSpace;
@@ -66,7 +67,7 @@ fn check(scratch: &Scratch, admin: &Admin) {
     };
     let budget = scratch.image.metadata().expect("it is open").len() * 2;
     let bounds = Bounds { budget, deadline: Deadline::NONE, is_mounted: false };
-    let result = UserSpace::open(&scratch.image).and_then(|mut files| take(&mut files, job, bounds));
+    let result = UserSpace::open(&scratch.image).and_then(|mut files| take(&mut files, job, bounds, &Published::default()));
     let (metas, found): (Vec<_>, Vec<_>) =
         arrived(&scratch.destination).into_iter().partition(|(path, _)| is_meta(path));
     for (meta, _) in metas {

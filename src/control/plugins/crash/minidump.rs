@@ -29,6 +29,7 @@ use crate::control::state::container_dir::{ContainerDir, DUMPS};
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::harvest;
+use crate::harvest::published::Published;
 use crate::harvest::take::{Bounds, take};
 use crate::harvest::{IfAttached, Owner};
 use crate::image::read::files::{Candidate, ImageFiles, Kind, Listing, Place, Time, pump};
@@ -170,7 +171,7 @@ fn publish_dump(path: &Path, id: &str, note: &DumpNote, container_dir: &Containe
         let if_attached = IfAttached::Refuse;
         let job = harvest::Job { destination, owner, admin: &admin, if_attached, detach_timeout, deadline };
         let bounds = Bounds { budget: MAX_DUMP, deadline, is_mounted: false };
-        let taken = take(&mut OneFile(&file), job, bounds)?;
+        let taken = take(&mut OneFile(&file), job, bounds, &Published::default())?;
         taken.failures.into_iter().next().map_or(Ok(()), Err)
     };
     let last = container_dir.path().with_file_name(DUMPS);
