@@ -27,7 +27,7 @@ pub enum ErrorKind {
     Corrupt,
     /// The kernel or the host lacks something: a module, a program, a system call.
     Unsupported,
-    /// There is no such object: a container, a log.
+    /// A container is not known, or something of it: a log, a mount, an annotation.
     NotFound,
     /// Something did not end within its deadline.
     Timeout,
@@ -86,7 +86,7 @@ impl ExitCode {
         (Self::NoSpace, "no space, or a read-only file system"),
         (Self::Corrupt, "something is damaged"),
         (Self::Unsupported, "the kernel or the host lacks something"),
-        (Self::NotFound, "no such container"),
+        (Self::NotFound, "no such container, or nothing of that name in it: a log, a mount, an annotation"),
         (Self::Timeout, "timed out"),
         (Self::Unreachable, "the daemon does not answer"),
         (Self::BadBundle, "the bundle is missing, not allowed, or cannot be used"),

@@ -89,7 +89,7 @@ fn run(Args { request, settings }: Args) -> Result<ExitCode> {
         }
         Request::EnableCore(undo, dry_run) => core::enable(undo, dry_run, &mut out).map(done),
         Request::Enable(request) => enable::enable(&request, &mut out).map(done),
-        Request::Add(request) => add::add(&request, &for_people(&settings)?, &mut out).map(done),
+        Request::Add(request) => add::add(&request, &settings, &for_people(&settings)?, &mut out).map(done),
         Request::Remove(bundle) => remove::remove(&bundle, &mut out).map(done),
         Request::Check(bundle, json) => check::check(&bundle, json, &for_people(&settings)?, &mut out),
         Request::HarvestRunning(ids, json) => {

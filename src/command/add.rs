@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::harvest::name::fnv1a;
 use crate::oci::bundle::Bundle;
 use crate::oci::hooks;
-use crate::settings::admin::Admin;
+use crate::settings::admin::{self, Admin};
 use crate::settings::{PLUGIN, Plans, Sources};
 
 /// What to add.
@@ -31,12 +31,12 @@ pub struct Add {
     pub required: Option<bool>,
 }
 
-/// Adds what is not there yet. Running it twice changes nothing.
+/// Adds what is not there yet. Running it twice changes nothing. The registered hook reads the same settings as this call.
 ///
 /// # Errors
 /// [`ErrorKind::Config`] when the result would be refused at prestart; the file is untouched then. What [`check`] finds wrong
 /// with the host is printed, but the bundle is made: it may be meant for another one.
-pub fn add(request: &Add, admin: &Admin, out: &mut impl Write) -> Result<()> {
+pub fn add(request: &Add, settings: &Path, admin: &Admin, out: &mut impl Write) -> Result<()> {
     let program = std::env::current_exe().tried(|| "cannot find the path of this program")?;
     let mut bundle = Bundle::load(&request.bundle)?;
     let image = image(request, &bundle, admin)?;
@@ -46,8 +46,9 @@ pub fn add(request: &Add, admin: &Admin, out: &mut impl Write) -> Result<()> {
     refuse_rootfs(&bundle, request, &image)?;
     entry(bundle.config_mut(), request, &image).map_err(within)?;
     let section = bundle.config().pointer("/rdkPlugins/minidump").map(Value::to_string);
-    let added: Vec<_> = section.into_iter().flat_map(|section| [hooks::ADDED.to_owned(), section]).collect();
-    hooks::register(bundle.config_mut(), &program, &added).map_err(within)?;
+    let mut extra = registered_settings(settings)?;
+    extra.extend(section.into_iter().flat_map(|section| [hooks::ADDED.to_owned(), section]));
+    hooks::register(bundle.config_mut(), &program, &extra).map_err(within)?;
     let sources = Sources { file: None, annotations: None, config: Some(bundle.config()) };
     Plans::find(sources, admin).map_err(within)?;
     if *bundle.config() == before {
@@ -64,6 +65,20 @@ pub fn add(request: &Add, admin: &Admin, out: &mut impl Write) -> Result<()> {
         )?;
     }
     check(&request.bundle, false, admin, out).map(drop)
+}
+
+/// What names the settings in the hook's arguments, unless they are the usual ones.
+fn registered_settings(settings: &Path) -> Result<Vec<String>> {
+    if settings == Path::new(admin::FILE) {
+        return Ok(Vec::new());
+    }
+    let absolute =
+        std::path::absolute(settings).tried(|| format!("cannot resolve the path {}", settings.display()))?;
+    let path = absolute.into_os_string().into_string().map_err(|path| {
+        let what = format!("the path of the settings {} is not UTF-8, as config.json is", path.display());
+        Error::new(ErrorKind::Config, what).advise("move them")
+    })?;
+    Ok(vec!["--settings".to_owned(), path])
 }
 
 /// A bundle without a root file system, or with the dumps in it, is a mistake that the next start would end with.

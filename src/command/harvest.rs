@@ -33,7 +33,7 @@ pub fn harvest(
     if json {
         say_json(out, &harvest)?;
     } else {
-        tell(&harvest, image, out)?;
+        tell(&harvest, image, "kept", out)?;
     }
     harvest.failure().map_or(Ok(()), Err)
 }
@@ -49,7 +49,7 @@ pub fn running(ids: &[String], json: bool, admin: &Admin, out: &mut impl Write) 
         say_json(out, &sweep)?;
     } else {
         for swept in &sweep.harvested {
-            tell(&swept.harvest, &swept.path, out)?;
+            tell(&swept.harvest, &swept.path, "kept, its container runs", out)?;
         }
         for path in &sweep.in_use {
             say(out, format_args!("image {}: another process works on it", path.display()))?;
@@ -73,7 +73,8 @@ fn by_hand(image: &Path, destination: &Path, admin: &Admin) -> Result<Harvest> {
     harvest_locked(&locked, job)
 }
 
-fn tell(harvest: &Harvest, image: &Path, out: &mut impl Write) -> Result<()> {
+/// Says what a harvest did; `kept` is what to say of an image that stays.
+fn tell(harvest: &Harvest, image: &Path, kept: &str, out: &mut impl Write) -> Result<()> {
     for dump in &harvest.dumps {
         let mut notes = String::new();
         if let Some(why) = &dump.truncated {
@@ -91,7 +92,7 @@ fn tell(harvest: &Harvest, image: &Path, out: &mut impl Write) -> Result<()> {
         ImageOutcome::Absent => "absent",
         ImageOutcome::Removed => "removed",
         ImageOutcome::Aside => "damaged, renamed",
-        ImageOutcome::Kept => "kept",
+        ImageOutcome::Kept => kept,
     };
     say(out, format_args!("image {}: {fate}", image.display()))
 }

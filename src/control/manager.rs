@@ -186,7 +186,7 @@ impl Manager {
     /// Begins to hibernate a running container by memcr, and returns; [`Event::StateChanged`] reports how that ends.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`], also without memcr; [`ErrorKind::Busy`] in any state but Running.
+    /// [`ErrorKind::NotFound`]; [`ErrorKind::Unsupported`] without memcr; [`ErrorKind::Busy`] in any state but Running.
     pub async fn hibernate(&self, id: &ContainerId, options: HibernateOptions) -> Result<()> {
         hibernate::hibernate(self.ctx(), id, options).await
     }
@@ -194,7 +194,7 @@ impl Manager {
     /// Wakes up a hibernated container, and returns when it runs.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`], also without memcr; [`ErrorKind::Busy`] in any state but Hibernated; memcr's.
+    /// [`ErrorKind::NotFound`]; [`ErrorKind::Unsupported`] without memcr; [`ErrorKind::Busy`] in any state but Hibernated; memcr's.
     pub async fn wakeup(&self, id: &ContainerId) -> Result<()> {
         hibernate::wakeup(self.ctx(), id).await
     }

@@ -114,11 +114,11 @@ impl<'a> Memcr<'a> {
     /// Connects. The socket may lie where every user can make one: only root, or our own user, is taken for memcr.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when memcr does not run, [`ErrorKind::Attack`] when another user answers.
+    /// [`ErrorKind::Unsupported`] when memcr does not run, [`ErrorKind::Attack`] when another user answers.
     pub(crate) async fn connect(&self) -> Result<UnixStream> {
         let what = || format!("cannot reach memcr on {}", self.socket.display());
         let stream = UnixStream::connect(self.socket).await.map_err(|error| {
-            Error::new(ErrorKind::NotFound, what())
+            Error::new(ErrorKind::Unsupported, what())
                 .caused_by(error)
                 .advise("start memcr, or name its socket in memcr_socket")
         })?;

@@ -14,8 +14,9 @@ use crate::control::monitor::wire::LaunchRequest;
 use crate::control::output::log_store::Output;
 use crate::control::process::helper::{Finished, Helper, Running, Streams};
 use crate::control::settings::Settings;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, ExitCode, Result};
 use crate::host;
+use crate::oci::hooks::PROGRAM;
 
 /// The most bytes of a runtime's own output that are kept.
 const MAX_OUTPUT: usize = 64 * 1024;
@@ -207,10 +208,15 @@ impl Runtime {
         } else {
             (ErrorKind::System, format!("{what} failed with {}", finished.exit))
         };
-        if let Some(reason) = reason {
-            what = format!("{what}: {reason}");
+        let Some(reason) = reason else { return Error::new(kind, what) };
+        what = format!("{what}: {reason}");
+        let error = Error::new(kind, what);
+        match failed_hook(&reason) {
+            Some(meaning) => {
+                error.advise(format!("the exit code of the hook means: {meaning}; syslog has its message"))
+            }
+            None => error,
         }
-        Error::new(kind, what)
     }
 }
 
@@ -227,6 +233,14 @@ fn reason(text: &str) -> Option<String> {
     let message = line.split_once(" msg=").map_or(line, |(_, message)| message);
     let message = serde_json::from_str::<String>(message).unwrap_or_else(|_| message.to_owned());
     Some(message.chars().take(512).collect())
+}
+
+/// What the exit code of the minidump hook means, if `reason` is that it failed: crun shows nothing else of a hook.
+fn failed_hook(reason: &str) -> Option<&'static str> {
+    let (_, rest) = reason.split_once(PROGRAM)?;
+    let (code, _) = rest.split_once("(exit code: ")?.1.split_once(')')?;
+    let code: u8 = code.parse().ok()?;
+    ExitCode::ALL.into_iter().find(|(known, _)| *known as u8 == code).map(|(_, meaning)| meaning)
 }
 
 #[cfg(test)]

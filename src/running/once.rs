@@ -12,7 +12,7 @@ use crate::settings::admin::Admin;
 /// Brings the complete dumps of the containers with these ids, or of all that run, to the host.
 ///
 /// # Errors
-/// [`ErrorKind::Input`] when no container of an id runs that has an image; the kernel's, when the records cannot be read.
+/// [`ErrorKind::NotFound`] when no container of an id runs that has an image; the kernel's, when the records cannot be read.
 /// What fails on the way is collected, and the harvest goes on.
 pub fn harvest(ids: &[String], admin: &Admin) -> Result<Sweep> {
     let mut sweep = Sweep::default();
@@ -27,8 +27,10 @@ pub fn harvest(ids: &[String], admin: &Admin) -> Result<Sweep> {
     if let Some(id) = ids.iter().find(|id| !runs(id)) {
         let what =
             format!("no container '{}' runs that has a minidump directory", crate::log::escape(id.as_str()));
-        return Err(Error::new(ErrorKind::Input, what)
-            .advise("if it has ended, 'oci-minidump-hook sweep' harvests it"));
+        return Err(Error::new(ErrorKind::NotFound, what).advise(
+            "give the id as the runtime knows it, of podman's and Docker's containers all 64 digits; if it has ended, \
+             'oci-minidump-hook sweep' harvests it",
+        ));
     }
     images.retain(|image| ids.is_empty() || ids.iter().any(|id| id == image.container()));
     for image in images {

@@ -191,3 +191,18 @@ async fn without_the_hook_only_those_start_that_can_do_without() {
     manager.wait(&world.id("a"), Some(LONG)).await.unwrap();
     world.nothing_is_left(&manager).await;
 }
+
+/// crun throws away what a hook says.
+#[tokio::test]
+async fn the_exit_code_of_a_hook_that_fails_a_start_is_explained() {
+    let mut world = ManagerWorld::new("explained", "crun");
+    let program = hook(&world, "");
+    fs::write(&program, "#!/bin/busybox sh\n[ $1 = sweep ] && exit\nread state\nexit 7\n").unwrap();
+    world.settings.hook = Some(program);
+    let manager = world.open().await;
+    let bundle = world.bundle("b", &["true"], |config| config["rdkPlugins"] = plugin(&world, true));
+    let error = manager.start(StartRequest::new(world.id("a"), bundle)).await.unwrap_err();
+    let expected = "the exit code of the hook means: no space, or a read-only file system";
+    assert!(error.report().contains(expected), "{}", error.report());
+    world.nothing_is_left(&manager).await;
+}

@@ -250,7 +250,7 @@ fn harvests_and_a_poststop_at_once_give_every_dump_once() {
 fn containers_that_have_ended_or_are_not_known_are_left_to_poststop() {
     let mut going = Going::new();
     going.write("a.dmp", &whole_dump(5000));
-    let unknown = going.world.hook(&["harvest", "--running", "nosuch"]).expect(3);
+    let unknown = going.world.hook(&["harvest", "--running", "nosuch"]).expect(10);
     unknown.fails_with("no container 'nosuch' runs");
     // Its name is that of another image now.
     let image = going.world.image("app");
