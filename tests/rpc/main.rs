@@ -34,6 +34,7 @@ mod systemd;
 mod transcript;
 mod transcript_life;
 mod transcript_past;
+mod transcript_terminal;
 mod unprivileged;
 mod webdriver;
 mod websocket;
