@@ -7,7 +7,7 @@ use crate::cli::common::Common;
 use crate::cli::{term, units};
 use crate::error::Result;
 
-/// Print processes, memory and processor time of a container, or what the daemon is
+/// Print what a container uses, or what the daemon is
 #[derive(Debug, Args)]
 pub(crate) struct Info {
     /// Id or descriptor; without one, the daemon
