@@ -26,6 +26,7 @@ mod page;
 mod pids;
 mod places;
 mod protocol;
+mod restarts;
 mod since;
 mod started;
 #[path = "../support/mod.rs"]
