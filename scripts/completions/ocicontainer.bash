@@ -106,6 +106,9 @@ _ocicontainer() {
             ocicontainer,unpause)
                 cmd="ocicontainer__subcmd__resume"
                 ;;
+            ocicontainer,version)
+                cmd="ocicontainer__subcmd__version"
+                ;;
             ocicontainer,wait)
                 cmd="ocicontainer__subcmd__wait"
                 ;;
@@ -125,7 +128,7 @@ _ocicontainer() {
 
     case "${cmd}" in
         ocicontainer)
-            opts="-h -V --help --version serve list ps state info inspect dump stats top run start start-spec convert-spec stop kill restart pause resume unpause hibernate wakeup annotate remove-annotation mount unmount exec logs wait delete rm events dumps"
+            opts="-h -V --help --version serve list ps state info inspect dump stats top run start start-spec convert-spec stop kill restart pause resume unpause hibernate wakeup annotate remove-annotation mount unmount exec logs wait delete rm events version dumps"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -910,8 +913,26 @@ _ocicontainer() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        ocicontainer__subcmd__version)
+            opts="-h --socket --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         ocicontainer__subcmd__wait)
-            opts="-h --timeout --socket --json --help stopped started"
+            opts="-h --timeout --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -30,8 +30,8 @@ complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "serve" -d
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "list" -d 'List all containers'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "ps" -d 'List all containers with their figures'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "state" -d 'Print the state of a container'
-complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "info" -d 'Print processes, memory and processor time of a container'
-complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "inspect" -d 'Print everything that is known of a container'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "info" -d 'Print what a container uses, or what the daemon is'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "inspect" -d 'Print everything that is known of containers'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "dump" -d 'Print the config.json that the runtime got for a container'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "stats" -d 'Print what containers use, again every second, until interrupted'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "top" -d 'Print the processes of a container'
@@ -53,10 +53,11 @@ complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "mount" -d
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "unmount" -d 'Take out again what mount put into a container'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "exec" -d 'Run a command in a running container and exit with its exit code'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "logs" -d 'Print the end of a container\'s output'
-complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "wait" -d 'Wait until a container is gone and print its exit status, or until it runs'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "wait" -d 'Wait until containers are gone and print their exit status, or until they run'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "delete" -d 'Remove containers with all their state'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "rm" -d 'Remove containers with all their state'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "events" -d 'Print events as they happen, until interrupted'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "version" -d 'Print the versions of this program and of the daemon'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "dumps" -d 'List and summarise crash dumps; works without the daemon'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l config -d 'Settings file [default: /etc/ocicontainer.toml, if there is one]' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand serve" -l log-level -d 'Minimum level to log: error, warn, info, debug; SIGHUP reads it again [default: info]' -r
@@ -209,7 +210,7 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -s f -l 
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -l raw -d 'Print control characters as they are, also on a terminal'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -s h -l help -d 'Print help'
-complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand wait" -l timeout -d 'Timeout in seconds' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand wait" -l timeout -d 'Timeout in seconds, for all of them together' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand wait" -l socket -d 'The daemon\'s Unix socket' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand wait" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand wait" -s h -l help -d 'Print help'
@@ -228,6 +229,9 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand events" -l sin
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand events" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand events" -l no-stream -d 'End with what has happened by now'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand events" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand version" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand version" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand version" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and not __fish_seen_subcommand_from list info" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and not __fish_seen_subcommand_from list info" -f -a "list" -d 'List the dumps in directories, newest first'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand dumps; and not __fish_seen_subcommand_from list info" -f -a "info" -d 'Summarise crashes from their minidumps'

@@ -67,6 +67,7 @@ enum Verb {
     #[command(visible_alias = "rm")]
     Delete(life::delete::Delete),
     Events(query::events::Events),
+    Version(query::version::Version),
     #[command(subcommand)]
     Dumps(local::dumps::Dumps),
 }
@@ -116,6 +117,7 @@ pub fn run() -> Result<u8> {
         Verb::Wait(verb) => verb.run(),
         Verb::Delete(verb) => verb.run(),
         Verb::Events(verb) => verb.run(),
+        Verb::Version(verb) => verb.run(),
         Verb::Dumps(verb) => return verb.run(),
     }?;
     Ok(ExitCode::Ok as u8)

@@ -2,6 +2,7 @@
 //!
 //! - `client`: the daemon's client; `term`: what goes to the user; `common`: the options of a verb that talks to the
 //!   daemon.
+//! - `waiting`: what a long operation waits for.
 //! - `units`: figures for people; `ids`: the containers that a verb is for.
 //! - `query`: verbs that ask the daemon.
 //! - `usage`: verbs that show what containers use.
@@ -23,5 +24,6 @@ mod query;
 mod term;
 mod units;
 mod usage;
+mod waiting;
 
 pub use command_line::{command, run};

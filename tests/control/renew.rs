@@ -133,17 +133,7 @@ async fn a_daemon_that_is_killed_at_any_point_of_a_restart_loses_nothing_silentl
             record["init"] = Value::Null;
             record["promised"] = true.into();
             fs::write(dir.join("record.json"), record.to_string()).unwrap();
-            until("the runtime can delete it", || {
-                let root = world.settings.runtime_root.as_ref().unwrap();
-                let deleted = std::process::Command::new("crun")
-                    .arg("--root")
-                    .arg(root)
-                    .args(["delete", id.as_str()])
-                    .output()
-                    .unwrap();
-                deleted.status.success()
-            })
-            .await;
+            world.runtime(&["delete", "--force", id.as_str()]).await;
         }
         let manager = world.open().await;
         until(&format!("{point}: it is ready again"), || runs(&world, &manager, &id) == 2).await;

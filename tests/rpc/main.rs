@@ -26,6 +26,7 @@ mod page;
 mod pids;
 mod places;
 mod protocol;
+mod restarts;
 mod since;
 mod started;
 #[path = "../support/mod.rs"]
@@ -34,6 +35,7 @@ mod systemd;
 mod transcript;
 mod transcript_life;
 mod transcript_past;
+mod transcript_terminal;
 mod unprivileged;
 mod webdriver;
 mod websocket;

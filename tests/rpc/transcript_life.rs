@@ -69,3 +69,33 @@ fn mistakes_are_named_and_one_of_several_keeps_no_other() {
     let both = world.cli(&["kill", "-s", "HUP", "another", &id]);
     assert_eq!((stdout(&both), both.status.code()), (format!("sent SIGHUP to {id}\n"), Some(10)), "{both:?}");
 }
+
+#[test]
+fn a_day_at_the_keyboard() {
+    for runtime in ["crun", "runc"] {
+        let world = DaemonWorld::with(&["--runtime", runtime]);
+        let script = "trap 'exit 4' TERM; for n in 1 2 3; do echo line $n; done; echo ready; \
+                      while :; do sleep 0.05; done";
+        let [a, b] = [started(&world, "a", script), started(&world, "b", script)];
+        assert_eq!(says(&world, &["logs", "--tail", "2", &a]), "line 3\nready\n");
+        assert_eq!(says(&world, &["exec", &a, "echo", "hello"]), "hello\n");
+        assert_eq!(says(&world, &["pause", &a]), format!("paused {a}\n"));
+        assert_eq!(says(&world, &["unpause", &a]), format!("resumed {a}\n"));
+        let inspected = says(&world, &["inspect", "--json", &a, &b]);
+        let ids: Vec<serde_json::Value> =
+            inspected.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((&ids[0]["id"], &ids[1]["id"]), (&a.as_str().into(), &b.as_str().into()));
+        assert_eq!(says(&world, &["wait", &a, &b, "started"]).lines().count(), 2);
+        let late = world.cli(&["wait", "--timeout", "0", &a, &b]);
+        assert_eq!((late.status.code(), stdout(&late).as_str()), (Some(11), ""), "{late:?}");
+        let followed = std::thread::scope(|scope| {
+            let logs = scope.spawn(|| says(&world, &["logs", "-f", "--tail", "1", &a]));
+            assert_eq!(says(&world, &["stop", &a, &b]), format!("stopping {a}\nstopping {b}\n"));
+            logs.join().unwrap()
+        });
+        assert_eq!(followed, "ready\n", "of one that has ended, too");
+        assert_eq!(says(&world, &["wait", &a, &b]), "exit code 4\nexit code 4\n");
+        let some = world.cli(&["wait", &a, "another", &b]);
+        assert_eq!((stdout(&some).as_str(), some.status.code()), ("exit code 4\nexit code 4\n", Some(10)));
+    }
+}

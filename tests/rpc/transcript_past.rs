@@ -100,3 +100,22 @@ fn what_happened_is_said_with_time_and_exit_code() {
     assert_eq!((&end["exitCode"], &end["params"]["name"]), (&3.into(), &first.into()), "{end}");
     assert!(end["time"].is_u64(), "{end}");
 }
+
+#[test]
+fn the_daemon_and_the_program_say_what_they_are() {
+    let world = DaemonWorld::new();
+    world.run(&world.id("a"), &["sleep", "100"]);
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(says(&world, &["version"]), format!("client  {version}\ndaemon  {version}\n"));
+    let info = says(&world, &["info"]);
+    let line = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("").trim();
+    assert_eq!((line("version"), line("containers"), line("runtime ")), (version, "1", "crun"), "{info}");
+    assert_eq!((line("log limit"), line("stop")), ("1.0 MiB", "2 s"), "{info}");
+    assert_eq!(line("state"), world.path("state").to_str().unwrap(), "{info}");
+    let json: Value = serde_json::from_str(&says(&world, &["info", "--json"])).unwrap();
+    assert_eq!((&json["degraded"], &json["containers"]), (&Value::Array(Vec::new()), &1.into()), "{json}");
+    let mut away = std::process::Command::new(crate::support::host::daemon_program());
+    let away = away.arg("version").env("OCICONTAINER_SOCKET", "/nowhere/socket").output().unwrap();
+    let text = String::from_utf8(away.stdout).unwrap();
+    assert_eq!((text, away.status.code()), (format!("client  {version}\n"), Some(12)));
+}

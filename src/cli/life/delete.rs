@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::cli::common::Common;
 use crate::cli::ids::Ids;
+use crate::cli::waiting::waiting;
 use crate::error::Result;
 
 /// Remove containers with all their state
@@ -22,6 +23,7 @@ pub(crate) struct Delete {
 impl Delete {
     pub(crate) fn run(&self) -> Result<()> {
         self.ids.each(&self.common, "deleted", |client, id| {
+            let _waiting = waiting(&self.common, id);
             client.call("deleteContainer", json!({"containerId": id, "force": self.force}))
         })
     }

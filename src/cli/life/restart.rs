@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::cli::common::Common;
 use crate::cli::ids::Ids;
 use crate::cli::life::stop::Patience;
+use crate::cli::waiting::waiting;
 use crate::error::{ErrorKind, Result};
 
 /// Stop containers and start them again as they were
@@ -22,6 +23,7 @@ pub(crate) struct Restart {
 impl Restart {
     pub(crate) fn run(&self) -> Result<()> {
         self.ids.each(&self.common, "restarted", |client, id| {
+            let _waiting = waiting(&self.common, id);
             let params = json!({"containerId": id, "timeout": self.patience.milliseconds()});
             client.call("restartContainer", params).map_err(|error| match error.kind() {
                 ErrorKind::Unreachable => {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::cli::client::Client;
 use crate::cli::common::Common;
 use crate::cli::term;
+use crate::cli::waiting::waiting;
 use crate::error::{Result, Tried};
 
 /// Start a container from an OCI bundle
@@ -60,6 +61,7 @@ impl StartVerb {
             "westerosSocket": self.westeros,
             "envvar": self.env,
         });
+        let _waiting = waiting(&self.common, &self.id);
         client.call("startContainer", params)
     }
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::cli::common::Common;
 use crate::cli::term;
+use crate::cli::waiting::waiting;
 use crate::dobby::read::input::Input;
 use crate::error::Result;
 
@@ -40,7 +41,9 @@ impl StartSpec {
             "westerosSocket": self.westeros,
             "envvar": self.env,
         });
+        let waiting = waiting(&self.common, &self.id);
         let result = self.common.connect()?.call("startContainerFromDobbySpec", params)?;
+        drop(waiting);
         if self.common.json {
             return term::json(&result);
         }

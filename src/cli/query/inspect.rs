@@ -1,18 +1,20 @@
-//! `inspect`: everything that the daemon knows of a container.
+//! `inspect`: everything that the daemon knows of containers.
 
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::cli::client::Client;
 use crate::cli::common::Common;
 use crate::cli::term;
 use crate::error::Result;
 use crate::log::escape_json;
 
-/// Print everything that is known of a container
+/// Print everything that is known of containers
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
-    /// Id or descriptor
-    id: String,
+    /// Ids or descriptors; each is printed by itself
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<String>,
     #[command(flatten)]
     common: Common,
 }
@@ -20,8 +22,12 @@ pub(crate) struct Inspect {
 impl Inspect {
     pub(crate) fn run(&self) -> Result<()> {
         let mut client = self.common.connect()?;
-        let result = client.about("getContainerInfo", &self.id)?;
-        let id = result["info"]["id"].as_str().unwrap_or(&self.id).to_owned();
+        self.ids.iter().try_for_each(|id| self.one(&mut client, id))
+    }
+
+    fn one(&self, client: &mut Client, id: &str) -> Result<()> {
+        let result = client.about("getContainerInfo", id)?;
+        let id = result["info"]["id"].as_str().unwrap_or(id).to_owned();
         let config = client.about("getContainerConfig", &id)?;
         let summaries = client.call("listSummaries", Value::Null)?;
         let mut summaries = summaries["containers"].as_array().into_iter().flatten();

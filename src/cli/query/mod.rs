@@ -7,4 +7,5 @@ pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod logs;
 pub(crate) mod state;
+pub(crate) mod version;
 pub(crate) mod wait;

@@ -1,24 +1,25 @@
-//! `info`: what a container uses.
+//! `info`: what a container uses, or what the daemon is.
 
 use clap::Args;
 use serde_json::Value;
 
 use crate::cli::common::Common;
-use crate::cli::term;
+use crate::cli::{term, units};
 use crate::error::Result;
 
-/// Print processes, memory and processor time of a container
+/// Print what a container uses, or what the daemon is
 #[derive(Debug, Args)]
 pub(crate) struct Info {
-    /// Id or descriptor
-    id: String,
+    /// Id or descriptor; without one, the daemon
+    id: Option<String>,
     #[command(flatten)]
     common: Common,
 }
 
 impl Info {
     pub(crate) fn run(&self) -> Result<()> {
-        let result = self.common.connect()?.about("getContainerInfo", &self.id)?;
+        let Some(id) = &self.id else { return self.daemon() };
+        let result = self.common.connect()?.about("getContainerInfo", id)?;
         if self.common.json {
             return term::json(&result);
         }
@@ -35,8 +36,35 @@ impl Info {
             ("memory limit", number(&memory["limit"])),
             ("limit reached", number(&memory["failcnt"])),
         ];
-        rows.iter().try_for_each(|(name, value)| term::line(&format!("{name:14}{value}")))
+        print(&rows)
     }
+
+    /// What the daemon is.
+    fn daemon(&self) -> Result<()> {
+        let result = self.common.connect()?.call("getDaemonInfo", Value::Null)?;
+        if self.common.json {
+            return term::json(&result);
+        }
+        let text = |name: &str| result[name].as_str().unwrap_or_default().to_owned();
+        let seconds = |name: &str| format!("{} s", result[name]);
+        let mut rows = vec![
+            ("version", text("version")),
+            ("containers", result["containers"].to_string()),
+            ("runtime", text("runtime")),
+            ("state", text("stateDir")),
+            ("logs", text("logDir")),
+            ("log limit", result["logLimit"].as_u64().map_or_else(|| "-".to_owned(), units::size)),
+            ("stop", seconds("stopTimeout")),
+            ("runtime call", seconds("runtimeTimeout")),
+        ];
+        let degraded = result["degraded"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        rows.extend(degraded.map(|why| ("degraded", why.to_owned())));
+        print(&rows)
+    }
+}
+
+fn print(rows: &[(&str, String)]) -> Result<()> {
+    rows.iter().try_for_each(|(name, value)| term::line(&format!("{name:14}{value}")))
 }
 
 /// A number, or a dash where the kernel has none.

@@ -35,6 +35,7 @@ pub static METHODS: &[Method] = &[
     query::list_minidumps::METHOD,
     query::list_summaries::METHOD,
     query::list_ended::METHOD,
+    query::get_daemon_info::METHOD,
     query::list_events::METHOD,
     command::run_command::METHOD,
     inside::hibernate_container::METHOD,

@@ -1,0 +1,44 @@
+//! Restarts that clients want, with daemons that are killed meanwhile.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::support::daemon_world::DaemonWorld;
+use crate::support::host::daemon_program;
+
+/// Wherever the daemon is killed: the container runs in the end, it ended at most once for the one restart, and a client that
+/// was answered was answered truly.
+#[test]
+fn a_daemon_that_is_killed_during_a_restart_loses_no_container() {
+    let mut world = DaemonWorld::new();
+    let id = world.id("a");
+    world.run(&id, &["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.02; done"]);
+    let runs = |world: &DaemonWorld| {
+        let past = world.done("listEvents", &json!({}));
+        let started = |entry: &&Value| entry["event"] == "onContainerStarted";
+        past["events"].as_array().unwrap().iter().filter(started).count()
+    };
+    world.until("it runs", || runs(&world) == 1);
+    for step in 0..12 {
+        let before = runs(&world);
+        let mut command = Command::new(daemon_program());
+        command.arg("restart").arg("--socket").arg(world.path("socket")).arg(&id);
+        let client = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(step * 8));
+        world.end(Signal::KILL);
+        let answer = client.wait_with_output().unwrap();
+        world.start();
+        let about = json!({"containerId": id});
+        world.until("it runs", || world.done("getContainerState", &about)["state"] == "Running");
+        let accepted = world.path("state").join(&id).join("stop.json");
+        world.until("nothing is left to do", || !accepted.exists());
+        world.until("it runs", || world.done("getContainerState", &about)["state"] == "Running");
+        let expected = if answer.status.success() { &[before + 1][..] } else { &[before, before + 1] };
+        assert!(expected.contains(&runs(&world)), "{before} before, {} now, {answer:?}", runs(&world));
+        assert!([Some(0), Some(12)].contains(&answer.status.code()), "{answer:?}");
+    }
+    assert!(runs(&world) > 1, "some of them were carried out");
+}
