@@ -1,7 +1,7 @@
 //! The containers that a verb is for: some, or all.
 
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cli::client::Client;
 use crate::cli::common::Common;
@@ -27,7 +27,8 @@ pub(crate) fn all(client: &mut Client) -> Result<Vec<String>> {
 }
 
 impl Ids {
-    /// Does something to each, and says that it was done. One that fails keeps no other from it.
+    /// Does something to each, and says that it was done. One that fails keeps no other from it. In JSON, each of several has
+    /// a line that names it, also one that fails.
     ///
     /// # Errors
     /// The last failure; those before it are logged.
@@ -41,10 +42,11 @@ impl Ids {
         let ids = if self.all { all(&mut client)? } else { self.ids.clone() };
         let mut failed: Option<Error> = None;
         for id in &ids {
-            let said = act(&mut client, id).and_then(|result| match common.json {
-                true => term::json(&result),
-                false => term::line(&format!("{done} {id}")),
-            });
+            let result = act(&mut client, id);
+            let said = match common.json {
+                true => say_json(result, (ids.len() > 1).then_some(id)),
+                false => result.and_then(|_| term::line(&format!("{done} {id}"))),
+            };
             match said {
                 // Of all that there were, one has ended meanwhile.
                 Err(error) if self.all && error.kind() == ErrorKind::NotFound => {}
@@ -58,4 +60,18 @@ impl Ids {
         }
         failed.map_or(Ok(()), Err)
     }
+}
+
+/// Prints a result in JSON: of one of several containers, whose id is given, also a failure.
+fn say_json(result: Result<Value>, id: Option<&String>) -> Result<()> {
+    let Some(id) = id else { return term::json(&result?) };
+    let mut line = match &result {
+        Ok(result) => result.clone(),
+        Err(error) => json!({"success": false, "errorReason": error.report()}),
+    };
+    if let Some(members) = line.as_object_mut() {
+        members.insert("containerId".to_owned(), id.as_str().into());
+    }
+    term::json(&line)?;
+    result.map(drop)
 }

@@ -261,7 +261,7 @@ fn containers_that_have_ended_or_are_not_known_are_left_to_poststop() {
     going.harvest().expect(0);
     fs::rename(&aside, &image).unwrap();
     drop(going.held.take());
-    going.harvest().expect(3);
+    going.harvest().expect(10);
     assert_eq!(going.dumps(), []);
     going.end();
     assert_eq!(going.dumps().len(), 1);

@@ -105,7 +105,9 @@ fn containers_are_listed_with_what_a_person_wants_to_know() {
     assert_eq!(says(&world, &["pause", &second]), format!("paused {second}\n"));
     assert_eq!(says(&world, &["ps", "-q", "--filter", "state=paused"]), format!("{second}\n"));
     assert_eq!(says(&world, &["ps", "-q", "-f", "id=first", "-f", "state=running"]), format!("{first}\n"));
-    assert_eq!(world.cli(&["ps", "--filter", "colour=blue"]).status.code(), Some(2));
+    for wrong in ["colour=blue", "state=runing"] {
+        assert_eq!(world.cli(&["ps", "--filter", wrong]).status.code(), Some(2), "{wrong}");
+    }
     let json: Value = serde_json::from_str(&says(&world, &["ps", "--format", "json"])).unwrap();
     assert_eq!(json["containers"][1]["state"], "paused", "{json}");
     says(&world, &["resume", &second]);
@@ -139,6 +141,11 @@ fn one_verb_takes_several_containers_or_all() {
     let some = world.cli(&["stop", "--force", &ids[0], "another", &ids[2]]);
     assert_eq!(stdout(&some), each("stopping", &[ids[0].clone(), ids[2].clone()]), "{some:?}");
     assert_eq!(some.status.code(), Some(10), "{some:?}");
+    // Also for programs, each with its own line.
+    let some = stdout(&world.cli(&["resume", "--json", "another", &ids[1]]));
+    let lines: Vec<Value> = some.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let said: Vec<_> = lines.iter().map(|line| (&line["containerId"], &line["success"])).collect();
+    assert_eq!(said, [(&"another".into(), &false.into()), (&ids[1].as_str().into(), &true.into())], "{some}");
     assert_eq!(
         says(&world, &["rm", "-f", "--all"]).lines().filter(|line| line.ends_with(&ids[1])).count(),
         1

@@ -1,15 +1,20 @@
 //! `ps`: all containers, with what a person wants to know of each.
 
+use std::io::IsTerminal;
+
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::cli::client::Client;
 use crate::cli::common::Common;
 use crate::cli::{term, units};
+use crate::control::State;
 use crate::error::{Error, ErrorKind, Result};
 
-/// The most characters of a command that are shown.
+/// The most characters of a command that are shown on a terminal.
 const MAX_COMMAND: usize = 40;
+/// The states of those that have ended.
+const ENDED: [&str; 2] = ["exited", "failed"];
 /// The columns; how one has ended comes before the last.
 const COLUMNS: [&str; 8] = ["ID", "PID", "STATE", "AGE", "RESTARTS", "CPU", "MEMORY", "COMMAND"];
 
@@ -53,9 +58,30 @@ enum Format {
 fn filter(text: &str) -> Result<(Field, String)> {
     match text.split_once('=') {
         Some(("id" | "name", value)) => Ok((Field::Id, value.to_owned())),
-        Some(("state" | "status", value)) => Ok((Field::State, value.to_lowercase())),
+        Some(("state" | "status", value)) if is_state(&value.to_lowercase()) => {
+            Ok((Field::State, value.to_lowercase()))
+        }
+        Some(("state" | "status", value)) => {
+            Err(Error::new(ErrorKind::Usage, format!("the state {value} is not known")))
+        }
         Some(("exited", code)) if code.parse::<u8>().is_ok() => Ok((Field::Exited, code.to_owned())),
-        _ => Err(Error::new(ErrorKind::Usage, "a filter is id=TEXT, state=STATE or exited=CODE")),
+        _ => Err(Error::new(
+            ErrorKind::Usage,
+            "a filter is id=TEXT (or name=), state=STATE (or status=) or exited=CODE",
+        )),
+    }
+}
+
+/// Whether a row can have this state.
+fn is_state(state: &str) -> bool {
+    ENDED.contains(&state) || State::ALL.iter().any(|known| known.name().to_lowercase() == state)
+}
+
+/// A command as the table shows it: what is cut off on a terminal has a mark.
+fn shown(command: String) -> String {
+    match command.char_indices().nth(MAX_COMMAND) {
+        Some((end, _)) if std::io::stdout().is_terminal() => format!("{}\u{2026}", &command[..end]),
+        _ => command,
     }
 }
 
@@ -91,7 +117,7 @@ impl Ps {
                 number("restarts").map_or_else(dash, |restarts| restarts.to_string()),
                 number("cpu").map_or_else(dash, |time| units::time(time / 1_000_000)),
                 number("memory").map_or_else(dash, units::size),
-                text(row, "command").chars().take(MAX_COMMAND).collect(),
+                shown(text(row, "command")),
             ];
             if self.all {
                 cells.insert(COLUMNS.len() - 1, end(row));
@@ -140,7 +166,7 @@ fn ended_row(ended: &Value) -> Value {
     json!({
         "id": ended["containerId"],
         "pid": null,
-        "state": if ended["failed"] == true { "failed" } else { "exited" },
+        "state": ENDED[usize::from(ended["failed"] == true)],
         "exitCode": ended["exitCode"],
         "signal": ended["signal"],
         "ended": ended["time"],

@@ -31,6 +31,19 @@ pub enum State {
 }
 
 impl State {
+    /// Every state.
+    pub const ALL: [Self; 9] = [
+        Self::Starting,
+        Self::Running,
+        Self::Stopping,
+        Self::Paused,
+        Self::Hibernating,
+        Self::Hibernated,
+        Self::Awakening,
+        Self::Stopped,
+        Self::Unknown,
+    ];
+
     /// The name Thunder gives it: `Running`.
     #[must_use]
     pub fn name(self) -> &'static str {
