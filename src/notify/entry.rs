@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host;
 use crate::log::shortened;
+use crate::notify::age::Age;
+use crate::settings::notify::Notify;
 
 /// The longest text of a container that is kept, in bytes.
 const MAX_TEXT: usize = 256;
@@ -36,9 +38,9 @@ pub struct Entry {
     pub posted: bool,
     /// How often it was tried.
     pub attempts: u32,
-    /// When it was written, in seconds since 1970.
-    pub written: u64,
-    /// Before when it is not tried again, likewise.
+    /// How long it has waited.
+    pub age: Age,
+    /// Before when it is not tried again, in seconds since 1970.
     pub not_before: u64,
 }
 
@@ -100,13 +102,20 @@ impl Entry {
         for text in [&mut dump.container, &mut dump.name, &mut dump.program].into_iter().flatten() {
             *text = shortened(text, MAX_TEXT).to_owned();
         }
-        Self { dump: Some(dump), written: now(), ..Self::default() }
+        Self { dump: Some(dump), age: Age::start(), ..Self::default() }
     }
 
     /// An entry that only counts.
     #[must_use]
     pub fn count(container: &str, count: u64) -> Self {
         Self { not_kept: Some((shortened(container, MAX_TEXT).to_owned(), count)), ..Self::default() }
+    }
+
+    /// Whether nothing is left to do but to count it.
+    #[must_use]
+    pub fn is_done(&self, notify: &Notify) -> bool {
+        self.dump.is_none()
+            || ((notify.exec.is_none() || self.ran) && (notify.webhook.is_none() || self.posted))
     }
 
     /// Its bytes in the spool.

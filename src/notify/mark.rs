@@ -12,6 +12,8 @@ use rustix::io::Errno;
 
 /// The attribute of a dump that has no entry yet.
 const WAITING: &str = "trusted.oci-minidump.waiting";
+/// Its value if the crash was counted.
+const COUNTED: &[u8] = b"counted";
 /// The attribute of a dump that has had one.
 const LEFT: &str = "user.oci-minidump.handed-over";
 
@@ -23,6 +25,21 @@ pub fn begin(dump: &File) {
     if let Err(error) = rustix::fs::fsetxattr(dump, WAITING, b"1", XattrFlags::empty()) {
         log::debug!("cannot mark a dump for its hand-over: {error}");
     }
+}
+
+/// Notes that a dump which waits was counted.
+pub fn count(dump: &File) {
+    if let Err(error) = rustix::fs::fsetxattr(dump, WAITING, COUNTED, XattrFlags::empty()) {
+        log::debug!("cannot mark a dump as counted: {error}");
+    }
+}
+
+/// Whether a dump that waits was counted.
+#[must_use]
+pub fn is_counted(dump: &File) -> bool {
+    let mut value = [0; 16];
+    let length = rustix::fs::fgetxattr(dump, WAITING, &mut value[..]).unwrap_or(0);
+    value.get(..length) == Some(COUNTED)
 }
 
 /// Notes that a dump has its entry.

@@ -11,11 +11,14 @@
 //!
 //! From the bottom up:
 //!
-//! - [`mark`]: how far a dump has come, on itself. [`entry`]: what is left to do for it. [`spool`]: where that lies. `pending`: what this process has left there.
-//! - `counts`: counts crashes. `exposition`: shows them as Prometheus reads them.
+//! - [`mark`]: how far a dump has come, on itself. [`age`]: how long an entry has waited. [`entry`]: what is left to do for a
+//!   dump. [`spool`]: where that lies.
+//! - `counts`: counts crashes. `exposition`: shows them as Prometheus reads them. `tally`: counts what waits.
+//! - `pending`: what this process has left.
 //! - `program`: runs the program. `post`: posts to a socket.
 //! - [`worker`]: does it all. [`start`]: starts one.
 
+pub mod age;
 mod counts;
 pub mod entry;
 mod exposition;
@@ -25,6 +28,7 @@ mod post;
 mod program;
 pub mod spool;
 pub mod start;
+mod tally;
 pub mod worker;
 
 pub use pending::not_kept;

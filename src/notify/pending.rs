@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use crate::error::Result;
-use crate::notify::entry::{Dump, Entry};
+use crate::notify::entry::Entry;
 use crate::notify::spool::Spool;
+use crate::notify::tally;
 use crate::settings::admin::Admin;
 
 /// The most containers whose counts wait.
@@ -18,12 +19,12 @@ struct Pending {
 
 static PENDING: Mutex<Pending> = Mutex::new(Pending { has_entry: false, not_kept: BTreeMap::new() });
 
-/// Leaves an entry for a dump that was published.
+/// Leaves an entry.
 ///
 /// # Errors
 /// As [`Spool::add`].
-pub(super) fn add(admin: &Admin, dump: Dump) -> Result<()> {
-    Spool::of(admin).add(&Entry::of(dump))?;
+pub(super) fn add(admin: &Admin, entry: &Entry) -> Result<()> {
+    Spool::of(admin).add(entry)?;
     if let Ok(mut pending) = PENDING.lock() {
         pending.has_entry = true;
     }
@@ -45,9 +46,13 @@ pub(super) fn flush(admin: &Admin) -> bool {
     let counts = std::mem::take(&mut pending.not_kept);
     if admin.notify.metrics.is_some() {
         for (container, count) in counts {
-            match Spool::of(admin).add(&Entry::count(&container, count)) {
+            let entry = Entry::count(&container, count);
+            match Spool::of(admin).add(&entry) {
                 Ok(()) => pending.has_entry = true,
-                Err(error) => log::warn!("crashes are not counted: {}", error.report()),
+                Err(error) => {
+                    log::debug!("crashes are counted at once: {}", error.report());
+                    let _logged = tally::count_now(admin, &entry);
+                }
             }
         }
     }

@@ -6,6 +6,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::FlockOperation;
+
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::host;
 use crate::image::token::Token;
@@ -18,6 +20,8 @@ const MAX_FILES: usize = 1000;
 const MAX_SIZE: u64 = 64 << 10;
 /// The file by whose lock one worker is at work.
 const LOCK: &str = "lock";
+/// The file beside the spool by whose lock one process counts.
+const COUNTS_LOCK: &str = "counts-lock";
 const SUFFIX: &str = ".json";
 /// After which time an entry that has not got its name is one of a hook that was killed.
 const STALE: Duration = Duration::from_secs(3600);
@@ -120,6 +124,18 @@ impl Spool {
         names.retain(|name| name.ends_with(SUFFIX) && !name.starts_with('.'));
         names.sort();
         Ok(names)
+    }
+
+    /// Takes the lock of the counts, which no process has for long. It goes with the descriptor.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn lock_counts(&self) -> Result<File> {
+        let path = self.dir.with_file_name(COUNTS_LOCK);
+        let what = || format!("cannot lock {}", path.display());
+        let file = File::options().create(true).append(true).open(&path).tried(what)?;
+        rustix::io::retry_on_intr(|| rustix::fs::flock(&file, FlockOperation::LockExclusive)).tried(what)?;
+        Ok(file)
     }
 
     /// Takes the lock of the worker; `None` when another one is at work. It goes with the descriptor.

@@ -1,14 +1,15 @@
 //! Starting a worker, and leaving entries for it.
 
+use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::error::Result;
-use crate::notify::entry::Dump;
-use crate::notify::pending;
+use crate::notify::entry::{Dump, Entry};
 use crate::notify::program::PATH;
 use crate::notify::spool::Spool;
+use crate::notify::{mark, pending, tally};
 use crate::settings::admin::Admin;
 use crate::sys::detach::spawn_detached;
 
@@ -17,12 +18,26 @@ const OURSELVES: &str = "/proc/self/exe";
 /// What the worker is called.
 const NAME: &str = "oci-minidump-hook";
 
-/// Leaves a published dump for the worker: it is in the spool then.
+/// Leaves a published dump, whose file this is, for the worker: it is in the spool then. If that is not possible, it waits, and
+/// is counted at once.
 ///
 /// # Errors
 /// As [`Spool::add`]. A dump is published in any case.
-pub fn hand_over(admin: &Admin, dump: Dump) -> Result<()> {
-    pending::add(admin, dump.located())
+pub fn hand_over(admin: &Admin, dump: Dump, file: &File) -> Result<()> {
+    let mut entry = Entry::of(dump.located());
+    entry.counted = mark::is_counted(file);
+    match pending::add(admin, &entry) {
+        Ok(()) => {
+            mark::end(file);
+            Ok(())
+        }
+        Err(error) => {
+            if !entry.counted && tally::count_now(admin, &entry) {
+                mark::count(file);
+            }
+            Err(error)
+        }
+    }
 }
 
 /// Starts a worker, if this process has left something for one: `program notify`, with these settings. It is a process of

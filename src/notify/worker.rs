@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use crate::error::{Error, ErrorKind, Result};
 use crate::notify::entry::{Dump, Entry, Place, now};
 use crate::notify::spool::Spool;
-use crate::notify::{counts, exposition, mark, pending, post, program};
+use crate::notify::{mark, pending, post, program, tally};
 use crate::settings::admin::Admin;
 use crate::settings::notify::Values;
 
 /// The longest pause between two attempts, in seconds.
 const MAX_PAUSE: u64 = 3600;
-/// How often a dump is tried before its age counts: a clock may have been set meanwhile.
+/// How often a dump is tried before its age counts.
 const MIN_ATTEMPTS: u32 = 3;
 
 /// Which entries are taken.
@@ -64,12 +64,12 @@ pub fn work(admin: &Admin, take: Take) -> Result<Work> {
     }
     let mut seen = HashSet::new();
     loop {
+        tally::count_all(admin, &spool);
         let Some(lock) = spool.lock()? else {
             work.is_busy = true;
             return Ok(work);
         };
         spool.clean();
-        exposition::show_again(admin);
         for name in spool.names()? {
             if seen.insert(name.clone()) {
                 let fate =
@@ -118,7 +118,7 @@ impl Working<'_> {
             other => other?,
         };
         let mut entry = entry;
-        let is_counted_now = self.count(&mut entry);
+        entry.age.look();
         let Some(dump) = entry.dump.clone() else {
             return self.finish(&entry, Fate::Gone);
         };
@@ -127,7 +127,7 @@ impl Working<'_> {
             log::debug!("{} has gone before it was handed over", dump.path.display());
             return self.finish(&entry, Fate::Gone);
         }
-        if self.is_done(&entry) {
+        if entry.is_done(&self.admin.notify) {
             return self.finish(&entry, Fate::Gone);
         }
         // One worker after another may have been killed over this entry.
@@ -135,9 +135,6 @@ impl Working<'_> {
             return self.give_up(&entry, &dump, "the last attempt was not seen to its end");
         }
         if self.take == Take::Due && !is_due(&entry) {
-            if is_counted_now {
-                self.save(&entry);
-            }
             return Ok(Fate::Left);
         }
         entry.attempts += 1;
@@ -153,34 +150,22 @@ impl Working<'_> {
         }
     }
 
-    /// Counts the crash, if it is to be and was not; whether it is counted since.
-    fn count(&self, entry: &mut Entry) -> bool {
-        if self.admin.notify.metrics.is_none() || entry.counted {
-            return false;
-        }
-        match counts::count(self.admin, self.name, entry) {
-            Ok(counts) => {
-                exposition::show(self.admin, &counts);
-                entry.counted = true;
-            }
-            Err(error) => log::warn!("a crash is not counted yet: {}", error.report()),
-        }
-        entry.counted
-    }
-
     /// Removes an entry that has nothing left to do. One that is not counted stays for that.
     fn finish(&self, entry: &Entry, fate: Fate) -> Result<Fate> {
-        if self.admin.notify.metrics.is_some() && !entry.counted {
-            self.save(entry);
-            return Ok(Fate::Left);
+        if self.admin.notify.metrics.is_none() {
+            return self.spool.remove(self.name).map(|()| fate);
         }
-        self.spool.remove(self.name).map(|()| fate)
+        let _lock = self.spool.lock_counts()?;
+        if self.is_counted(entry) {
+            return self.spool.remove(self.name).map(|()| fate);
+        }
+        self.spool.write(self.name, entry).map(|()| Fate::Left)
     }
 
-    /// Whether nothing is left to do for an entry.
-    fn is_done(&self, entry: &Entry) -> bool {
-        let notify = &self.admin.notify;
-        (notify.exec.is_none() || entry.ran) && (notify.webhook.is_none() || entry.posted)
+    /// Whether an entry was counted, also meanwhile by another worker. Needs the lock of the counts.
+    fn is_counted(&self, entry: &Entry) -> bool {
+        // One that has gone had nothing left but to be counted.
+        entry.counted || self.spool.read(self.name).map_or(true, |now| now.counted)
     }
 
     /// Does what is left to do, also when a part of it fails.
@@ -222,9 +207,8 @@ impl Working<'_> {
     /// An attempt failed: there is another one, or none.
     fn after(&self, error: Error, mut entry: Entry, dump: &Dump) -> Result<Fate> {
         let notify = &self.admin.notify;
-        let age = now().saturating_sub(entry.written);
-        if entry.attempts >= notify.attempts || (entry.attempts >= MIN_ATTEMPTS && age > notify.keep.seconds)
-        {
+        let is_old = entry.attempts >= MIN_ATTEMPTS && entry.age.seconds > notify.keep.seconds;
+        if entry.attempts >= notify.attempts || is_old {
             return self.give_up(&entry, dump, &error.report());
         }
         log::warn!("cannot hand over {}, which is tried again: {}", dump.path.display(), error.report());
@@ -242,9 +226,15 @@ impl Working<'_> {
 
     /// Notes how far it has come. A full disk keeps no entry from being handed over.
     fn save(&self, entry: &Entry) {
-        if let Err(error) = self.spool.write(self.name, entry) {
-            log::warn!("{}", error.report());
-        }
+        let save = || -> Result<()> {
+            if self.admin.notify.metrics.is_none() || entry.counted {
+                return self.spool.write(self.name, entry);
+            }
+            let _lock = self.spool.lock_counts()?;
+            let counted = self.is_counted(entry);
+            self.spool.write(self.name, &Entry { counted, ..entry.clone() })
+        };
+        save().unwrap_or_else(|error| log::warn!("{}", error.report()));
     }
 }
 

@@ -277,6 +277,32 @@ fn a_pause_follows_a_failure_unless_a_person_wants_it_now() {
     assert_eq!(lines(&world, "calls").len(), 3);
 }
 
+/// A box without a battery begins in 1970, and is set while a dump waits.
+#[test]
+fn a_clock_that_is_set_takes_no_dump_its_attempts_and_one_that_waits_too_long_is_given_up() {
+    let world = HookWorld::new("crun");
+    program(&world, &format!("{NOTE}exit 1"));
+    hand_over(&world, "\"{path}\"", "keep = \"7d\"\n");
+    harvest(&world, &image_with(&world, &["a.dmp"])).expect(0);
+    let change = |change: &dyn Fn(&mut Value)| {
+        let is_entry = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "json");
+        let entry = files_in(&world.path("spool")).into_iter().find(is_entry).unwrap();
+        let mut document: Value = serde_json::from_slice(&fs::read(&entry).unwrap()).unwrap();
+        change(&mut document);
+        fs::write(&entry, document.to_string()).unwrap();
+    };
+    change(&|entry| {
+        entry["written"] = json!(100);
+        entry["not_before"] = json!(130);
+        entry["attempts"] = json!(5);
+    });
+    let run = world.hook(&["notify"]).expect(1);
+    assert_eq!(run.stdout(), "0 dumps handed over, 1 left, 0 given up\n", "{}", run.story());
+    change(&|entry| entry["age"]["seconds"] = json!(8 * 86_400));
+    let run = world.hook(&["notify", "--now"]).expect(1);
+    assert_eq!(run.stdout(), "0 dumps handed over, 0 left, 1 given up\n", "{}", run.story());
+}
+
 /// crun takes two children that end at once for one, and waits for the other until its timeout.
 #[test]
 fn a_worker_of_a_hook_waits_for_the_end_of_that() {

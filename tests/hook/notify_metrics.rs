@@ -9,8 +9,9 @@ use oci_minidump::image::mark::Mark;
 use serde_json::json;
 
 use crate::images::{harvest, image, whole_dump};
-use crate::notify::{entries, idle};
+use crate::notify::{entries, idle, program};
 use crate::support::hook_world::HookWorld;
+use crate::support::host::wait_until;
 
 fn settings(world: &HookWorld, more: &str) {
     world.settings(&format!("{more}\n[notify]\nmetrics = {:?}\n", world.path("x.prom")));
@@ -159,6 +160,54 @@ fn a_crash_whose_dump_is_taken_at_once_is_counted_and_a_worker_that_is_killed_co
     }
     world.hook(&["notify"]).expect(0);
     assert_eq!((crashes(&world), entries(&world).len()), (2, 0));
+}
+
+/// A worker is held up by a program that does not end.
+#[test]
+fn no_count_waits_for_a_program_that_hangs() {
+    let world = HookWorld::new("crun");
+    let upload = program(&world, "touch begun; while ! test -e go; do sleep 0.05; done");
+    let exec = format!("exec = [{upload:?}, \"{{path}}\"]\nmetrics = {:?}\n", world.path("x.prom"));
+    world.settings(&format!("[retention]\nper_container_count = 2\n[notify]\n{exec}"));
+    let first = image_of(&world, "app", 1, "first");
+    std::thread::scope(|scope| {
+        let hanging = scope.spawn(|| harvest(&world, &first).expect(0));
+        wait_until(|| world.path("begun").exists());
+        assert_eq!(crashes(&world), 1, "the first is counted before it is handed over");
+        harvest(&world, &image_of(&world, "app", 9, "second")).expect(0);
+        assert!(!hanging.is_finished());
+        let all = samples(&world);
+        let lost = all.iter().find(|((name, _), _)| name == "oci_minidump_dumps_not_kept_total");
+        assert_eq!((crashes(&world), lost.map(|(_, count)| *count)), (2, Some(8)), "{all:?}");
+        fs::write(world.path("go"), "").unwrap();
+    });
+    idle(&world);
+    assert_eq!((crashes(&world), entries(&world).len()), (2, 0));
+}
+
+#[test]
+fn a_full_spool_stops_no_count_and_nothing_is_counted_twice() {
+    let world = HookWorld::new("crun");
+    let upload = program(&world, "exit 1");
+    let exec = format!("exec = [{upload:?}, \"{{path}}\"]\nmetrics = {:?}\n", world.path("x.prom"));
+    world.settings(&format!("[retention]\nper_container_count = 2\n[notify]\n{exec}"));
+    let spool = world.path("spool");
+    fs::create_dir(&spool).unwrap();
+    // Dumps that another daemon's program has not taken, and their file system is not mounted.
+    for number in 0..1000 {
+        let away =
+            json!({"dump": {"path": "/nonexistent/x.dmp"}, "counted": true, "not_before": u64::MAX / 2});
+        fs::write(spool.join(format!("{number:016}-x.json")), away.to_string()).unwrap();
+    }
+    harvest(&world, &image_of(&world, "app", 9, "loop")).expect(0);
+    let total = |name: &str| {
+        let all = samples(&world);
+        all.iter().filter(|((other, _), _)| other == name).map(|(_, count)| count).sum::<u64>()
+    };
+    assert_eq!((crashes(&world), total("oci_minidump_dumps_not_kept_total")), (2, 7));
+    fs::remove_dir_all(&spool).unwrap();
+    world.hook(&["sweep"]).expect(0);
+    assert_eq!((crashes(&world), entries(&world).len()), (2, 2));
 }
 
 #[test]

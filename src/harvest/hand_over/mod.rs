@@ -64,16 +64,9 @@ impl Destination<'_> {
 /// Leaves a dump for its hand-over, whose file is locked; whether that could be done.
 pub(super) fn leave(admin: &Admin, dump: Dump, file: &File) -> bool {
     let path = dump.path.clone();
-    match start::hand_over(admin, dump) {
-        Ok(()) => {
-            mark::end(file);
-            true
-        }
-        Err(error) => {
-            log::warn!("{} is not handed over yet: {}", path.display(), error.report());
-            false
-        }
-    }
+    let left = start::hand_over(admin, dump, file);
+    left.inspect_err(|error| log::warn!("{} is not handed over yet: {}", path.display(), error.report()))
+        .is_ok()
 }
 
 /// Whether a hook that was killed has left an entry for a dump.
