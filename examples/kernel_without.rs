@@ -4,8 +4,8 @@
 //! kernel_without CALL[,CALL...] PROGRAM [ARGUMENT...]
 //! ```
 //!
-//! CALL is one of fsopen, openat2, mount_setattr, pidfd_open, close_range, memfd_create, fallocate, LOOP_CONFIGURE (an ioctl), or
-//! O_TMPFILE (a flag of openat).
+//! CALL is one of fsopen, openat2, mount_setattr, pidfd_open, close_range, memfd_create, fallocate, sync_file_range, LOOP_CONFIGURE (an
+//! ioctl), or O_TMPFILE (a flag of openat).
 
 use std::error::Error;
 use std::io::Write;
@@ -72,6 +72,9 @@ fn missing(call: &str) -> Result<Missing, Box<dyn Error>> {
         "pidfd_open" => always(libc::SYS_pidfd_open, 434, libc::ENOSYS),
         "close_range" => always(libc::SYS_close_range, 436, libc::ENOSYS),
         "memfd_create" => always(libc::SYS_memfd_create, 356, libc::ENOSYS),
+        // Its arguments, and so its number, are in another order on 32-bit ARM.
+        #[cfg(not(target_arch = "arm"))]
+        "sync_file_range" => always(libc::SYS_sync_file_range, 314, libc::ENOSYS),
         // A file system that cannot take room in advance.
         "fallocate" => always(libc::SYS_fallocate, 324, libc::EOPNOTSUPP),
         // An ioctl that a kernel before 5.8 does not know.

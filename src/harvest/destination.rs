@@ -17,7 +17,9 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::harvest::marks::Marks;
 use crate::host;
 use crate::image::read::files::Time;
+use crate::proc::journal::is_in_order;
 use crate::settings::admin::Admin;
+use crate::sys;
 
 /// What temporary files begin with, where there are no unnamed ones.
 const PART: &str = ".oci-minidump-part-";
@@ -37,6 +39,8 @@ pub struct Destination<'a> {
     /// Whether it was said that the file system cannot keep the group, the mode, or the marks.
     said: Cell<bool>,
     unmarked: Cell<bool>,
+    /// Whether one flush of the directory is one of its files, too ([`is_in_order`]).
+    in_order: bool,
 }
 
 /// A file on its way into a destination.
@@ -74,7 +78,9 @@ impl<'a> Destination<'a> {
         host::make_dir(path, 0o750)
             .map_err(|e| e.advise("the dumps stay in the image until this is put right"))?;
         let (said, unmarked) = (Cell::new(false), Cell::new(false));
-        Ok(Self { dir: host::open_dir(path)?, path: path.to_owned(), admin, said, unmarked })
+        let dir = host::open_dir(path)?;
+        let in_order = is_in_order(&dir);
+        Ok(Self { dir, path: path.to_owned(), admin, said, unmarked, in_order })
     }
 
     /// The path of the directory.
@@ -166,7 +172,8 @@ impl<'a> Destination<'a> {
         }
     }
 
-    /// Gives a file everything that it must have before it gets its name, and makes it safe from power cuts.
+    /// Gives a file everything that it must have before it gets its name, and writes it out: after a power cut, no file has
+    /// a name and not its content. Where the file system keeps the order, the flush of the directory makes it last.
     ///
     /// # Errors
     /// The kernel's.
@@ -186,7 +193,14 @@ impl<'a> Destination<'a> {
             log::debug!("cannot mark a file in {}: {error}", self.path.display());
             self.unmarked.set(error == Errno::OPNOTSUPP);
         }
-        file.sync_all()
+        if !self.in_order {
+            return file.sync_all();
+        }
+        match sys::write_out::write_out(file) {
+            Err(error) if error.raw_os_error() == Some(nix::libc::ENOSYS) => file.sync_all(),
+            // One that was reported is not reported again by a flush.
+            other => other,
+        }
     }
 
     /// Lets pass that a file system such as vfat has no groups and modes, with one warning.
@@ -203,7 +217,7 @@ impl<'a> Destination<'a> {
         }
     }
 
-    /// Makes the names given so far safe from power cuts.
+    /// Makes the names given so far, and the files that have them, safe from power cuts.
     ///
     /// # Errors
     /// The kernel's.

@@ -4,6 +4,7 @@
 //! name that the kernel cut after 15 bytes. proc(5) documents the files.
 
 pub mod cgroup;
+pub mod journal;
 pub mod mountinfo;
 pub mod pidfd;
 pub mod selinux;

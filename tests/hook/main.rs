@@ -21,6 +21,7 @@ mod disk_full;
 mod extremes;
 mod fault_injection;
 mod faults;
+mod flushes;
 mod folders;
 mod foreign;
 mod hostile;

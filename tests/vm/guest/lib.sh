@@ -5,8 +5,8 @@ images=/data/images
 dumps=/data/dumps
 
 # Mounts the disk and prepares the guest for containers.
-prepare() { # [DEVICE]
-    mount -t ext4 "${1:-$DISK}" /data || exit 1
+prepare() { # [DEVICE [OPTIONS]]
+    mount -t ext4 -o "${2:-defaults}" "${1:-$DISK}" /data || exit 1
     mkdir -p $images /run/rootfs
     cp -a /test/rootfs/. /run/rootfs/
 }
