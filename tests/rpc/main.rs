@@ -28,9 +28,12 @@ mod places;
 mod protocol;
 mod since;
 mod started;
+mod stream_frames;
+mod streams;
 #[path = "../support/mod.rs"]
 mod support;
 mod systemd;
+mod terminal;
 mod transcript;
 mod unprivileged;
 mod webdriver;

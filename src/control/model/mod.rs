@@ -4,10 +4,11 @@
 //! - [`state`]: its state in one word, and how a process ended.
 //! - [`event`]: what subscribers receive.
 //! - [`command_line`]: a command line as text, split into words.
-//! - [`request`]: requests, and the result of a command.
+//! - [`request`]: requests, and the result of a command; [`stream`]: a command with streams.
 
 pub(crate) mod command_line;
 pub(crate) mod event;
 pub(crate) mod id;
 pub(crate) mod request;
 pub(crate) mod state;
+pub(crate) mod stream;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::process::Signal;
+use serde_json::Value;
 
 use crate::control::container::Container;
 use crate::control::lifecycle::context::Context;
@@ -23,22 +24,27 @@ const MAX_WORDS: usize = 4096;
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
 /// Where the runtime complains during one run of a command, apart from what the command says. Removed with it.
-struct Complaints {
+pub(crate) struct Complaints {
     container: Arc<Container>,
     name: String,
 }
 
 impl Complaints {
-    fn new(container: &Arc<Container>) -> Self {
+    pub(crate) fn new(container: &Arc<Container>) -> Self {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         Self { container: Arc::clone(container), name: format!("exec-{}-{number}.log", std::process::id()) }
     }
 
-    fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.container.dir.file(&self.name)
     }
 
-    fn text(&self) -> String {
+    /// The name of another file of the same run, by its extension.
+    pub(crate) fn beside(&self, extension: &str) -> String {
+        self.name.replace(".log", &format!(".{extension}"))
+    }
+
+    pub(crate) fn text(&self) -> String {
         self.container.dir.text(&self.name)
     }
 }
@@ -92,7 +98,11 @@ pub(crate) async fn exec_wait(
 }
 
 /// The container and the options to hand on, if the request is one that can be served.
-fn check(ctx: &Context, id: &ContainerId, request: &ExecRequest) -> Result<(Arc<Container>, Vec<String>)> {
+pub(crate) fn check(
+    ctx: &Context,
+    id: &ContainerId,
+    request: &ExecRequest,
+) -> Result<(Arc<Container>, Vec<String>)> {
     let options = exec_options::allowed(&request.options)?;
     let refused = |why: &str| Error::new(ErrorKind::Input, format!("invalid command: {why}"));
     match request.command.first() {
@@ -106,5 +116,40 @@ fn check(ctx: &Context, id: &ContainerId, request: &ExecRequest) -> Result<(Arc<
     }
     let container = ctx.registry.find(id)?;
     container.must_be(State::Running, "run a command in")?;
+    let options = with_environment(options, || container.dir.config().unwrap_or_default());
     Ok((container, options))
+}
+
+/// Variables come on top of the container's own: crun would forget those, `PATH` among them, and runc does not.
+fn with_environment(mut options: Vec<String>, config: impl FnOnce() -> Value) -> Vec<String> {
+    let names =
+        |option: &String| option.strip_prefix("--env=")?.split_once('=').map(|(name, _)| name.to_owned());
+    let given: Vec<String> = options.iter().filter_map(names).collect();
+    if given.is_empty() {
+        return options;
+    }
+    let config = config();
+    let own = config["process"]["env"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let missing = own.filter(|entry| {
+        entry.split_once('=').is_some_and(|(name, _)| !given.iter().any(|other| other == name))
+    });
+    options.extend(missing.map(|entry| format!("--env={entry}")));
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_come_on_top_of_the_containers_own() {
+        let config = serde_json::json!({"process": {"env": ["PATH=/bin", "A=own", "odd", 7]}});
+        let with = |options: &[&str]| {
+            let options = options.iter().map(|option| (*option).to_owned()).collect();
+            with_environment(options, || config.clone()).join(" ")
+        };
+        assert_eq!(with(&["--cwd=/"]), "--cwd=/", "the runtime knows them");
+        assert_eq!(with(&["--env=A=b", "--env=C="]), "--env=A=b --env=C= --env=PATH=/bin");
+        assert_eq!(with(&["--env=PATH=/x"]), "--env=PATH=/x --env=A=own");
+    }
 }
