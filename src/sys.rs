@@ -291,8 +291,19 @@ pub fn enter_network(command: &mut Command, namespace: std::os::fd::OwnedFd) -> 
 /// The kernel's: not every descriptor can be waited for.
 #[cfg(feature = "daemon")]
 pub fn wait_readable(fd: std::os::fd::OwnedFd) -> io::Result<tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>> {
-    use tokio::io::{Interest, unix::AsyncFd};
+    wait_for(fd, tokio::io::Interest::READABLE)
+}
+
+/// The same for what `interest` names.
+///
+/// # Errors
+/// As [`wait_readable`].
+#[cfg(feature = "daemon")]
+pub fn wait_for(
+    fd: std::os::fd::OwnedFd,
+    interest: tokio::io::Interest,
+) -> io::Result<tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>> {
     // SAFETY: an OwnedFd is open, always gives the same number, and closes only when it is dropped, which the
     // AsyncFd does after it has deregistered it.
-    Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?)
+    Ok(unsafe { tokio::io::unix::AsyncFd::register_with_interest(fd, interest) }?)
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::handshake::{HandshakeError, HandshakeRole};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{
     ClientRequestBuilder, Error as WsError, Message, WebSocket, client::client_with_config,
 };
@@ -33,7 +33,7 @@ pub(crate) struct Client {
     events: VecDeque<Value>,
 }
 
-fn broken(error: WsError) -> Error {
+pub(crate) fn broken(error: WsError) -> Error {
     Error::new(ErrorKind::Unreachable, "the connection to the daemon broke").caused_by(error)
 }
 
@@ -80,10 +80,7 @@ impl Client {
 
     /// Calls a method of the plugin and gives its result.
     pub(crate) fn call(&mut self, method: &str, params: Value) -> Result<Value> {
-        self.calls += 1;
-        let method = format!("{CALLSIGN}.1.{method}");
-        let request = json!({"jsonrpc": "2.0", "id": self.calls, "method": method, "params": params});
-        self.socket.send(Message::text(request.to_string())).map_err(broken)?;
+        self.begin(method, params)?;
         loop {
             let mut answer = self.receive()?;
             if answer["id"] != self.calls {
@@ -95,6 +92,22 @@ impl Client {
                 None => Ok(answer["result"].take()),
             };
         }
+    }
+
+    /// Begins a call of a method of the plugin, and gives its number, which the answer has as id.
+    fn begin(&mut self, method: &str, params: Value) -> Result<u64> {
+        self.calls += 1;
+        let method = format!("{CALLSIGN}.1.{method}");
+        let request = json!({"jsonrpc": "2.0", "id": self.calls, "method": method, "params": params});
+        self.socket.send(Message::text(request.to_string())).map_err(broken)?;
+        Ok(self.calls)
+    }
+
+    /// Begins a call that is answered at the end of a stream: its number, and the connection, which does not block.
+    pub(crate) fn stream(mut self, method: &str, params: Value) -> Result<(u64, WebSocket<UnixStream>)> {
+        let number = self.begin(method, params)?;
+        self.socket.get_ref().set_nonblocking(true).tried(|| "cannot use the connection to the daemon")?;
+        Ok((number, self.socket))
     }
 
     /// Calls a method about one container.
@@ -131,20 +144,21 @@ impl Client {
                             .caused_by(error)
                     });
                 }
-                Message::Close(frame) => {
-                    let why = frame.map(|frame| frame.reason.to_string()).unwrap_or_default();
-                    return Err(
-                        Error::new(ErrorKind::Unreachable, "the daemon closed the connection").caused_by(why)
-                    );
-                }
+                Message::Close(frame) => return Err(closed(frame)),
                 _ => {}
             }
         }
     }
 }
 
+/// The daemon closed the connection, for the reason that it gave.
+pub(crate) fn closed(frame: Option<CloseFrame>) -> Error {
+    let why = frame.map(|frame| frame.reason.to_string()).unwrap_or_default();
+    Error::new(ErrorKind::Unreachable, "the daemon closed the connection").caused_by(why)
+}
+
 /// The failure that the daemon reported.
-fn failure(error: &Value) -> Error {
+pub(crate) fn failure(error: &Value) -> Error {
     let kind = error["kind"].as_str().map_or(ErrorKind::System, kind_of);
     let reason = error["data"].as_str().or(error["message"].as_str());
     Error::new(kind, reason.unwrap_or("the daemon gave no reason"))

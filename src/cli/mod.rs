@@ -3,6 +3,7 @@
 //! - `client`: the daemon's client; `term`: what goes to the user; `common`: the options of a verb that talks to the
 //!   daemon.
 //! - `waiting`: what a long operation waits for.
+//! - `stream`: what runs in a container with the user's own input, output and terminal.
 //! - `units`: figures for people; `ids`: the containers that a verb is for.
 //! - `query`: verbs that ask the daemon.
 //! - `usage`: verbs that show what containers use.
@@ -21,6 +22,7 @@ mod inside;
 mod life;
 mod local;
 mod query;
+mod stream;
 mod term;
 mod units;
 mod usage;

@@ -33,14 +33,6 @@ pub(crate) fn output(bytes: &[u8], raw: bool) -> Result<()> {
     if raw || !std::io::stdout().is_terminal() { write(bytes) } else { write(tame(bytes).as_bytes()) }
 }
 
-/// The same for standard error.
-pub(crate) fn error_output(bytes: &[u8], raw: bool) -> Result<()> {
-    let mut err = std::io::stderr().lock();
-    let written =
-        if raw || !err.is_terminal() { err.write_all(bytes) } else { err.write_all(tame(bytes).as_bytes()) };
-    written.tried(|| "cannot write to standard error")
-}
-
 /// Text whose lines and tabs are kept and whose other control characters are escaped.
 fn tame(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);

@@ -13,7 +13,7 @@ use crate::control::health::{descriptor_problem, disk_problem};
 use crate::control::lifecycle::context::Context;
 use crate::control::lifecycle::inside::exec;
 use crate::control::lifecycle::inside::mount::MountRequest;
-use crate::control::lifecycle::inside::{annotate, hibernate, mount};
+use crate::control::lifecycle::inside::{annotate, hibernate, mount, stream};
 use crate::control::lifecycle::stop::StopOptions;
 use crate::control::lifecycle::{output, recover, renew, stop, supervisor};
 use crate::control::memcr::HibernateOptions;
@@ -22,6 +22,7 @@ use crate::control::model::id::ContainerId;
 use crate::control::model::request::{ExecLimits, ExecOutput, ExecRequest, StartRequest};
 use crate::control::model::signal::Signal;
 use crate::control::model::state::{ExitStatus, Health, Listed, State};
+use crate::control::model::stream::{Inlet, Outlet, StreamEnd, StreamRequest};
 use crate::control::output::log_store::LogStore;
 use crate::control::output::read::LogPart;
 use crate::control::process::{reaper, tree};
@@ -252,6 +253,20 @@ impl Manager {
         limits: ExecLimits,
     ) -> Result<ExecOutput> {
         exec::exec_wait(self.ctx(), id, request, limits).await
+    }
+
+    /// Runs a command in a running container with its input and output as streams. Dropping the future kills the command.
+    ///
+    /// # Errors
+    /// As [`Manager::exec`]; what the client was sent the end with ([`Inlet::end`]).
+    pub async fn exec_stream(
+        &self,
+        id: &ContainerId,
+        request: StreamRequest,
+        inlet: &Inlet,
+        outlet: &impl Outlet,
+    ) -> Result<StreamEnd> {
+        stream::exec_stream(self.ctx(), id, request, inlet, outlet).await
     }
 
     /// Deletes a container with all its state, and returns when it is gone and its dumps are harvested.

@@ -66,6 +66,7 @@ pub use model::id::ContainerId;
 pub use model::request::{ExecLimits, ExecOutput, ExecRequest, Source, StartRequest};
 pub use model::signal::Signal;
 pub use model::state::{ExitStatus, Health, Listed, State};
+pub use model::stream::{Inlet, Outlet, StreamEnd, StreamPart, StreamRequest, WINDOW, WindowSize};
 pub use monitor::serve::{ARGUMENT as MONITOR_ARGUMENT, run_monitor};
 pub use output::read::LogPart;
 pub use overview::dumps::{Dump, MAX_LISTED};

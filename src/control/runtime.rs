@@ -75,6 +75,14 @@ pub(crate) struct Exec<'a> {
     pub(crate) log: &'a Path,
 }
 
+/// What a command has as its standard streams.
+pub(crate) enum ExecEnds<'a> {
+    /// Its input, its output, its error output.
+    Streams([OwnedFd; 3]),
+    /// A terminal; the socket through which the runtime hands over its other end.
+    Console(&'a Path),
+}
+
 impl Runtime {
     pub(crate) fn new(settings: &Settings) -> Self {
         let mut program = settings.runtime.clone();
@@ -139,6 +147,27 @@ impl Runtime {
         helper.args(["exec"]);
         exec.add_to(&mut helper);
         helper.start()
+    }
+
+    /// Launches a command that leaves its process id in `pid_file`, with the three `streams`, or with a terminal whose other
+    /// end comes through the socket `console`.
+    pub(crate) async fn exec_streams(
+        &self,
+        exec: &Exec<'_>,
+        pid_file: &Path,
+        ends: ExecEnds<'_>,
+    ) -> Result<Finished> {
+        let (streams, console) = match ends {
+            ExecEnds::Streams(streams) => (Streams::Three(streams), None),
+            ExecEnds::Console(console) => (Streams::Captured(MAX_OUTPUT), Some(console)),
+        };
+        let mut helper = self.call(streams, Some(exec.log), self.deadline);
+        helper.args(["exec", "--detach", "--pid-file"]).args([pid_file]);
+        if let Some(console) = console {
+            helper.args(["--tty", "--console-socket"]).args([console]);
+        }
+        exec.add_to(&mut helper);
+        helper.run().await
     }
 
     /// Starts the program of a container that was created.

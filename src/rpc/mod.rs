@@ -11,7 +11,7 @@
 //! - [`designator`]: how the member `method` is read; [`params`]: how the parameters are read.
 //! - [`identity`]: the callsign of the plugin; [`controller`]: Thunder's Controller.
 //! - [`subscriptions`]: the events that a connection wants.
-//! - [`methods`]: the methods of the plugin.
+//! - [`methods`]: the methods of the plugin; [`streams`]: commands whose input and output are frames of a connection.
 //! - [`service`]: from a message to its answer.
 
 pub mod api;
@@ -24,4 +24,5 @@ pub mod identity;
 pub mod methods;
 pub mod params;
 pub mod service;
+pub mod streams;
 pub mod subscriptions;

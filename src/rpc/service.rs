@@ -13,8 +13,10 @@ use crate::rpc::errors::{CallResult, Fault, quoted};
 use crate::rpc::id::Id;
 use crate::rpc::identity::{PluginIdentity, Target};
 use crate::rpc::methods;
+use crate::rpc::methods::command::exec_stream;
 use crate::rpc::methods::method::{Access, Method};
 use crate::rpc::params::Params;
+use crate::rpc::streams::{OpenStream, Streams};
 use crate::rpc::subscriptions::Subscriptions;
 
 /// The API: one for the whole daemon.
@@ -33,6 +35,8 @@ pub struct Caller<'a> {
     pub target: Target,
     /// The subscriptions of a WebSocket; plain HTTP has none.
     pub subscriptions: Option<&'a mut Subscriptions>,
+    /// The streams of a WebSocket; plain HTTP has none.
+    pub streams: Option<&'a mut Streams>,
     /// Whether only methods that change nothing are allowed.
     pub read_only: bool,
     /// Whether errors name their kind, for the command line `ocicontainer`.
@@ -52,6 +56,7 @@ pub struct Work {
 enum Step {
     Done(CallResult),
     Call(&'static Method, Params),
+    Stream(Box<OpenStream>),
 }
 
 impl Service {
@@ -95,6 +100,10 @@ impl Service {
             Message::Single(entry) => (vec![entry], false),
             Message::Batch(entries) => (entries, true),
         };
+        if batch {
+            // The answers of a batch come together, at the end of all its calls.
+            caller.streams = None;
+        }
         let steps = entries.into_iter().map(|entry| self.decide(entry, caller)).collect();
         Ok(Work { steps, batch, with_error_kinds })
     }
@@ -134,7 +143,7 @@ impl Service {
                 let outcome = self.controller.call(designator.method, designator.index, &params)?;
                 Ok(Step::Done(Ok(outcome)))
             }
-            Target::Plugin => plugin_call(designator.method, params, caller),
+            Target::Plugin => plugin_call(&self.manager, designator.method, params, caller),
         }
     }
 }
@@ -150,7 +159,12 @@ fn subscribe(target: Target, method: &str, params: &Params, caller: &mut Caller<
 }
 
 /// A call to the plugin: the built-ins that Thunder gives every plugin, then its methods.
-fn plugin_call(name: &str, params: Params, caller: &Caller<'_>) -> Result<Step, Fault> {
+fn plugin_call(
+    manager: &Manager,
+    name: &str,
+    params: Params,
+    caller: &mut Caller<'_>,
+) -> Result<Step, Fault> {
     match name {
         "versions" => return Ok(Step::Done(Ok(json!([])))),
         "exists" => return Ok(Step::Done(Ok(exists(&params, methods::is_known)))),
@@ -164,7 +178,12 @@ fn plugin_call(name: &str, params: Params, caller: &Caller<'_>) -> Result<Step, 
         let container = params.get("containerId").and_then(Value::as_str).unwrap_or_default();
         log::info!("{} calls {} for {}", caller.name, method.name, quoted(container));
     }
-    Ok(Step::Call(method, params))
+    match &mut caller.streams {
+        Some(streams) if method.name == exec_stream::METHOD.name => {
+            streams.open(manager, &params).map(|stream| Step::Stream(Box::new(stream)))
+        }
+        _ => Ok(Step::Call(method, params)),
+    }
 }
 
 impl Work {
@@ -183,6 +202,13 @@ impl Work {
         self.steps
             .iter()
             .any(|(_, step)| matches!(step, Step::Call(method, _) if method.access != Access::Read))
+            || self.is_stream()
+    }
+
+    /// Whether it is a command with streams, which has a limit of its own.
+    #[must_use]
+    pub fn is_stream(&self) -> bool {
+        self.steps.iter().any(|(_, step)| matches!(step, Step::Stream(_)))
     }
 
     /// Whether every answer is known already, without carrying out anything.
@@ -200,6 +226,7 @@ impl Work {
                 Step::Call(method, params) => {
                     (method.call)(service.manager().clone(), params).await.map(envelope::with_reason)
                 }
+                Step::Stream(stream) => stream.run(service.manager()).await.map(envelope::with_reason),
             };
             let outcome =
                 if self.with_error_kinds { outcome.map_err(Fault::with_error_kind) } else { outcome };

@@ -199,6 +199,7 @@ async fn call(connection: &Connection, body: &[u8], target: Target) -> Answer {
         name: &connection.name,
         target,
         subscriptions: None,
+        streams: None,
         read_only: connection.read_only(),
         with_error_kinds: false,
     };

@@ -28,6 +28,8 @@ pub const MAX_CALLS: usize = 32;
 /// How long requests under way may take when the daemon ends.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
+/// The most commands with streams of all connections.
+const MAX_STREAMS: usize = 64;
 /// The most connections over TCP.
 const MAX_CONNECTIONS: usize = 64;
 /// The most WebSockets among those over TCP.
@@ -44,6 +46,8 @@ pub struct ConnectionSlots {
     pub unauthorized: Arc<Semaphore>,
     /// WebSockets over TCP.
     pub websockets: Arc<Semaphore>,
+    /// Commands with streams.
+    pub streams: Arc<Semaphore>,
 }
 
 impl Default for ConnectionSlots {
@@ -53,6 +57,7 @@ impl Default for ConnectionSlots {
             tcp: slots(MAX_CONNECTIONS),
             unauthorized: slots(MAX_UNAUTHORIZED),
             websockets: slots(MAX_WEBSOCKETS),
+            streams: slots(MAX_STREAMS),
         }
     }
 }

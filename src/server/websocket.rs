@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use hyper::body::Incoming;
@@ -28,6 +29,7 @@ use crate::rpc::envelope;
 use crate::rpc::id::Id;
 use crate::rpc::identity::Target;
 use crate::rpc::service::Caller;
+use crate::rpc::streams::{Outgoing, Streams, frame};
 use crate::rpc::subscriptions::Subscriptions;
 use crate::server::answer;
 use crate::server::answer::Answer;
@@ -112,17 +114,13 @@ struct Session {
     changes: broadcast::Receiver<StateChange>,
     /// Calls that end with this session.
     attached: JoinSet<()>,
-    replies: (mpsc::Sender<Reply>, mpsc::Receiver<Reply>),
+    outgoing: (mpsc::Sender<Outgoing>, mpsc::Receiver<Outgoing>),
+    streams: Streams,
+    /// Calls under way, without those of streams.
     calls: usize,
     /// Those of the calls whose answers are owed even when the daemon ends.
     owed: usize,
     _slot: Option<OwnedSemaphorePermit>,
-}
-
-/// What a call led to.
-struct Reply {
-    text: Option<String>,
-    was_owed: bool,
 }
 
 /// Why a session ends.
@@ -136,7 +134,10 @@ impl Session {
         protocol: Option<&HeaderValue>,
     ) -> Self {
         let service = Rc::clone(&connection.daemon.service);
+        let outgoing = mpsc::channel(MAX_CALLS);
+        let places = Arc::clone(&connection.daemon.slots.streams);
         Self {
+            streams: Streams::new(outgoing.0.clone(), places),
             events: service.manager().subscribe(),
             changes: service.state_changes(),
             connection,
@@ -144,7 +145,7 @@ impl Session {
             with_error_kinds: protocol.is_some_and(|name| name == OWN_PROTOCOL),
             subscriptions: Subscriptions::of(service.identity().api),
             attached: JoinSet::new(),
-            replies: mpsc::channel(MAX_CALLS),
+            outgoing,
             calls: 0,
             owed: 0,
             _slot: slot,
@@ -175,13 +176,11 @@ impl Session {
             let step = tokio::select! {
                 // In this order: the answer to a call before the events that it led to.
                 biased;
-                reply = self.replies.1.recv() => {
-                    self.calls -= 1;
-                    self.owed -= usize::from(reply.as_ref().is_some_and(|reply| reply.was_owed));
-                    say(socket, reply.and_then(|reply| reply.text)).await
-                }
-                _ = closing.wait_for(|closing| *closing), if self.owed == 0 => {
-                    return close(CloseCode::Away, "the daemon shuts down");
+                Some(outgoing) = self.outgoing.1.recv() => self.send(outgoing, socket).await,
+                _ = closing.wait_for(|closing| *closing), if self.owed == 0 || !self.streams.is_closed() => {
+                    if self.owed == 0 { return close(CloseCode::Away, "the daemon shuts down") }
+                    self.streams.close();
+                    ControlFlow::Continue(())
                 }
                 // Once the daemon ends, no more calls begin.
                 frame = socket.next(), if self.calls < MAX_CALLS && !*self.connection.daemon.closing.borrow() => {
@@ -211,6 +210,10 @@ impl Session {
     async fn receive(&mut self, frame: Result<Message, WsError>, socket: &mut Socket) -> ControlFlow<End> {
         match frame {
             Ok(Message::Text(text)) => self.call(text.as_bytes(), socket).await,
+            Ok(Message::Binary(bytes)) if frame::is_one(&bytes) => match self.streams.receive(&bytes) {
+                Some(()) => ControlFlow::Continue(()),
+                None => ControlFlow::Break(close(CloseCode::Policy, "a stream frame of an unknown form")),
+            },
             Ok(Message::Binary(bytes)) => self.call(&bytes, socket).await,
             // Pings are answered by the library, with the payload they came with.
             Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => flow(socket.flush().await),
@@ -230,12 +233,25 @@ impl Session {
         }
     }
 
+    /// The answer to a call, or a frame of a stream.
+    async fn send(&mut self, outgoing: Outgoing, socket: &mut Socket) -> ControlFlow<End> {
+        match outgoing {
+            Outgoing::Answer { text, was_owed, of_stream } => {
+                self.calls -= usize::from(!of_stream);
+                self.owed -= usize::from(was_owed);
+                say(socket, text).await
+            }
+            Outgoing::Frame(frame) => flow(socket.send(Message::binary(frame)).await),
+        }
+    }
+
     /// One message of the client's: its calls begin, and answer when they are done.
     async fn call(&mut self, bytes: &[u8], socket: &mut Socket) -> ControlFlow<End> {
         let mut caller = Caller {
             name: &self.connection.name,
             target: self.target,
             subscriptions: Some(&mut self.subscriptions),
+            streams: Some(&mut self.streams),
             read_only: self.connection.read_only(),
             with_error_kinds: self.with_error_kinds,
         };
@@ -250,14 +266,14 @@ impl Session {
             say(socket, work.run(service).await).await?;
             return self.replay(known, socket).await;
         }
-        let was_owed = work.acts();
-        self.calls += 1;
+        let (was_owed, of_stream) = (work.acts(), work.is_stream());
+        self.calls += usize::from(!of_stream);
         self.owed += usize::from(was_owed);
-        let replies = self.replies.0.clone();
+        let outgoing = self.outgoing.0.clone();
         let task = async move {
             let text = work.run(service).await;
             // A session that has ended wants no answer.
-            let _ended = replies.send(Reply { text, was_owed }).await;
+            let _ended = outgoing.send(Outgoing::Answer { text, was_owed, of_stream }).await;
         };
         if cancellable {
             self.attached.spawn_local(task);

@@ -29,9 +29,12 @@ mod protocol;
 mod restarts;
 mod since;
 mod started;
+mod stream_frames;
+mod streams;
 #[path = "../support/mod.rs"]
 mod support;
 mod systemd;
+mod terminal;
 mod transcript;
 mod transcript_life;
 mod transcript_past;

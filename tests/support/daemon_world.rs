@@ -265,10 +265,16 @@ impl DaemonWorld {
         result["descriptor"].as_i64().unwrap()
     }
 
+    fn runtime(&self) -> Command {
+        let mut flags = self.flags.iter().skip_while(|flag| *flag != "--runtime").skip(1);
+        let mut command = Command::new(flags.next().map_or("crun", String::as_str));
+        command.arg("--root").arg(self.path("runtime"));
+        command
+    }
+
     /// The ids that the runtime knows.
     pub(crate) fn runtime_list(&self) -> Vec<String> {
-        let output =
-            Command::new("crun").arg("--root").arg(self.path("runtime")).args(["list", "-q"]).output();
+        let output = self.runtime().args(["list", "-q"]).output();
         let text = String::from_utf8(output.unwrap().stdout).unwrap();
         text.lines().map(str::to_owned).collect()
     }
@@ -276,9 +282,7 @@ impl DaemonWorld {
     /// The runtime's own removal, for what a failed test left.
     fn sweep(&self) {
         for id in self.runtime_list() {
-            let mut command = Command::new("crun");
-            command.arg("--root").arg(self.path("runtime")).args(["delete", "--force", &id]);
-            let _best_effort = command.output();
+            let _best_effort = self.runtime().args(["delete", "--force", &id]).output();
         }
     }
 }

@@ -25,6 +25,7 @@ pub(crate) mod manager_world;
 #[cfg(feature = "daemon")]
 pub(crate) mod memcr;
 pub(crate) mod programs;
+pub(crate) mod pty;
 pub(crate) mod random;
 pub(crate) mod run;
 pub(crate) mod state;

@@ -1,10 +1,12 @@
 //! `exec`: a command in a running container.
 
+use std::io::{IsTerminal as _, stdin};
+
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::client;
 use crate::cli::common::Common;
+use crate::cli::stream::session::{self, End, STREAM, Wanted};
 use crate::cli::term;
 use crate::error::{Error, ErrorKind, ExitCode, Result};
 
@@ -14,6 +16,9 @@ const NOT_RUN: u8 = 125;
 const NOT_EXECUTABLE: u8 = 126;
 const NOT_FOUND: u8 = 127;
 
+/// The timeout of a command whose output is captured, in seconds.
+const CAPTURED_TIMEOUT: u64 = 30;
+
 /// Run a command in a running container and exit with its exit code
 #[derive(Debug, Args)]
 pub(crate) struct ExecVerb {
@@ -22,14 +27,20 @@ pub(crate) struct ExecVerb {
     /// Option of the runtime's exec, such as --option --cwd=/tmp; may be repeated
     #[arg(long = "option", value_name = "OPTION", allow_hyphen_values = true)]
     options: Vec<String>,
-    /// Timeout of the command in seconds; it is killed then
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(..=86_400))]
-    timeout: u64,
+    /// Pass standard input on even if it is a terminal; else it is passed on if it is none
+    #[arg(short, long, conflicts_with_all = ["json", "detach"])]
+    interactive: bool,
+    /// Give the command a terminal; with -i it is yours
+    #[arg(short, long, conflicts_with_all = ["json", "detach"])]
+    tty: bool,
+    /// Timeout of the command in seconds; it is killed then [with --json: 30, else none]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=86_400))]
+    timeout: Option<u64>,
     /// Launch the command and return at once; its output goes to the container's log
-    #[arg(long)]
+    #[arg(short, long)]
     detach: bool,
-    /// Print control characters unchanged, even on a terminal
-    #[arg(long)]
+    /// For older scripts: output is passed on unchanged anyway
+    #[arg(long, hide = true)]
     raw: bool,
     /// The command, and its own options
     #[arg(trailing_var_arg = true, required = true)]
@@ -55,11 +66,55 @@ fn code(error: &Error) -> u8 {
 
 impl ExecVerb {
     pub(crate) fn run(&self) -> Result<u8> {
-        let outcome = if self.detach { self.launch() } else { self.attached() };
+        let outcome = if self.detach {
+            self.launch()
+        } else if self.common.json {
+            self.captured()
+        } else {
+            self.streamed()
+        };
         outcome.or_else(|error| {
             log::error!("{}", error.report());
             Ok(code(&error))
         })
+    }
+
+    /// `execStream`: with the user's input and output.
+    fn streamed(&self) -> Result<u8> {
+        let is_terminal = stdin().is_terminal();
+        if self.tty && !is_terminal {
+            let error = Error::new(ErrorKind::Usage, "--tty needs a terminal, and standard input is none");
+            return Err(error.advise("leave --tty out"));
+        }
+        let wanted = Wanted { input: self.interactive || !is_terminal, terminal: self.tty };
+        let mut params = json!({
+            "containerId": self.id,
+            "command": self.command,
+            "options": shell_words::join(self.options.iter().chain(&self.terminal_type())),
+            "stream": STREAM,
+        });
+        if let Some(window) = wanted.window() {
+            params["terminal"] = window;
+        }
+        if let Some(seconds) = self.timeout {
+            params["timeout"] = (seconds * 1000).into();
+        }
+        let end = session::run(self.common.connect()?, "execStream", params, wanted)?;
+        if let (End::Result(result), Some(seconds)) = (&end, self.timeout)
+            && result["timedOut"] == true
+        {
+            log::warn!("the command was killed after {seconds} s");
+        }
+        Ok(end.code(NOT_RUN))
+    }
+
+    /// The option that says to the command which kind of terminal it has, if it does not stand among the others.
+    fn terminal_type(&self) -> Option<String> {
+        let fits =
+            |name: &String| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-+._".contains(&byte));
+        let given = self.options.iter().any(|option| option.contains("TERM="));
+        let name = std::env::var("TERM").ok().filter(|name| self.tty && !given && fits(name))?;
+        Some(format!("--env=TERM={name}"))
     }
 
     /// `executeCommand`: launched and left alone.
@@ -76,30 +131,24 @@ impl ExecVerb {
         Ok(ExitCode::Ok as u8)
     }
 
-    /// `runCommand`: to its end.
-    fn attached(&self) -> Result<u8> {
+    /// `runCommand`: to its end, with its result as JSON.
+    fn captured(&self) -> Result<u8> {
+        let timeout = self.timeout.unwrap_or(CAPTURED_TIMEOUT);
         let params = json!({
             "containerId": self.id,
             "command": self.command,
             "options": shell_words::join(&self.options),
-            "timeout": self.timeout * 1000,
-            "encoding": if self.common.json { "text" } else { "base64" },
+            "timeout": timeout * 1000,
+            "encoding": "text",
         });
         let result = self.common.connect()?.call("runCommand", params)?;
-        if self.common.json {
-            term::json(&result)?;
-        } else {
-            term::output(&client::decode(&result["stdout"])?, self.raw)?;
-            term::error_output(&client::decode(&result["stderr"])?, self.raw)?;
-        }
+        term::json(&result)?;
         if result["truncated"] == true {
             log::warn!("output truncated");
         }
         if result["timedOut"] == true {
-            log::warn!("the command was killed after {} s", self.timeout);
+            log::warn!("the command was killed after {timeout} s");
         }
-        let signal = result["signal"].as_i64().map(|signal| 128 + signal);
-        let code = result["exitCode"].as_i64().or(signal).unwrap_or_default();
-        Ok(u8::try_from(code).unwrap_or(NOT_RUN))
+        Ok(End::Result(result).code(NOT_RUN))
     }
 }

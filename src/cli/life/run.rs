@@ -3,15 +3,15 @@
 use std::cell::{Cell, RefCell};
 
 use clap::Args;
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signalfd::SignalFd;
 use serde_json::json;
 
 use crate::cli::client::{Client, decode};
 use crate::cli::life::start::StartVerb;
 use crate::cli::query::follow::{follow, is_gone};
+use crate::cli::stream::signals;
 use crate::cli::term;
-use crate::error::{ExitCode, Result, Tried};
+use crate::error::{ExitCode, Result};
 
 /// The most bytes of output that come at once.
 const MAX_BYTES: u64 = 256 * 1024;
@@ -38,7 +38,7 @@ impl RunVerb {
         }
         let common = self.start.common();
         // Before the container is there: none is left behind by a signal.
-        let signals = signals()?;
+        let signals = signals::receive(&signals::END)?;
         let client = RefCell::new(common.connect()?);
         self.start.start(&mut client.borrow_mut())?;
         self.follow(&client, &signals)?;
@@ -69,15 +69,4 @@ impl RunVerb {
         };
         follow(part, gone, |new| term::output(new, self.raw))
     }
-}
-
-/// The signals that ask this process to end, which wait from now on to be read.
-fn signals() -> Result<SignalFd> {
-    let mut signals = SigSet::empty();
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-        signals.add(signal);
-    }
-    signals.thread_block().tried(|| "cannot block signals")?;
-    SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
-        .tried(|| "cannot wait for signals")
 }

@@ -5,7 +5,7 @@
 //! - [`event`]: what subscribers receive.
 //! - [`command_line`]: a command line as text, split into words.
 //! - [`signal`]: a signal that a client sends.
-//! - [`request`]: requests, and the result of a command.
+//! - [`request`]: requests, and the result of a command; [`stream`]: a command with streams.
 
 pub(crate) mod command_line;
 pub(crate) mod event;
@@ -13,3 +13,4 @@ pub(crate) mod id;
 pub(crate) mod request;
 pub(crate) mod signal;
 pub(crate) mod state;
+pub(crate) mod stream;

@@ -32,6 +32,8 @@ pub(crate) enum Streams {
     Captured(usize),
     /// Nothing to read; both outputs go to this file.
     File(OwnedFd),
+    /// These three.
+    Three([OwnedFd; 3]),
 }
 
 /// A helper to run.
@@ -141,6 +143,10 @@ pub(crate) fn cannot_run(name: &str, error: std::io::Error) -> Error {
 
 /// Connects the standard streams and gives how much of the output is to be kept.
 fn connect(command: &mut Command, streams: Streams, name: &str) -> Result<usize> {
+    if let Streams::Three([stdin, stdout, stderr]) = streams {
+        command.stdin(stdin).stdout(stdout).stderr(stderr);
+        return Ok(0);
+    }
     let (stdin, _closed) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
         .tried(|| format!("cannot make a pipe for {name}"))?;
     // Not /dev/null: a runtime gives its standard streams to the container's user, the host's device too.
@@ -155,6 +161,7 @@ fn connect(command: &mut Command, streams: Streams, name: &str) -> Result<usize>
             command.stdout(file).stderr(copy);
             Ok(0)
         }
+        Streams::Three(_) => Ok(0),
     }
 }
 

@@ -18,6 +18,7 @@
 //! | `ID/run.json` | for the hook: restarts so far, and how the run ended | the next run |
 //! | `ID/runtime.log` | the runtime's complaints when the output cannot be read back | |
 //! | `ID/exec-PID-N.log` | the runtime's complaints about one command | the end of that command |
+//! | `ID/exec-PID-N.pid`, `ID/exec-PID-N.tty` | the process id of a command with streams; the socket through which its terminal comes | the end of that command |
 //! | `ID/spec/` | the bundle that a Dobby spec became | |
 //! | `ID/rootfs` | the root file system of an app's own bundle, mounted | the clean-up after its end |
 //! | `ID/NAME.json`, `ID/cgroup-NAME` | the notes of plugins | the plugin, at the last stop |

@@ -6,7 +6,7 @@
 //! - `inside`: methods that change a container which runs.
 //! - `command`: methods that run commands in containers.
 
-mod command;
+pub(crate) mod command;
 pub mod common;
 mod inside;
 mod life;
@@ -38,6 +38,7 @@ pub static METHODS: &[Method] = &[
     query::get_daemon_info::METHOD,
     query::list_events::METHOD,
     command::run_command::METHOD,
+    command::exec_stream::METHOD,
     inside::hibernate_container::METHOD,
     inside::wakeup_container::METHOD,
     inside::annotate::METHOD,

@@ -23,22 +23,27 @@ const MAX_WORDS: usize = 4096;
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
 /// Where the runtime complains during one run of a command, apart from what the command says. Removed with it.
-struct Complaints {
+pub(crate) struct Complaints {
     container: Arc<Container>,
     name: String,
 }
 
 impl Complaints {
-    fn new(container: &Arc<Container>) -> Self {
+    pub(crate) fn new(container: &Arc<Container>) -> Self {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         Self { container: Arc::clone(container), name: format!("exec-{}-{number}.log", std::process::id()) }
     }
 
-    fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.container.dir.file(&self.name)
     }
 
-    fn text(&self) -> String {
+    /// The name of another file of the same run, by its extension.
+    pub(crate) fn beside(&self, extension: &str) -> String {
+        self.name.replace(".log", &format!(".{extension}"))
+    }
+
+    pub(crate) fn text(&self) -> String {
         self.container.dir.text(&self.name)
     }
 }
@@ -92,7 +97,11 @@ pub(crate) async fn exec_wait(
 }
 
 /// The container and the options to hand on, if the request is one that can be served.
-fn check(ctx: &Context, id: &ContainerId, request: &ExecRequest) -> Result<(Arc<Container>, Vec<String>)> {
+pub(crate) fn check(
+    ctx: &Context,
+    id: &ContainerId,
+    request: &ExecRequest,
+) -> Result<(Arc<Container>, Vec<String>)> {
     let options = exec_options::allowed(&request.options)?;
     let refused = |why: &str| Error::new(ErrorKind::Input, format!("invalid command: {why}"));
     match request.command.first() {

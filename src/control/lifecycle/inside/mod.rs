@@ -3,10 +3,12 @@
 //! - [`annotate`]: annotations that clients make.
 //! - [`hibernate`]: its memory is written out and read back.
 //! - [`mount`]: directories of the host in it.
-//! - [`exec_options`]: the options of a command that a client may use; [`exec`]: runs commands in it.
+//! - [`exec_options`]: the options of a command that a client may use; [`exec`]: runs commands in it; [`stream`]: with
+//!   their input and output as streams.
 
 pub(crate) mod annotate;
 pub(crate) mod exec;
 pub(crate) mod exec_options;
 pub(crate) mod hibernate;
 pub(crate) mod mount;
+pub(crate) mod stream;

@@ -51,7 +51,8 @@ async fn call(manager: Manager, params: Params) -> CallResult {
     }))
 }
 
-fn request(params: &Params) -> Result<ExecRequest, Fault> {
+/// The command, a line or an array of words, and its options.
+pub(crate) fn request(params: &Params) -> Result<ExecRequest, Fault> {
     let options = params.optional_text("options")?.unwrap_or_default();
     match params.get("command") {
         Some(Value::Array(_)) => {

@@ -1,0 +1,11 @@
+//! What runs in a container with the user's own input, output and terminal. From the bottom up:
+//!
+//! - [`signals`]: the signals to this process; [`raw`]: the user's terminal.
+//! - [`writer`]: the user's output; [`connection`]: the stream to the daemon.
+//! - [`session`]: all of them together, to the end.
+
+mod connection;
+mod raw;
+pub(crate) mod session;
+pub(crate) mod signals;
+mod writer;
