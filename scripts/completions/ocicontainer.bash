@@ -290,7 +290,7 @@ _ocicontainer() {
             return 0
             ;;
         ocicontainer__subcmd__exec)
-            opts="-h --option --timeout --detach --raw --socket --json --help"
+            opts="-i -t -d -h --option --interactive --tty --timeout --detach --raw --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
