@@ -199,7 +199,7 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand unmount" -s h 
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -l option -d 'Option of the runtime\'s exec, such as --option --cwd=/tmp; may be repeated' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -l timeout -d 'Timeout of the command in seconds; it is killed then [with --json: 30, else none]' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -l socket -d 'The daemon\'s Unix socket' -r -F
-complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -s i -l interactive -d 'Pass standard input on even if it is a terminal; else it is passed on if it is none'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -s i -l interactive -d 'Pass standard input on even if it is a terminal; without this, only if it is not one'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -s t -l tty -d 'Give the command a terminal; with -i it is yours'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -s d -l detach -d 'Launch the command and return at once; its output goes to the container\'s log'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -l raw -d 'For older scripts: output is passed on unchanged anyway'

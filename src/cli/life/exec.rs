@@ -27,7 +27,7 @@ pub(crate) struct ExecVerb {
     /// Option of the runtime's exec, such as --option --cwd=/tmp; may be repeated
     #[arg(long = "option", value_name = "OPTION", allow_hyphen_values = true)]
     options: Vec<String>,
-    /// Pass standard input on even if it is a terminal; else it is passed on if it is none
+    /// Pass standard input on even if it is a terminal; without this, only if it is not one
     #[arg(short, long, conflicts_with_all = ["json", "detach"])]
     interactive: bool,
     /// Give the command a terminal; with -i it is yours
@@ -40,7 +40,7 @@ pub(crate) struct ExecVerb {
     #[arg(short, long)]
     detach: bool,
     /// For older scripts: output is passed on unchanged anyway
-    #[arg(long, hide = true)]
+    #[arg(long)]
     raw: bool,
     /// The command, and its own options
     #[arg(trailing_var_arg = true, required = true)]
