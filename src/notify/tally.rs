@@ -21,30 +21,20 @@ pub(super) fn count_all(admin: &Admin, spool: &Spool) {
 fn try_count_all(admin: &Admin, spool: &Spool) -> Result<()> {
     let _lock = spool.lock_counts()?;
     exposition::show_again(admin);
-    let mut shown = None;
-    let mut outcome = Ok(());
     for name in spool.names()? {
         // The worker removes what cannot be understood.
         let Ok(mut entry) = spool.read(&name) else { continue };
         if entry.counted {
             continue;
         }
-        match counts::count(admin, &name, &entry) {
-            Ok(counts) => shown = Some(counts),
-            Err(error) => {
-                outcome = Err(error);
-                break;
-            }
-        }
+        // Shown before that is noted: what a worker that is killed has not shown, the next one does.
+        exposition::show(admin, &counts::count(admin, &name, &entry)?);
         entry.counted = true;
         let noted =
             if entry.is_done(&admin.notify) { spool.remove(&name) } else { spool.write(&name, &entry) };
         noted.unwrap_or_else(|error| log::warn!("{}", error.report()));
     }
-    if let Some(counts) = shown {
-        exposition::show(admin, &counts);
-    }
-    outcome
+    Ok(())
 }
 
 /// Counts what has found no room in the spool. Gives whether it is counted.
