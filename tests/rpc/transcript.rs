@@ -28,6 +28,30 @@ pub(crate) fn rows(table: &str) -> Vec<Vec<String>> {
 }
 
 #[test]
+fn what_run_cannot_show_is_said_and_its_end_is_awaited() {
+    let world = DaemonWorld::with(&["--log-limit", "65536"]);
+    let (id, total) = (world.id("a"), 3_000_000);
+    let bundle = world.bundle("b", &["sh", "-c", "head -c 3000000 /dev/zero; exit 6"]);
+    let ran = world.cli(&["run", &id, bundle.to_str().unwrap()]);
+    let text = String::from_utf8_lossy(&ran.stderr).into_owned();
+    let missing = text.lines().find_map(|line| line.strip_suffix(" bytes of output are missing here"));
+    let missing: usize = missing.map_or(0, |line| line.rsplit(' ').next().unwrap().parse().unwrap());
+    assert_eq!((ran.stdout.len() + missing, ran.status.code()), (total, Some(6)), "{text}");
+    // The next one's log is its own.
+    let ran = world.cli(&["run", &id, bundle.to_str().unwrap(), "--", "echo", "a"]);
+    assert_eq!((stdout(&ran).as_str(), ran.stderr.as_slice()), ("a\n", &b""[..]), "{ran:?}");
+    let mut config: Value =
+        serde_json::from_slice(&std::fs::read(bundle.join("config.json")).unwrap()).unwrap();
+    config["rdkPlugins"] = serde_json::json!({"logging": {"required": true, "data": {"sink": "devnull"}}});
+    std::fs::write(bundle.join("config.json"), config.to_string()).unwrap();
+    let other = world.id("hidden");
+    let ran = world.cli(&["run", &other, bundle.to_str().unwrap()]);
+    let text = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(ran.status.code() == Some(6) && text.contains("its output is not shown"), "{ran:?}");
+    assert_eq!(world.cli(&["run", "--json", &id, bundle.to_str().unwrap()]).status.code(), Some(2));
+}
+
+#[test]
 fn a_container_runs_in_the_foreground_to_its_end() {
     let world = DaemonWorld::new();
     let id = world.id("a");
@@ -190,10 +214,15 @@ fn has_the_codes_of_podman(runtime: &str) {
         assert_eq!(says(&world, &args), expected, "{options:?}");
     }
     for bundle in ["/nowhere", world.path("rootfs").to_str().unwrap()] {
-        assert_eq!(world.cli(&["run", &world.id("b"), bundle]).status.code(), Some(13), "{bundle}");
+        assert_eq!(world.cli(&["run", "-d", &world.id("b"), bundle]).status.code(), Some(13), "{bundle}");
+        assert_eq!(world.cli(&["run", &world.id("b"), bundle]).status.code(), Some(125), "{bundle}");
     }
+    let bundle = world.bundle("none", &["nosuch"]);
+    assert_eq!(world.cli(&["run", &world.id("b"), bundle.to_str().unwrap()]).status.code(), Some(127));
     let away = world.path("nowhere/socket");
-    for verb in [&["ps"][..], &["run", &id, "/nowhere"], &["rm", &id], &["logs", &id], &["restart", &id]] {
+    for verb in
+        [&["ps"][..], &["run", "-d", &id, "/nowhere"], &["rm", &id], &["logs", &id], &["restart", &id]]
+    {
         let mut command = Command::new(daemon_program());
         let output = command.args(verb).env("OCICONTAINER_SOCKET", &away).output().unwrap();
         assert_eq!(output.status.code(), Some(12), "{verb:?}: {output:?}");

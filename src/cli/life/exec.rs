@@ -6,15 +6,10 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::common::Common;
+use crate::cli::life::not_run;
 use crate::cli::stream::session::{self, End, STREAM, Wanted};
 use crate::cli::term;
 use crate::error::{Error, ErrorKind, ExitCode, Result};
-
-/// The exit codes of `exec` when the command could not be run, as other container tools have them: for another reason, when
-/// it may not be executed, when it is not there.
-const NOT_RUN: u8 = 125;
-const NOT_EXECUTABLE: u8 = 126;
-const NOT_FOUND: u8 = 127;
 
 /// The timeout of a command whose output is captured, in seconds.
 const CAPTURED_TIMEOUT: u64 = 30;
@@ -49,21 +44,6 @@ pub(crate) struct ExecVerb {
     common: Common,
 }
 
-/// What the runtimes say is all that tells why they did not run a command.
-fn code(error: &Error) -> u8 {
-    let why = error.report();
-    let says = |words: &[&str]| words.iter().any(|words| why.contains(words));
-    match error.kind() {
-        ErrorKind::System
-            if says(&["not found in $PATH", "No such file or directory", "no such file or directory"]) =>
-        {
-            NOT_FOUND
-        }
-        ErrorKind::System if says(&["Permission denied", "permission denied"]) => NOT_EXECUTABLE,
-        _ => NOT_RUN,
-    }
-}
-
 impl ExecVerb {
     pub(crate) fn run(&self) -> Result<u8> {
         let outcome = if self.detach {
@@ -75,7 +55,7 @@ impl ExecVerb {
         };
         outcome.or_else(|error| {
             log::error!("{}", error.report());
-            Ok(code(&error))
+            Ok(not_run::code(&error))
         })
     }
 
@@ -105,7 +85,7 @@ impl ExecVerb {
         {
             log::warn!("the command was killed after {seconds} s");
         }
-        Ok(end.code(NOT_RUN))
+        Ok(end.code(not_run::NOT_RUN))
     }
 
     /// The option that says to the command which kind of terminal it has, if it does not stand among the others.
@@ -149,6 +129,6 @@ impl ExecVerb {
         if result["timedOut"] == true {
             log::warn!("the command was killed after {timeout} s");
         }
-        Ok(End::Result(result).code(NOT_RUN))
+        Ok(End::Result(result).code(not_run::NOT_RUN))
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod delete;
 pub(crate) mod exec;
 pub(crate) mod kill;
+pub(crate) mod not_run;
 pub(crate) mod pause;
 pub(crate) mod restart;
 pub(crate) mod resume;

@@ -7,16 +7,15 @@ use nix::sys::signalfd::SignalFd;
 use serde_json::json;
 
 use crate::cli::client::{Client, decode};
+use crate::cli::life::not_run;
 use crate::cli::life::start::StartVerb;
 use crate::cli::query::follow::{follow, is_gone};
 use crate::cli::stream::signals;
 use crate::cli::term;
-use crate::error::{ExitCode, Result};
+use crate::error::{Error, ErrorKind, ExitCode, Result};
 
 /// The most bytes of output that come at once.
 const MAX_BYTES: u64 = 256 * 1024;
-/// What is returned of a container whose exit status is not known.
-const UNKNOWN: u8 = 125;
 
 /// Run a container to its end, with its output and its exit code
 #[derive(Debug, Args)]
@@ -36,28 +35,53 @@ impl RunVerb {
         if self.detach {
             return self.start.run().map(|()| ExitCode::Ok as u8);
         }
-        let common = self.start.common();
+        if self.start.common().json {
+            let error =
+                Error::new(ErrorKind::Usage, "--json of run is for --detach: its output is the container's");
+            return Err(error.advise("take 'run --detach --json', then 'wait --json'"));
+        }
+        self.foreground().or_else(|error| {
+            log::error!("{}", error.report());
+            Ok(not_run::code(&error))
+        })
+    }
+
+    fn foreground(&self) -> Result<u8> {
         // Before the container is there: none is left behind by a signal.
         let signals = signals::receive(&signals::END)?;
-        let client = RefCell::new(common.connect()?);
+        let client = RefCell::new(self.start.common().connect()?);
+        let place = self.log_end(&mut client.borrow_mut());
         self.start.start(&mut client.borrow_mut())?;
-        self.follow(&client, &signals)?;
+        self.follow(&client, &signals, place)?;
         let about = json!({"containerId": self.start.id()});
         let ended = client.borrow_mut().call("waitContainer", about)?;
         let signal = ended["signal"].as_i64().map(|signal| 128 + signal);
         let code = ended["exitCode"].as_i64().or(signal).and_then(|code| u8::try_from(code).ok());
-        Ok(code.unwrap_or(UNKNOWN))
+        Ok(code.unwrap_or(not_run::NOT_RUN))
     }
 
-    /// Prints the output until the container is gone. The first signal stops it, another one kills it.
-    fn follow(&self, client: &RefCell<Client>, signals: &SignalFd) -> Result<()> {
-        let (id, asked) = (self.start.id(), Cell::new(false));
-        let part = |from: Option<u64>| {
-            // A start begins a new log, so that all there is of it is of this container.
-            let place = from.unwrap_or(0);
+    /// Where the output of the next container with this id begins: an earlier one may have left a log, whose place counts on.
+    fn log_end(&self, client: &mut Client) -> u64 {
+        let end = client.call("getContainerLogs", json!({"containerId": self.start.id(), "bytes": 0}));
+        end.ok().and_then(|end| end["next"].as_u64()).unwrap_or_default()
+    }
+
+    /// Prints the output from `place` on until the container is gone. The first signal stops it, another one kills it.
+    fn follow(&self, client: &RefCell<Client>, signals: &SignalFd, place: u64) -> Result<()> {
+        let (id, asked, is_hidden) = (self.start.id(), Cell::new(false), Cell::new(false));
+        let part = |place: Option<u64>| {
             let params = json!({"containerId": id, "from": place, "bytes": MAX_BYTES, "encoding": "base64"});
-            let part = client.borrow_mut().call("getContainerLogs", params)?;
-            Ok((decode(&part["log"])?, part["next"].as_u64().unwrap_or_default()))
+            match client.borrow_mut().call("getContainerLogs", params) {
+                Ok(part) => Ok((decode(&part["log"])?, part["next"].as_u64().unwrap_or_default())),
+                Err(error) if error.kind() == ErrorKind::Unreachable => Err(error),
+                // It runs all the same: its output may go elsewhere.
+                Err(error) => {
+                    if !is_hidden.replace(true) {
+                        log::warn!("its output is not shown: {}", error.report());
+                    }
+                    Ok((Vec::new(), place.unwrap_or_default()))
+                }
+            }
         };
         let gone = || {
             while let Ok(Some(_)) = signals.read_signal() {
@@ -67,6 +91,6 @@ impl RunVerb {
             }
             is_gone(client.borrow_mut().about("getContainerState", id))
         };
-        follow(part, gone, |new| term::output(new, self.raw))
+        follow(Some(place), part, gone, |new| term::output(new, self.raw))
     }
 }

@@ -4,33 +4,48 @@ use std::time::Duration;
 
 use crate::error::{ErrorKind, Result};
 
-/// How often to look.
-const POLL_INTERVAL: Duration = Duration::from_millis(250);
+/// How long to wait before the next look: after output, and at most.
+const WAIT: (Duration, Duration) = (Duration::from_millis(8), Duration::from_millis(250));
 
-/// Prints what `part` gives without a place, the end, then again and again what it gives for the place of what
-/// follows, until `gone` says that nothing will.
+/// Prints what `part` gives for `place`, then again and again what it gives for the place of what follows, until `gone` says
+/// that nothing will. No place is the end of the log.
+///
+/// A log is cut when it is full. What was cut before it was read is warned of.
 pub(crate) fn follow(
+    mut place: Option<u64>,
     mut part: impl FnMut(Option<u64>) -> Result<(Vec<u8>, u64)>,
     mut gone: impl FnMut() -> Result<bool>,
     mut print: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
-    let mut place = None;
+    let (mut lost, mut wait) = (0_u64, WAIT.1);
     loop {
         // Asked before the last look, so that nothing is missed.
         let last = gone()?;
         loop {
             let first = place.is_none();
             let (new, next) = part(place)?;
+            let cut = place.map_or(0, |place| next.saturating_sub(place).saturating_sub(new.len() as u64));
+            if cut > 0 && lost == 0 {
+                log::warn!(
+                    "output was cut off the log before it was read here: it comes faster than it is taken"
+                );
+            }
+            lost += cut;
             place = Some(next);
             print(&new)?;
             if new.is_empty() && !first {
                 break;
             }
+            wait = WAIT.0;
         }
         if last {
+            if lost > 0 {
+                log::warn!("{lost} bytes of output are missing here");
+            }
             return Ok(());
         }
-        std::thread::sleep(POLL_INTERVAL);
+        std::thread::sleep(wait);
+        wait = WAIT.1.min(wait * 2);
     }
 }
 
@@ -63,7 +78,7 @@ mod tests {
             printed.extend_from_slice(new);
             Ok(())
         };
-        follow(part, || Ok(*ends.next().unwrap()), print).unwrap();
+        follow(None, part, || Ok(*ends.next().unwrap()), print).unwrap();
         assert_eq!(printed, b"abcdef");
         assert!(parts.next().is_none() && ends.next().is_none());
     }

@@ -57,6 +57,7 @@ impl Logs {
             Ok((log, part["next"].as_u64().unwrap_or_default()))
         };
         follow(
+            None,
             part,
             || is_gone(client.borrow_mut().about("getContainerState", &self.id)),
             |new| term::output(new, self.raw),
