@@ -129,7 +129,7 @@ fn containers_are_listed_with_what_a_person_wants_to_know() {
     assert_eq!(says(&world, &["pause", &second]), format!("paused {second}\n"));
     assert_eq!(says(&world, &["ps", "-q", "--filter", "state=paused"]), format!("{second}\n"));
     assert_eq!(says(&world, &["ps", "-q", "-f", "id=first", "-f", "state=running"]), format!("{first}\n"));
-    for wrong in ["colour=blue", "state=runing"] {
+    for wrong in ["colour=blue", "state=gone"] {
         assert_eq!(world.cli(&["ps", "--filter", wrong]).status.code(), Some(2), "{wrong}");
     }
     let json: Value = serde_json::from_str(&says(&world, &["ps", "--format", "json"])).unwrap();

@@ -115,7 +115,7 @@ fn states(writes: &[Write], random: &mut Random) -> BTreeSet<Vec<usize>> {
     while states.len() > MAX_STATES {
         let surplus = (states.len() - MAX_STATES).div_ceil(2);
         let unlucky: Vec<_> =
-            states.iter().filter(|_| random.next() % 2 == 0).take(surplus).cloned().collect();
+            states.iter().filter(|_| random.next().is_multiple_of(2)).take(surplus).cloned().collect();
         states.retain(|state| !unlucky.contains(state));
     }
     states

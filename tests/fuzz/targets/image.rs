@@ -67,7 +67,8 @@ fn check(scratch: &Scratch, admin: &Admin) {
     };
     let budget = scratch.image.metadata().expect("it is open").len() * 2;
     let bounds = Bounds { budget, deadline: Deadline::NONE, is_mounted: false };
-    let result = UserSpace::open(&scratch.image).and_then(|mut files| take(&mut files, job, bounds, &Published::default()));
+    let result = UserSpace::open(&scratch.image)
+        .and_then(|mut files| take(&mut files, job, bounds, &Published::default()));
     let (metas, found): (Vec<_>, Vec<_>) =
         arrived(&scratch.destination).into_iter().partition(|(path, _)| is_meta(path));
     for (meta, _) in metas {
