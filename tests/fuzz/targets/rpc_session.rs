@@ -4,6 +4,7 @@
 
 use std::cell::OnceCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fuzz::scratch;
@@ -14,9 +15,11 @@ use oci_minidump::rpc::envelope::{MAX_BATCH, reply};
 use oci_minidump::rpc::id::Id;
 use oci_minidump::rpc::identity::{PluginIdentity, Target};
 use oci_minidump::rpc::service::{Caller, Service};
+use oci_minidump::rpc::streams::Streams;
 use oci_minidump::rpc::subscriptions::Subscriptions;
 use serde_json::Value;
 use tokio::runtime::Runtime;
+use tokio::sync::{Semaphore, mpsc};
 
 /// The most messages of a session.
 const MAX_MESSAGES: usize = 16;
@@ -53,13 +56,17 @@ fn daemon_without_containers() -> (Runtime, Rc<Service>) {
 
 async fn talk(service: &Rc<Service>, bytes: &[u8]) {
     let mut subscriptions = Subscriptions::default();
+    let (outgoing, _connection) = mpsc::channel(16);
+    let mut streams = Streams::new(outgoing, Arc::new(Semaphore::new(1)));
     // The first byte says how the client came.
     let (first, bytes) = bytes.split_first().unwrap_or((&0, bytes));
     for message in bytes.split(|byte| *byte == b'\n').take(MAX_MESSAGES) {
+        let _unknown = streams.receive(message);
         let mut caller = Caller {
             name: "fuzzer",
             target: if first & 1 == 0 { Target::Controller } else { Target::Plugin },
             subscriptions: Some(&mut subscriptions),
+            streams: Some(&mut streams),
             read_only: first & 2 != 0,
             with_error_kinds: first & 4 != 0,
         };
