@@ -6,7 +6,7 @@
 //! A [`Manager`] must be opened inside a tokio runtime with one thread, and it reaps every child of the process:
 //! no other part of the same process can learn how a child of its own ended.
 //!
-//! The rooms, from the bottom up:
+//! The modules, from the bottom up:
 //!
 //! - `clock`: clocks that are never set; `tasks`: background work that ends with the daemon.
 //! - `id_range`: user or group ids that an administrator names.
