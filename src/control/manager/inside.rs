@@ -12,10 +12,10 @@ use crate::control::model::stream::{Inlet, Outlet, StreamEnd, StreamRequest};
 use crate::error::Result;
 
 impl Manager {
-    /// Begins to hibernate a running container by memcr, and returns; [`Event::StateChanged`](crate::control::Event::StateChanged) reports how that ends.
+    /// Begins to hibernate a running container by memcr, and returns; `Event::StateChanged` reports how that ends.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](crate::error::ErrorKind::NotFound); [`ErrorKind::Unsupported`](crate::error::ErrorKind::Unsupported) without memcr; [`ErrorKind::Busy`](crate::error::ErrorKind::Busy) in any state but Running.
+    /// `ErrorKind::NotFound`; `ErrorKind::Unsupported` without memcr; `ErrorKind::Busy` in any state but Running.
     pub async fn hibernate(&self, id: &ContainerId, options: HibernateOptions) -> Result<()> {
         hibernate::hibernate(self.ctx(), id, options).await
     }
@@ -23,7 +23,7 @@ impl Manager {
     /// Wakes up a hibernated container, and returns when it runs.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](crate::error::ErrorKind::NotFound); [`ErrorKind::Unsupported`](crate::error::ErrorKind::Unsupported) without memcr; [`ErrorKind::Busy`](crate::error::ErrorKind::Busy) in any state but Hibernated; memcr's.
+    /// `ErrorKind::NotFound`; `ErrorKind::Unsupported` without memcr; `ErrorKind::Busy` in any state but Hibernated; memcr's.
     pub async fn wakeup(&self, id: &ContainerId) -> Result<()> {
         hibernate::wakeup(self.ctx(), id).await
     }
@@ -31,7 +31,7 @@ impl Manager {
     /// Makes an annotation on a container, in the place of an earlier one of that key. It lasts as long as the container.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](crate::error::ErrorKind::NotFound), [`ErrorKind::Busy`](crate::error::ErrorKind::Busy) unless it runs, [`ErrorKind::Input`](crate::error::ErrorKind::Input) when it is too long.
+    /// `ErrorKind::NotFound`, `ErrorKind::Busy` unless it runs, `ErrorKind::Input` when it is too long.
     pub async fn annotate(&self, id: &ContainerId, key: &str, value: &str) -> Result<()> {
         annotate::annotate(self.ctx(), id, key, value).await
     }
@@ -39,7 +39,7 @@ impl Manager {
     /// Removes an annotation of a container.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](crate::error::ErrorKind::NotFound), [`ErrorKind::Busy`](crate::error::ErrorKind::Busy) unless it runs.
+    /// `ErrorKind::NotFound`, `ErrorKind::Busy` unless it runs.
     pub async fn remove_annotation(&self, id: &ContainerId, key: &str) -> Result<()> {
         annotate::remove(self.ctx(), id, key).await
     }
@@ -47,8 +47,8 @@ impl Manager {
     /// Mounts a directory of the host in a running container.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](crate::error::ErrorKind::NotFound), [`ErrorKind::Busy`](crate::error::ErrorKind::Busy) unless Running, [`ErrorKind::Input`](crate::error::ErrorKind::Input) for a flag or path that cannot be
-    /// used, [`ErrorKind::Attack`](crate::error::ErrorKind::Attack) when the path in the container leads where nothing may be mounted; the kernel's.
+    /// `ErrorKind::NotFound`, `ErrorKind::Busy` unless Running, `ErrorKind::Input` for a flag or path that cannot be
+    /// used, `ErrorKind::Attack` when the path in the container leads where nothing may be mounted; the kernel's.
     pub async fn mount(&self, id: &ContainerId, request: MountRequest) -> Result<()> {
         mount::mount(self.ctx(), id, request).await
     }
@@ -56,7 +56,7 @@ impl Manager {
     /// Takes out again what [`Manager::mount`] put at this path in the container.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](crate::error::ErrorKind::NotFound), [`ErrorKind::Busy`](crate::error::ErrorKind::Busy) unless Running; the kernel's.
+    /// `ErrorKind::NotFound`, `ErrorKind::Busy` unless Running; the kernel's.
     pub async fn unmount(&self, id: &ContainerId, target: &Path) -> Result<()> {
         mount::unmount(self.ctx(), id, target).await
     }
@@ -64,7 +64,7 @@ impl Manager {
     /// Launches a command in a running container and returns; its output goes to the container's log.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](crate::error::ErrorKind::NotFound), [`ErrorKind::Busy`](crate::error::ErrorKind::Busy) unless Running, [`ErrorKind::Input`](crate::error::ErrorKind::Input) for a bad option.
+    /// `ErrorKind::NotFound`, `ErrorKind::Busy` unless Running, `ErrorKind::Input` for a bad option.
     pub async fn exec(&self, id: &ContainerId, request: ExecRequest) -> Result<()> {
         exec::exec(self.ctx(), id, request).await
     }
