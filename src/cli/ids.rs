@@ -44,7 +44,7 @@ impl Ids {
         for id in &ids {
             let result = act(&mut client, id);
             let said = match common.json {
-                true => say_json(result, (ids.len() > 1).then_some(id)),
+                true => say_json(result, (self.all || ids.len() > 1).then_some(id)),
                 false => result.and_then(|_| term::line(&format!("{done} {id}"))),
             };
             match said {

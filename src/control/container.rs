@@ -1,5 +1,6 @@
 //! One container, as the daemon remembers it.
 
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
@@ -31,6 +32,10 @@ pub(crate) struct Container {
     policy: OnceLock<Policy>,
     /// Whether a start that was cut short is begun again: clients know of it.
     pub(crate) is_promised: bool,
+    /// The bundle of root's that it was made of: what lies there must be root's still when it is started again.
+    pub(crate) bundle: OnceLock<PathBuf>,
+    /// What was started in its place when it had ended.
+    pub(crate) successor: OnceLock<Arc<Container>>,
     /// Why it could not be started in the place of one that ended.
     pub(crate) failure: OnceLock<String>,
     /// Held by whatever changes the container; never by what only looks.
@@ -72,6 +77,9 @@ impl Container {
     pub(crate) fn recovered(id: ContainerId, dir: ContainerDir, saved: Option<&SavedState>) -> Self {
         let (descriptor, started) = saved.map_or((0, 0), |saved| (saved.descriptor, saved.started));
         let container = Self::with(id, descriptor, dir, (started, Origin::EarlierDaemon));
+        if let Some(bundle) = saved.and_then(|saved| saved.bundle.clone()) {
+            let _first = container.bundle.set(bundle);
+        }
         Self { is_promised: saved.is_some_and(|saved| saved.promised), ..container }
     }
 
@@ -84,6 +92,8 @@ impl Container {
             dir,
             policy: OnceLock::new(),
             is_promised: false,
+            bundle: OnceLock::new(),
+            successor: OnceLock::new(),
             failure: OnceLock::new(),
             change: Arc::default(),
             being_read: Arc::default(),
@@ -98,7 +108,7 @@ impl Container {
     pub(crate) fn next_attempt(&self, restarts: Option<u32>) -> Self {
         let next = Self::new(self.id.clone(), self.descriptor, self.dir.clone());
         next.set_policy(Policy { restarts, ..self.policy().clone() });
-        Self { is_promised: true, ..next }
+        Self { is_promised: true, bundle: self.bundle.clone(), ..next }
     }
 
     /// Its configuration is known.
@@ -245,6 +255,7 @@ impl Container {
             start_unannounced: true,
             exit: None,
             promised: self.is_promised,
+            bundle: self.bundle.get().cloned(),
         }
     }
 

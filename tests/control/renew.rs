@@ -245,3 +245,70 @@ async fn signals_reach_the_first_process() {
         world.nothing_is_left(&manager).await;
     }
 }
+
+/// A restart is refused while the container still runs, if it could only end it.
+#[tokio::test]
+async fn a_restart_that_cannot_be_carried_out_leaves_the_container_alone() {
+    let world = ManagerWorld::new("refused", "crun");
+    let manager = world.open().await;
+    let id = started(&world, &manager, TALKER).await;
+    let (bundle, root) = (world.dir.join("b"), world.dir.join("rootfs"));
+    let refused = async |kind| {
+        let error = manager.restart(&id, None).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{}", error.report());
+        assert_eq!(manager.state(&id).unwrap(), State::Running, "{}", error.report());
+        assert!(!world.log(&manager, &id).contains("asked"));
+    };
+    // What another user could have put into the bundle would run with root's privileges.
+    std::os::unix::fs::chown(&bundle, Some(1000), None).unwrap();
+    refused(ErrorKind::Attack).await;
+    std::os::unix::fs::chown(&bundle, Some(0), None).unwrap();
+    fs::rename(&root, world.dir.join("away")).unwrap();
+    refused(ErrorKind::Bundle).await;
+    fs::rename(world.dir.join("away"), &root).unwrap();
+    let stop = world.settings.state_dir.join(id.as_str()).join("stop.json");
+    fs::create_dir(&stop).unwrap();
+    refused(ErrorKind::System).await;
+    fs::remove_dir(&stop).unwrap();
+    manager.restart(&id, None).await.unwrap();
+    end(&world, &manager, &id).await;
+}
+
+/// A crash is no way around it.
+#[tokio::test]
+async fn a_container_is_not_restarted_from_a_bundle_that_has_become_another_users() {
+    let world = ManagerWorld::new("taken", "crun");
+    let manager = world.open().await;
+    let id = world.id("a");
+    let script = "trap 'exit 1' USR1; echo ready; while :; do sleep 0.05; done";
+    let bundle = world.bundle("b", &["/bin/sh", "-c", script], |config| {
+        config["annotations"] = json!({"org.rdk.restartOnCrash": "true"});
+    });
+    world.start(&manager, &id, &bundle).await;
+    until("it is ready", || world.log(&manager, &id).contains("ready\n")).await;
+    std::os::unix::fs::chown(&bundle, Some(1000), None).unwrap();
+    let mut events = manager.subscribe();
+    manager.signal(&id, "USR1".parse().unwrap()).await.unwrap();
+    let mut seen = Vec::new();
+    while !matches!(seen.last(), Some(Event::Failed { .. })) {
+        seen.push(next(&mut events).await);
+    }
+    assert!(!seen.iter().any(|event| matches!(event, Event::Started { .. })), "{seen:?}");
+    world.nothing_is_left(&manager).await;
+}
+
+/// Of what another client starts under the id meanwhile, a restart knows nothing.
+#[tokio::test]
+async fn a_container_that_is_started_anew_is_not_the_one_that_was_to_be_restarted() {
+    let world = ManagerWorld::new("anew", "crun");
+    let manager = world.open().await;
+    let id = started(&world, &manager, DEAF).await;
+    let (restarting, restarted) = (manager.clone(), id.clone());
+    let restart = tokio::spawn(async move { restarting.restart(&restarted, Some(LONG)).await });
+    until("the signal arrived", || world.log(&manager, &id).contains("asked\n")).await;
+    manager.stop_with(&id, stop_after(Duration::from_millis(1))).await.unwrap();
+    world.start(&manager, &id, &world.dir.join("b")).await;
+    let error = restart.await.unwrap().unwrap_err();
+    assert!(error.report().contains("is not started again"), "{}", error.report());
+    end(&world, &manager, &id).await;
+}

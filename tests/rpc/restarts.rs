@@ -42,3 +42,33 @@ fn a_daemon_that_is_killed_during_a_restart_loses_no_container() {
     }
     assert!(runs(&world) > 1, "some of them were carried out");
 }
+
+/// What the runtime started when no daemon was there, and what has ended by the time there is one.
+#[test]
+fn a_run_that_no_daemon_saw_is_announced_with_its_end() {
+    let mut world = DaemonWorld::new();
+    let id = world.id("a");
+    let bundle = world.bundle("b", &["sh", "-c", "exit 3"]);
+    let path = bundle.join("config.json");
+    let mut config: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    config["hooks"] = json!({"createRuntime": [{"path": "/bin/sleep", "args": ["sleep", "1"]}]});
+    std::fs::write(&path, config.to_string()).unwrap();
+    let mut command = Command::new(daemon_program());
+    command.arg("start").arg("--socket").arg(world.path("socket")).arg(&id).arg(&bundle);
+    let mut client = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let state = world.path("state").join(&id);
+    world.until("the runtime has made it", || {
+        world.runtime_list().contains(&id) && state.join("record.json").exists()
+    });
+    world.end(Signal::KILL);
+    client.wait().unwrap();
+    world.until("it has ended", || state.join("exit.json").exists());
+    world.start();
+    world.until("its end is announced", || {
+        let past = world.done("listEvents", &json!({}));
+        let all = past["events"].as_array().unwrap();
+        let of = |event: &str| all.iter().find(|entry| entry["event"] == event).cloned();
+        of("onContainerStarted").is_some() && of("onContainerStopped").is_some_and(|end| end["exitCode"] == 3)
+    });
+    world.until("nothing is left", || !state.exists());
+}

@@ -102,6 +102,8 @@ impl Events {
             let past = client.call("listEvents", params.clone())?;
             let events = past["events"].as_array().map_or(&[][..], Vec::as_slice);
             if past["lost"] == true {
+                // Numbers that were not given out yet, or another box's.
+                seen = None;
                 let first = &events.first().unwrap_or(&Value::Null)["params"]["sequence"];
                 self.print(
                     &json!({"event": "onEventsLost", "params": {"since": params["since"], "first": first}}),

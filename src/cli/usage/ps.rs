@@ -94,7 +94,8 @@ impl Ps {
             // One that has ended meanwhile is not shown.
             rows.extend(row(&mut client, summary).ok().filter(|row| self.wants(row)));
         }
-        if self.all {
+        let with_ends = self.all || self.wants_ended();
+        if with_ends {
             let ended = client.call("listEnded", Value::Null)?;
             let ended = ended["ended"].as_array().into_iter().flatten().map(ended_row);
             rows.extend(ended.filter(|row| self.wants(row)));
@@ -119,17 +120,26 @@ impl Ps {
                 number("memory").map_or_else(dash, units::size),
                 shown(text(row, "command")),
             ];
-            if self.all {
+            if with_ends {
                 cells.insert(COLUMNS.len() - 1, end(row));
             }
             cells
         };
         let rows: Vec<_> = rows.iter().map(cells).collect();
         let mut head = COLUMNS.to_vec();
-        if self.all {
+        if with_ends {
             head.insert(COLUMNS.len() - 1, "ENDED");
         }
         term::table(&head, &rows)
+    }
+
+    /// Whether a filter can only be met by what has ended.
+    fn wants_ended(&self) -> bool {
+        self.filter.iter().any(|(field, value)| match field {
+            Field::Exited => true,
+            Field::State => ENDED.contains(&value.as_str()),
+            Field::Id => false,
+        })
     }
 
     fn wants(&self, row: &Value) -> bool {

@@ -23,6 +23,9 @@ const OLDER: &str = "+events.1";
 /// ([`REPLAY_TIME`](crate::control::events::replay::REPLAY_TIME)) must fit, or what is sent again is not known as such.
 const MAX_LENGTH: u64 = 1024 * 1024;
 
+/// The largest number, which a number of JSON in any language can be.
+const MAX_NUMBER: u64 = (1 << 53) - 1;
+
 /// One line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Line {
@@ -141,7 +144,8 @@ impl Journal {
     }
 }
 
-/// All lines of both files. One that was cut by a full disk or the end of a daemon is left out.
+/// All lines of both files. One that was cut by a full disk or the end of a daemon is left out, and so is one whose number
+/// does not grow: it was put there by somebody else.
 fn read(dir: &Path) -> Vec<Line> {
     lines(dir).collect()
 }
@@ -149,7 +153,12 @@ fn read(dir: &Path) -> Vec<Line> {
 fn lines(dir: &Path) -> impl Iterator<Item = Line> {
     let files = [OLDER, JOURNAL].map(|name| File::open(dir.join(name)).ok()).into_iter().flatten();
     let lines = files.flat_map(|file| BufReader::new(file).split(b'\n').map_while(Result::ok));
-    lines.filter_map(|line| serde_json::from_slice(&line).ok())
+    let mut last = None;
+    lines.filter_map(move |line| {
+        let line: Line = serde_json::from_slice(&line).ok()?;
+        let follows = last.is_none_or(|last| line.number > last) && line.number <= MAX_NUMBER;
+        follows.then(|| last = Some(line.number)).map(|()| line)
+    })
 }
 
 /// The time in milliseconds since 1970.
@@ -220,5 +229,18 @@ mod tests {
         std::fs::create_dir(dir.path().join(OLDER)).unwrap();
         let journal = Journal::open(dir.path().to_owned());
         assert_eq!(journal.next(), first + 40_000);
+    }
+
+    #[test]
+    fn lines_whose_numbers_do_not_grow_are_not_ours() {
+        let dir = tempfile::tempdir().unwrap();
+        let line = |number: u64| {
+            serde_json::to_string(&Line { number, attempt: 7, time: None, event: event(1) }).unwrap() + "\n"
+        };
+        let text: String = [5, 6, 3, u64::MAX, MAX_NUMBER + 1, 6, 7].map(line).concat();
+        std::fs::write(dir.path().join(JOURNAL), text).unwrap();
+        let mut journal = Journal::open(dir.path().to_owned());
+        let found: Vec<u64> = journal.past().map(|event| event.number).collect();
+        assert_eq!((found, journal.add(7, &event(2))), (vec![5, 6, 7], 8));
     }
 }

@@ -8,6 +8,7 @@ use crate::control::clock::boottime;
 use crate::control::container::Container;
 use crate::control::lifecycle::context::Context;
 use crate::control::state::container_dir::STOP;
+use crate::error::Result;
 
 /// What is in the file `stop.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +48,7 @@ impl AcceptedStop {
 
     /// Keeps it for a later daemon. Without that the container is stopped all the same, as long as this one lives.
     pub(crate) fn save(self, container: &Container) {
-        if let Err(error) = container.dir.replace_note(STOP, &self) {
+        if let Err(error) = self.keep(container) {
             log::warn!(
                 "container {}: a later daemon will not know of its stop: {}",
                 container.id,
@@ -56,9 +57,22 @@ impl AcceptedStop {
         }
     }
 
+    /// Keeps it for a later daemon.
+    ///
+    /// # Errors
+    /// The kernel's: a full disk.
+    pub(crate) fn keep(self, container: &Container) -> Result<()> {
+        container.dir.replace_note(STOP, &self)
+    }
+
     /// The same once SIGTERM was sent.
     pub(crate) fn once_signalled(self) -> Self {
         Self { signalled: true, ..self }
+    }
+
+    /// The same as a plain stop.
+    pub(crate) fn without_restart(self) -> Self {
+        Self { restart: false, ..self }
     }
 
     /// The same with what another client wants now: SIGKILL comes sooner for it, and never later.

@@ -60,6 +60,9 @@ pub(crate) async fn clean_up(
     };
     ctx.registry.remember_exit(&container.id, exit);
     log::info!("container {} ended with {exit}", container.id);
+    if let (Some(next), Ok(())) = (&next, &removed) {
+        let _first = container.successor.set(Arc::clone(&next.container));
+    }
     let is_gone = leave_registry(ctx, container, removed, next.as_ref());
     cleanup::announce_state(ctx, container, State::Stopped);
     ctx.outbox.deliver(posted);

@@ -14,6 +14,7 @@ use crate::control::lifecycle::inside::hibernate;
 use crate::control::lifecycle::{cleanup, launch, output, restart, stop, supervisor};
 use crate::control::model::id::ContainerId;
 use crate::control::monitor::client::{SOCKET_PREFIX, remove_stale};
+use crate::control::monitor::note::Note;
 use crate::control::phase::Phase;
 use crate::control::process::handle::Process;
 use crate::control::process::tree;
@@ -158,16 +159,25 @@ async fn finish_start(ctx: Arc<Context>, container: Arc<Container>) {
     }
 }
 
-/// The first process, if the runtime says that the container runs.
+/// The first process, if the container runs, or has run since this start: then it ended while no daemon looked.
 async fn find_init(ctx: &Context, container: &Container) -> Result<Process> {
-    let init = Process::open(container.dir.pid()?)?;
-    let state = ctx.runtime.state(&container.id).await?;
-    let is_ours = state.is_some_and(|state| {
-        state.bundle == container.dir.path() && ["running", "paused"].contains(&state.status.as_str())
-    });
-    if !is_ours || !init.runs() {
-        return Err(Error::new(ErrorKind::NotFound, "it is not running"));
-    }
+    let pid = container.dir.pid()?;
+    let noted = Note::read(container.dir.path()).filter(|note| note.init.pid == pid);
+    let init = match noted {
+        Some(note) => Process::ended(note.init, note.exit),
+        None => {
+            let init = Process::open(pid)?;
+            let state = ctx.runtime.state(&container.id).await?;
+            let ran = state.is_some_and(|state| {
+                let runs = ["running", "paused"].contains(&state.status.as_str());
+                state.bundle == container.dir.path() && (runs || !init.runs())
+            });
+            if !ran {
+                return Err(Error::new(ErrorKind::NotFound, "it is not running"));
+            }
+            init
+        }
+    };
     container.dir.save(&container.saved_state(Some(&init)))?;
     Ok(init)
 }

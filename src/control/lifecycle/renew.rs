@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::control::container::Container;
+use crate::control::lifecycle::accepted::AcceptedStop;
 use crate::control::lifecycle::context::Context;
-use crate::control::lifecycle::stop;
 use crate::control::lifecycle::stop::StopOptions;
+use crate::control::lifecycle::{restart, stop};
 use crate::control::model::id::ContainerId;
 use crate::control::model::signal::Signal;
 use crate::control::phase::Phase;
@@ -23,9 +24,8 @@ pub(crate) async fn restart(ctx: &Arc<Context>, id: &ContainerId, timeout: Optio
     accept(ctx, &container, timeout).await?;
     container.ending().await;
     let failed = |why: &str| Error::new(ErrorKind::System, format!("container {id} ended, but {why}"));
-    let next = ctx.registry.look_up(id).filter(|next| !Arc::ptr_eq(next, &container));
-    // Another client has stopped it meanwhile, or the runtime cannot delete it.
-    let next = next.ok_or_else(|| failed("is not started again"))?;
+    // Another client has stopped it meanwhile, or the runtime cannot delete it. One that was started anew is another.
+    let next = container.successor.get().ok_or_else(|| failed("is not started again"))?;
     if next.running().await {
         return Ok(next.descriptor);
     }
@@ -43,8 +43,18 @@ async fn accept(ctx: &Arc<Context>, container: &Arc<Container>, timeout: Option<
                 format!("cannot restart container {}: it ended and could not be deleted", container.id);
             return Err(Error::new(ErrorKind::Busy, what).advise("delete it, then start it"));
         }
-        // One that is about to be cleaned up waits for us with it.
-        _ => container.request_restart(),
+        phase => {
+            let within =
+                |error: Error| error.within(format_args!("cannot restart container {}", container.id));
+            restart::config_of(container).map_err(within)?;
+            // One that is about to be cleaned up waits for us with it.
+            container.request_restart();
+            if phase.init().is_some() && !matches!(phase, Phase::Stopping(_)) {
+                // It is not ended for a restart that a later daemon would not know of.
+                let kept = AcceptedStop::now(ctx, container, timeout).keep(container);
+                kept.inspect_err(|_| container.withdraw_restart()).map_err(within)?;
+            }
+        }
     }
     let accepted = stop::end(ctx, container, StopOptions { force: false, timeout }).await;
     if accepted.is_err() && !matches!(container.phase(), Phase::Stopping(_)) {

@@ -1,7 +1,10 @@
 //! Starts containers again that have ended: after a crash, when their configuration asks for it, or for a client.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+
+use serde_json::Value;
 
 use crate::control::clock::boottime;
 use crate::control::container::Container;
@@ -14,7 +17,8 @@ use crate::control::plugins::plugin_set::PluginSet;
 use crate::control::process::handle::Process;
 use crate::control::state::container_dir::PID_FILE;
 use crate::dobby::runtime::RuntimeExtras;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
+use crate::host;
 
 /// The most restarts in a row.
 const MAX_RESTARTS: u32 = 10;
@@ -62,8 +66,28 @@ pub(crate) async fn restart(ctx: &Context, container: &Arc<Container>) -> Option
     }
 }
 
-async fn run(ctx: &Context, container: &Container, output: Output) -> Result<()> {
+/// The configuration to start a container with again: the one it had. What it names in a bundle of root's, where others may
+/// have got to write since, is not taken.
+///
+/// # Errors
+/// [`ErrorKind::Attack`] for such a bundle, [`ErrorKind::Bundle`] without a root file system.
+pub(crate) fn config_of(container: &Container) -> Result<Value> {
+    if let Some(bundle) = container.bundle.get() {
+        host::check_trusted(host::nearest(bundle))?;
+    }
     let config = container.dir.config()?;
+    let root = Path::new(config["root"]["path"].as_str().unwrap_or_default());
+    if !root.is_dir() {
+        let what = format!("its root file system {} is gone", root.display());
+        return Err(
+            Error::new(ErrorKind::Bundle, what).advise("put it back, or start it from another bundle")
+        );
+    }
+    Ok(config)
+}
+
+async fn run(ctx: &Context, container: &Container, output: Output) -> Result<()> {
+    let config = config_of(container)?;
     let extras = RuntimeExtras::of_config(&config)?;
     let (plugins, _warned_before) = PluginSet::of(&extras, &ctx.settings.dobby_settings)?;
     let passed = plugins.prepare(ContainerRef::of(container), &config).await?;

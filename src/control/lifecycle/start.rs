@@ -104,6 +104,9 @@ async fn prepare_and_run(
     }
     dir.create()?;
     let bundle = open_bundle(ctx, container, request, spec)?;
+    if matches!(request.source, Source::Bundle(_)) && !opened::is_pinned(dir) {
+        let _first = container.bundle.set(bundle.dir().to_owned());
+    }
     let mut config = config::effective(bundle, request, ctx.hook.as_deref())?;
     let is_bundle = matches!(request.source, Source::Bundle(_));
     let odd_settings = defaults::apply(&mut config, &ctx.settings.dobby_settings, opened::is_pinned(dir))?;

@@ -76,12 +76,13 @@ pub(crate) async fn end(ctx: &Arc<Context>, container: &Arc<Container>, options:
 
 /// Adds what another client wants to a stop in progress: SIGKILL may come sooner, a restart may follow or not.
 fn join(ctx: &Arc<Context>, container: &Arc<Container>, init: Arc<Process>, wanted: AcceptedStop) {
-    let Some(before) = AcceptedStop::read(ctx, container) else { return wanted.save(container) };
-    let joined = before.joined(wanted);
-    if joined != before {
+    // What was accepted before could not be kept when the disk was full.
+    let before = AcceptedStop::read(ctx, container);
+    let joined = before.map_or(wanted, |before| before.joined(wanted));
+    if before != Some(joined) {
         joined.save(container);
     }
-    if joined.kill_at < before.kill_at {
+    if before.is_none_or(|before| joined.kill_at < before.kill_at) {
         let (shared, stopping) = (Arc::clone(ctx), Arc::clone(container));
         ctx.tasks.spawn(escalate_to_kill(shared, stopping, init, joined.time_left(ctx)));
     }
@@ -220,7 +221,11 @@ pub(crate) async fn delete(ctx: &Arc<Context>, id: &ContainerId, force: bool) ->
     let container = ctx.registry.find(id)?;
     match container.phase() {
         Phase::Undeletable(_) => return cleanup::retry(ctx, &container).await,
-        Phase::Stopping(_) | Phase::CleaningUp | Phase::Gone(_) => container.request_stop(),
+        Phase::Stopping(_) => {
+            container.request_stop();
+            forget_restart(ctx, &container).await;
+        }
+        Phase::CleaningUp | Phase::Gone(_) => container.request_stop(),
         phase if !force && (phase.init().is_some() || matches!(phase, Phase::Starting)) => {
             let what = format!("container {id} is {}", container.state());
             return Err(Error::new(ErrorKind::Busy, what).advise("stop it first, or force the deletion"));
@@ -235,6 +240,14 @@ pub(crate) async fn delete(ctx: &Arc<Context>, id: &ContainerId, force: bool) ->
         return Err(Error::new(ErrorKind::Timeout, format!("container {id} does not end")));
     }
     cleanup::retry(ctx, &container).await
+}
+
+/// A later daemon is to see through the stop of a container, and not the restart that was wanted before.
+async fn forget_restart(ctx: &Context, container: &Container) {
+    let _change = container.change.lock().await;
+    if let Some(accepted) = AcceptedStop::read(ctx, container).filter(|accepted| accepted.restart) {
+        accepted.without_restart().save(container);
+    }
 }
 
 /// Waits until a container is gone.

@@ -1,5 +1,7 @@
 //! What a later daemon must know of a container.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::control::model::state::ExitStatus;
@@ -26,4 +28,7 @@ pub(crate) struct SavedState {
     /// Whether it takes the place of one that ended: a start that was cut short is begun again.
     #[serde(default)]
     pub(crate) promised: bool,
+    /// The bundle of root's that it was made of.
+    #[serde(default)]
+    pub(crate) bundle: Option<PathBuf>,
 }
