@@ -37,7 +37,8 @@ fn add_registers_twice_the_same_and_remove_restores_the_file() {
     }
     let section = &value["rdkPlugins"]["minidump"];
     for stage in ["prestart", "poststop"] {
-        let added = json!(["oci-minidump-hook", stage, "--added", section.to_string()]);
+        let (settings, section) = (world.path("settings.toml"), section.to_string());
+        let added = json!(["oci-minidump-hook", stage, "--settings", settings, "--added", section]);
         assert_eq!(value["hooks"][stage][0]["args"], added);
     }
     let entry = &section["data"]["paths"][0];

@@ -304,7 +304,8 @@ fn the_fragment_is_what_a_bundle_needs() {
     for stage in ["prestart", "poststop"] {
         added[stage][0]["path"] = fragment["hooks"][stage][0]["path"].clone();
         let arguments = added[stage][0]["args"].as_array_mut().unwrap();
-        assert_eq!(arguments.drain(2..).next().unwrap(), "--added");
+        let options: Vec<_> = arguments.drain(2..).step_by(2).collect();
+        assert_eq!(options, ["--settings", "--added"]);
     }
     assert_eq!(added, fragment["hooks"]);
 }
