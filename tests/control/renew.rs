@@ -274,7 +274,7 @@ async fn a_restart_that_cannot_be_carried_out_leaves_the_container_alone() {
     end(&world, &manager, &id).await;
 }
 
-/// A crash is no way around it.
+/// The same holds for a restart after a crash.
 #[tokio::test]
 async fn a_container_is_not_restarted_from_a_bundle_that_has_become_another_users() {
     let world = ManagerWorld::new("taken", "crun");
