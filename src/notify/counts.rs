@@ -248,7 +248,7 @@ mod tests {
         counts.add(&crash("c0"), SET + OLD / 2);
         counts.add(&crash("early"), SET + OLD);
         let others = (OTHER.to_owned(), OTHER.to_owned());
-        assert_eq!(counts.crashes[&others], 1, "there is no room yet");
+        assert_eq!(counts.crashes[&others], 1, "the room is not there yet");
         counts.add(&crash("late"), SET + OLD + 1);
         let names: Vec<&str> = counts.crashes.keys().map(|(container, _)| container.as_str()).collect();
         assert_eq!(names, ["c0", "late", OTHER]);

@@ -1,5 +1,5 @@
 //! A disk that caches writes: whatever it lost of what was not flushed, a harvest shows no file or the whole file under
-//! the final name, and as long as there is no file, the image is there. The same holds for crash records, and with each of
+//! the final name, and as long as the file is missing, the image is there. The same holds for crash records, and with each of
 //! the ways in which ext4 can be mounted that change when it writes what.
 
 use std::collections::{BTreeMap, BTreeSet};
