@@ -51,17 +51,21 @@ fn a_run_that_no_daemon_saw_is_announced_with_its_end() {
     let bundle = world.bundle("b", &["sh", "-c", "exit 3"]);
     let path = bundle.join("config.json");
     let mut config: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    config["hooks"] = json!({"createRuntime": [{"path": "/bin/sleep", "args": ["sleep", "1"]}]});
+    // Held until the daemon is killed; it goes with the world's directory, too.
+    let hold = world.path("hold");
+    std::fs::write(&hold, "").unwrap();
+    let begun = world.path("begun");
+    let wait = format!("touch {}; while [ -e {} ]; do sleep 0.05; done", begun.display(), hold.display());
+    config["hooks"] = json!({"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", wait]}]});
     std::fs::write(&path, config.to_string()).unwrap();
     let mut command = Command::new(daemon_program());
     command.arg("start").arg("--socket").arg(world.path("socket")).arg(&id).arg(&bundle);
     let mut client = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let state = world.path("state").join(&id);
-    world.until("the runtime has made it", || {
-        world.runtime_list().contains(&id) && state.join("record.json").exists()
-    });
+    world.until("the runtime makes it", || begun.exists());
     world.end(Signal::KILL);
     client.wait().unwrap();
+    std::fs::remove_file(&hold).unwrap();
     world.until("it has ended", || state.join("exit.json").exists());
     world.start();
     world.until("its end is announced", || {
