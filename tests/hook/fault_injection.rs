@@ -6,151 +6,20 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 
 use oci_minidump::harvest::crash_record::{self, CrashRecord};
 use serde_json::{Value, json};
 
+use crate::fault_cases::{Case, Image};
+use crate::held::Held;
 use crate::images::dump_bytes;
 use crate::neighbour::Neighbour;
-use crate::support::hook_world::{Bundle, HookWorld, PREFIX, SOURCE};
+use crate::support::hook_world::{Bundle, HookWorld};
 use crate::support::host::{away_from_the_host, files_in, hook_program};
 use crate::support::programs::{fault_injector, kernel_without};
 use crate::support::run::Run;
-use crate::support::test_dir::test_dir;
-
-/// A container between create and start, as far as the hook can see.
-#[derive(Debug)]
-pub(crate) struct Held(Child);
-
-impl Held {
-    pub(crate) fn new() -> Self {
-        // A new namespace has every mount of the old one, and must not hold on to what other tests have mounted.
-        let others = format!(
-            "while read -r _ _ _ _ path _; do case $path in '{}'*) umount -l \"$path\";; esac; done \
-             </proc/self/mountinfo; exec sleep 1000",
-            test_dir().join(PREFIX).display()
-        );
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "--propagation", "private", "sh", "-c", &others]).stdin(Stdio::null());
-        let held = Self(command.spawn().unwrap());
-        let namespace = |who: &str| fs::metadata(format!("/proc/{who}/ns/mnt")).unwrap().ino();
-        let ours = namespace("self");
-        let pid = held.pid().to_string();
-        // The shell becomes `sleep` when all that is done.
-        let is_ready = || fs::read_to_string(format!("/proc/{pid}/comm")).unwrap() == "sleep\n";
-        while namespace(&pid) == ours || !is_ready() {
-            std::thread::sleep(std::time::Duration::from_micros(200));
-        }
-        held
-    }
-
-    /// One without a mount namespace of its own: it is in that of the calling thread.
-    pub(crate) fn in_our_mounts() -> Self {
-        Self(Command::new("sleep").arg("1000").stdin(Stdio::null()).spawn().unwrap())
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.0.id()
-    }
-
-    /// The minidump directory as the container's process sees it, before it changes its root.
-    pub(crate) fn directory(&self, bundle: &Bundle) -> PathBuf {
-        let rootfs = bundle.rootfs();
-        let root = PathBuf::from(format!("/proc/{}/root", self.pid()));
-        root.join(rootfs.strip_prefix("/").unwrap()).join(SOURCE.trim_start_matches('/'))
-    }
-
-    /// Whether something is mounted on the minidump directory.
-    pub(crate) fn has_directory(&self, bundle: &Bundle) -> bool {
-        let point = bundle.rootfs().join(SOURCE.trim_start_matches('/'));
-        let mounts = fs::read_to_string(format!("/proc/{}/mountinfo", self.pid())).unwrap();
-        mounts.lines().filter_map(|line| line.split(' ').nth(4)).any(|path| Path::new(path) == point)
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-/// A stage of the hook, in a situation.
-pub(crate) struct Case {
-    pub(crate) name: &'static str,
-    pub(crate) stage: &'static str,
-    /// What lies where the image goes before the stage.
-    pub(crate) image: Image,
-    /// The size of images made.
-    pub(crate) imgsize: u64,
-    /// What the kernel lacks (see `examples/kernel_without.rs`).
-    pub(crate) missing: &'static str,
-    /// Whether the container may only start with its directory.
-    pub(crate) required: bool,
-    /// Whether dumps get crash records.
-    pub(crate) records: bool,
-}
-
-/// What lies where the image goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Image {
-    Absent,
-    /// The image of a container whose poststop never came.
-    Left,
-    /// The same after a power cut.
-    Dirty,
-}
-
-/// The image sizes: made of the template, and by `mke2fs`.
-const TEMPLATE: u64 = 8 << 20;
-const MADE: u64 = 1 << 20;
-
-const fn case(name: &'static str, stage: &'static str, image: Image) -> Case {
-    Case { name, stage, image, imgsize: TEMPLATE, missing: "", required: true, records: false }
-}
-
-/// A prestart that may fail.
-pub(crate) const OPTIONAL: Case =
-    Case { required: false, ..case("a start that can do without", "prestart", Image::Left) };
-
-/// What prestart may find.
-pub(crate) const PRESTART: [Case; 7] = [
-    case("the first start", "prestart", Image::Absent),
-    Case { imgsize: MADE, ..case("an image by mke2fs", "prestart", Image::Absent) },
-    case("a start after a poststop that never came", "prestart", Image::Left),
-    case("a start after a power cut", "prestart", Image::Dirty),
-    Case {
-        missing: "O_TMPFILE,fsopen,LOOP_CONFIGURE,openat2",
-        ..case("a start on an old kernel", "prestart", Image::Left)
-    },
-    Case {
-        missing: "fsopen,LOOP_CONFIGURE",
-        ..case("the first start on an old kernel", "prestart", Image::Absent)
-    },
-    Case { records: true, ..case("a start with crash records", "prestart", Image::Left) },
-];
-
-/// What poststop may find.
-pub(crate) const POSTSTOP: [Case; 5] = [
-    case("the end of a container", "poststop", Image::Left),
-    case("the end after a power cut", "poststop", Image::Dirty),
-    Case { missing: "O_TMPFILE", ..case("the end without unnamed files", "poststop", Image::Left) },
-    Case { records: true, ..case("the end with crash records", "poststop", Image::Left) },
-    Case {
-        records: true,
-        missing: "O_TMPFILE",
-        ..case("the end with crash records, without unnamed files", "poststop", Image::Left)
-    },
-];
-
-/// What `sweep` may find.
-pub(crate) const SWEEP: [Case; 2] = [
-    case("a sweep after a poststop that never came", "sweep", Image::Left),
-    case("a sweep after a power cut", "sweep", Image::Dirty),
-];
 
 /// By how many calls of a kind the hook has certainly read its settings: alone, and behind `without`.
 const UNTIL_SETTINGS: (usize, usize) = (120, 250);

@@ -1,7 +1,9 @@
 //! Each system call of the hook fails once: no space, a broken disk, too many files, no memory. The hook says so in one
 //! line, gives up or goes on, and never loses a dump.
 
-use crate::fault_injection::{Case, Held, OPTIONAL, POSTSTOP, PRESTART, SWEEP, Stage};
+use crate::fault_cases::{Case, OPTIONAL, POSTSTOP, PRESTART, SWEEP};
+use crate::fault_injection::Stage;
+use crate::held::Held;
 use crate::support::run::Run;
 
 /// How many worlds share the calls of a case: most of the time a life waits for the kernel.

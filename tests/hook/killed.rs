@@ -5,7 +5,9 @@
 //! call that changes something (see `CHANGES` in `examples/fault_injector.rs`). Neither is one that only gives something up,
 //! such as close(2), because death does the same.
 
-use crate::fault_injection::{Case, Held, POSTSTOP, PRESTART, SWEEP, Stage};
+use crate::fault_cases::{Case, POSTSTOP, PRESTART, SWEEP};
+use crate::fault_injection::Stage;
+use crate::held::Held;
 
 /// How many worlds share the steps of a case: most of the time a life waits for the kernel.
 const WORKERS: usize = 4;

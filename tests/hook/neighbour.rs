@@ -7,7 +7,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::fault_injection::Held;
+use crate::held::Held;
 use crate::images::dump_bytes;
 use crate::support::hook_world::{Bundle, HookWorld};
 

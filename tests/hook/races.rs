@@ -22,7 +22,7 @@ use rustix::mount::{UnmountFlags, unmount};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 use serde_json::json;
 
-use crate::fault_injection::Held;
+use crate::held::Held;
 use crate::images::{dump_bytes, image};
 use crate::support::hook_world::{Bundle, HookWorld, SOURCE};
 use crate::support::host::hook_program;

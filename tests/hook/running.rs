@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::fault_injection::Held;
+use crate::held::Held;
 use crate::images::whole_dump;
 use crate::support::hook_world::{Bundle, HookWorld, SOURCE};
 use crate::support::host::{command, files_in, hook_program};

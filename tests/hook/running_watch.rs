@@ -139,7 +139,7 @@ fn a_flood_of_events_costs_others_nothing() {
     let quiet = Going::new();
     let mut watch = Watch::new(&quiet.world);
     let bundle = quiet.world.bundle("loud", &["none"]);
-    let held = crate::fault_injection::Held::new();
+    let held = crate::held::Held::new();
     let state = serde_json::json!(
         {"id": quiet.world.id("loud"), "status": "created", "bundle": bundle.dir, "pid": held.pid()}
     );

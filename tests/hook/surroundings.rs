@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::fault_injection::Held;
+use crate::held::Held;
 use crate::images::dump_bytes;
 use crate::support::hook_world::{Bundle, HookWorld};
 use crate::support::host::{command, hook_program};
