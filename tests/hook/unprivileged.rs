@@ -1,11 +1,11 @@
 //! The hook as an ordinary user, and as root of a user namespace: what can work does, what cannot is said in one line.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use crate::support::hook_world::HookWorld;
 use crate::support::host::hook_program;
+use crate::support::repository::sample_dump;
 use crate::support::run::Run;
 
 /// An ordinary user.
@@ -20,7 +20,7 @@ fn world() -> HookWorld {
     let bundle = world.bundle("app", &["segv"]);
     bundle.edit(|config| drop(config.as_object_mut().unwrap().remove("hooks")));
     // The project may lie where only root may pass.
-    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/minidumps/breakpad-segv-uid0.dmp");
+    let sample = sample_dump("breakpad-segv-uid0.dmp");
     fs::copy(sample, world.path("sample.dmp")).unwrap();
     let (hook, ours) = (hook_program(), world.path("the-hook"));
     fs::hard_link(&hook, &ours).or_else(|_| fs::copy(&hook, &ours).map(drop)).unwrap();

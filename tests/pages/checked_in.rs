@@ -4,26 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// The top of the repository.
-pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// The text of a file.
-pub(crate) fn read(path: &Path) -> String {
-    fs::read_to_string(path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()))
-}
-
-/// Every file below a directory, sorted.
-pub(crate) fn below(dir: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { files.extend(below(&path)) } else { files.push(path) }
-    }
-    files.sort();
-    files
-}
+use crate::repository::root;
 
 /// Compares files with what they must be; with UPDATE in the environment, writes them instead.
 pub(crate) fn all_agree(files: impl IntoIterator<Item = (PathBuf, String)>) {

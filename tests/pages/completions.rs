@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Command;
 use clap_complete::{Shell, generate};
 
-use crate::checked_in::root;
 use crate::programs;
+use crate::repository::root;
 
 /// Where they are.
 const DIR: &str = "scripts/completions";

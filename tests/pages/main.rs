@@ -21,6 +21,9 @@ mod completions;
 mod lists;
 mod places;
 mod programs;
+#[allow(dead_code, reason = "a part of it is needed")]
+#[path = "../support/repository.rs"]
+mod repository;
 mod roff;
 mod settings;
 mod source;
@@ -28,7 +31,8 @@ mod table;
 
 use std::path::{Path, PathBuf};
 
-use checked_in::{all_agree, below, read, root};
+use checked_in::all_agree;
+use repository::{below, root, text};
 
 /// Where the manual pages are, and the Markdown files that they are made from.
 const MAN: &str = "docs/man";
@@ -46,7 +50,7 @@ fn lists_in_documents_are_up_to_date() {
     let lists = lists::all();
     all_agree(documents().into_iter().map(|path| {
         let filled =
-            places::fill(&read(&path), &lists).unwrap_or_else(|wrong| panic!("{}: {wrong}", path.display()));
+            places::fill(&text(&path), &lists).unwrap_or_else(|wrong| panic!("{}: {wrong}", path.display()));
         (path, filled)
     }));
 }
@@ -60,7 +64,7 @@ fn samples_of_the_settings_are_up_to_date() {
 
 #[test]
 fn every_list_is_in_a_document() {
-    let texts: String = documents().iter().map(|path| read(path)).collect();
+    let texts: String = documents().iter().map(|path| text(path)).collect();
     for (name, _) in lists::all() {
         assert!(texts.contains(&places::mark(name)), "no document has a place for the list '{name}'");
     }
@@ -78,7 +82,7 @@ fn manual_pages_are_up_to_date() {
 
 /// The manual page beside a Markdown file, and what it must be.
 fn page(source: &Path, lists: &lists::Lists) -> (PathBuf, String) {
-    let text = places::fill(&read(source), lists).unwrap();
+    let text = places::fill(&text(source), lists).unwrap();
     (source.with_extension(""), roff::page(&text))
 }
 
@@ -86,7 +90,7 @@ fn page(source: &Path, lists: &lists::Lists) -> (PathBuf, String) {
 fn every_manual_page_has_its_sections() {
     for path in below(&root().join(MAN)) {
         if path.extension().is_some_and(|extension| extension == "md") {
-            let text = read(&path);
+            let text = text(&path);
             for section in ["Name", "Description", "Examples", "See also"] {
                 assert!(text.contains(&format!("\n## {section}\n")), "{}: no {section}", path.display());
             }

@@ -1,10 +1,10 @@
 //! What doc comments of the source say.
 
-use crate::checked_in::{below, read, root};
+use crate::repository::{below, root, text};
 
 /// The fields of a public structure in a file: name and doc comment.
 pub(crate) fn fields(file: &str, structure: &str) -> Vec<(String, String)> {
-    let text = read(&root().join(file));
+    let text = text(&root().join(file));
     let start = format!("pub struct {structure} {{\n");
     let (_, body) = text.split_once(&start).unwrap_or_else(|| panic!("{file} has no structure {structure}"));
     let (body, _) = body.split_once("\n}\n").unwrap();
@@ -24,7 +24,7 @@ pub(crate) fn fields(file: &str, structure: &str) -> Vec<(String, String)> {
 pub(crate) fn about(dir: &str, name: &str) -> String {
     let start = format!("//! `{name}`");
     for path in below(&root().join(dir)) {
-        let text = read(&path);
+        let text = text(&path);
         let Some(first) = text.strip_prefix(&start) else { continue };
         let more = first.lines().skip(1).map_while(|line| line.strip_prefix("//! "));
         let lines: Vec<_> = first.lines().take(1).chain(more).collect();
@@ -35,7 +35,7 @@ pub(crate) fn about(dir: &str, name: &str) -> String {
 
 /// The table in the doc comment of a module.
 pub(crate) fn table(file: &str) -> String {
-    let text = read(&root().join(file));
+    let text = text(&root().join(file));
     let rows = text.lines().filter_map(|line| line.strip_prefix("//! ").filter(|line| line.starts_with('|')));
     rows.map(|row| format!("{row}\n")).collect()
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::support::daemon_world::DaemonWorld;
+use crate::support::repository::sample_dump;
 use crate::webdriver::Browser;
 
 /// Draws the pictures of the book again.
@@ -50,10 +51,9 @@ fn box_at_work() -> (DaemonWorld, Browser) {
     let world = DaemonWorld::new();
     let dumps = world.path("hook/host_destination");
     std::fs::create_dir_all(&dumps).unwrap();
-    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/minidumps");
     for (name, sample) in [("player", "breakpad-segv-uid0.dmp"), ("launcher", "breakpad-abrt-uid1000.dmp")] {
         let dump = format!("{}<#=#>2026-11-27T10-00-00.dmp", world.id(name));
-        std::fs::copy(samples.join(sample), dumps.join(dump)).unwrap();
+        std::fs::copy(sample_dump(sample), dumps.join(dump)).unwrap();
     }
     let says = "echo ready; i=0; while :; do i=$((i+1)); [ $((i % 20000)) != 0 ] || { echo turn $i; sleep 0.1; }; done";
     world.run(&world.id("player"), &["sh", "-c", says]);

@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::Path;
 
 use oci_minidump::harvest::marks;
 use rustix::process::Signal;
@@ -10,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::dumps::dumping;
 use crate::support::daemon_world::{DaemonWorld, PLUGIN};
+use crate::support::repository::sample_dump;
 use crate::support::state::notes;
 use crate::support::wire::Ws;
 
@@ -25,7 +25,7 @@ fn settings(world: &DaemonWorld, text: &str) {
 /// Starts a container of a bundle with these annotations.
 fn start(world: &DaemonWorld, id: &str, annotations: &Value) {
     let bundle = dumping(world, CRASHES);
-    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/minidumps/breakpad-segv-uid0.dmp");
+    let sample = sample_dump("breakpad-segv-uid0.dmp");
     fs::copy(sample, world.path("rootfs/crash")).unwrap();
     let file = bundle.join("config.json");
     let mut config: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();

@@ -1,16 +1,13 @@
 //! Crash dumps: told as events, listed and explained without a daemon.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
 use crate::support::daemon_world::{DaemonWorld, PLUGIN};
 use crate::support::host::daemon_program;
-
-fn sample(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/minidumps").join(name)
-}
+use crate::support::repository::sample_dump;
 
 fn dumps(args: &[&str]) -> Output {
     Command::new(daemon_program()).arg("dumps").args(args).output().unwrap()
@@ -34,7 +31,7 @@ fn a_harvested_dump_is_told_before_the_end_of_its_container() {
     let world = DaemonWorld::new();
     let id = world.id("a");
     let bundle = dumping(&world, "cat /crash >/opt/minidumps/crash.dmp; exit 9");
-    std::fs::copy(sample("breakpad-segv-uid0.dmp"), world.path("rootfs/crash")).unwrap();
+    std::fs::copy(sample_dump("breakpad-segv-uid0.dmp"), world.path("rootfs/crash")).unwrap();
     let destination = world.path("dumps");
     std::fs::create_dir(&destination).unwrap();
     let mut ws = world.ws();
@@ -43,23 +40,23 @@ fn a_harvested_dump_is_told_before_the_end_of_its_container() {
     }
     world.done("startContainer", &json!({"containerId": id, "bundlePath": bundle}));
     let dump = destination.join("crash.dmp");
-    let size = std::fs::metadata(sample("breakpad-segv-uid0.dmp")).unwrap().len();
+    let size = std::fs::metadata(sample_dump("breakpad-segv-uid0.dmp")).unwrap().len();
     let expected = format!(
         r#"{{"jsonrpc":"2.0","method":"e.onMinidump","params":{{"name":"{id}","path":"{}","size":{size},"truncated":false,"containerId":"{id}"}}}}"#,
         dump.display()
     );
     assert_eq!(ws.event().to_string(), expected, "{}", world.log());
     assert!(ws.text().contains("onContainerStopped"));
-    assert_eq!(std::fs::read(&dump).unwrap(), std::fs::read(sample("breakpad-segv-uid0.dmp")).unwrap());
+    assert_eq!(std::fs::read(&dump).unwrap(), std::fs::read(sample_dump("breakpad-segv-uid0.dmp")).unwrap());
 }
 
 #[test]
 fn a_folder_of_dumps_is_listed_newest_first() {
     let dir = tempfile::tempdir().unwrap();
     let named = "com.app<#=#>2026-11-22T01-57-20.dmp";
-    std::fs::copy(sample("breakpad-abrt-uid1000.dmp"), dir.path().join(named)).unwrap();
-    std::fs::copy(sample("breakpad-segv-uid0.dmp"), dir.path().join("old.dmp")).unwrap();
-    let whole = std::fs::read(sample("minidumper-segv-uid0.dmp")).unwrap();
+    std::fs::copy(sample_dump("breakpad-abrt-uid1000.dmp"), dir.path().join(named)).unwrap();
+    std::fs::copy(sample_dump("breakpad-segv-uid0.dmp"), dir.path().join("old.dmp")).unwrap();
+    let whole = std::fs::read(sample_dump("minidumper-segv-uid0.dmp")).unwrap();
     std::fs::write(dir.path().join("cut.dmp"), &whole[..whole.len() - 500]).unwrap();
     std::fs::write(dir.path().join("text\u{1b}.dmp"), "text").unwrap();
     for (name, seconds) in [("cut.dmp", 10), ("text\u{1b}.dmp", 20)] {
@@ -106,7 +103,7 @@ fn a_folder_of_dumps_is_listed_newest_first() {
 
 #[test]
 fn a_dump_is_explained() {
-    let file = sample("breakpad-segv-uid0.dmp");
+    let file = sample_dump("breakpad-segv-uid0.dmp");
     let output = dumps(&["info", file.to_str().unwrap()]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success() && text.contains("SIGSEGV") && text.contains("crashbp"), "{text}");
@@ -123,7 +120,7 @@ fn the_crash_record_comes_with_the_event_and_stands_in_the_list() {
     std::io::Write::write_all(&mut settings, b"crash_records = true\n").unwrap();
     let id = world.id("a");
     let bundle = dumping(&world, "cat /crash >/opt/minidumps/crash.dmp; exit 9");
-    std::fs::copy(sample("breakpad-segv-uid0.dmp"), world.path("rootfs/crash")).unwrap();
+    std::fs::copy(sample_dump("breakpad-segv-uid0.dmp"), world.path("rootfs/crash")).unwrap();
     let mut ws = world.ws();
     ws.call(&format!("{PLUGIN}.register"), &json!({"event": "onMinidump", "id": "e"}));
     world.done("startContainer", &json!({"containerId": id, "bundlePath": bundle}));

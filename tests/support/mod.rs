@@ -27,6 +27,7 @@ pub(crate) mod memcr;
 pub(crate) mod programs;
 pub(crate) mod pty;
 pub(crate) mod random;
+pub(crate) mod repository;
 pub(crate) mod run;
 pub(crate) mod state;
 #[cfg(feature = "daemon")]
