@@ -1,5 +1,6 @@
 //! What several fuzz targets need.
 
+pub mod counted;
 pub mod image;
 pub mod rules;
 pub mod scratch;

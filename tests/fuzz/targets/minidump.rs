@@ -2,43 +2,26 @@
 
 #![no_main]
 
-use std::cell::{Cell, OnceCell};
+use std::cell::OnceCell;
 use std::fs::File;
-use std::io;
 use std::path::PathBuf;
 
+use fuzz::counted::Counted;
 use fuzz::rules::{check_error, check_shown};
 use fuzz::scratch;
 use libfuzzer_sys::fuzz_target;
 use oci_minidump::dump::show::info::info;
-use oci_minidump::dump::{Report, Source, completeness, is_minidump};
+use oci_minidump::dump::{Report, completeness, is_minidump};
 
 /// Far more reads than the reader's own bounds allow.
 const MAX_READS: usize = 200_000;
-
-/// Bytes that count how often they are read.
-struct Counted<'a> {
-    bytes: &'a [u8],
-    reads: Cell<usize>,
-}
-
-impl Source for Counted<'_> {
-    fn size(&self) -> io::Result<u64> {
-        self.bytes.size()
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        self.reads.set(self.reads.get() + 1);
-        self.bytes.read_at(offset, buffer)
-    }
-}
 
 thread_local! {
     static SCRATCH: OnceCell<(PathBuf, File)> = const { OnceCell::new() };
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    let source = Counted { bytes, reads: Cell::new(0) };
+    let source = Counted::new(bytes);
     match (Report::read(&source), completeness(bytes)) {
         (Ok(report), Ok(completeness)) => {
             assert!(is_minidump(bytes));
@@ -52,7 +35,7 @@ fuzz_target!(|bytes: &[u8]| {
         (Err(error), Err(_)) => check_error(&error),
         other => panic!("report and completeness disagree: {other:?}"),
     }
-    assert!(source.reads.get() < MAX_READS, "{} reads", source.reads.get());
+    assert!(source.reads() < MAX_READS, "{} reads", source.reads());
     SCRATCH.with(|scratch| {
         let (path, file) = scratch.get_or_init(|| {
             let dir = scratch::dir("minidump");

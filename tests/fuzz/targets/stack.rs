@@ -3,13 +3,12 @@
 
 #![no_main]
 
-use std::cell::{Cell, OnceCell};
-use std::io;
+use std::cell::OnceCell;
 
+use fuzz::counted::Counted;
 use fuzz::rules::{check_error, check_shown};
 use fuzz::scratch;
 use libfuzzer_sys::fuzz_target;
-use oci_minidump::dump::Source;
 use oci_minidump::process::end_on_panic;
 use oci_minidump::stack::fingerprint::fingerprint;
 use oci_minidump::stack::symbols::Symbols;
@@ -26,23 +25,6 @@ FUNC 56800 100 0 work
 STACK CFI INIT 573c0 20 .cfa: $rsp 16 + .ra: .cfa -8 + ^
 STACK CFI INIT 56800 100 .cfa: $rsp 32 + .ra: .cfa -8 + ^
 ";
-
-/// Bytes that count how often they are read.
-struct Counted<'a> {
-    bytes: &'a [u8],
-    reads: Cell<usize>,
-}
-
-impl Source for Counted<'_> {
-    fn size(&self) -> io::Result<u64> {
-        self.bytes.size()
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        self.reads.set(self.reads.get() + 1);
-        self.bytes.read_at(offset, buffer)
-    }
-}
 
 thread_local! {
     static SYMBOLS_AT: OnceCell<Symbols> = const { OnceCell::new() };
@@ -62,7 +44,7 @@ fn symbols() -> Symbols {
 fuzz_target!(|bytes: &[u8]| {
     SYMBOLS_AT.with(|symbols_at| {
         let symbols = symbols_at.get_or_init(symbols);
-        let source = Counted { bytes, reads: Cell::new(0) };
+        let source = Counted::new(bytes);
         match walk_in(bytes, &source, Which::All, symbols) {
             Ok(threads) => {
                 assert!(threads.len() <= MAX_THREADS);
@@ -74,6 +56,6 @@ fuzz_target!(|bytes: &[u8]| {
             }
             Err(error) => check_error(&error),
         }
-        assert!(source.reads.get() < MAX_READS, "{} reads", source.reads.get());
+        assert!(source.reads() < MAX_READS, "{} reads", source.reads());
     });
 });
