@@ -4,10 +4,7 @@
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-/// Where the kernel keeps the id of the boot (random(4)).
-const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
-/// The most bytes of the id that are kept.
-const MAX_ID: usize = 64;
+use crate::proc::boot::boot_id;
 
 /// How long something has waited.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,12 +49,8 @@ impl Age {
 
 impl Moment {
     fn now() -> Self {
-        let boot = std::fs::read_to_string(BOOT_ID).unwrap_or_default();
         let uptime = clock_gettime(ClockId::Boottime).tv_sec;
-        Self {
-            boot: crate::log::shortened(boot.trim_end(), MAX_ID).to_owned(),
-            uptime: u64::try_from(uptime).unwrap_or(0),
-        }
+        Self { boot: boot_id().unwrap_or_default(), uptime: u64::try_from(uptime).unwrap_or(0) }
     }
 }
 

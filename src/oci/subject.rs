@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::log;
 use crate::oci::run::Run;
+use crate::proc::boot::boot_id;
 
 /// The longest text that is kept, in bytes: names in Kubernetes have 253.
 const MAX_TEXT: usize = 256;
@@ -20,8 +21,6 @@ const POD: [&str; 2] = ["io.kubernetes.pod.name", "io.kubernetes.cri.sandbox-nam
 const NAMESPACE: [&str; 2] = ["io.kubernetes.pod.namespace", "io.kubernetes.cri.sandbox-namespace"];
 const IMAGE: [&str; 2] = ["io.kubernetes.cri-o.ImageName", "io.kubernetes.cri.image-name"];
 const IMAGE_REF: [&str; 2] = ["io.kubernetes.cri-o.ImageRef", "io.kubernetes.cri.image-ref"];
-/// Where the kernel keeps the id of the boot (random(4)).
-const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// What is known of a run of a container. What is not known is absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,8 +76,7 @@ impl Subject {
     #[must_use]
     pub fn of_bundle(bundle: &Path) -> Self {
         let bundle = Some(shortened(&bundle.to_string_lossy())).filter(|bundle| !bundle.is_empty());
-        let boot = std::fs::read_to_string(BOOT_ID).ok().map(|id| shortened(id.trim_end()));
-        Self { bundle, boot, ..Self::default() }
+        Self { bundle, boot: boot_id(), ..Self::default() }
     }
 
     /// As JSON on one line, at most 2 KiB: names that are longer, for what must be escaped in them, are left out.

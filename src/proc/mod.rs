@@ -3,6 +3,7 @@
 //! Everything is bytes. A path or a process name need not be UTF-8: a USB stick with a Latin-1 label is enough, or a
 //! name that the kernel cut after 15 bytes. proc(5) documents the files.
 
+pub mod boot;
 pub mod cgroup;
 pub mod journal;
 pub mod mountinfo;

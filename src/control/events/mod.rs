@@ -1,5 +1,6 @@
 //! Events, from what happened to the subscribers. From the bottom up:
 //!
+//! - [`numbers`]: the numbers of events, each given out once.
 //! - [`journal`]: the events of the last time with their numbers, for clients that say what they saw last.
 //! - [`replay`]: retains for late subscribers what became of an earlier daemon's containers.
 //! - [`bus`]: sends events to subscribers; [`started`]: waits for a start.
@@ -16,6 +17,7 @@ pub(crate) mod entry;
 pub(crate) mod journal;
 pub(crate) mod leftovers;
 pub(crate) mod loops;
+pub(crate) mod numbers;
 pub(crate) mod outbox;
 pub(crate) mod replay;
 pub(crate) mod started;

@@ -9,10 +9,10 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use crate::control::events::numbers::{Beginning, MAX_NUMBER, Numbers, now};
 use crate::control::model::event::Event;
 
 /// What the names of the two files begin with, in the state directory. No container has such an id.
@@ -22,9 +22,6 @@ const OLDER: &str = "+events.1";
 /// How long a file may become, in bytes: about 6000 events. All that happens while events are kept for clients to come back
 /// ([`REPLAY_TIME`](crate::control::events::replay::REPLAY_TIME)) must fit, or what is sent again is not known as such.
 const MAX_LENGTH: u64 = 1024 * 1024;
-
-/// The largest number, which a number of JSON in any language can be.
-const MAX_NUMBER: u64 = (1 << 53) - 1;
 
 /// One line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -55,8 +52,7 @@ pub(crate) struct Journal {
     dir: PathBuf,
     /// Whether a line may be there that a kill or a full disk has cut.
     cut: bool,
-    /// The number of the next event.
-    next: u64,
+    numbers: Numbers,
     /// What an earlier daemon has sent: attempt and event, in JSON, with the number.
     earlier: HashMap<(u64, String), u64>,
 }
@@ -71,21 +67,24 @@ pub struct Since {
 }
 
 impl Journal {
-    /// The journal in the state directory. Without one, numbers begin with the time in milliseconds, so that those of an
-    /// earlier boot are not given out again.
+    /// The journal in the state directory.
     pub(crate) fn open(dir: PathBuf) -> Self {
+        Self::open_at(dir, Beginning::now())
+    }
+
+    fn open_at(dir: PathBuf, beginning: Beginning) -> Self {
         let lines = read(&dir);
-        let next = lines.last().map_or_else(|| now().unwrap_or(1), |last| last.number + 1);
+        let numbers = Numbers::open(&dir, lines.last().map(|last| last.number), beginning);
         let json = |event: &Event| serde_json::to_string(event).unwrap_or_default();
         // Changes of state are not sent again.
         let again = lines.iter().filter(|line| !matches!(line.event, Event::StateChanged { .. }));
         let earlier = again.map(|line| ((line.attempt, json(&line.event)), line.number)).collect();
-        Self { dir, cut: true, next, earlier }
+        Self { dir, cut: true, numbers, earlier }
     }
 
     /// The number of the next event.
     pub(crate) fn next(&self) -> u64 {
-        self.next
+        self.numbers.next()
     }
 
     /// The number under which an earlier daemon has sent an event of this attempt.
@@ -102,8 +101,7 @@ impl Journal {
     /// Writes an event down, which is sent from now on, and gives its number. A disk that is full costs clients that come
     /// back the event, and they learn that.
     pub(crate) fn add(&mut self, attempt: u64, event: &Event) -> u64 {
-        let number = self.next;
-        self.next += 1;
+        let number = self.numbers.take();
         let line = Line { number, attempt, time: now(), event: event.clone() };
         let text = serde_json::to_string(&line).map_err(std::io::Error::from);
         let written = text.and_then(|text| self.append(&text));
@@ -129,9 +127,9 @@ impl Journal {
         lines(&self.dir).map(|Line { number, time, event, .. }| PastEvent { number, time, event })
     }
 
-    /// What came after the event with this number. All there is if that number was never given out since the last reboot.
+    /// What came after the event with this number. All there is if that number was not given out since the last reboot.
     pub(crate) fn since(&self, number: u64) -> Since {
-        let is_known = number < self.next;
+        let is_known = number < self.next();
         let lines = read(&self.dir);
         let wanted = lines.into_iter().filter(|line| !is_known || line.number > number);
         let events: Vec<(u64, Event)> = wanted.map(|line| (line.number, line.event)).collect();
@@ -139,7 +137,7 @@ impl Journal {
         let follows = |(at, (found, _)): (u64, &(u64, Event))| found.checked_sub(number) == Some(at);
         let all = (1..).zip(&events).all(follows);
         let last = events.last().map_or(number, |(number, _)| *number);
-        let complete = is_known && all && last.saturating_add(1) == self.next;
+        let complete = is_known && all && last.saturating_add(1) == self.next();
         Since { events, complete }
     }
 }
@@ -161,11 +159,8 @@ fn lines(dir: &Path) -> impl Iterator<Item = Line> {
     })
 }
 
-/// The time in milliseconds since 1970.
-fn now() -> Option<u64> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-    u64::try_from(now.as_millis()).ok()
-}
+#[cfg(test)]
+mod model;
 
 #[cfg(test)]
 mod tests {
@@ -241,6 +236,7 @@ mod tests {
         std::fs::write(dir.path().join(JOURNAL), text).unwrap();
         let mut journal = Journal::open(dir.path().to_owned());
         let found: Vec<u64> = journal.past().map(|event| event.number).collect();
-        assert_eq!((found, journal.add(7, &event(2))), (vec![5, 6, 7], 8));
+        assert_eq!(found, [5, 6, 7]);
+        assert!((8..=MAX_NUMBER).contains(&journal.add(7, &event(2))));
     }
 }
