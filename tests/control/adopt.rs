@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use oci_minidump::control::{Event, ExecRequest, Manager, State};
+use oci_minidump::control::{Event, ExecRequest, Manager, StartRequest, State};
 use oci_minidump::error::ErrorKind;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -106,12 +106,13 @@ async fn what_was_left_half_made_is_cleaned_up() {
     let leave = |name: &str, files: &[(&str, &str)]| {
         let dir = state.join(world.id(name).as_str());
         fs::create_dir_all(&dir).unwrap();
-        for (file, text) in files {
+        for (file, text) in files.iter().chain(&[("mark", "")]) {
             fs::write(dir.join(file), text).unwrap();
         }
     };
     let record = |init: &str| format!(r#"{{"descriptor":5,"started":7,"init":{init}}}"#);
-    leave("empty", &[]);
+    leave("marked", &[]);
+    fs::create_dir(state.join(world.id("empty").as_str())).unwrap();
     leave("config", &[("config.json", "{}")]);
     leave("cut", &[("config.json", "{}"), ("record.json", "{\"descr")]);
     leave("dead", &[("config.json", "{}"), ("record.json", &record(r#"{"pid":2147483647,"start_time":1}"#))]);
@@ -121,6 +122,34 @@ async fn what_was_left_half_made_is_cleaned_up() {
     until("all is cleaned up", || manager.list().is_empty()).await;
     world.nothing_is_left(&manager).await;
     assert!(!state.join("+ended.0.7.cut").exists());
+}
+
+/// A directory for something else was given to the daemon by mistake.
+#[tokio::test]
+async fn what_is_not_of_a_container_stays() {
+    let world = ManagerWorld::new("foreign", "crun");
+    let state = &world.settings.state_dir;
+    let photo = state.join("photos/2020/a.jpg");
+    fs::create_dir_all(photo.parent().unwrap()).unwrap();
+    fs::write(&photo, "a picture").unwrap();
+    fs::write(state.join("notes.txt"), "a note").unwrap();
+    // Almost one of a container.
+    fs::create_dir(state.join("app")).unwrap();
+    fs::write(state.join("app/config.json"), "{}").unwrap();
+    fs::write(state.join("app/record.json"), "{\"descr").unwrap();
+    std::os::unix::fs::symlink(state.join("photos"), state.join("link")).unwrap();
+    let manager = world.open().await;
+    let bundle = world.script("b", "exit 0");
+    for id in ["photos", "notes.txt", "app", "link"] {
+        let request = StartRequest::new(id.parse().unwrap(), &bundle);
+        let error = manager.start(request).await.unwrap_err();
+        assert!(error.report().contains("is not of a container"), "{}", error.report());
+    }
+    assert_eq!(manager.list(), []);
+    assert_eq!(fs::read_to_string(&photo).unwrap(), "a picture");
+    assert_eq!(fs::read_to_string(state.join("notes.txt")).unwrap(), "a note");
+    assert_eq!(fs::read_dir(state.join("app")).unwrap().count(), 2);
+    assert!(state.join("link").is_symlink());
 }
 
 /// A daemon in a process of its own, to be killed: `examples/minimal_daemon.rs`. It is never waited for, as the manager of

@@ -34,7 +34,11 @@ pub(crate) fn recover(ctx: &Arc<Context>) -> Result<()> {
         let name = entry.tried(what)?.file_name();
         let text = name.to_string_lossy();
         if let Ok(id) = text.parse::<ContainerId>() {
-            ids.push(id);
+            match ContainerDir::new(dir, &id).is_there() {
+                Ok(true) => ids.push(id),
+                Ok(false) => {}
+                Err(error) => log::warn!("{}", error.report()),
+            }
         } else if let Some(entry) = EntryName::parse(&text) {
             entries.push(entry);
         } else if text.starts_with(SOCKET_PREFIX) {

@@ -97,7 +97,7 @@ async fn prepare_and_run(
     spec: Option<Conversion>,
 ) -> Result<()> {
     let (dir, target) = (&container.dir, ContainerRef::of(container));
-    if dir.path().exists() {
+    if dir.is_there()? {
         plugin_set::post_halt(target, ExitStatus::Unknown).await;
         let known = ctx.runtime.state(&container.id).await?;
         cleanup::remove_everywhere(ctx, container, known).await?;

@@ -21,6 +21,8 @@ use crate::oci::run;
 
 /// How often the removal of a directory is tried.
 const REMOVE_ATTEMPTS: u32 = 10;
+/// An empty file that tells the directory of a container from any other, which is never removed.
+const MARK: &str = "mark";
 /// The effective configuration.
 const CONFIG: &str = "config.json";
 /// The saved state.
@@ -71,7 +73,24 @@ impl ContainerDir {
     /// The kernel's.
     pub(crate) fn create(&self) -> Result<()> {
         let what = || format!("cannot make {}", self.dir.display());
-        DirBuilder::new().mode(0o700).create(&self.dir).tried(what)
+        DirBuilder::new().mode(0o700).create(&self.dir).tried(what)?;
+        write_new(&self.file(MARK), b"").tried(what)
+    }
+
+    /// Whether there is such a directory, and it is of a container. An empty one may be of a daemon that was killed right
+    /// after it had made it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when something else is in its place.
+    pub(crate) fn is_there(&self) -> Result<bool> {
+        let Ok(metadata) = std::fs::symlink_metadata(&self.dir) else { return Ok(false) };
+        // Before there were marks, the saved state was written first.
+        let is_ours = || self.file(MARK).exists() || self.load().is_ok();
+        if metadata.is_dir() && (is_ours() || std::fs::remove_dir(&self.dir).is_ok()) {
+            return Ok(self.dir.exists());
+        }
+        let what = format!("{} is not of a container, and stays", self.dir.display());
+        Err(Error::new(ErrorKind::Config, what).advise("use a state directory for the daemon alone"))
     }
 
     /// Lets everybody pass through the directory and the one above, without seeing what is in them.
@@ -212,15 +231,20 @@ impl ContainerDir {
         }
     }
 
-    /// Removes the directory and everything in it.
+    /// Removes the directory and everything in it. The mark goes last: a daemon that is killed meanwhile leaves the rest to
+    /// the next one.
     ///
     /// # Errors
-    /// [`ErrorKind::Busy`] when something is mounted in it; the kernel's.
+    /// [`ErrorKind::Busy`] when something is mounted in it; [`ErrorKind::Config`] when it is not of a container; the kernel's.
     pub(crate) fn remove(&self) -> Result<()> {
+        if !self.is_there()? {
+            return Ok(());
+        }
         // A bundle made from a spec, or the draft of one; what a plugin did not come to remove.
-        let is_dir = |entry: std::fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
-        if std::fs::read_dir(&self.dir).into_iter().flatten().flatten().any(is_dir) {
-            remove_unmounted(&self.dir)?;
+        for entry in std::fs::read_dir(&self.dir).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                remove_unmounted(&entry.path())?;
+            }
         }
         let mut removed = self.try_remove();
         for _ in 1..REMOVE_ATTEMPTS {
@@ -237,8 +261,11 @@ impl ContainerDir {
     }
 
     fn try_remove(&self) -> std::io::Result<()> {
-        for entry in std::fs::read_dir(&self.dir)? {
-            match std::fs::remove_file(entry?.path()) {
+        let names = std::fs::read_dir(&self.dir)?.map(|entry| Ok(entry?.file_name()));
+        let names = names.collect::<std::io::Result<Vec<_>>>()?;
+        for name in names.iter().filter(|name| *name != MARK).map(AsRef::as_ref).chain([MARK.as_ref()]) {
+            let name: &Path = name;
+            match std::fs::remove_file(self.dir.join(name)) {
                 Err(error) if error.kind() != IoKind::NotFound => return Err(error),
                 _ => {}
             }
