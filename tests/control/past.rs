@@ -24,7 +24,10 @@ async fn with_journal(world: &ManagerWorld, times: impl Iterator<Item = Option<u
         format!("{line}\n")
     };
     let lines: String = (10..).zip(times).map(line).collect();
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let next = format!("{:016} {boot}", 10 + lines.lines().count());
     fs::write(world.settings.state_dir.join("+events"), lines).unwrap();
+    fs::write(world.settings.state_dir.join("+events.next"), next).unwrap();
     world.open().await
 }
 

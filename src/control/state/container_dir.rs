@@ -21,7 +21,7 @@ use crate::oci::run;
 
 /// How often the removal of a directory is tried.
 const REMOVE_ATTEMPTS: u32 = 10;
-/// An empty file that tells the directory of a container from any other, which is never removed.
+/// An empty file: only a directory that has it is of a container, and is ever removed.
 const MARK: &str = "mark";
 /// The effective configuration.
 const CONFIG: &str = "config.json";

@@ -9,7 +9,7 @@
 //! | name | what it is | who removes it |
 //! | --- | --- | --- |
 //! | `ID/` | the directory of a container, which is also the bundle for the runtime | the clean-up after its end |
-//! | `ID/mark` | nothing: it tells the directory of a container, which is removed with it, from any other | |
+//! | `ID/mark` | nothing: a directory that has it is of a container, and removed with it | |
 //! | `ID/config.json` | the effective configuration | |
 //! | `ID/record.json` | the saved state | |
 //! | `ID/container.pid` | the runtime's pid file | |
