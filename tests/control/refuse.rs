@@ -270,7 +270,7 @@ async fn bad_commands() {
     assert!(!evil.exists());
     assert_eq!(
         crate::support::manager_world::names(&world.settings.state_dir.join(id.as_str())),
-        ["config.json", "container.pid", "output", "output.place", "record.json"],
+        ["config.json", "container.pid", "mark", "output", "output.place", "record.json"],
         "no file of a command is left"
     );
     assert!(matches!(crate::support::manager_world::next(&mut events).await, Event::Started { .. }));
