@@ -7,6 +7,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::server::daemon::Daemon;
 use crate::server::guard::caller::Channel;
 use crate::server::stream::WaitState;
+use crate::server::stream::framing::Framing;
 
 /// A connection.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub struct Connection {
     pub name: String,
     /// What it waits for.
     pub wait: WaitState,
+    /// What its requests say of their bodies' ends.
+    pub framing: Framing,
     /// Its slot, which is free again when it ends.
     pub slot: OwnedSemaphorePermit,
 }

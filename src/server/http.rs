@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderMap};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, StatusCode};
@@ -25,6 +25,7 @@ use crate::server::guard::caller::Channel;
 use crate::server::guard::origin::Page;
 use crate::server::limits::{BODY_BYTES, BODY_TIME, DISCARDED_BYTES, HEADER_BYTES, HEADER_FIELDS};
 use crate::server::page;
+use crate::server::stream::framing::Framing;
 use crate::server::stream::{Socket, Stream, WaitState, Waiting};
 use crate::server::websocket;
 
@@ -40,7 +41,8 @@ pub async fn serve(
     begins: Waiting,
 ) {
     let wait = WaitState::new(begins);
-    let stream = TokioIo::new(Stream::new(socket, wait.clone()));
+    let framing = Framing::default();
+    let stream = TokioIo::new(Stream::new(socket, wait.clone(), framing.clone()));
     let mut closing = daemon.closing.subscribe();
     let name = channel.to_string();
     let may_leave = matches!(channel, Channel::Unix(_))
@@ -51,7 +53,7 @@ pub async fn serve(
             None => std::future::pending().await,
         }
     };
-    let connection = Rc::new(Connection { daemon, channel, name, wait, slot });
+    let connection = Rc::new(Connection { daemon, channel, name, wait, framing, slot });
     let handler = service_fn(move |request| handle(Rc::clone(&connection), request));
     let http = http1::Builder::new()
         .max_buf_size(HEADER_BYTES)
@@ -80,6 +82,12 @@ pub async fn serve(
 
 async fn handle(connection: Rc<Connection>, mut request: Request<Incoming>) -> Result<Answer, Infallible> {
     connection.wait.set(Waiting::Nothing);
+    if request.headers().contains_key(TRANSFER_ENCODING) && connection.framing.next_is_ambiguous() {
+        // The rest of the connection may be what a proxy took for a part of this body.
+        let mut answer = answer::empty(StatusCode::BAD_REQUEST);
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        return Ok(answer);
+    }
     let answer = match connection.daemon.guard.check(&connection.channel, &request) {
         Err(refusal) => {
             let reason = refusal.reason.as_deref().unwrap_or("no reason");

@@ -15,6 +15,7 @@ mod dobby_tool;
 mod dumps;
 mod events;
 mod exits;
+mod framing;
 mod guards;
 mod http;
 mod inside;

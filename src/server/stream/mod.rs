@@ -1,6 +1,7 @@
 //! A client connection, TCP or Unix, with read, idle and write timeouts.
 
 pub mod content;
+pub mod framing;
 pub mod places;
 
 use std::future::Future as _;
@@ -15,6 +16,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::server::limits::{HEADER_TIME, IDLE_TIME, WRITE_TIME};
+use crate::server::stream::framing::Framing;
 
 /// What a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +86,7 @@ pub enum Socket {
 pub struct Stream {
     socket: Socket,
     wait: WaitState,
+    framing: Framing,
     reading: Clock,
     writing: Clock,
 }
@@ -112,10 +115,10 @@ impl Clock {
 }
 
 impl Stream {
-    /// The connection `socket`, whose handler sets in `wait` what it waits for.
+    /// The connection `socket`, whose handler sets in `wait` what it waits for, and asks `framing` about its requests.
     #[must_use]
-    pub fn new(socket: Socket, wait: WaitState) -> Self {
-        Self { socket, wait, reading: Clock::default(), writing: Clock::default() }
+    pub fn new(socket: Socket, wait: WaitState, framing: Framing) -> Self {
+        Self { socket, wait, framing, reading: Clock::default(), writing: Clock::default() }
     }
 
     /// Whether the client may go on being silent.
@@ -159,6 +162,7 @@ impl AsyncRead for Stream {
         if result.is_pending() {
             return self.may_wait(cx);
         }
+        self.framing.follow(buf.filled().get(before..).unwrap_or_default());
         if buf.filled().len() > before && self.wait.get().0 == Waiting::Idle {
             self.wait.set(Waiting::Header);
         }
