@@ -13,6 +13,7 @@ use rustix::io::Errno;
 pub mod detach;
 #[cfg(feature = "daemon")]
 pub mod exits;
+pub(crate) mod real_time;
 pub mod write_out;
 
 /// What `LOOP_GET_STATUS64` tells and `LOOP_CONFIGURE` takes: `struct loop_info64`, linux/loop.h.

@@ -153,7 +153,7 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand stop" -l all -
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand stop" -s f -l force -d 'Send SIGKILL immediately'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand stop" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand stop" -s h -l help -d 'Print help'
-complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand kill" -s s -l signal -d 'Name, with or without SIG, or number of the signal. KILL ends a container for good, as stop --force does' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand kill" -s s -l signal -d 'Name, with or without SIG, or number of the signal; real-time ones are RTMIN+N or RTMAX-N. KILL ends a container for good, as stop --force does' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand kill" -l socket -d 'The daemon\'s Unix socket' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand kill" -l all -d 'All containers'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand kill" -l json -d 'Print the API\'s result as one line of JSON'

@@ -226,10 +226,19 @@ async fn signals_reach_the_first_process() {
     for runtime in runtimes() {
         let world = ManagerWorld::new("signals", runtime);
         let manager = world.open().await;
-        let script = "trap 'echo reload' HUP; trap 'echo user' USR1; trap 'exit 5' INT; echo ready; \
+        let script = "trap 'echo reload' HUP; trap 'echo user' USR1; trap 'exit 5' INT; \
+                      trap 'echo real' 37; echo ready; \
                       while :; do sleep 0.05; done";
         let id = started(&world, &manager, script).await;
-        for (signal, said) in [("HUP", "reload\n"), ("sigusr1", "user\n"), ("1", "reload\n")] {
+        let signals = [
+            ("HUP", "reload\n"),
+            ("sigusr1", "user\n"),
+            ("1", "reload\n"),
+            ("RTMIN+3", "real\n"),
+            ("37", "real\n"),
+            ("SIGRTMAX-27", "real\n"),
+        ];
+        for (signal, said) in signals {
             let before = world.log(&manager, &id).matches(said).count();
             manager.signal(&id, signal.parse().unwrap()).await.unwrap();
             until(signal, || world.log(&manager, &id).matches(said).count() == before + 1).await;

@@ -13,7 +13,7 @@ use crate::error::Result;
 pub(crate) struct Kill {
     #[command(flatten)]
     ids: Ids,
-    /// Name, with or without SIG, or number of the signal. KILL ends a container for good, as stop --force does
+    /// Name, with or without SIG, or number of the signal; real-time ones are RTMIN+N or RTMAX-N. KILL ends a container for good, as stop --force does
     #[arg(short, long, default_value = "KILL")]
     signal: Signal,
     #[command(flatten)]

@@ -13,7 +13,7 @@ pub(crate) const METHOD: Method = Method {
     name: "signalContainer",
     aliases: &[],
     access: Access::Change,
-    parameters: &["containerId*", "signal* (a name or a number, as text)"],
+    parameters: &["containerId*", "signal* (a name such as TERM or RTMIN+3, or a number, as text)"],
     result: &["success, once the signal is sent"],
     call: |manager, params| Box::pin(call(manager, params)),
 };
