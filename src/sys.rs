@@ -13,6 +13,7 @@ use rustix::io::Errno;
 pub mod detach;
 #[cfg(feature = "daemon")]
 pub mod exits;
+#[cfg(feature = "daemon")]
 pub(crate) mod real_time;
 pub mod write_out;
 
