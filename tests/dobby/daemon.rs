@@ -89,6 +89,7 @@ fn a_killed_daemon_leaves_nothing_that_the_next_one_does_not_remove() {
     // What a daemon leaves that is killed in the middle of a conversion.
     let half = world.path("state").join(world.id("half"));
     fs::create_dir_all(half.join("spec/rootfs/etc")).unwrap();
+    fs::write(half.join("mark"), "").unwrap();
     fs::create_dir_all(half.join(".bundle-1-0.tmp/rootfs")).unwrap();
     world.start();
     world.until("only one is left", || left(&world) == [world.path("state").join(&runs)]);

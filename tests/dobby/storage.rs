@@ -146,6 +146,7 @@ fn a_daemon_killed_in_the_middle_of_a_start_leaves_no_mount() {
     // What it leaves: the image is mounted, and the runtime was not called yet.
     let shelf = world.path("state").join(&id);
     fs::create_dir_all(shelf.join("storage/0")).unwrap();
+    fs::write(shelf.join("mark"), "").unwrap();
     fs::write(shelf.join("storage.json"), json!({"remove": [image]}).to_string()).unwrap();
     make_image(&image);
     let mount = Command::new("mount").args(["-o", "loop"]).arg(&image).arg(shelf.join("storage/0")).output();

@@ -58,7 +58,6 @@ impl Beginning {
 #[derive(Debug)]
 pub(crate) struct Numbers {
     path: PathBuf,
-    file: Option<File>,
     boot: Option<String>,
     /// The next one.
     next: u64,
@@ -70,7 +69,7 @@ impl Numbers {
         let path = dir.join(FILE);
         let behind = last.map_or(0, |last| last + 1);
         let next = kept(&path, beginning.boot.as_deref()).unwrap_or_else(|| beginning.number());
-        Self { path, file: None, boot: beginning.boot, next: next.max(behind) }
+        Self { path, boot: beginning.boot, next: next.max(behind) }
     }
 
     /// The number of the next event.
@@ -84,25 +83,18 @@ impl Numbers {
         self.next += 1;
         if let Err(error) = self.keep() {
             log::debug!("cannot keep the number of the next event in {}: {error}", self.path.display());
-            self.file = None;
             // What it says would be wrong. If it cannot be removed either, it is a directory or its disk is read-only.
             let _stays = std::fs::remove_file(&self.path);
         }
         number
     }
 
-    fn keep(&mut self) -> std::io::Result<()> {
+    fn keep(&self) -> std::io::Result<()> {
         let boot = self.boot.as_deref().unwrap_or("-");
         let text = format!("{:016} {boot}\n", self.next);
-        let file = match self.file.take() {
-            Some(file) => file,
-            None => {
-                OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&self.path)?
-            }
-        };
-        file.write_all_at(text.as_bytes(), 0)?;
-        self.file = Some(file);
-        Ok(())
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create(true).truncate(false).mode(0o600).open(&self.path)?;
+        file.write_all_at(text.as_bytes(), 0)
     }
 }
 
