@@ -99,5 +99,27 @@ fn e2fsck(image: &LockedImage, file: &File, mode: &str, deadline: Deadline) -> R
     let outcome = tool::run("e2fsck", &arguments, &environment, file, deadline.left(E2FSCK_TIMEOUT));
     // Killed by us because of the deadline, it says nothing of the image.
     deadline.check("repairing the image")?;
-    outcome.map_err(|e| e.within(format!("the image {}", image.path().display())))
+    let within = |e: Error| e.within(format!("the image {}", image.path().display()));
+    outcome.and_then(ended).map_err(within)
+}
+
+/// What e2fsck found. One that a signal ended, such as that of the kernel when memory runs out, says nothing of the image.
+fn ended(outcome: tool::Outcome) -> Result<tool::Outcome> {
+    if outcome.code.is_some() {
+        return Ok(outcome);
+    }
+    let what = format!("e2fsck was killed: {}", outcome.output_tail);
+    Err(Error::new(ErrorKind::System, what).advise("sweep harvests the image later"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_that_was_killed_does_not_condemn_the_image() {
+        let outcome = |code| tool::Outcome { code, output_tail: String::new() };
+        assert_eq!(ended(outcome(None)).unwrap_err().kind(), ErrorKind::System);
+        assert_eq!(ended(outcome(Some(4))).unwrap().code, Some(4), "errors are left");
+    }
 }

@@ -11,16 +11,19 @@ pub struct Stat {
     pub state: u8,
     /// The process id of the parent.
     pub parent: i32,
+    /// How many threads it has that have not ended; the first one counts while it waits for the others.
+    pub threads: u64,
     /// When the process started, in clock ticks since boot. Together with the process id it names a process that a later
     /// one with the same number is not mistaken for.
     pub start_time: u64,
 }
 
 impl Stat {
-    /// Whether the process has ended and only waits for its parent.
+    /// Whether the process has ended and only waits for its parent. The state is that of its first thread, which may end
+    /// before the others.
     #[must_use]
     pub fn is_dead(&self) -> bool {
-        matches!(self.state, b'Z' | b'X' | b'x')
+        matches!(self.state, b'Z' | b'X' | b'x') && self.threads <= 1
     }
 }
 
@@ -59,7 +62,9 @@ pub fn parse(text: &[u8]) -> Option<Stat> {
     let end = text.iter().rposition(|byte| *byte == b')')?;
     let mut fields = std::str::from_utf8(text.get(end + 1..)?).ok()?.split_ascii_whitespace();
     let state = *fields.next()?.as_bytes().first()?;
-    Some(Stat { state, parent: fields.next()?.parse().ok()?, start_time: fields.nth(17)?.parse().ok()? })
+    let parent = fields.next()?.parse().ok()?;
+    let threads = fields.nth(15)?.parse().ok()?;
+    Some(Stat { state, parent, threads, start_time: fields.nth(1)?.parse().ok()? })
 }
 
 #[cfg(test)]
@@ -69,11 +74,20 @@ mod tests {
     #[test]
     fn a_name_forges_nothing_and_need_not_be_text() {
         let stat = b"7 (a) S 1 2) Z 3 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0\n";
-        assert_eq!(parse(stat), Some(Stat { state: b'Z', parent: 3, start_time: 4711 }));
+        assert_eq!(parse(stat), Some(Stat { state: b'Z', parent: 3, threads: 1, start_time: 4711 }));
         let cut = b"7 (caf\xc3) S 3 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0\n";
-        assert_eq!(parse(cut), Some(Stat { state: b'S', parent: 3, start_time: 4711 }));
+        assert_eq!(parse(cut), Some(Stat { state: b'S', parent: 3, threads: 1, start_time: 4711 }));
         assert_eq!(parse(b"7 (a"), None);
         assert_eq!(parse(b"7 (a) S 1"), None);
+    }
+
+    #[test]
+    fn a_process_lives_as_long_as_one_of_its_threads() {
+        let dead = |state: &str, threads: u32| {
+            let text = format!("7 (a) {state} 3 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 {threads} 0 4711 0 0\n");
+            parse(text.as_bytes()).unwrap().is_dead()
+        };
+        assert!(!dead("Z", 2) && dead("Z", 1) && dead("X", 0) && !dead("S", 1));
     }
 
     #[test]
