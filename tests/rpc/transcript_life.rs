@@ -51,7 +51,7 @@ fn mistakes_are_named_and_one_of_several_keeps_no_other() {
     let id = started(&world, "a", TALKER);
     let cases: [(&[&str], i32, &str); 9] = [
         (&["kill", "-s", "NOSUCH", &id], 2, "error: kill: "),
-        (&["kill", "-s", "64", &id], 2, "error: kill: "),
+        (&["kill", "-s", "65", &id], 2, "error: kill: "),
         (&["kill"], 2, "error: kill: "),
         (&["stop", "-t", "soon", &id], 2, "error: stop: "),
         (&["stop", "-t", "1", "--force", &id], 2, "error: stop: "),
