@@ -29,6 +29,9 @@ pub fn sweep(json: bool, admin: &Admin, out: &mut impl Write) -> Result<ExitCode
                 say(out, format_args!("{} ({} bytes)", dump.path.display(), dump.size))?;
             }
         }
+        for path in &sweep.damaged {
+            say(out, format_args!("{} is damaged: look at it, or remove it", path.display()))?;
+        }
         let (images, running, failed) = (sweep.harvested.len(), sweep.in_use.len(), sweep.failures.len());
         say(out, format_args!("{images} images harvested, {running} in use, {failed} failed"))?;
     }

@@ -61,6 +61,7 @@ pub(super) fn publish(
     let marks = Marks { container: owner.container, time, number, not_kept: 0 };
     let parcel = destination.parcel(draft, None, owner, time)?;
     let published = destination.publish(parcel, &name, marks)?;
+    let published = published.ok_or_else(|| destination.has_no_name_for(&name))?;
     destination.sync()?;
     let path = destination.path().join(published.name);
     log::info!("wrote a minidump of container {}: {} ({size} bytes)", record.id, path.display());

@@ -217,6 +217,17 @@ impl<'a> Destination<'a> {
         }
     }
 
+    /// Locks the directory, whatever lies at its path by now ([`lock`]).
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(super) fn lock(&self) -> Result<Option<File>> {
+        // A lock belongs to one opening of the directory, and goes with it.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(&self.dir, ".", flags, Mode::empty());
+        lock_opened(opened.tried(|| format!("cannot open {}", self.path.display()))?.into(), &self.path)
+    }
+
     /// Makes the names given so far, and the files that have them, safe from power cuts.
     ///
     /// # Errors
@@ -238,13 +249,17 @@ fn is_locked(file: &File) -> rustix::io::Result<bool> {
     }
 }
 
-/// Locks a directory, so that one program at a time names, removes and counts dumps in it; `None` when another program has it for too long, or its file system has no locks. The lock goes with
-/// the descriptor.
+/// Locks a directory, so that one program at a time names, removes and counts dumps in it; `None` when another program
+/// has it for too long, or its file system has no locks. The lock goes with the descriptor.
 ///
 /// # Errors
 /// The kernel's.
 pub(in crate::harvest) fn lock(dir: &Path) -> Result<Option<File>> {
-    let file = host::open_dir(dir)?;
+    lock_opened(host::open_dir(dir)?, dir)
+}
+
+/// Locks the directory `file`, whose path is or was `dir`.
+fn lock_opened(file: File, dir: &Path) -> Result<Option<File>> {
     let deadline = Deadline::after(LOCK_TIMEOUT);
     loop {
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {

@@ -10,7 +10,6 @@ pub mod marks;
 pub mod name;
 pub mod parcel;
 pub mod publish;
-pub mod published;
 pub mod retention;
 pub mod running;
 mod stock;
@@ -23,7 +22,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::harvest::published::Published;
+use crate::harvest::take::published::Published;
 use crate::harvest::take::{Bounds, Taken};
 use crate::image::aside;
 use crate::image::lock::LockedImage;

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::harvest::crash_record;
-use crate::harvest::destination::{Destination, Draft, lock};
+use crate::harvest::destination::{Destination, Draft};
 use crate::harvest::marks::Marks;
 use crate::harvest::name::{FNV1A, fitted, fnv1a_on, hashed, meta, numbered};
 use crate::harvest::parcel::Parcel;
@@ -37,12 +37,12 @@ pub struct Published {
 impl Destination<'_> {
     /// Publishes a dump as `name`, or under another name like it when another file has that one or the file system
     /// refuses it. When the same bytes are there already, nothing is added. The metadata gets the name of the dump with
-    /// another ending. [`Destination::sync`] makes it last.
+    /// another ending. [`Destination::sync`] makes it last. `None` when
+    /// other files have all names that were tried, or the dump was published before and has gone.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when it was published before and has gone; [`ErrorKind::NoSpace`] and others of the kernel;
-    /// nothing half-made is left behind then.
-    pub fn publish(&self, mut parcel: Parcel<'_>, name: &str, marks: Marks<'_>) -> Result<Published> {
+    /// [`ErrorKind::NoSpace`] and others of the kernel; nothing half-made is left behind then.
+    pub fn publish(&self, mut parcel: Parcel<'_>, name: &str, marks: Marks<'_>) -> Result<Option<Published>> {
         let what = || format!("cannot write {}", self.path().join(name).display());
         match &parcel.attribute {
             Some(record) if self.attach(&parcel.dump.file, record, marks) => parcel.record = None,
@@ -55,7 +55,7 @@ impl Destination<'_> {
             self.finish(&draft.file, marks).tried(what)?;
         }
         // Held until all names are given.
-        let lock = if parcel.record.is_some() { lock(self.path())? } else { None };
+        let lock = if parcel.record.is_some() { self.lock()? } else { None };
         let mut placing = Placing { parcel: &mut parcel, marks, is_locked: lock.is_some() };
         let mut outcome = self.place(&mut placing, name)?;
         if let Outcome::Refused(refusal) = outcome
@@ -70,13 +70,7 @@ impl Destination<'_> {
         let published = match outcome {
             Outcome::Published(published) => published,
             Outcome::Refused(refusal) => return Err(refusal).tried(what),
-            Outcome::Taken if parcel.is_known => {
-                return Err(Error::new(ErrorKind::NotFound, "it was published before, and was taken since"));
-            }
-            Outcome::Taken => {
-                let what = format!("all names for {name} are taken in {}", self.path().display());
-                return Err(Error::new(ErrorKind::NoSpace, what).advise("remove old dumps"));
-            }
+            Outcome::Taken => return Ok(None),
         };
         if let Some(draft) = &mut parcel.meta {
             self.place_meta(draft, &meta(&published.name))?;
@@ -85,7 +79,14 @@ impl Destination<'_> {
             let draft = (!published.already).then_some(&parcel.dump.file);
             self.hand_over(known, &published.name, draft, parcel.record.is_some());
         }
-        Ok(published)
+        Ok(Some(published))
+    }
+
+    /// That other files have all the names that a dump called `name` could get.
+    #[must_use]
+    pub fn has_no_name_for(&self, name: &str) -> Error {
+        let what = format!("all names for {name} are taken in {}", self.path().display());
+        Error::new(ErrorKind::NoSpace, what).advise("remove old dumps")
     }
 
     /// Gives a dump `name`, or one with a number, or with a hash of what is in it.

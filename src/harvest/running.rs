@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::harvest::job::Job;
-use crate::harvest::published::Published;
+use crate::harvest::take::published::Published;
 use crate::harvest::{Harvest, ImageOutcome, bounds, no_file_system, take};
 use crate::image::lock::LockedImage;
 use crate::image::loopback::LoopDevice;

@@ -21,6 +21,8 @@ pub struct Settled {
     pub in_use: Vec<PathBuf>,
     /// What went wrong; the images in question are kept.
     pub failures: Vec<Error>,
+    /// The images that could not be looked at, or not to their end.
+    pub failed: Vec<PathBuf>,
 }
 
 impl Settled {
@@ -42,7 +44,10 @@ impl Settled {
             }
             // Another process works on it.
             Err(error) if error.kind() == ErrorKind::Busy => self.in_use.push(path.to_owned()),
-            Err(error) => self.failures.push(error),
+            Err(error) => {
+                self.failures.push(error);
+                self.failed.push(path.to_owned());
+            }
         }
     }
 

@@ -3,10 +3,12 @@
 //! Poststop never comes when a runtime is killed, when a start fails behind our hook, or when the power goes. What was
 //! prepared is then known from the records, or, after a reboot, from the images themselves.
 
+use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
 use crate::deadline::Deadline;
@@ -20,7 +22,7 @@ use crate::image::known;
 use crate::image::lock::LockedImage;
 use crate::image::loopback::LoopDevice;
 use crate::image::mark::Mark;
-use crate::image::superblock::Condition;
+use crate::image::superblock::{Condition, inspect};
 use crate::settings::admin::Admin;
 
 /// An image that another process works on is left to it.
@@ -37,6 +39,13 @@ pub struct Sweep {
     pub in_use: Vec<PathBuf>,
     /// What went wrong; the images in question are kept.
     pub failures: Vec<String>,
+    /// Images that were found damaged, now or earlier, and that wait for a person.
+    #[serde(default)]
+    pub damaged: Vec<PathBuf>,
+    /// The images with which something went wrong. They have their next try in another sweep: an error of writing is
+    /// reported once, and a second flush of the same file would succeed.
+    #[serde(skip)]
+    failed: Vec<PathBuf>,
 }
 
 /// An image that was harvested.
@@ -113,6 +122,7 @@ impl Sweep {
                 self.in_use.push(path);
             }
         }
+        self.failed.extend(settled.failed);
         for error in settled.failures {
             let error = match container {
                 Some(id) => error.within(format!("container {id}")),
@@ -124,11 +134,14 @@ impl Sweep {
 
     /// Whether an image was dealt with by its record.
     fn has_seen(&self, image: &PathBuf) -> bool {
-        self.in_use.contains(image) || self.harvested.iter().any(|swept| swept.path == *image)
+        self.in_use.contains(image)
+            || self.failed.contains(image)
+            || self.harvested.iter().any(|swept| swept.path == *image)
     }
 }
 
-/// The files in `dir` that may be images: others than root's are not ours, nor are those with a second name.
+/// The files in `dir` that may be images: others than root's are not ours. A file with a second name may be of anything,
+/// and is looked at first.
 fn images_in(dir: &Path, sweep: &mut Sweep) -> Vec<PathBuf> {
     let entries = match std::fs::read_dir(dir) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
@@ -137,21 +150,30 @@ fn images_in(dir: &Path, sweep: &mut Sweep) -> Vec<PathBuf> {
     let us = rustix::process::geteuid().as_raw();
     let may_be_image = |path: &PathBuf| {
         let metadata = std::fs::symlink_metadata(path);
-        let is_trusted = |m: &std::fs::Metadata| m.is_file() && m.nlink() == 1 && [0, us].contains(&m.uid());
-        !aside::is_damaged(path) && metadata.is_ok_and(|metadata| is_trusted(&metadata))
+        let is_trusted = |m: &std::fs::Metadata| m.is_file() && [0, us].contains(&m.uid());
+        metadata.is_ok_and(|m| is_trusted(&m) && (m.nlink() == 1 || is_image_of_ours(path)))
     };
     match entries {
         Ok(entries) => {
             let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
             paths.retain(may_be_image);
             paths.sort();
-            paths
+            let (damaged, images) = paths.into_iter().partition(|path| aside::is_damaged(path));
+            sweep.damaged.extend::<Vec<_>>(damaged);
+            images
         }
         Err(error) => {
             sweep.fail(&error);
             Vec::new()
         }
     }
+}
+
+/// Whether a file says that it is an image of ours.
+fn is_image_of_ours(path: &Path) -> bool {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::empty()).map(File::from);
+    file.is_ok_and(|file| matches!(inspect(&file), Ok(Condition::Ext4 { ours: true, .. })))
 }
 
 /// Harvests an image that no record has led to; and whose it was, if it says so.

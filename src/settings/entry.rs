@@ -29,18 +29,19 @@ pub(super) fn host_path(object: &Value, key: &str, at: &str) -> Result<PathBuf> 
     check_host_path(text, key, &at)
 }
 
-/// Checks that `text` is an absolute path without `..` and NUL.
+/// Checks that `text` is an absolute path without `..` and control characters.
 pub(super) fn check_host_path(text: &str, key: &str, at: &str) -> Result<PathBuf> {
     absolute(text).map_err(|rule| wrong(format!("{key} \"{}\" {rule}", escape(text)), at))
 }
 
-/// `text` as an absolute path without `.`, `..` and NUL that is not the root directory, or the rule that it breaks.
+/// `text` as an absolute path without `.`, `..` and control characters that is not the root directory, or the rule that it
+/// breaks. The lists of [`crate::image::known`] have a path in each line.
 pub(super) fn absolute(text: &str) -> std::result::Result<PathBuf, &'static str> {
     let path = Path::new(text);
     if !path.is_absolute() {
         Err("is not an absolute path")
-    } else if text.contains('\0') {
-        Err("contains a NUL character")
+    } else if text.chars().any(char::is_control) {
+        Err("contains a control character")
     } else if path.components().any(|c| c == Component::ParentDir) {
         Err("contains '..'")
     } else if path.file_name().is_none() {

@@ -6,9 +6,12 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use rustix::fs::inotify::{self, ReadFlags, WatchFlags};
 
-use crate::images::{dump_bytes, image};
+use oci_minidump::settings::DEFAULT_IMGSIZE;
+
+use crate::images::{dump_bytes, image, whole_dump};
 use crate::support::hook_world::HookWorld;
-use crate::support::host::command;
+use crate::support::host::{command, hook_program, wait_until};
+use crate::support::programs::fault_injector;
 use crate::support::test_runtimes::runtimes;
 
 #[test]
@@ -238,4 +241,51 @@ fn an_image_that_cannot_be_used_leaves_nothing_where_there_are_no_unnamed_files(
     let bundle = world.bundle("app", &["none"]);
     fs::write(bundle.rootfs().join("opt"), "in the way").unwrap();
     world.run(&bundle, "c").fails_with("/opt/minidumps in the container");
+}
+
+/// At any moment of a harvest its destination is moved away, and a link lies in its place: no dump is lost, and none goes
+/// where the link leads.
+#[test]
+fn a_destination_that_is_replaced_by_a_link_takes_no_dump_with_it() {
+    let world = HookWorld::new("crun");
+    world.settings("crash_records = true\n");
+    let (to, moved, elsewhere) = (world.dumps_dir(), world.path("moved"), world.path("elsewhere"));
+    fs::create_dir(&elsewhere).unwrap();
+    for step in 1.. {
+        fs::create_dir_all(&to).unwrap();
+        let made = image(&world, DEFAULT_IMGSIZE, |dir| {
+            fs::write(dir.join("a.dmp"), whole_dump(5000)).unwrap();
+        });
+        let report = world.path("report");
+        let mut command = std::process::Command::new(fault_injector());
+        command.arg(&report).args(["changes", &format!("hold@{step}")]).arg(hook_program());
+        command.arg("--settings").arg(world.path("settings.toml")).arg("harvest").arg(&made);
+        command.arg("--to").arg(&to);
+        let held = report.with_extension("held");
+        let (run, was_held) = std::thread::scope(|scope| {
+            let harvest = scope.spawn(|| world.feed(command, ""));
+            wait_until(|| held.exists() || harvest.is_finished());
+            let was_held = held.exists();
+            if was_held {
+                fs::rename(&to, &moved).unwrap();
+                symlink(&elsewhere, &to).unwrap();
+                fs::remove_file(&held).unwrap();
+            }
+            (harvest.join().unwrap(), was_held)
+        });
+        if was_held {
+            fs::remove_file(&to).unwrap();
+            fs::rename(&moved, &to).unwrap();
+        }
+        assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0, "{step}: {}", run.story());
+        if made.exists() {
+            world.hook(&["harvest", made.to_str().unwrap(), "--to", to.to_str().unwrap()]).expect(0);
+        }
+        assert!(fs::read(to.join("a.dmp")).unwrap() == whole_dump(5000), "{step}: {}", run.story());
+        fs::remove_dir_all(&to).unwrap();
+        if !was_held {
+            assert!(step > 10, "{step} steps");
+            return;
+        }
+    }
 }

@@ -1,7 +1,9 @@
 //! Each system call of the hook fails once: no space, a broken disk, too many files, no memory. The hook says so in one
 //! line, gives up or goes on, and never loses a dump.
 
-use crate::fault_cases::{Case, OPTIONAL, POSTSTOP, PRESTART, SWEEP};
+use std::fs;
+
+use crate::fault_cases::{Case, Image, OPTIONAL, POSTSTOP, PRESTART, SWEEP};
 use crate::fault_injection::Stage;
 use crate::held::Held;
 use crate::support::run::Run;
@@ -150,6 +152,60 @@ fn a_poststop_with_any_call_failing_loses_nothing() {
         count += fail_everywhere(&POSTSTOP[0], "changes", &[errno], poststop);
     }
     assert!(count > 200, "{count}");
+}
+
+/// The places of the flushes among calls.
+fn flushes(calls: &[String]) -> Vec<usize> {
+    let is_flush = |call: &str| call.contains("fsync") || call.contains("fdatasync");
+    (1..=calls.len()).filter(|n| is_flush(&calls[n - 1])).collect()
+}
+
+/// Lets the flush of that number fail; `None` when there are fewer.
+fn fail_flush(stage: &Stage<'_>, number: usize) -> Option<Run> {
+    let lay = || {
+        let _ = fs::remove_dir_all(stage.world.dumps_dir());
+        stage.lay();
+    };
+    loop {
+        lay();
+        let (_, calls) = stage.run(&Held::new(), "changes", "none");
+        let step = *flushes(&calls).get(number)?;
+        lay();
+        let (run, calls) = stage.run(&Held::new(), "changes", &format!("{EIO}@{step}"));
+        // How many calls come before depends on the loop devices that others use meanwhile.
+        if flushes(&calls).contains(&step) {
+            return Some(run);
+        }
+        stage.hook("sweep", None);
+    }
+}
+
+/// Lets each flush of the stage fail. Then the power goes, and with it what has no name on the disk: that must be in the
+/// image still.
+fn assert_unflushed_stays(case: &Case, expected: &[&str]) {
+    let stage = Stage::new(case);
+    let mut number = 0;
+    while let Some(run) = fail_flush(&stage, number) {
+        let story = || format!("{}: EIO from flush {number}\n{}", case.name, run.story());
+        // Both have their names, so it was the flush of the names that failed.
+        if stage.world.image("app").exists() && stage.dumps(&story) == expected {
+            assert!(run.stderr().contains("error: "), "{}", story());
+            stage.world.dumps().iter().for_each(|dump| fs::remove_file(dump).unwrap());
+        }
+        let again = stage.hook("sweep", None);
+        assert_eq!(stage.dumps(&story), expected, "{}\nfirst: {}", again.story(), story());
+        assert!(!stage.world.image("app").exists(), "{}", story());
+        stage.world.settle();
+        number += 1;
+    }
+    assert!(number >= 4, "{}: {number}", case.name);
+}
+
+#[test]
+fn what_could_not_be_flushed_is_not_published() {
+    for case in POSTSTOP.iter().chain(&SWEEP).filter(|case| case.image == Image::Left) {
+        assert_unflushed_stays(case, &["a.dmp", "b.dmp"]);
+    }
 }
 
 /// A sweep that fails says so, and goes on with the others.

@@ -92,30 +92,58 @@ fn linked_folders_are_not_followed() {
     assert!(world.dumps().is_empty(), "{}", run.story());
 }
 
+/// A file with the head of a dump that claims `size` bytes, last written `age` seconds after a moment.
+fn claim(path: &Path, size: u64, age: u64) {
+    let file = File::create(path).unwrap();
+    std::io::Write::write_all(&mut &file, b"MDMP").unwrap();
+    file.set_len(size).unwrap();
+    file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000 + age)).unwrap();
+}
+
 #[test]
-fn claims_beyond_the_image_are_cut_and_the_newest_kept() {
+fn claims_beyond_the_image_are_harvested_in_turns_and_the_newest_first() {
     let world = HookWorld::new("crun");
     let image = image(&world, DEFAULT_IMGSIZE, |dir| {
         for n in 0..6 {
-            let file = File::create(dir.join(format!("{n}.dmp"))).unwrap();
-            std::io::Write::write_all(&mut &file, b"MDMP").unwrap();
-            file.set_len(DEFAULT_IMGSIZE / 2).unwrap();
-            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000 + n);
-            file.set_modified(time).unwrap();
+            claim(&dir.join(format!("{n}.dmp")), DEFAULT_IMGSIZE / 2, n);
         }
     });
-    let run = world
-        .hook(&["harvest", image.to_str().unwrap(), "--to", world.dumps_dir().to_str().unwrap()])
-        .expect(0);
+    let harvest =
+        || world.hook(&["harvest", image.to_str().unwrap(), "--to", world.dumps_dir().to_str().unwrap()]);
     // Twice the image is the limit: four of these.
-    let names: Vec<_> = world.dumps().iter().map(|path| path.file_name().unwrap().to_owned()).collect();
-    assert_eq!(names, ["2.dmp", "3.dmp", "4.dmp", "5.dmp"], "{}", run.story());
+    let run = harvest().expect(1);
+    let names = || -> Vec<_> {
+        world.dumps().iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(), ["2.dmp", "3.dmp", "4.dmp", "5.dmp"], "{}", run.story());
+    assert!(run.stderr().contains("claim more bytes than the image can hold"), "{}", run.story());
+    assert!(image.exists(), "{}", run.story());
+    let run = harvest().expect(0);
+    assert_eq!(names(), ["0.dmp", "1.dmp", "2.dmp", "3.dmp", "4.dmp", "5.dmp"], "{}", run.story());
+    assert!(!image.exists(), "{}", run.story());
     let blocks: u64 = world
         .dumps()
         .iter()
         .map(|path| std::os::unix::fs::MetadataExt::blocks(&fs::metadata(path).unwrap()))
         .sum();
     assert!(blocks * 512 < 1 << 20, "holes were filled: {blocks} blocks");
+}
+
+#[test]
+fn a_file_that_claims_the_whole_image_keeps_no_dump_from_the_host() {
+    let world = HookWorld::new("crun");
+    let image = image(&world, DEFAULT_IMGSIZE, |dir| {
+        fs::write(dir.join("real.dmp"), dump_bytes(300_000)).unwrap();
+        // Of the year 2096, so the newest.
+        claim(&dir.join("z.dmp"), 2 * DEFAULT_IMGSIZE, 2_300_000_000);
+    });
+    let to = world.dumps_dir();
+    let harvest = || world.hook(&["harvest", image.to_str().unwrap(), "--to", to.to_str().unwrap()]);
+    let run = harvest().expect(1);
+    assert!(fs::read(to.join("real.dmp")).unwrap() == dump_bytes(300_000), "{}", run.story());
+    assert!(image.exists(), "{}", run.story());
+    let run = harvest().expect(0);
+    assert!(!image.exists(), "{}", run.story());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use oci_minidump::deadline::Deadline;
 use oci_minidump::error::{ErrorKind, Result};
-use oci_minidump::harvest::published::Published;
+use oci_minidump::harvest::take::published::Published;
 use oci_minidump::harvest::take::{Bounds, Taken, take};
 use oci_minidump::harvest::{IfAttached, Job, Owner};
 use oci_minidump::image::read::files::{ImageFiles, Listing, Place, pump};

@@ -164,3 +164,40 @@ fn files_of_others_beside_the_images_are_passed_over() {
         fs::remove_file(path).unwrap();
     }
 }
+
+#[test]
+fn images_that_wait_for_a_person_are_named() {
+    let world = HookWorld::new("crun");
+    let app = ended(&world, "app");
+    let image = world.image("app");
+    let (second, damaged) = (image.with_file_name("second"), image.with_file_name("other.img.damaged1"));
+    fs::hard_link(&image, &second).unwrap();
+    fs::write(&damaged, "not a file system any more").unwrap();
+    // Files of others with two names are none of our business.
+    let photo = image.with_file_name("photo");
+    fs::write(&photo, "a photo").unwrap();
+    fs::hard_link(&photo, image.with_file_name("photo2")).unwrap();
+    let swept = sweep(&world, 1);
+    assert_eq!(swept["damaged"], json!([damaged]), "{swept}");
+    let failures = swept["failures"].to_string();
+    assert!(failures.contains("has 2 names") && !failures.contains("photo"), "{swept}");
+    assert!(image.exists() && world.dumps().is_empty(), "{swept}");
+    let text = world.hook(&["sweep"]).expect(1).stdout();
+    assert!(text.contains(&format!("{} is damaged", damaged.display())), "{text}");
+    fs::remove_file(second).unwrap();
+    fs::remove_file(damaged).unwrap();
+    for name in ["photo", "photo2"] {
+        fs::remove_file(image.with_file_name(name)).unwrap();
+    }
+    // Without its record, too.
+    for record in crate::support::host::files_in(&world.path("records")) {
+        fs::hard_link(&image, image.with_file_name("third")).unwrap();
+        fs::remove_file(record).unwrap();
+        let swept = sweep(&world, 1);
+        assert!(swept["failures"].to_string().contains("has 2 names"), "{swept}");
+        fs::remove_file(image.with_file_name("third")).unwrap();
+    }
+    let swept = sweep(&world, 0);
+    assert_eq!((&swept["damaged"], &swept["failures"]), (&json!([]), &json!([])), "{swept}");
+    assert!(fs::read(world.dump()).unwrap() == dump_bytes(5000), "{swept} {}", app.dir.display());
+}

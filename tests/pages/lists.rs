@@ -10,7 +10,7 @@ use crate::{api, commands, programs, settings, source};
 pub(crate) type Lists = Vec<(&'static str, String)>;
 
 /// The highest exit code of the hook.
-const LAST_OF_HOOK: u8 = ExitCode::Unsupported as u8;
+const LAST_OF_HOOK: u8 = ExitCode::Timeout as u8;
 
 /// Every list.
 pub(crate) fn all() -> Lists {

@@ -7,7 +7,7 @@ use crate::error::ExitCode;
 pub const VERSION: &str = concat!("oci-minidump-hook ", env!("CARGO_PKG_VERSION"), "\n");
 
 /// The highest exit code of this program; the others are the daemon's.
-const LAST_EXIT_CODE: ExitCode = ExitCode::Unsupported;
+const LAST_EXIT_CODE: ExitCode = ExitCode::Timeout;
 
 /// The help text of a command, or of the program.
 #[must_use]

@@ -14,7 +14,7 @@ use libfuzzer_sys::{arbitrary, arbitrary::Arbitrary, fuzz_target};
 use oci_minidump::deadline::Deadline;
 use oci_minidump::dump::is_minidump;
 use oci_minidump::harvest::Owner;
-use oci_minidump::harvest::published::Published;
+use oci_minidump::harvest::take::published::Published;
 use oci_minidump::harvest::take::{Bounds, Taken, take};
 use oci_minidump::harvest::{IfAttached, Job};
 use oci_minidump::image::read::user_space::UserSpace;

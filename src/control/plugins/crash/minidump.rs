@@ -29,7 +29,7 @@ use crate::control::state::container_dir::{ContainerDir, DUMPS};
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::harvest;
-use crate::harvest::published::Published;
+use crate::harvest::take::published::Published;
 use crate::harvest::take::{Bounds, take};
 use crate::harvest::{IfAttached, Owner};
 use crate::image::read::files::{Candidate, ImageFiles, Kind, Listing, Place, Time, pump};

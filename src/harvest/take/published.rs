@@ -22,16 +22,18 @@ const MAX_DUMPS: usize = 128;
 pub struct Published {
     before: BTreeSet<u64>,
     now: RefCell<BTreeSet<u64>>,
+    /// Those that have their names, which a power cut may still take.
+    unsynced: RefCell<BTreeSet<u64>>,
 }
 
 impl Published {
     /// What an image says.
-    pub(super) fn of(image: &File) -> Self {
+    pub(in crate::harvest) fn of(image: &File) -> Self {
         let mut value = vec![0; MAX_DUMPS * 8];
         let length = rustix::fs::fgetxattr(image, ATTRIBUTE, &mut value).unwrap_or(0);
         let keys = value.get(..length).unwrap_or_default().chunks_exact(8);
         let before = keys.filter_map(|key| key.try_into().ok().map(u64::from_le_bytes)).collect();
-        Self { before, now: RefCell::default() }
+        Self { before, ..Self::default() }
     }
 
     /// Whether a dump was published before.
@@ -39,13 +41,18 @@ impl Published {
         !self.before.is_empty() && self.before.contains(&key(dump, destination))
     }
 
-    /// Notes that a dump is published.
+    /// Notes that a dump has its name in the destination.
     pub(super) fn add(&self, dump: &Candidate, destination: &Path) {
-        self.now.borrow_mut().insert(key(dump, destination));
+        self.unsynced.borrow_mut().insert(key(dump, destination));
     }
 
-    /// Writes what was noted to an image that stays. What finds no room may be published again.
-    pub(super) fn save(self, image: &File) {
+    /// Notes that all names given so far are safe from power cuts: only now the dumps are published.
+    pub(super) fn synced(&self) {
+        self.now.borrow_mut().append(&mut self.unsynced.borrow_mut());
+    }
+
+    /// Writes what was published to an image that stays. What finds no room may be published again.
+    pub(in crate::harvest) fn save(self, image: &File) {
         let all: BTreeSet<u64> = self.before.union(&self.now.borrow()).copied().collect();
         if all == self.before {
             return;

@@ -1,27 +1,22 @@
 //! Taking the dumps out of an opened image, whatever reads it, with bounds on everything a container can inflate.
 
+mod bring;
+pub mod published;
+
 use std::cmp::Reverse;
 use std::rc::Rc;
 
-use crate::dump::completeness::completeness;
 use crate::dump::minidump::is_minidump;
 use crate::error::{Error, ErrorKind, Result};
 use crate::harvest::crash_loop::{self, Fate};
-use crate::harvest::destination::{Destination, Draft};
+use crate::harvest::destination::Destination;
 use crate::harvest::job::Job;
-use crate::harvest::marks::Marks;
-use crate::harvest::name::name;
-use crate::harvest::published::Published;
 use crate::harvest::retention;
-use crate::harvest::taken::{Harvested, log_dump};
+use crate::harvest::take::published::Published;
 use crate::image::known;
 use crate::image::read::files::{Candidate, ImageFiles, Kind, Listing, Place, Time};
-use crate::image::read::leased::former_name;
 
-pub use crate::harvest::taken::{Bounds, Taken};
-
-/// The longest metadata of a dump, in bytes; Crashpad writes less than 4 KiB.
-const MAX_META: u64 = 64 << 10;
+pub use crate::harvest::taken::{Bounds, Harvested, Skipped, Taken};
 
 /// Publishes every dump in the image, the newest first, but for those that were published before and have gone. One that cannot be published does not keep the others from it.
 ///
@@ -66,6 +61,7 @@ pub fn take(
         // What was taken out of the image was synced before.
         if !taken.is_again {
             destination.sync()?;
+            published.synced();
         }
         // So that `list` finds the dumps. They are safe without that.
         if let Err(error) = known::remember(&job.admin.known_destinations(), destination.path()) {
@@ -133,6 +129,7 @@ impl<'a, F: ImageFiles + ?Sized> Taking<'a, F> {
             newest_first.then_with(|| a.candidate.place.cmp(&b.candidate.place))
         });
         self.choose(&mut dumps)?;
+        self.put_claims_last(&mut dumps);
         for dump in dumps {
             self.bounds.deadline.check("reading the image")?;
             match self.judge(&dump) {
@@ -142,6 +139,15 @@ impl<'a, F: ImageFiles + ?Sized> Taking<'a, F> {
             }
         }
         Ok(())
+    }
+
+    /// Puts what was published before behind what was not. Where not all that is claimed can be real, the smallest come
+    /// first: a file without content claims any size, and any time.
+    fn put_claims_last(&self, dumps: &mut [Dump]) {
+        let new = dumps.iter().filter(|dump| !dump.is_known);
+        let claimed = new.fold(0_u64, |sum, dump| sum.saturating_add(dump.size));
+        let is_in_doubt = claimed > self.left;
+        dumps.sort_by_key(|dump| (dump.is_known, if is_in_doubt { dump.size } else { 0 }));
     }
 
     /// Leaves out what a container that crashes in a loop has too much.
@@ -196,34 +202,33 @@ impl<'a, F: ImageFiles + ?Sized> Taking<'a, F> {
     /// Whether a file is a dump that is to be published.
     fn judge(&mut self, dump: &Dump) -> Result<bool> {
         let place = &dump.candidate.place;
-        if dump.size > self.left {
+        if dump.size > self.bounds.budget {
             let reason = format!("it claims {} bytes, more than the image can hold", dump.size);
             self.taken.skip(place, reason);
             return Ok(false);
         }
-        if is_minidump(&self.files.head(place)?) {
-            return Ok(true);
+        if !is_minidump(&self.files.head(place)?) {
+            let reason = format!("it has {} bytes and is not a minidump", dump.size);
+            // Crash handlers write the header last.
+            if self.bounds.is_mounted {
+                self.taken.leave(place, &reason);
+            } else {
+                self.taken.skip(place, reason);
+            }
+            return Ok(false);
         }
-        let reason = format!("it has {} bytes and is not a minidump", dump.size);
-        // Crash handlers write the header last.
-        if self.bounds.is_mounted {
-            self.taken.leave(place, &reason);
-        } else {
-            self.taken.skip(place, reason);
+        // What was published before was counted then, so that each harvest of such an image gets further.
+        if dump.size > self.left && !dump.is_known {
+            let what = "the dumps claim more bytes than the image can hold";
+            let error =
+                Error::new(ErrorKind::System, what).advise("harvest the image again for the next of them");
+            self.taken.fail(place, error);
+            return Ok(false);
         }
-        Ok(false)
+        Ok(true)
     }
 
-    fn try_publish(&mut self, dump: &Dump) -> Result<()> {
-        let destination = self.destination()?;
-        let mut result = self.publish(dump, &destination);
-        if result.as_ref().is_err_and(|error| error.kind() == ErrorKind::NoSpace) && self.make_room() {
-            result = self.publish(dump, &destination);
-        }
-        result.or_else(|error| self.go_on_after(error, &dump.candidate.place))
-    }
-
-    /// Notes an error about one file, so that the others have their turn; past the deadline there is none.
+    /// Notes an error of reading one file of the image, so that the others have their turn; past the deadline there is none.
     fn go_on_after(&mut self, error: Error, place: &Place) -> Result<()> {
         match error.kind() {
             ErrorKind::Timeout => return Err(error),
@@ -233,61 +238,5 @@ impl<'a, F: ImageFiles + ?Sized> Taking<'a, F> {
             _ => self.taken.fail(place, error),
         }
         Ok(())
-    }
-
-    fn publish(&mut self, dump: &Dump, destination: &Destination<'_>) -> Result<()> {
-        let (job, place) = (self.job, &dump.candidate.place);
-        let draft = destination.draft()?;
-        let size = self.files.copy(place, dump.size, draft.file(), self.bounds.deadline)?;
-        let truncated = match completeness(draft.file()) {
-            Ok(completeness) => completeness.reason(),
-            Err(error) if error.kind() == ErrorKind::Input => Some(error.report()),
-            Err(error) => return Err(error),
-        };
-        if let (Some(reason), true) = (&truncated, self.bounds.is_mounted) {
-            self.taken.leave(place, reason);
-            return Ok(());
-        }
-        let meta = self.copy_meta(dump, destination)?;
-        let name = name(&job.admin.naming, former_name(&place.name), job.owner, dump.modified.seconds);
-        let Dump { number, not_kept, modified: time, .. } = *dump;
-        let marks = Marks { container: job.owner.container, time, number, not_kept };
-        let mut parcel = destination.parcel(draft, meta, job.owner, time)?;
-        parcel.is_known = dump.is_known;
-        let published = destination.publish(parcel, &name, marks)?;
-        self.published.add(&dump.candidate, job.destination);
-        let path = destination.path().join(published.name);
-        self.not_kept += if published.already { 0 } else { not_kept };
-        let harvested = Harvested { path, size, truncated, already: published.already };
-        log_dump(&harvested, job.owner.container);
-        self.left = self.left.saturating_sub(size);
-        self.taken.dumps.push(harvested);
-        if self.files.removes() {
-            destination.sync()?;
-            self.files.remove(&dump.candidate)?;
-        }
-        Ok(())
-    }
-
-    /// Copies what Crashpad has noted about a dump.
-    fn copy_meta<'d>(&mut self, dump: &Dump, destination: &'d Destination<'_>) -> Result<Option<Draft<'d>>> {
-        let Some((place, size)) = &dump.candidate.meta else { return Ok(None) };
-        if *size > MAX_META {
-            self.taken.skip(place, format!("it claims {size} bytes, too many for metadata of a dump"));
-            return Ok(None);
-        }
-        let draft = destination.draft()?;
-        match self.files.copy(place, *size, draft.file(), self.bounds.deadline) {
-            Ok(_) => Ok(Some(draft)),
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Attack) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Applies the limits before all dumps are there, once. Gives whether anything was removed.
-    fn make_room(&mut self) -> bool {
-        let Some(destination) = &self.destination else { return false };
-        !std::mem::replace(&mut self.has_made_room, true)
-            && retention::retain(destination, self.job.admin.retention, &self.taken.dumps) > 0
     }
 }
