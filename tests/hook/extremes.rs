@@ -98,7 +98,7 @@ fn files_of_every_size_are_judged() {
         fs::write(dir.join("4.dmp"), "MDMP").unwrap();
         fs::write(dir.join("real.dmp"), whole_dump(500_000)).unwrap();
     });
-    let run = harvest(&world, &made).expect(0);
+    let run = harvest(&world, &made).expect(1);
     assert!(fs::read(world.dumps_dir().join("real.dmp")).unwrap() == whole_dump(500_000), "{}", run.story());
     let (mut claimed, mut used) = (0, 0);
     for path in world.dumps() {
@@ -112,4 +112,10 @@ fn files_of_every_size_are_judged() {
         assert!(run.stdout().contains(&line), "{}", run.story());
     }
     assert!(world.dumps_dir().join("4.dmp").exists(), "{}", run.story());
+    // The others have their turn: each harvest goes on where the one before it had enough.
+    let turns = (1..10).find(|_| harvest(&world, &made).code() == Some(0));
+    assert!(turns.is_some() && !made.exists());
+    for size in (20..=24).map(|shift| 1_u64 << shift).flat_map(|size| [size, size - 1]) {
+        assert!(world.dumps_dir().join(format!("{size}.dmp")).exists(), "{size}");
+    }
 }
