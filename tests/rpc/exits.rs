@@ -10,7 +10,12 @@ use serde_json::{Value, json};
 use crate::support::daemon_world::DaemonWorld;
 
 /// A bundle whose container ends with `code` when it is asked to end.
-fn ends_with(world: &DaemonWorld, name: &str, code: usize, edit: impl FnOnce(&mut Value)) -> PathBuf {
+pub(crate) fn ends_with(
+    world: &DaemonWorld,
+    name: &str,
+    code: usize,
+    edit: impl FnOnce(&mut Value),
+) -> PathBuf {
     let script = format!("trap 'exit {code}' TERM; echo ready; while :; do sleep 0.05; done");
     edited(world, name, &script, edit)
 }
@@ -24,17 +29,17 @@ fn edited(world: &DaemonWorld, name: &str, script: &str, edit: impl FnOnce(&mut 
     bundle
 }
 
-fn restarted(config: &mut Value) {
+pub(crate) fn restarted(config: &mut Value) {
     config["annotations"] = json!({"org.rdk.restartOnCrash": "true"});
 }
 
-fn start(world: &DaemonWorld, id: &str, bundle: PathBuf) {
+pub(crate) fn start(world: &DaemonWorld, id: &str, bundle: PathBuf) {
     world.done("startContainer", &json!({"containerId": id, "bundlePath": bundle}));
     until_ready(world, id, 1);
 }
 
 /// The container's program has come up so many times.
-fn until_ready(world: &DaemonWorld, id: &str, times: usize) {
+pub(crate) fn until_ready(world: &DaemonWorld, id: &str, times: usize) {
     let log = world.path("log").join(format!("{id}.log"));
     world.until("it is ready", || {
         fs::read_to_string(&log).unwrap_or_default().matches("ready\n").count() == times
@@ -42,7 +47,7 @@ fn until_ready(world: &DaemonWorld, id: &str, times: usize) {
 }
 
 /// Signals the container's first process by the runtime, with or without a daemon.
-fn signal(world: &DaemonWorld, id: &str, signal: &str) {
+pub(crate) fn signal(world: &DaemonWorld, id: &str, signal: &str) {
     let mut command = Command::new("crun");
     let sent = command.arg("--root").arg(world.path("runtime")).args(["kill", id, signal]).status().unwrap();
     assert!(sent.success(), "{id}");

@@ -41,5 +41,6 @@ mod transcript_life;
 mod transcript_past;
 mod transcript_terminal;
 mod unprivileged;
+mod waits;
 mod webdriver;
 mod websocket;

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 /// Wait until containers are gone and print their exit status, or until they run
 #[derive(Debug, Args)]
 pub(crate) struct Wait {
-    /// Ids or descriptors, and behind them perhaps what is waited for: the end (stopped, the default) or the start (started);
+    /// Ids or descriptors, and behind them perhaps what is waited for: the last end (stopped, the default) or the start (started);
     /// for a start they need not be there yet
     #[arg(required = true, value_name = "ID")]
     words: Vec<String>,

@@ -9,6 +9,8 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use crate::control::events::journal::{Journal, PastEvent, Since};
 use crate::control::events::replay::Replay;
 use crate::control::model::event::{Event, Origin};
+use crate::control::model::id::ContainerId;
+use crate::control::model::state::ExitStatus;
 
 /// How many events a slow subscriber may lag behind.
 const MAX_LAG: usize = 1024;
@@ -25,6 +27,8 @@ struct Numbered {
 pub(crate) struct EventBus {
     sender: broadcast::Sender<Numbered>,
     sent: Mutex<Sent>,
+    /// Held by the one that looks for an end in the journal: many clients may ask at once.
+    looking: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -45,7 +49,7 @@ impl EventBus {
     /// With the journal in the state directory.
     pub(crate) fn new(state_dir: PathBuf) -> Self {
         let sent = Sent { journal: Journal::open(state_dir), replay: Replay::new() };
-        Self { sender: broadcast::Sender::new(MAX_LAG), sent: Mutex::new(sent) }
+        Self { sender: broadcast::Sender::new(MAX_LAG), sent: Mutex::new(sent), looking: Default::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Sent> {
@@ -96,7 +100,19 @@ impl EventBus {
 
     /// Has `see` look at all events that are still known, in the order in which they were sent.
     pub(crate) fn past(&self, see: impl FnMut(PastEvent)) {
-        self.lock().journal.past().for_each(see);
+        let past = self.lock().journal.past();
+        past.for_each(see);
+    }
+
+    /// How the last container of this id ended, if its end is still known. Read apart from the daemon's thread.
+    pub(crate) async fn last_end(&self, id: &ContainerId) -> Option<ExitStatus> {
+        let _looking = self.looking.lock().await;
+        let (past, id) = (self.lock().journal.past(), id.clone());
+        let end = move |past: PastEvent| match past.event {
+            Event::Stopped { id: ended, exit, .. } if ended == id => Some(exit),
+            _ => None,
+        };
+        tokio::task::spawn_blocking(move || past.filter_map(end).last()).await.ok().flatten()
     }
 
     /// The events between the one with this number and the next that `subscription` receives.

@@ -3,7 +3,7 @@
 //! - [`numbers`]: the numbers of events, each given out once.
 //! - [`journal`]: the events of the last time with their numbers, for clients that say what they saw last.
 //! - [`replay`]: retains for late subscribers what became of an earlier daemon's containers.
-//! - [`bus`]: sends events to subscribers; [`started`]: waits for a start.
+//! - [`bus`]: sends events to subscribers; [`started`]: waits for a start; [`ended`]: waits for an end.
 //! - [`dumps`]: tracks which minidumps were brought to the host.
 //! - [`loops`]: tracks which crash loops were announced.
 //! - [`entry`]: the file that keeps events until they are delivered.
@@ -13,6 +13,7 @@
 
 pub(crate) mod bus;
 pub(crate) mod dumps;
+pub(crate) mod ended;
 pub(crate) mod entry;
 pub(crate) mod journal;
 pub(crate) mod leftovers;

@@ -8,7 +8,7 @@
 //! - [`exit`]: a container exits.
 //! - [`supervisor`]: one task per container from its start to its end.
 //! - [`inside`]: commands in a container that runs, its annotations, hibernation and mounts.
-//! - [`accepted`]: a stop that was accepted; [`stop`]: stop, pause, resume, delete, wait.
+//! - [`accepted`]: a stop that was accepted; [`stop`]: stop, pause, resume, delete.
 //! - [`renew`]: restart and signals for a client.
 //! - [`output`]: goes on reading the output of containers whose reader was killed.
 //! - [`recover`]: takes over what an earlier daemon left.

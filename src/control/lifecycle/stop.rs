@@ -13,9 +13,8 @@ use crate::control::lifecycle::accepted::AcceptedStop;
 use crate::control::lifecycle::cleanup;
 use crate::control::lifecycle::context::Context;
 use crate::control::lifecycle::inside::hibernate;
-use crate::control::model::event::Origin;
 use crate::control::model::id::ContainerId;
-use crate::control::model::state::{ExitStatus, State};
+use crate::control::model::state::State;
 use crate::control::phase::{Ending, Phase};
 use crate::control::process::handle::Process;
 use crate::control::registry::no_container;
@@ -247,21 +246,5 @@ async fn forget_restart(ctx: &Context, container: &Container) {
     let _change = container.change.lock().await;
     if let Some(accepted) = AcceptedStop::read(ctx, container).filter(|accepted| accepted.restart) {
         accepted.without_restart().save(container);
-    }
-}
-
-/// Waits until a container is gone.
-pub(crate) async fn wait(ctx: &Context, id: &ContainerId) -> Result<ExitStatus> {
-    let Some(container) = ctx.registry.look_up(id) else {
-        return ctx.registry.last_exit(id).ok_or_else(|| no_container(id.as_str()));
-    };
-    match container.ending().await {
-        Ending::Ended(exit) => Ok(exit),
-        Ending::NeverStarted => {
-            // What an earlier daemon was removing when it ended; that one wrote down how it had ended.
-            let earlier =
-                (container.origin == Origin::EarlierDaemon).then(|| ctx.registry.last_exit(id)).flatten();
-            earlier.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("container {id} did not start")))
-        }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::control::events::bus::Subscription;
+use crate::control::events::ended;
 use crate::control::events::journal::Since;
 use crate::control::events::started;
 use crate::control::health::{descriptor_problem, disk_problem};
@@ -189,13 +190,14 @@ impl Manager {
         stop::delete(self.ctx(), id, force).await
     }
 
-    /// Waits until a container is gone (its Stopped event was sent) and gives its exit status. Works for the last
-    /// containers that ended, too.
+    /// Waits until a container is gone (its last Stopped event was sent) and gives the exit status of its last run. One that
+    /// is restarted, after a crash or for a client, is not gone. Works for containers that have ended, too, also before this
+    /// daemon began: as long as the journal of events knows.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`]; [`ErrorKind::Timeout`].
     pub async fn wait(&self, id: &ContainerId, timeout: Option<Duration>) -> Result<ExitStatus> {
-        let wait = stop::wait(self.ctx(), id);
+        let wait = ended::wait(&self.ctx().registry, &self.ctx().bus, id);
         let Some(timeout) = timeout else { return wait.await };
         tokio::time::timeout(timeout, wait).await.unwrap_or_else(|_| {
             Err(Error::new(ErrorKind::Timeout, format!("container {id} has not ended in time")))

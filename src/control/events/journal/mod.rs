@@ -122,8 +122,9 @@ impl Journal {
         file.write_all(format!("{end}{line}\n").as_bytes())
     }
 
-    /// All events that are still known, in the order in which they were sent.
-    pub(crate) fn past(&self) -> impl Iterator<Item = PastEvent> {
+    /// All events that are still known, in the order in which they were sent. The files are opened at once, and read as it is
+    /// gone through: that needs no lock.
+    pub(crate) fn past(&self) -> impl Iterator<Item = PastEvent> + Send + use<> {
         lines(&self.dir).map(|Line { number, time, event, .. }| PastEvent { number, time, event })
     }
 
@@ -148,7 +149,7 @@ fn read(dir: &Path) -> Vec<Line> {
     lines(dir).collect()
 }
 
-fn lines(dir: &Path) -> impl Iterator<Item = Line> {
+fn lines(dir: &Path) -> impl Iterator<Item = Line> + Send + use<> {
     let files = [OLDER, JOURNAL].map(|name| File::open(dir.join(name)).ok()).into_iter().flatten();
     let lines = files.flat_map(|file| BufReader::new(file).split(b'\n').map_while(Result::ok));
     let mut last = None;
