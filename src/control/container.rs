@@ -10,14 +10,13 @@ use crate::control::bundle::policy::Policy;
 use crate::control::clock::boottime;
 use crate::control::model::event::Origin;
 use crate::control::model::id::ContainerId;
-use crate::control::model::state::{ExitStatus, State};
+use crate::control::model::state::State;
 use crate::control::phase::{Ending, Phase};
 use crate::control::process::cgroup::Cgroups;
-use crate::control::process::handle::{Process, ProcessIdentity};
+use crate::control::process::handle::Process;
 use crate::control::state::container_dir::ContainerDir;
 use crate::control::state::saved_state::SavedState;
 use crate::error::{Error, ErrorKind, Result};
-use crate::oci::run::{self, Run, RunNote};
 
 /// One container. What can be seen from outside (paused, dead) is not stored.
 #[derive(Debug)]
@@ -56,6 +55,8 @@ struct Status {
     seen_running: bool,
     /// What clients want of it.
     wish: Option<Wish>,
+    /// The state that was announced last.
+    announced: Option<State>,
 }
 
 /// What clients want of a container that runs.
@@ -84,6 +85,7 @@ impl Container {
     }
 
     fn with(id: ContainerId, descriptor: i32, dir: ContainerDir, (started, origin): (u64, Origin)) -> Self {
+        let status = Status { phase: Phase::Starting, seen_running: false, wish: None, announced: None };
         Self {
             id,
             descriptor,
@@ -99,7 +101,7 @@ impl Container {
             being_read: Arc::default(),
             being_mounted: Arc::default(),
             cgroups: OnceLock::new(),
-            status: watch::Sender::new(Status { phase: Phase::Starting, seen_running: false, wish: None }),
+            status: watch::Sender::new(status),
         }
     }
 
@@ -144,6 +146,20 @@ impl Container {
             true
         });
         refused.map_or(Ok(()), |what| Err(Error::new(ErrorKind::System, what)))
+    }
+
+    /// The state that was announced last, also by an earlier daemon.
+    pub(crate) fn announced(&self) -> Option<State> {
+        self.status.borrow().announced
+    }
+
+    /// Notes which state was announced last.
+    pub(crate) fn note_state(&self, state: State) {
+        // No task waits for that.
+        self.status.send_if_modified(|status| {
+            status.announced = Some(state);
+            false
+        });
     }
 
     /// A client wants it to end: it is not restarted.
@@ -256,41 +272,6 @@ impl Container {
             exit: None,
             promised: self.is_promised,
             bundle: self.bundle.get().cloned(),
-        }
-    }
-
-    /// Notes for the hook what it cannot know of this run: the restarts, and how it ended once its first process has.
-    pub(crate) fn note_run(&self, ended: Option<(ProcessIdentity, ExitStatus)>) {
-        if self.policy().dump_dirs.is_empty() {
-            return;
-        }
-        let mut run = Run { restarts: self.policy().restarts, ..Run::default() };
-        match ended {
-            Some((_, ExitStatus::Code(code))) => run.exit_code = Some(code),
-            Some((_, ExitStatus::Signal(signal))) => run.exit_signal = Some(signal),
-            Some((_, ExitStatus::Unknown)) | None => {}
-        }
-        let note = RunNote { init: ended.map(|(init, _)| (init.pid, init.start_time)), run };
-        if let Err(error) = self.dir.replace_note(run::FILE, &note) {
-            log::warn!("container {}: {}", self.id, error.report());
-        }
-    }
-
-    /// Persists how it ended, which a later daemon could not find out, and that it is not to be restarted when a client
-    /// wants it to end.
-    pub(crate) fn save_exit(&self, exit: ExitStatus) {
-        if exit == ExitStatus::Unknown {
-            return;
-        }
-        let saved = self.dir.load().and_then(|saved| match saved.exit {
-            Some(_) => Ok(()),
-            None => {
-                let restarts = saved.restarts.filter(|_| !self.is_stop_requested());
-                self.dir.save(&SavedState { exit: Some(exit), restarts, ..saved })
-            }
-        });
-        if let Err(error) = saved {
-            log::warn!("container {}: {}", self.id, error.report());
         }
     }
 }

@@ -20,7 +20,7 @@
 //! - `memcr`: memcr's protocol.
 //! - `state`: what the next daemon finds.
 //! - `bundle`: the bundle that the runtime gets.
-//! - `phase`: where a container stands, with the state diagram; `container`: one container.
+//! - `phase`: where a container stands, with the state diagram; `container`: one container; `run_notes`: what is noted of its run.
 //! - `descriptor`: the numbers of containers; `registry`: the table of them all.
 //! - `events`: events, from what happened to the subscribers.
 //! - `plugins`: Dobby's plugins.
@@ -47,6 +47,7 @@ mod phase;
 mod plugins;
 mod process;
 mod registry;
+mod run_notes;
 mod runtime;
 mod settings;
 mod state;

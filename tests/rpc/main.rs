@@ -30,6 +30,7 @@ mod protocol;
 mod restarts;
 mod since;
 mod started;
+mod states;
 mod stream_frames;
 mod streams;
 #[path = "../support/mod.rs"]

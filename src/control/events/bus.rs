@@ -10,7 +10,7 @@ use crate::control::events::journal::{Journal, PastEvent, Since};
 use crate::control::events::replay::Replay;
 use crate::control::model::event::{Event, Origin};
 use crate::control::model::id::ContainerId;
-use crate::control::model::state::ExitStatus;
+use crate::control::model::state::{ExitStatus, State};
 
 /// How many events a slow subscriber may lag behind.
 const MAX_LAG: usize = 1024;
@@ -76,6 +76,12 @@ impl EventBus {
                 self.send(Origin::EarlierDaemon, attempt, event);
             }
         }
+    }
+
+    /// The last state that an earlier daemon has announced of a container, in this attempt to run it; known for as long as
+    /// events are sent again.
+    pub(crate) fn last_state(&self, attempt: u64, id: &ContainerId) -> Option<State> {
+        self.lock().journal.last_state(attempt, id)
     }
 
     /// From now on no event is sent again.

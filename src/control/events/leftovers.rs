@@ -45,7 +45,9 @@ pub(crate) fn deliver(outbox: &Outbox, registry: &Registry, dir: &Path, mut name
             }
         }
         let is_news = |event: &Event| afterwards == Afterwards::Nothing || event.is_of_crash();
-        let events = entry.events.into_iter().filter(is_news).collect();
+        let news = entry.events.into_iter().filter(is_news);
+        let state = |event: &Event| outbox.unsent_state(name.started, event);
+        let events = news.flat_map(|event| state(&event).into_iter().chain([event])).collect();
         outbox.deliver_within(outbox.take_over(name, events), left);
     }
 }

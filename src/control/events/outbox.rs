@@ -18,6 +18,7 @@ use crate::control::events::loops::LoopTracker;
 use crate::control::events::replay::REPLAY_TIME;
 use crate::control::model::event::{Event, Origin};
 use crate::control::model::id::ContainerId;
+use crate::control::model::state::State;
 use crate::control::phase::Phase;
 use crate::control::state::container_dir::discard;
 use crate::control::state::saved_state::SavedState;
@@ -96,6 +97,14 @@ impl Outbox {
             log::warn!("container {}: {}", name.id, error.report());
         }
         Posted { keeper: Keeper::Entry(path), origin, attempt: name.started, events: entry.events }
+    }
+
+    /// The change of state that comes before the end of a container, unless an earlier daemon has sent it.
+    pub(crate) fn unsent_state(&self, attempt: u64, event: &Event) -> Option<Event> {
+        let Event::Stopped { id, descriptor, .. } = event else { return None };
+        let (id, descriptor, state) = (id.clone(), *descriptor, State::Stopped);
+        let is_sent = self.bus.last_state(attempt, &id) == Some(state);
+        (!is_sent).then_some(Event::StateChanged { id, descriptor, state })
     }
 
     /// Takes over an entry of an earlier daemon, as it left it under `name`.

@@ -31,8 +31,16 @@ pub(crate) fn transition(container: &Container, next: Phase) {
 
 /// Announces the state that a container is in now.
 pub(crate) fn announce_state(ctx: &Context, container: &Container, state: State) {
+    container.note_state(state);
     let (id, descriptor) = (container.id.clone(), container.descriptor);
     ctx.bus.send(container.origin, container.started, Event::StateChanged { id, descriptor, state });
+}
+
+/// Announces the state that a container is in now, unless an earlier daemon has done so.
+pub(crate) fn announce_state_once(ctx: &Context, container: &Container, state: State) {
+    if container.announced() != Some(state) {
+        announce_state(ctx, container, state);
+    }
 }
 
 /// Cleans up after a start that failed: nothing may be left of it.

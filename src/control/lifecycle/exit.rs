@@ -13,6 +13,7 @@ use crate::control::model::state::{ExitStatus, State};
 use crate::control::phase::{Ending, Phase};
 use crate::control::plugins::plugin::ContainerRef;
 use crate::control::plugins::plugin_set;
+use crate::control::run_notes;
 use crate::control::state::saved_state::SavedState;
 use crate::error::Result;
 
@@ -38,9 +39,9 @@ pub(crate) async fn clean_up(
 ) -> Option<NextAttempt> {
     cleanup::transition(container, Phase::CleaningUp);
     let _change = container.change.lock().await;
-    container.save_exit(exit);
+    run_notes::save_exit(container, exit);
     if let Ok(SavedState { init: Some(init), .. }) = container.dir.load() {
-        container.note_run(Some((init, exit)));
+        run_notes::note_run(container, Some((init, exit)));
     }
     let (deleted, mut events) = cleanup::delete_ended(ctx, container, exit).await;
     ctx.logs.finish(&container.id, &container.policy().sink);
@@ -64,7 +65,7 @@ pub(crate) async fn clean_up(
         let _first = container.successor.set(Arc::clone(&next.container));
     }
     let is_gone = leave_registry(ctx, container, removed, next.as_ref());
-    cleanup::announce_state(ctx, container, State::Stopped);
+    cleanup::announce_state_once(ctx, container, State::Stopped);
     ctx.outbox.deliver(posted);
     let last = if is_gone { Phase::Gone(Ending::Ended(exit)) } else { Phase::Undeletable(exit) };
     cleanup::transition(container, last);

@@ -17,6 +17,7 @@ use crate::control::plugins::plugin_set::PluginSet;
 use crate::control::process::handle::Process;
 use crate::control::process::helper::Finished;
 use crate::control::process::tree;
+use crate::control::run_notes;
 use crate::control::runtime::{Launch, Verb};
 use crate::control::state::container_dir::PID_FILE;
 use crate::error::{Error, Result};
@@ -40,7 +41,7 @@ pub(crate) async fn run(
     let (dir, target) = (&container.dir, ContainerRef::of(container));
     dir.save(&container.saved_state(None))?;
     dir.forget_run();
-    container.note_run(None);
+    run_notes::note_run(container, None);
     let log = container.policy().sink.is_write_only().then(|| dir.file(RUNTIME_LOG));
     let verb = if plugins.wants_process(target) { Verb::Create } else { Verb::Run };
     let passed = passed.into_iter().map(|passed| passed.resolve(&output.fd)).collect::<Result<_>>()?;

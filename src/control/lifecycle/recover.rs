@@ -13,6 +13,7 @@ use crate::control::lifecycle::context::Context;
 use crate::control::lifecycle::inside::hibernate;
 use crate::control::lifecycle::{cleanup, launch, output, restart, stop, supervisor};
 use crate::control::model::id::ContainerId;
+use crate::control::model::state::State;
 use crate::control::monitor::client::{SOCKET_PREFIX, remove_stale};
 use crate::control::monitor::note::Note;
 use crate::control::phase::Phase;
@@ -90,18 +91,27 @@ fn recover_one(ctx: &Arc<Context>, id: ContainerId) {
     match saved {
         Ok(SavedState { init: Some(init), start_unannounced, exit, .. }) => {
             let identity = init;
-            stop::recall(ctx, &container);
+            let was_asked = stop::recall(ctx, &container);
+            recall_state(ctx, &container);
             let init = Process::reopen(identity);
             // The dumps of one that ended are announced with its end.
             if start_unannounced && init.is_some() {
                 cleanup::announce_dumps_since_start(ctx, &container);
             }
             if start_unannounced {
+                if container.announced().is_none() {
+                    cleanup::announce_state(ctx, &container, State::Running);
+                }
                 launch::announce_start(ctx, &container);
             }
             match init {
                 Some(init) => adopt(ctx, container, init),
-                None => supervisor::supervise_ended(ctx, container, identity, exit),
+                None => {
+                    if was_asked {
+                        cleanup::announce_state_once(ctx, &container, State::Stopping);
+                    }
+                    supervisor::supervise_ended(ctx, container, identity, exit);
+                }
             }
         }
         Ok(SavedState { init: None, .. }) => {
@@ -117,14 +127,32 @@ fn recover_one(ctx: &Arc<Context>, id: ContainerId) {
     }
 }
 
+/// Takes over which state was announced last, if that is known.
+fn recall_state(ctx: &Context, container: &Container) {
+    let known = ctx.bus.last_state(container.started, &container.id);
+    known.into_iter().for_each(|state| container.note_state(state));
+}
+
+/// Announces what the earlier daemon has done with a container, and perhaps not announced. Where the journal does not reach
+/// back to the last change, that is older than thousands of events, and was announced.
+fn announce_missed_state(ctx: &Context, container: &Container) {
+    match container.announced() {
+        Some(_) => cleanup::announce_state_once(ctx, container, container.state()),
+        None => container.note_state(container.state()),
+    }
+}
+
 fn adopt(ctx: &Arc<Context>, container: Arc<Container>, init: Process) {
     log::info!("container {} is adopted", container.id);
     let (shared, adopted) = (Arc::clone(ctx), Arc::clone(&container));
     ctx.tasks.spawn(async move { output::read(&shared, &adopted).await });
     let init = Arc::new(init);
     cleanup::transition(&container, Phase::Running(Arc::clone(&init)));
-    hibernate::recover(ctx, &container, &init);
-    stop::recover(ctx, &container);
+    let is_woken = hibernate::recover(ctx, &container, &init);
+    let is_stopped = stop::recover(ctx, &container);
+    if !is_woken && !is_stopped {
+        announce_missed_state(ctx, &container);
+    }
     cleanup::announce_dumps_since_note(ctx, &container);
     ctx.watcher.watch(&container);
     supervisor::supervise(ctx, container, init);

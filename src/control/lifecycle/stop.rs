@@ -122,21 +122,24 @@ async fn terminate(
 
 fn mark_stopping(ctx: &Context, container: &Container, init: &Arc<Process>) {
     cleanup::transition(container, Phase::Stopping(Arc::clone(init)));
-    cleanup::announce_state(ctx, container, State::Stopping);
+    cleanup::announce_state_once(ctx, container, State::Stopping);
 }
 
-/// What clients of an earlier daemon wanted of a container that has run, before anything is done with it.
-pub(crate) fn recall(ctx: &Context, container: &Container) {
-    match AcceptedStop::read(ctx, container) {
+/// What clients of an earlier daemon wanted of a container that has run, before anything is done with it. Whether it was
+/// asked to end by then.
+pub(crate) fn recall(ctx: &Context, container: &Container) -> bool {
+    let accepted = AcceptedStop::read(ctx, container);
+    match accepted {
         Some(AcceptedStop { restart: true, .. }) => container.request_restart(),
         Some(_) => container.request_stop(),
         None => {}
     }
+    accepted.is_some_and(|accepted| accepted.signalled)
 }
 
-/// Sees the stop through that an earlier daemon had accepted for a container that it left, if there is one.
-pub(crate) fn recover(ctx: &Arc<Context>, container: &Arc<Container>) {
-    let Some(accepted) = AcceptedStop::read(ctx, container) else { return };
+/// Sees the stop through that an earlier daemon had accepted for a container that it left. Whether there is one.
+pub(crate) fn recover(ctx: &Arc<Context>, container: &Arc<Container>) -> bool {
+    let Some(accepted) = AcceptedStop::read(ctx, container) else { return false };
     let (ctx, container) = (Arc::clone(ctx), Arc::clone(container));
     let tasks = ctx.tasks.clone();
     tasks.spawn(async move {
@@ -153,6 +156,7 @@ pub(crate) fn recover(ctx: &Arc<Context>, container: &Arc<Container>) {
             log::error!("container {}: {}", container.id, error.report());
         }
     });
+    true
 }
 
 /// Thaws a frozen container that was sent a signal. With cgroup version 2, SIGKILL ends it all the same, so that

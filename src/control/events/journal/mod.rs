@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::control::events::numbers::{Beginning, MAX_NUMBER, Numbers, now};
 use crate::control::model::event::Event;
+use crate::control::model::id::ContainerId;
+use crate::control::model::state::State;
 
 /// What the names of the two files begin with, in the state directory. No container has such an id.
 pub(crate) const JOURNAL: &str = "+events";
@@ -55,6 +57,8 @@ pub(crate) struct Journal {
     numbers: Numbers,
     /// What an earlier daemon has sent: attempt and event, in JSON, with the number.
     earlier: HashMap<(u64, String), u64>,
+    /// The last state that an earlier daemon has announced of each attempt.
+    states: HashMap<(u64, ContainerId), State>,
 }
 
 /// What came after an event.
@@ -76,10 +80,15 @@ impl Journal {
         let lines = read(&dir);
         let numbers = Numbers::open(&dir, lines.last().map(|last| last.number), beginning);
         let json = |event: &Event| serde_json::to_string(event).unwrap_or_default();
-        // Changes of state are not sent again.
-        let again = lines.iter().filter(|line| !matches!(line.event, Event::StateChanged { .. }));
-        let earlier = again.map(|line| ((line.attempt, json(&line.event)), line.number)).collect();
-        Self { dir, cut: true, numbers, earlier }
+        let (mut earlier, mut states) = (HashMap::new(), HashMap::new());
+        for Line { number, attempt, event, .. } in lines {
+            match event {
+                // A container may be in one state several times.
+                Event::StateChanged { id, state, .. } => drop(states.insert((attempt, id), state)),
+                event => drop(earlier.insert((attempt, json(&event)), number)),
+            }
+        }
+        Self { dir, cut: true, numbers, earlier, states }
     }
 
     /// The number of the next event.
@@ -93,9 +102,14 @@ impl Journal {
         self.earlier.get(&(attempt, json)).copied()
     }
 
+    /// The last state that an earlier daemon has announced of a container, in this attempt to run it.
+    pub(crate) fn last_state(&self, attempt: u64, id: &ContainerId) -> Option<State> {
+        self.states.get(&(attempt, id.clone())).copied()
+    }
+
     /// Forgets what earlier daemons sent: nothing of theirs is left to send.
     pub(crate) fn forget_earlier(&mut self) {
-        self.earlier = HashMap::new();
+        (self.earlier, self.states) = (HashMap::new(), HashMap::new());
     }
 
     /// Writes an event down, which is sent from now on, and gives its number. A disk that is full costs clients that come

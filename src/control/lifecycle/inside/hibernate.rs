@@ -206,12 +206,12 @@ pub(crate) async fn end(ctx: &Context, container: &Container) {
     }
 }
 
-/// Takes over the hibernation that an earlier daemon left. One that it did not complete is undone.
-pub(crate) fn recover(ctx: &Arc<Context>, container: &Arc<Container>, init: &Arc<Process>) {
-    let Some(note) = noted(container, init) else { return };
+/// Takes over the hibernation that an earlier daemon left. One that it did not complete is undone; whether that is so.
+pub(crate) fn recover(ctx: &Arc<Context>, container: &Arc<Container>, init: &Arc<Process>) -> bool {
+    let Some(note) = noted(container, init) else { return false };
     cleanup::transition(container, Phase::Hibernated(Arc::clone(init)));
     if note.complete {
-        return;
+        return false;
     }
     let (ctx, container, init) = (Arc::clone(ctx), Arc::clone(container), Arc::clone(init));
     let tasks = Arc::clone(&ctx.tasks);
@@ -221,4 +221,5 @@ pub(crate) fn recover(ctx: &Arc<Context>, container: &Arc<Container>, init: &Arc
         wake_in_time(&ctx, &container, note.pids).await;
         enter(&ctx, &container, Phase::Running(init), State::Running);
     });
+    true
 }
