@@ -36,7 +36,7 @@ pub(crate) struct Container {
     /// What was started in its place when it had ended.
     pub(crate) successor: OnceLock<Arc<Container>>,
     /// Why it could not be started in the place of one that ended.
-    pub(crate) failure: OnceLock<String>,
+    pub(crate) failure: OnceLock<Error>,
     /// Held by whatever changes the container; never by what only looks.
     pub(crate) change: Arc<tokio::sync::Mutex<()>>,
     /// Whether its processes are being read: such a read can hang for as long as the container likes.

@@ -1,13 +1,16 @@
 //! Restarts that clients want, with daemons that are killed meanwhile.
 
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::daemon_world::DaemonWorld;
+use crate::exits::{ends_with, restarted, signal, start, until_ready};
+use crate::support::daemon_world::{DaemonWorld, PLUGIN};
 use crate::support::host::daemon_program;
+use crate::support::wire::Ws;
 
 /// Wherever the daemon is killed: the container runs in the end, it ended at most once for the one restart, and a client that
 /// was answered was answered truly.
@@ -75,4 +78,116 @@ fn a_run_that_no_daemon_saw_is_announced_with_its_end() {
         of("onContainerStarted").is_some() && of("onContainerStopped").is_some_and(|end| end["exitCode"] == 3)
     });
     world.until("nothing is left", || !state.exists());
+}
+
+/// Has a container's hook hold it up, once for each time that a file of this name is there.
+struct Hold {
+    held: PathBuf,
+    reached: PathBuf,
+}
+
+impl Hold {
+    /// A container that runs, and a hold in its hook of this kind; not in its first start.
+    fn of(world: &DaemonWorld, id: &str, hook: &str) -> Self {
+        let hold = Self {
+            held: world.path(&format!("{hook}-held")),
+            reached: world.path(&format!("{hook}-reached")),
+        };
+        let (held, reached) = (hold.held.display(), hold.reached.display());
+        let script = format!("[ ! -e {held} ] || touch {reached}; while [ -e {held} ]; do sleep 0.02; done");
+        let bundle = ends_with(world, &format!("bundle-{hook}"), 0, |config| {
+            restarted(config);
+            config["hooks"] = json!({hook: [{"path": "/bin/sh", "args": ["sh", "-c", script]}]});
+        });
+        start(world, id, bundle);
+        std::fs::write(&hold.held, "").unwrap();
+        hold
+    }
+
+    fn wait(&self, world: &DaemonWorld) {
+        world.until("the hook holds it", || self.reached.exists());
+    }
+
+    fn let_go(&self) {
+        std::fs::remove_file(&self.held).unwrap();
+    }
+}
+
+/// A call on a connection of its own that has no answer yet.
+fn pending(world: &DaemonWorld, method: &str, params: &Value) -> Ws {
+    let mut ws = world.ws();
+    ws.send(&json!({"id": 1, "method": format!("{PLUGIN}.{method}"), "params": params}).to_string());
+    ws.send(&json!({"id": 2, "method": format!("{PLUGIN}.versions")}).to_string());
+    let answer: Value = serde_json::from_str(&ws.text()).unwrap();
+    assert_eq!(answer["id"], 2, "{method}: {answer}");
+    ws
+}
+
+fn answer(ws: &mut Ws) -> Value {
+    let answer: Value = serde_json::from_str(&ws.text()).unwrap();
+    assert_eq!(answer["id"], 1, "{answer}");
+    answer
+}
+
+/// A container that has crashed and is being cleaned up, or started again.
+#[test]
+fn what_is_wanted_of_a_container_that_is_being_restarted_happens_to_the_next_run() {
+    for hook in ["poststop", "createRuntime"] {
+        let world = DaemonWorld::new();
+        let id = world.id("a");
+        let hold = Hold::of(&world, &id, hook);
+        signal(&world, &id, "KILL");
+        hold.wait(&world);
+        // What a process cannot miss, however early.
+        let mut stopped = pending(&world, "signalContainer", &json!({"containerId": id, "signal": "STOP"}));
+        hold.let_go();
+        assert_eq!(answer(&mut stopped)["result"]["success"], true, "{hook}");
+        let pid = || std::fs::read_to_string(world.path("state").join(&id).join("container.pid")).unwrap();
+        let stat = || std::fs::read_to_string(format!("/proc/{}/stat", pid().trim())).unwrap();
+        world.until("it stands still", || stat().contains(") T "));
+        world.done("signalContainer", &json!({"containerId": id, "signal": "CONT"}));
+        until_ready(&world, &id, 2);
+
+        std::fs::remove_file(&hold.reached).unwrap();
+        std::fs::write(&hold.held, "").unwrap();
+        signal(&world, &id, "KILL");
+        hold.wait(&world);
+        let mut renewed = pending(&world, "restartContainer", &json!({"containerId": id}));
+        hold.let_go();
+        let descriptor = answer(&mut renewed)["result"]["descriptor"].clone();
+        assert!(descriptor.is_i64(), "{hook}: {descriptor}");
+        assert_eq!(world.done("getContainerState", &json!({"containerId": id}))["state"], "Running");
+
+        // A stop is the last word.
+        std::fs::remove_file(&hold.reached).unwrap();
+        std::fs::write(&hold.held, "").unwrap();
+        signal(&world, &id, "KILL");
+        hold.wait(&world);
+        let mut killed = pending(&world, "signalContainer", &json!({"containerId": id, "signal": "KILL"}));
+        hold.let_go();
+        assert_eq!(answer(&mut killed)["result"]["success"], true, "{hook}");
+        world.done("waitContainer", &json!({"containerId": id}));
+        assert!(world.call("getContainerState", &json!({"containerId": id})).is_err());
+    }
+}
+
+#[test]
+fn a_restart_that_fails_says_why_in_kind() {
+    let world = DaemonWorld::new();
+    let id = world.id("a");
+    let hold = Hold::of(&world, &id, "poststop");
+    let mut command = Command::new(daemon_program());
+    command.arg("restart").arg("--socket").arg(world.path("socket")).arg(&id);
+    let client = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    hold.wait(&world);
+    let mut late = pending(&world, "restartContainer", &json!({"containerId": id}));
+    std::fs::rename(world.path("rootfs"), world.path("aside")).unwrap();
+    hold.let_go();
+    let output = client.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(13), "{said}");
+    assert!(said.contains("could not be started again") && said.contains("put it back"), "{said}");
+    let late = answer(&mut late)["error"]["data"].to_string();
+    assert!(late.contains("could not be started again") && late.contains("put it back"), "{late}");
+    std::fs::rename(world.path("aside"), world.path("rootfs")).unwrap();
 }

@@ -57,9 +57,8 @@ pub(crate) async fn restart(ctx: &Context, container: &Arc<Container>) -> Option
             Some(init)
         }
         Err(error) => {
-            let why = error.report();
-            log::error!("container {id} cannot be restarted: {why}");
-            let _first = container.failure.set(why);
+            log::error!("container {id} cannot be restarted: {}", error.report());
+            let _first = container.failure.set(error);
             cleanup::report_failed_start(ctx, container).await;
             None
         }
