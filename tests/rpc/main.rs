@@ -16,6 +16,7 @@ mod dumps;
 mod events;
 mod exits;
 mod framing;
+mod full_state;
 mod guards;
 mod http;
 mod inside;

@@ -172,3 +172,31 @@ fn a_container_that_locks_its_output_is_read_all_the_same() {
     let before = log(&world, &id).len();
     world.until("it is read on", || log(&world, &id).len() > before + 20);
 }
+
+/// The output of a container with a file of its own, which has ended or ends meanwhile.
+#[test]
+fn a_log_file_of_its_own_is_read_after_the_end() {
+    let world = DaemonWorld::new();
+    let (id, file) = (world.id("own"), world.path("own.log"));
+    let bundle = world.bundle(&id, &["/bin/sh", "-c", "echo begun; sleep 0.5; echo done"]);
+    let path = bundle.join("config.json");
+    let mut config: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let data = json!({"sink": "file", "fileOptions": {"path": file}});
+    config["rdkPlugins"] = json!({"logging": {"required": true, "data": data}});
+    fs::write(path, config.to_string()).unwrap();
+    world.done("startContainer", &json!({"containerId": id, "bundlePath": bundle}));
+    let followed = world.cli(&["logs", "--follow", &id]);
+    assert_eq!(String::from_utf8_lossy(&followed.stdout), "begun\ndone\n", "{followed:?}");
+    wait_for_end(&world, &id);
+    for args in [&["logs", &id][..], &["logs", "--follow", &id]] {
+        let read = world.cli(args);
+        assert_eq!(String::from_utf8_lossy(&read.stdout), "begun\ndone\n", "{read:?}");
+    }
+    fs::remove_file(&file).unwrap();
+    assert_eq!(world.cli(&["logs", &id]).status.code(), Some(10), "as long as it is there");
+    // The next one of this name has another log.
+    start(&world, &id, "echo other");
+    wait_for_end(&world, &id);
+    let read = world.cli(&["logs", &id]);
+    assert_eq!(String::from_utf8_lossy(&read.stdout), "other\n", "{read:?}");
+}

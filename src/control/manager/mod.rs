@@ -231,9 +231,10 @@ impl Manager {
     /// [`ErrorKind::NotFound`] when there is no log, [`ErrorKind::Input`] when it cannot be an id.
     pub fn logs(&self, id: &str, from: Option<u64>, bytes: u64) -> Result<LogPart> {
         let id = id.parse()?;
+        let logs = &self.ctx().logs;
         let container = self.ctx().registry.look_up(&id);
-        let sink = container.map(|container| container.policy().sink.clone()).unwrap_or_default();
-        self.ctx().logs.read(&id, &sink, from, bytes)
+        let sink = container.map_or_else(|| logs.last_sink(&id), |container| container.policy().sink.clone());
+        logs.read(&id, &sink, from, bytes)
     }
 
     /// Subscribes to everything that happens from now on.

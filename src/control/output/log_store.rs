@@ -4,7 +4,7 @@
 //! end; without one it is this process. A container whose reader is killed waits once its pipe is full, and goes on when
 //! the next one reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,6 +27,9 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 /// How much output is kept in memory of a container whose log cannot be opened.
 const STAND_IN_BYTES: u64 = 64 * 1024;
 
+/// Of how many containers that have ended it is known to which files of their own they wrote.
+const MAX_OWN_FILES: usize = 64;
+
 /// All logs.
 #[derive(Debug)]
 pub(crate) struct LogStore {
@@ -38,6 +41,8 @@ pub(crate) struct LogStore {
     /// With a monitor, an end of each pipe: what is in there stays when the container ends and the monitor was killed.
     held: Mutex<BTreeMap<PathBuf, OwnedFd>>,
     trimmed: Trimmed,
+    /// The files of their own to which the last containers wrote that have ended, the latest first.
+    own_files: Mutex<VecDeque<(ContainerId, Sink)>>,
 }
 
 /// Where a container writes.
@@ -58,7 +63,15 @@ impl LogStore {
         }
         let readers = (!settings.monitor).then(Arc::default);
         let (limit, state_dir) = (settings.log_limit.max(2), settings.state_dir.clone());
-        Self { dir, limit, state_dir, readers, held: Mutex::default(), trimmed: Trimmed::default() }
+        Self {
+            dir,
+            limit,
+            state_dir,
+            readers,
+            held: Mutex::default(),
+            trimmed: Trimmed::default(),
+            own_files: Mutex::default(),
+        }
     }
 
     /// The container's directory, with its pipe.
@@ -188,6 +201,18 @@ impl LogStore {
         if let Ok(place) = Place::of(&home).lock() {
             self.trimmed.set(&self.path(id, sink), place.read());
         }
+        let mut own_files = lock(&self.own_files);
+        own_files.retain(|(known, _)| known != id);
+        if matches!(sink, Sink::File { .. }) {
+            own_files.truncate(MAX_OWN_FILES - 1);
+            own_files.push_front((id.clone(), sink.clone()));
+        }
+    }
+
+    /// Where the last container of this id wrote, which has ended.
+    pub(crate) fn last_sink(&self, id: &ContainerId) -> Sink {
+        let own_files = lock(&self.own_files);
+        own_files.iter().find(|(known, _)| known == id).map(|(_, sink)| sink.clone()).unwrap_or_default()
     }
 
     /// A part of a container's output: what follows the place `from`, or else the last bytes; at most `bytes`.

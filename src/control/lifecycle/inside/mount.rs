@@ -18,7 +18,7 @@ use crate::control::lifecycle::context::Context;
 use crate::control::model::id::ContainerId;
 use crate::control::model::state::State;
 use crate::control::process::handle::Process;
-use crate::control::state::container_dir::MOUNTS;
+use crate::control::state::container_dir::{ContainerDir, MOUNTS};
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::image::mount::target::{mount_point, resolve};
 use crate::proc::mountinfo;
@@ -80,20 +80,30 @@ pub(crate) async fn mount(ctx: &Context, id: &ContainerId, request: MountRequest
     let container = ctx.registry.find(id)?;
     let _change = container.change.lock().await;
     container.must_be(State::Running, "mount in")?;
-    let mut made = made(&container)?;
-    if made.len() >= MAX_MOUNTS {
+    let before = made(&container)?;
+    if before.len() >= MAX_MOUNTS {
         return Err(Error::new(ErrorKind::Busy, format!("container {id} has {MAX_MOUNTS} mounts already")));
     }
     let recursive = flags.iter().any(|flag| flag == "rbind");
-    let (place, shown) = (Inside::of(&container)?, target.clone());
-    let mount = apart(&container, move || {
+    let (place, dir, earlier) = (Inside::of(&container)?, container.dir.clone(), before.clone());
+    let attached = apart(&container, move || {
         let tree = clone(&source, attributes, recursive)?;
-        let id = mount_id(&tree)?;
-        place.attach(&tree, &shown)?;
-        Ok(id)
+        let made = Made { target, id: mount_id(&tree)? };
+        // Noted first, also if what follows takes too long: no mount stays that could not be taken out again.
+        dir.replace_note(MOUNTS, &Note { mounts: earlier.iter().chain([&made]).cloned().collect() })?;
+        Ok(place.attach(&tree, &made.target))
     });
-    made.push(Made { target, id: mount.await? });
-    container.dir.replace_note(MOUNTS, &Note { mounts: made })
+    // Not by that thread, which may be in the container's mount namespace by now.
+    attached.await?.inspect_err(|_| restore(&container.dir, before))
+}
+
+/// Puts back the note of the mounts before one that failed.
+fn restore(dir: &ContainerDir, mounts: Vec<Made>) {
+    if mounts.is_empty() {
+        dir.discard(MOUNTS);
+    } else if let Err(error) = dir.replace_note(MOUNTS, &Note { mounts }) {
+        log::warn!("{}", error.report());
+    }
 }
 
 /// Takes out the latest mount at a path.
