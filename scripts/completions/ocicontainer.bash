@@ -434,7 +434,7 @@ _ocicontainer() {
             return 0
             ;;
         ocicontainer__subcmd__logs)
-            opts="-f -n -h --follow --bytes --tail --raw --socket --json --help"
+            opts="-f -n -t -h --follow --bytes --tail --since --timestamps --raw --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -449,6 +449,10 @@ _ocicontainer() {
                     return 0
                     ;;
                 -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,11 +1,12 @@
 //! The output of containers: bounded, never in the container's way, and there after its end.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use oci_minidump::control::{ContainerId, ExitStatus, Manager};
+use oci_minidump::control::{Came, ContainerId, ExitStatus, LogBegin, Manager};
 
 use crate::support::manager_world::{LONG, ManagerWorld, until};
 
@@ -211,6 +212,37 @@ async fn a_full_disk_of_ours_frees_itself() {
     manager.delete(&id, true).await.unwrap();
     drop(manager);
     drop(tiny);
+}
+
+#[tokio::test]
+async fn without_room_for_times_there_is_output_without_them() {
+    let mut world = ManagerWorld::new("untimed", "crun");
+    world.settings.state_dir = world.dir.join("tiny");
+    let dir = world.settings.state_dir.clone();
+    let tiny = Tiny::mount(&dir, "size=256k");
+    let manager = world.open().await;
+    let id = world.id("a");
+    let wait = |name: &str| format!("while ! test -e /opt/{name}; do sleep 0.01; done");
+    let rest = "trap 'exit 0' TERM; while :; do sleep 0.1; done";
+    let script = format!("{}; echo one; {}; echo two; {rest}", wait("go1"), wait("go2"));
+    world.start(&manager, &id, &world.script("b", &script)).await;
+    let filler = dir.join("filler");
+    let mut file = fs::File::create(&filler).unwrap();
+    while file.write_all(&[0; 512]).is_ok() {}
+    let times = || manager.logs_with_times(id.as_str(), LogBegin::Last, 100).unwrap().1;
+    for (go, log) in [("go1", "one\n"), ("go2", "one\ntwo\n")] {
+        fs::write(world.dir.join("rootfs/opt").join(go), "").unwrap();
+        until(log, || world.log(&manager, &id) == log).await;
+        if go == "go1" {
+            assert_eq!(times(), [Came { place: 0, time: None }]);
+            file.set_len(0).unwrap();
+        }
+    }
+    let times = times();
+    assert!(times.len() == 2 && times[0].time.is_none(), "{times:?}");
+    assert!(times[1].place == 4 && times[1].time.is_some(), "{times:?}");
+    manager.delete(&id, true).await.unwrap();
+    drop((manager, file, tiny));
 }
 
 #[tokio::test]

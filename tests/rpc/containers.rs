@@ -141,7 +141,7 @@ fn start_honours_command_and_environment_and_output_is_kept() {
     assert_eq!(
         text(&log),
         format!(
-            r#"{{"containerId":"{id}","log":"bar baz\na;b\n","next":12,"errorReason":"","success":true}}"#
+            r#"{{"containerId":"{id}","log":"bar baz\na;b\n","next":12,"end":12,"errorReason":"","success":true}}"#
         )
     );
     let next = log["next"].as_u64().unwrap();

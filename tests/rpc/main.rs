@@ -21,6 +21,7 @@ mod guards;
 mod http;
 mod inside;
 mod limits;
+mod log_times;
 
 mod outbox;
 mod output;

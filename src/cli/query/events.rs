@@ -51,9 +51,8 @@ impl FromStr for Since {
         if let Ok(number) = text.parse() {
             return Ok(Self::Number(number));
         }
-        let Moment(moment) = text.parse().map_err(|why| format!("an event's number, or a time: {why}"))?;
-        let milliseconds = moment.unix_timestamp_nanos() / 1_000_000;
-        Ok(Self::Time(u64::try_from(milliseconds).unwrap_or(0)))
+        let moment: Moment = text.parse().map_err(|why| format!("an event's number, or a time: {why}"))?;
+        Ok(Self::Time(moment.milliseconds()))
     }
 }
 

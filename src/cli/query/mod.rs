@@ -6,6 +6,7 @@ pub(crate) mod follow;
 pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod logs;
+pub(crate) mod stamps;
 pub(crate) mod state;
 pub(crate) mod version;
 pub(crate) mod wait;

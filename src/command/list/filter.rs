@@ -41,6 +41,12 @@ impl Filter {
 pub struct Moment(pub OffsetDateTime);
 
 impl Moment {
+    /// In milliseconds since 1970; 0 before that.
+    #[must_use]
+    pub fn milliseconds(self) -> u64 {
+        u64::try_from(self.0.unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
+    }
+
     /// The end of a whole day, or the moment itself.
     fn end(self) -> OffsetDateTime {
         let is_day = self.0.time() == Time::MIDNIGHT;

@@ -21,8 +21,10 @@ use crate::control::model::id::ContainerId;
 use crate::control::model::request::StartRequest;
 use crate::control::model::signal::Signal;
 use crate::control::model::state::{ExitStatus, Health, Listed, State};
-use crate::control::output::log_store::LogStore;
+use crate::control::output::log_store::{LogBegin, LogStore};
 use crate::control::output::read::LogPart;
+use crate::control::output::sink::Sink;
+use crate::control::output::times::known::Came;
 use crate::control::process::{reaper, tree};
 use crate::control::registry::no_container;
 use crate::control::settings::Settings;
@@ -230,11 +232,25 @@ impl Manager {
     /// # Errors
     /// [`ErrorKind::NotFound`] when there is no log, [`ErrorKind::Input`] when it cannot be an id.
     pub fn logs(&self, id: &str, from: Option<u64>, bytes: u64) -> Result<LogPart> {
+        let (id, sink) = self.output_of(id)?;
+        self.ctx().logs.read(&id, &sink, from, bytes)
+    }
+
+    /// As [`Self::logs`], also from a time on, and with what is known of when it came.
+    ///
+    /// # Errors
+    /// As with [`Self::logs`].
+    pub fn logs_with_times(&self, id: &str, begin: LogBegin, bytes: u64) -> Result<(LogPart, Vec<Came>)> {
+        let (id, sink) = self.output_of(id)?;
+        self.ctx().logs.read_with_times(&id, &sink, begin, bytes)
+    }
+
+    fn output_of(&self, id: &str) -> Result<(ContainerId, Sink)> {
         let id = id.parse()?;
         let logs = &self.ctx().logs;
         let container = self.ctx().registry.look_up(&id);
         let sink = container.map_or_else(|| logs.last_sink(&id), |container| container.policy().sink.clone());
-        logs.read(&id, &sink, from, bytes)
+        Ok((id, sink))
     }
 
     /// Subscribes to everything that happens from now on.

@@ -5,13 +5,15 @@
 
 use std::fs::File;
 use std::io::{Error, ErrorKind, Result, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{Mode, OFlags};
 
 use crate::control::output::place::Place;
 use crate::control::output::sink;
+use crate::control::output::times::writer::{self, Times};
 
 /// How much is copied at once, in bytes.
 const CHUNK: usize = 64 * 1024;
@@ -39,6 +41,9 @@ pub(crate) struct LogTarget {
 pub(crate) struct BoundedLog {
     target: LogTarget,
     place: Place,
+    times: Times,
+    /// When the bytes came that are being written.
+    now: Option<u64>,
     /// How many bytes were lost since the last write, and why.
     lost: Option<(u64, ErrorKind)>,
 }
@@ -49,12 +54,20 @@ pub(crate) fn older(path: &Path) -> PathBuf {
 }
 
 impl BoundedLog {
-    pub(crate) fn new(target: LogTarget, place: Place) -> Self {
-        Self { target, place, lost: None }
+    pub(crate) fn new(target: LogTarget, place: Place, times: Times) -> Self {
+        Self { target, place, times, now: None, lost: None }
     }
 
-    /// Writes all, or counts what there was no room for: a container neither waits for the disk nor fails with it.
-    pub(crate) fn write(&mut self, mut bytes: &[u8]) {
+    /// Writes all that has just come, or counts what there was no room for: a container neither waits for the disk nor fails
+    /// with it.
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok();
+        self.write_at(bytes, now.and_then(|now| u64::try_from(now.as_millis()).ok()));
+    }
+
+    /// The same, for bytes that came at the time `now`.
+    pub(crate) fn write_at(&mut self, mut bytes: &[u8], now: Option<u64>) {
+        self.now = now;
         let mut written = self.note_lost();
         let hopeless = self.hopeless(bytes.len());
         bytes = bytes.get(hopeless..).unwrap_or_default();
@@ -91,7 +104,7 @@ impl BoundedLog {
     }
 
     /// Writes some of the bytes, at least one.
-    fn write_some(&self, bytes: &[u8]) -> Result<usize> {
+    fn write_some(&mut self, bytes: &[u8]) -> Result<usize> {
         let written = self.try_write(bytes);
         let is_full = matches!(&written, Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded));
         // The disk must not stay full because of us.
@@ -101,8 +114,8 @@ impl BoundedLog {
         written
     }
 
-    fn try_write(&self, bytes: &[u8]) -> Result<usize> {
-        let path = &self.target.path;
+    fn try_write(&mut self, bytes: &[u8]) -> Result<usize> {
+        let path = &self.target.path.clone();
         let mut file = File::from(sink::open(path, OFlags::CREATE).map_err(Error::other)?);
         let mut length = file.metadata()?.len();
         let room = match self.target.bound {
@@ -124,10 +137,25 @@ impl BoundedLog {
         };
         let count = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
         match bytes.get(..count) {
-            Some(part) if !part.is_empty() => file.write(part),
+            Some(part) if !part.is_empty() => {
+                self.note_time(&file, length)?;
+                let written = file.write(part)?;
+                self.times.after(written as u64);
+                Ok(written)
+            }
             // A limit of no bytes.
             _ => Ok(bytes.len()),
         }
+    }
+
+    /// Notes when that came which is going to be written to a file behind so many bytes.
+    fn note_time(&mut self, file: &File, length: u64) -> Result<()> {
+        if length == 0 && matches!(self.target.bound, Bound::TwoFiles(_)) {
+            // What was kept of an earlier end: this file may have the inode of one that is gone.
+            let _none = std::fs::remove_file(writer::kept(&self.target.path));
+        }
+        self.times.before(file.metadata()?.ino(), length, self.now);
+        Ok(())
     }
 
     /// The file becomes the older one.
@@ -149,14 +177,16 @@ impl BoundedLog {
     }
 
     /// Takes about `gone` bytes away at the beginning of the file; how many.
-    fn halve(&self, gone: u64) -> Result<u64> {
+    fn halve(&mut self, gone: u64) -> Result<u64> {
         let place = self.place.lock();
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = File::from(rustix::fs::open(&self.target.path, flags, Mode::empty())?);
+        let times = self.times.take();
         // What another writer adds meanwhile is not waited for.
         let kept = move_to_beginning(&file, gone, file.metadata()?.len().saturating_sub(gone));
         file.set_len(*kept.as_ref().unwrap_or(&0))?;
         kept?;
+        self.times.put(&times, file.metadata()?.ino(), gone);
         place.map_or(Ok(()), |place| place.add(gone))?;
         Ok(gone)
     }
@@ -179,8 +209,14 @@ fn move_to_beginning(file: &File, start: u64, length: u64) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::control::output::read;
+    use crate::control::output::read::OpenLog;
+
+    fn times(dir: &Path) -> Times {
+        Times::of(Arc::new(File::open(dir).unwrap()))
+    }
 
     /// What is kept is the end of what was written, never more than the limit, and the place says how much went before.
     #[test]
@@ -196,7 +232,11 @@ mod tests {
                 let path = dir.path().join("a.log");
                 let place = Place::of(dir.path());
                 place.create(5).unwrap();
-                let mut log = BoundedLog::new(LogTarget { path: path.clone(), bound }, place.clone());
+                let mut log = BoundedLog::new(
+                    LogTarget { path: path.clone(), bound },
+                    place.clone(),
+                    times(dir.path()),
+                );
                 let (mut all, older) = (Vec::new(), older(&path));
                 let length = |path: &Path| path.metadata().map_or(0, |file| file.len());
                 for _ in 0..60 {
@@ -208,7 +248,8 @@ mod tests {
                     assert!(length(&path) + length(&older) <= limit, "{bound:?}");
                     if limit > 1 {
                         let start = place.lock().unwrap().read();
-                        let part = read::read(&path, Some(&older), start, None, u64::MAX).unwrap();
+                        let part =
+                            OpenLog::open(&path, Some(&older), start).unwrap().part(None, u64::MAX).unwrap();
                         assert_eq!(part.next, 5 + all.len() as u64, "{bound:?}");
                         assert!(all.ends_with(&part.bytes), "{bound:?}");
                         assert!(part.bytes.len() as u64 >= (limit / 2).min(all.len() as u64), "{bound:?}");
@@ -223,7 +264,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.log");
         let place = Place::of(dir.path());
-        let mut log = BoundedLog::new(LogTarget { path: path.clone(), bound: Bound::Unlimited }, place);
+        let mut log = BoundedLog::new(
+            LogTarget { path: path.clone(), bound: Bound::Unlimited },
+            place,
+            times(dir.path()),
+        );
         std::fs::create_dir(&path).unwrap();
         log.write(b"12345");
         log.write(b"678");

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{MemfdFlags, OFlags, SealFlags};
@@ -15,11 +15,12 @@ use rustix::io::Errno;
 use crate::control::model::id::ContainerId;
 use crate::control::output::bounded_log::{self, Bound, LogTarget};
 use crate::control::output::place::Place;
-use crate::control::output::read;
-use crate::control::output::read::{LogPart, Trimmed};
+use crate::control::output::read::{LogPart, OpenLog, Trimmed};
 use crate::control::output::reader::{self, OutputReader, Progress, Until};
 use crate::control::output::readers::{LAST_TURNS, Readers};
 use crate::control::output::sink::Sink;
+use crate::control::output::times::known::{self, Came};
+use crate::control::output::times::writer as times;
 use crate::control::output::{journald, sink};
 use crate::control::settings::Settings;
 use crate::error::{Error, ErrorKind, Result, Tried};
@@ -43,6 +44,18 @@ pub(crate) struct LogStore {
     trimmed: Trimmed,
     /// The files of their own to which the last containers wrote that have ended, the latest first.
     own_files: Mutex<VecDeque<(ContainerId, Sink)>>,
+}
+
+/// Where a part of a container's output begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogBegin {
+    /// With the last bytes.
+    Last,
+    /// At this place.
+    Place(u64),
+    /// With the first line of this time or later, in milliseconds since 1970. All that came behind it belongs to it, also when
+    /// the clock was set back meanwhile, or a time is not known.
+    Time(u64),
 }
 
 /// Where a container writes.
@@ -104,7 +117,9 @@ impl LogStore {
         let start =
             self.read(id, sink, None, 0).map_or_else(|_| self.trimmed.of(&path), |before| before.next);
         self.trimmed.set(&path, start);
-        let _none = std::fs::remove_file(bounded_log::older(&ours));
+        for of_before in [times::kept(&ours), bounded_log::older(&ours)] {
+            let _none = std::fs::remove_file(of_before);
+        }
         if *sink != Sink::Log {
             // It would be taken for the output of this start.
             let _none = std::fs::remove_file(&ours);
@@ -198,6 +213,9 @@ impl LogStore {
             // The monitor that read it was killed. A process that outlived the container may go on writing.
             let _all = (0..LAST_TURNS).all(|_| left.read() == Progress::More);
         }
+        if *sink == Sink::Log {
+            times::keep(&home, &self.path(id, sink));
+        }
         if let Ok(place) = Place::of(&home).lock() {
             self.trimmed.set(&self.path(id, sink), place.read());
         }
@@ -226,15 +244,59 @@ impl LogStore {
         from: Option<u64>,
         bytes: u64,
     ) -> Result<LogPart> {
+        self.look(id, sink, |log, _| log.part(from, self.most(sink, bytes)))
+    }
+
+    /// A part of a container's output, and when it came.
+    ///
+    /// # Errors
+    /// As with [`Self::read`].
+    pub(crate) fn read_with_times(
+        &self,
+        id: &ContainerId,
+        sink: &Sink,
+        begin: LogBegin,
+        bytes: u64,
+    ) -> Result<(LogPart, Vec<Came>)> {
+        self.look(id, sink, |log, home| {
+            let mut entries = times::read(home);
+            if entries.is_empty() && *sink == Sink::Log {
+                entries = times::read_file(&times::kept(&self.path(id, sink)));
+            }
+            let all = known::all(log, &entries);
+            let from = match begin {
+                LogBegin::Last => None,
+                LogBegin::Place(place) => Some(place),
+                LogBegin::Time(time) => Some(known::first_since(log, &all, time)?),
+            };
+            let part = log.part(from, self.most(sink, bytes))?;
+            let start = part.next - part.bytes.len() as u64;
+            let came = known::between(&all, start, part.next);
+            Ok((part, came))
+        })
+    }
+
+    /// The most bytes that are read at once.
+    fn most(&self, sink: &Sink, bytes: u64) -> u64 {
+        if *sink == Sink::Log { bytes.min(self.limit) } else { bytes }
+    }
+
+    /// Looks at a container's log, which is not cut meanwhile, and at its directory.
+    fn look<T>(
+        &self,
+        id: &ContainerId,
+        sink: &Sink,
+        look: impl FnOnce(&OpenLog, &Path) -> std::io::Result<T>,
+    ) -> Result<T> {
         let (home, path) = (self.home(id), self.path(id, sink));
         if let Some(readers) = &self.readers {
             lock(readers).read_of(&home);
         }
         let older = (*sink == Sink::Log).then(|| bounded_log::older(&path));
-        let bytes = if older.is_some() { bytes.min(self.limit) } else { bytes };
         let place = Place::of(&home).lock();
         let gone = place.as_ref().map_or_else(|_| self.trimmed.of(&path), |place| place.read());
-        read::read(&path, older.as_deref(), gone, from, bytes).map_err(|error| {
+        let log = OpenLog::open(&path, older.as_deref(), gone);
+        log.and_then(|log| look(&log, &home)).map_err(|error| {
             let kind = match error.kind() {
                 std::io::ErrorKind::NotFound => ErrorKind::NotFound,
                 _ => ErrorKind::System,

@@ -4,9 +4,11 @@
 //! - [`place`]: how much of the output went before what a log still has.
 //! - [`journald`]: the journal as the place of the output.
 //! - [`sink`]: where a container writes.
+//! - [`times`]: when the output came.
 //! - [`bounded_log`]: the file that output is written to, below its limit at all times.
 //! - [`reader`]: reads what a container writes, from a pipe into its log; [`readers`]: those of all containers.
 //! - [`log_store`]: the logs of containers.
+//! - `model`: in tests, any sequence of what may happen to a log.
 
 pub(crate) mod bounded_log;
 pub(crate) mod journald;
@@ -16,3 +18,7 @@ pub(crate) mod read;
 pub(crate) mod reader;
 pub(crate) mod readers;
 pub(crate) mod sink;
+pub(crate) mod times;
+
+#[cfg(test)]
+mod model;

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Read, Result, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -20,6 +21,8 @@ pub struct LogPart {
     pub bytes: Vec<u8>,
     /// The place of what follows, for the next call to the same daemon.
     pub next: u64,
+    /// The place behind all that there is.
+    pub end: u64,
 }
 
 /// How many bytes were cut off each log.
@@ -45,33 +48,70 @@ impl Trimmed {
     }
 }
 
-/// Reads at most `bytes` of a log and, before it, the `older` half if there is one: from the place `from`, or else the
-/// last ones. `gone` bytes were trimmed.
-///
-/// # Errors
-/// The kernel's.
-pub(crate) fn read(
-    path: &Path,
-    older: Option<&Path>,
-    gone: u64,
-    from: Option<u64>,
-    bytes: u64,
-) -> Result<LogPart> {
-    let newer = open(path)?;
-    let newer_length = newer.metadata()?.len();
-    let older = older.and_then(|older| open(older).ok());
-    let older_length = older.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |file| file.len());
-    let length = older_length + newer_length;
-    let end = gone.saturating_add(length);
-    let start = from.unwrap_or(end.saturating_sub(bytes)).clamp(gone, end) - gone;
-    let mut part = Vec::new();
-    if let Some(older) = older.filter(|_| start < older_length) {
-        copy(older, start, bytes.min(older_length - start), &mut part)?;
+/// A log that is open to be read: its older half, if there is one, and its newer one.
+#[derive(Debug)]
+pub(crate) struct OpenLog {
+    pieces: Vec<Piece>,
+    start: u64,
+}
+
+/// One file of a log.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    file: File,
+    pub(crate) inode: u64,
+    /// How many bytes it had when it was opened: not what is written right now.
+    pub(crate) length: u64,
+    /// The place of its first byte.
+    pub(crate) place: u64,
+}
+
+impl OpenLog {
+    /// A log and, before it, the `older` half if there is one. `gone` bytes were trimmed.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(crate) fn open(path: &Path, older: Option<&Path>, gone: u64) -> Result<Self> {
+        let newer = open(path)?;
+        let mut log = Self { pieces: Vec::new(), start: gone };
+        for file in older.and_then(|older| open(older).ok()).into_iter().chain([newer]) {
+            let metadata = file.metadata()?;
+            let (inode, length, place) = (metadata.ino(), metadata.len(), log.end());
+            log.pieces.push(Piece { file, inode, length, place });
+        }
+        Ok(log)
     }
-    let (place, room) = (start.saturating_sub(older_length), bytes - part.len() as u64);
-    // Not what is written right now: the end was measured.
-    copy(newer, place, room.min(newer_length.saturating_sub(place)), &mut part)?;
-    Ok(LogPart { next: gone + start + part.len() as u64, bytes: part })
+
+    /// The oldest first.
+    pub(crate) fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+
+    /// The place of the first byte that is there.
+    pub(crate) fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// The place of what is written next.
+    pub(crate) fn end(&self) -> u64 {
+        self.pieces.last().map_or(self.start, |last| last.place.saturating_add(last.length))
+    }
+
+    /// At most `bytes` from the place `from`, or else the last ones.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(crate) fn part(&self, from: Option<u64>, bytes: u64) -> Result<LogPart> {
+        let end = self.end();
+        let start = from.unwrap_or(end.saturating_sub(bytes)).clamp(self.start, end);
+        let mut part = Vec::new();
+        for piece in &self.pieces {
+            let (read, skipped) = (part.len() as u64, start.saturating_sub(piece.place));
+            let count = (bytes - read).min(piece.length.saturating_sub(skipped));
+            copy(&piece.file, skipped, count, &mut part)?;
+        }
+        Ok(LogPart { next: start + part.len() as u64, end, bytes: part })
+    }
 }
 
 fn open(path: &Path) -> Result<File> {
@@ -79,7 +119,7 @@ fn open(path: &Path) -> Result<File> {
     Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
 }
 
-fn copy(mut file: File, from: u64, bytes: u64, to: &mut Vec<u8>) -> Result<()> {
+fn copy(mut file: &File, from: u64, bytes: u64, to: &mut Vec<u8>) -> Result<()> {
     file.seek(SeekFrom::Start(from))?;
     file.take(bytes).read_to_end(to).map(drop)
 }
@@ -94,6 +134,7 @@ mod tests {
         let (log, older) = (dir.path().join("log"), dir.path().join("log.1"));
         std::fs::write(&log, "fghij").unwrap();
         std::fs::write(&older, "cde").unwrap();
+        let read = |older, gone, from, bytes| OpenLog::open(&log, older, gone)?.part(from, bytes);
         let cases: [(Option<u64>, u64, &str, u64); 10] = [
             (None, 4, "ghij", 10),
             (None, 100, "cdefghij", 10),
@@ -107,10 +148,10 @@ mod tests {
             (Some(9), 1, "j", 10),
         ];
         for (from, bytes, text, next) in cases {
-            let part = read(&log, Some(&older), 2, from, bytes).unwrap();
-            assert_eq!((&*part.bytes, part.next), (text.as_bytes(), next), "{from:?} {bytes}");
+            let part = read(Some(&older), 2, from, bytes).unwrap();
+            assert_eq!((&*part.bytes, part.next, part.end), (text.as_bytes(), next, 10), "{from:?} {bytes}");
         }
-        assert_eq!(read(&log, None, 0, Some(3), 100).unwrap().bytes, b"ij");
-        assert!(read(&older.join("x"), None, 0, None, 1).is_err());
+        assert_eq!(read(None, 0, Some(3), 100).unwrap().bytes, b"ij");
+        assert!(OpenLog::open(&older.join("x"), None, 0).is_err());
     }
 }

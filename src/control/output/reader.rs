@@ -8,12 +8,14 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{CWD, FileType, FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
 
 use crate::control::output::bounded_log::{BoundedLog, LogTarget};
 use crate::control::output::place::Place;
+use crate::control::output::times::writer::Times;
 use crate::error::{Result, Tried};
 
 /// The pipe's name.
@@ -49,7 +51,7 @@ pub(crate) struct OutputReader {
     dir: PathBuf,
     pipe: File,
     /// Held while it reads. The container has no way to it, unlike to the pipe.
-    _lock: File,
+    _lock: Arc<File>,
     /// Whether it is a writer, too.
     holds: bool,
     log: BoundedLog,
@@ -96,13 +98,13 @@ impl OutputReader {
             Until::Released => OFlags::RDWR,
             Until::LastWriter => OFlags::RDONLY,
         };
-        let lock = File::open(dir)?;
+        let lock = Arc::new(File::open(dir)?);
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::AGAIN) => return Ok(None),
             locked => locked?,
         }
         let pipe = open(dir, access | OFlags::NONBLOCK)?.into();
-        let log = BoundedLog::new(target, Place::of(dir));
+        let log = BoundedLog::new(target, Place::of(dir), Times::of(Arc::clone(&lock)));
         Ok(Some(Self { dir: dir.to_owned(), pipe, _lock: lock, holds: until == Until::Released, log }))
     }
 

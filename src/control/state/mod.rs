@@ -16,6 +16,7 @@
 //! | `ID/announced` | since when dumps may not have been announced | |
 //! | `ID/exit.json` | how the first process ended, from the monitor | the next run |
 //! | `ID/output`, `ID/output.place` | the pipe that the container writes to; how much was read before what its log still has | the next start |
+//! | `ID/output.times` | when the output came | the clean-up after its end, which keeps a copy beside the log |
 //! | `ID/run.json` | for the hook: restarts so far, and how the run ended | the next run |
 //! | `ID/runtime.log` | the runtime's complaints when the output cannot be read back | |
 //! | `ID/exec-PID-N.log` | the runtime's complaints about one command | the end of that command |

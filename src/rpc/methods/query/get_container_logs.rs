@@ -1,13 +1,14 @@
 //! `getContainerLogs`: gives the end of a container's output; also of one that has ended.
 //!
 //! Beyond the seed. Parameters: `containerId`, `bytes` (at most, default 64 KiB, up to 256 KiB), `from` (the place to
-//! read from; the end when absent), `encoding` (`text` or `base64`). Result: `containerId` as sent, `log`, `next` (the
-//! place of what follows, as long as the same daemon answers), `success`.
+//! read from; the end when absent), or `sinceTime` (from the first line of this time on), `timestamps` (whether times are
+//! wanted), `encoding` (`text` or `base64`). Result: `containerId` as sent, `log`, `next` (the place of what follows, as
+//! long as the same daemon answers), `end` (the place behind the last byte), `times`, `success`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::control::{LogPart, Manager};
-use crate::rpc::errors::CallResult;
+use crate::control::{Came, LogBegin, Manager};
+use crate::rpc::errors::{CallResult, Fault};
 use crate::rpc::methods::common::Encoding;
 use crate::rpc::methods::method::{Access, Method};
 use crate::rpc::params::Params;
@@ -20,12 +21,16 @@ pub(crate) const METHOD: Method = Method {
         "containerId*",
         "bytes (default 65536, at most 262144)",
         "from (a place; else the last bytes)",
+        "sinceTime (milliseconds since 1970; from the first line of that time on)",
+        "timestamps (whether times are wanted)",
         "encoding (text, base64)",
     ],
     result: &[
         "containerId",
         "log",
         "next (the place of what follows, for the next call to the same daemon)",
+        "end (the place behind all that there is)",
+        "times (place and time, in milliseconds since 1970 or null, of each change; with timestamps)",
         "success",
     ],
     call: |manager, params| Box::pin(call(manager, params)),
@@ -40,11 +45,22 @@ async fn call(manager: Manager, params: Params) -> CallResult {
     let sent = params.text("containerId")?;
     let bytes = params.count("bytes", MAX_BYTES)?.unwrap_or(DEFAULT_BYTES);
     let encoding = Encoding::read(&params)?;
-    let from = params.count("from", u64::MAX)?;
-    // A descriptor is known only while the container is.
-    let LogPart { bytes: log, next } = match manager.resolve(sent) {
-        Ok(id) => manager.logs(id.as_str(), from, bytes)?,
-        Err(_) => manager.logs(sent, from, bytes)?,
+    let begin = match (params.count("from", u64::MAX)?, params.count("sinceTime", u64::MAX)?) {
+        (None, None) => LogBegin::Last,
+        (Some(place), None) => LogBegin::Place(place),
+        (None, Some(time)) => LogBegin::Time(time),
+        (Some(_), Some(_)) => return Err(Fault::parameter("give from or sinceTime")),
     };
-    Ok(json!({"containerId": sent, "log": encoding.put(&log), "next": next, "success": true}))
+    // A descriptor is known only while the container is.
+    let id = manager.resolve(sent);
+    let id = id.as_ref().map_or(sent, |id| id.as_str());
+    let (part, came) = manager.logs_with_times(id, begin, bytes)?;
+    let log = encoding.put(&part.bytes);
+    let mut result =
+        json!({"containerId": sent, "log": log, "next": part.next, "end": part.end, "success": true});
+    if params.flag("timestamps")? {
+        let time = |came: &Came| json!({"place": came.place, "time": came.time});
+        result["times"] = came.iter().map(time).collect::<Value>();
+    }
+    Ok(result)
 }
