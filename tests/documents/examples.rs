@@ -14,7 +14,7 @@ const LEAVE_IMAGE: &str = "cp my-app/config.json kept.json; \
     json.dump(c, open(\"my-app/config.json\", \"w\"))'; crun run --bundle my-app my-app-1; cp kept.json my-app/config.json";
 
 /// The command lines of the section `title`.
-fn section(path: &str, title: &str) -> Vec<String> {
+pub(crate) fn section(path: &str, title: &str) -> Vec<String> {
     let text = Document::open(&root().join(path)).section(title);
     let section = Document { path: path.into(), text };
     let blocks = section.blocks().into_iter().filter(|block| block.language == "sh");

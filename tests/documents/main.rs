@@ -10,6 +10,7 @@
 
 mod binaries;
 mod commands;
+mod copy;
 mod example_host;
 mod examples;
 mod files;
