@@ -13,6 +13,7 @@
 //!                  writes the same file in many small pieces during that time, and its first bytes last, as Breakpad
 //!                  does with the header of a dump
 //! say WORD         prints WORD as a line
+//! thread-goes-on   ends the first thread; another one does what follows
 //! sleep SECONDS    waits
 //! none             does nothing
 //! ```
@@ -36,7 +37,7 @@ use std::time::Duration;
 use breakpad_handler::{BreakpadHandler, InstallOptions};
 
 const USAGE: &str = "usage: crasher DIRECTORY {segv|abort|stack-overflow|thread|write NAME SIZE|trickle NAME SIZE SECONDS|say WORD|\
-     sleep SECONDS|none}...";
+     thread-goes-on|sleep SECONDS|none}...";
 
 fn main() -> ExitCode {
     match run() {
@@ -49,7 +50,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
-    let mut words = std::env::args().skip(1);
+    let mut words = std::env::args().skip(1).collect::<Vec<_>>().into_iter();
     let directory = words.next().ok_or(WrongUsage)?;
     let directory = Path::new(&directory);
     let descriptor = descriptor()?;
@@ -59,6 +60,10 @@ fn run() -> Result<(), Box<dyn Error>> {
             descriptor.as_ref().map(|mut target| std::io::copy(&mut File::open(dump)?, &mut target));
     };
     let _handler = BreakpadHandler::attach(directory, InstallOptions::BothHandlers, Box::new(on_crash))?;
+    act(directory, words)
+}
+
+fn act(directory: &Path, mut words: std::vec::IntoIter<String>) -> Result<(), Box<dyn Error>> {
     let mut done = 0;
     while let Some(action) = words.next() {
         match action.as_str() {
@@ -78,6 +83,7 @@ fn run() -> Result<(), Box<dyn Error>> {
                 let line = words.next().ok_or(WrongUsage)? + "\n";
                 std::io::stdout().write_all(line.as_bytes())?;
             }
+            "thread-goes-on" => go_on_in_thread(directory.to_owned(), words),
             "sleep" => std::thread::sleep(seconds(words.next())?),
             "none" => {}
             _ => return Err(WrongUsage.into()),
@@ -85,6 +91,17 @@ fn run() -> Result<(), Box<dyn Error>> {
         done += 1;
     }
     if done == 0 { Err(WrongUsage.into()) } else { Ok(()) }
+}
+
+/// The process is without its first thread from here on, and ends with the other one.
+fn go_on_in_thread(directory: PathBuf, words: std::vec::IntoIter<String>) -> ! {
+    std::thread::spawn(move || std::process::exit(i32::from(act(&directory, words).is_err())));
+    #[expect(unsafe_code, reason = "the standard library ends no first thread without its process")]
+    // SAFETY: the call takes no pointer. What lies on the stack of this thread stays where it is.
+    unsafe {
+        nix::libc::syscall(nix::libc::SYS_exit, 0);
+    }
+    std::process::abort()
 }
 
 /// The file that was handed over for dumps.

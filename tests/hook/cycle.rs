@@ -2,13 +2,16 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 
 use minidump::{Minidump, MinidumpException, MinidumpModuleList, MinidumpThreadList};
-use serde_json::json;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
 
 use crate::images::dump_bytes;
 use crate::support::hook_world::HookWorld;
-use crate::support::host::files_in;
+use crate::support::host::{files_in, wait_until};
 use crate::support::test_runtimes::runtimes;
 
 /// Every kind of crash, and whether it leaves a dump.
@@ -99,6 +102,36 @@ fn nothing_configured_costs_nothing_and_leaves_nothing() {
             bundle.edit(|config| config["rdkPlugins"] = plugins.clone());
             let run = world.run(&bundle, "c").expect(0);
             assert_eq!(world.log(), "", "{}", run.story());
+        }
+    }
+}
+
+/// Runtimes take a process whose first thread has ended for a zombie, and run the hooks of its end.
+#[test]
+fn a_container_lives_as_long_as_one_of_its_threads() {
+    for runtime in runtimes() {
+        let world = HookWorld::new(runtime);
+        let words = ["write", "a.dmp", "5000", "thread-goes-on", "write", "b.dmp", "6000", "sleep", "1000"];
+        let bundle = world.bundle("app", &words);
+        world.create(&bundle, "c").expect(0);
+        let running: Value =
+            serde_json::from_str(&world.control(&["state"], "c", &[]).expect(0).stdout()).unwrap();
+        let process = running["pid"].as_i64().unwrap().try_into().unwrap();
+        world.control(&["start"], "c", &[]).expect(0);
+        wait_until_stopped(&world, "c");
+        let state = world.stopped_state(&bundle, "c");
+        let run = world.hook_with_input(&["poststop"], &state);
+        assert!(world.image("app").exists(), "{}", run.story());
+        let swept = world.hook(&["sweep"]).expect(0);
+        assert!(world.image("app").exists(), "{}", swept.story());
+        // Some runtimes would delete the container and leave the process.
+        kill(Pid::from_raw(process), Signal::SIGKILL).unwrap();
+        wait_until(|| !Path::new(&format!("/proc/{process}/task")).exists());
+        let deleted = world.control(&["delete", "--force"], "c", &[]);
+        let swept = world.hook(&["sweep"]).expect(0);
+        for (name, size) in [("a.dmp", 5000), ("b.dmp", 6000)] {
+            let bytes = fs::read(world.dumps_dir().join(name)).unwrap_or_default();
+            assert!(bytes == dump_bytes(size), "{runtime}: {name}: {} {}", deleted.story(), swept.story());
         }
     }
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::images::{dump_bytes, image, whole_dump};
 use crate::support::hook_world::{Bundle, HookWorld, SOURCE};
-use crate::support::host::{command, wait_until};
+use crate::support::host::{command, hook_program, wait_until};
 use crate::support::test_runtimes::runtimes;
 
 /// Copies an image while it is mounted and synced: what a power cut leaves.
@@ -39,6 +39,29 @@ fn after_a_power_cut_the_journal_is_replayed_first() {
         assert!(fs::read(world.dump()).unwrap() == dump_bytes(50_000), "{size}: {}", run.story());
         assert!(!cut.exists(), "{}", run.story());
     }
+}
+
+/// The kernel kills what uses too much memory, and a person what takes too long.
+#[test]
+fn an_e2fsck_that_is_killed_condemns_no_image() {
+    let world = HookWorld::new("crun");
+    let cut = cut_power(&world, DEFAULT_IMGSIZE);
+    let killed = world.path("killed");
+    fs::write(&killed, "#!/bin/sh\nkill -9 $$\n").unwrap();
+    command("chmod", &["755".as_ref(), killed.as_ref()]);
+    let found = command("sh", &["-c".as_ref(), "PATH=/usr/sbin:/sbin:$PATH command -v e2fsck".as_ref()]);
+    let mut run = Command::new("unshare");
+    run.args(["--mount", "--propagation", "private", "sh", "-c"]);
+    run.arg("mount --bind \"$0\" \"$1\" && shift && exec \"$@\"").arg(&killed).arg(found.trim());
+    run.arg(hook_program()).arg("--settings").arg(world.path("settings.toml"));
+    run.arg("harvest").arg(&cut).arg("--to").arg(world.dumps_dir());
+    let run = world.feed(run, "").expect(1);
+    assert!(run.stderr().contains("e2fsck was killed"), "{}", run.story());
+    assert!(cut.exists() && world.dumps().is_empty(), "{}", run.story());
+    let run = world
+        .hook(&["harvest", cut.to_str().unwrap(), "--to", world.dumps_dir().to_str().unwrap()])
+        .expect(0);
+    assert!(fs::read(world.dump()).unwrap() == dump_bytes(50_000), "{}", run.story());
 }
 
 #[test]
