@@ -512,7 +512,7 @@ _ocicontainer() {
             return 0
             ;;
         ocicontainer__subcmd__ps)
-            opts="-q -a -f -h --quiet --all --filter --format --socket --json --help"
+            opts="-q -a -f -n -h --quiet --all --filter --last --format --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -523,6 +523,14 @@ _ocicontainer() {
                     return 0
                     ;;
                 -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --last)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

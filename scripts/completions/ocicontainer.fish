@@ -101,6 +101,7 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand list" -l socke
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand list" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand list" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand ps" -s f -l filter -d 'Only containers with this id, state or exit code: id=TEXT (a part of it), state=STATE, exited=CODE; may be repeated' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand ps" -s n -l last -d 'Only this many, of those that have ended, too: those that run, the newest first, then those that ended last' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand ps" -l format -d 'How to print them' -r -f -a "table\t'Columns'
 json\t'One line of JSON, as --json'"
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand ps" -l socket -d 'The daemon\'s Unix socket' -r -F

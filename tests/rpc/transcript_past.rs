@@ -33,6 +33,14 @@ fn those_that_have_ended_are_listed_with_how_over_restarts_of_the_daemon() {
             }
             assert_eq!(says(&world, &["ps", "-q"]), format!("{alive}\n"));
             assert_eq!(says(&world, &["ps", "-a", "-q"]), format!("{alive}\n{killed}\n{bad}\n{good}\n"));
+            for (count, expected) in [
+                ("0", String::new()),
+                ("1", format!("{alive}\n")),
+                ("3", format!("{alive}\n{killed}\n{bad}\n")),
+            ] {
+                assert_eq!(says(&world, &["ps", "-q", "-n", count]), expected);
+            }
+            assert_eq!(says(&world, &["ps", "-q", "--last=1", "--filter", "name=bad"]), format!("{bad}\n"));
             let table = says(&world, &["ps", "--all"]);
             let head: Vec<&str> = table.lines().next().unwrap().split_whitespace().collect();
             assert_eq!(head, ["ID", "PID", "STATE", "AGE", "RESTARTS", "CPU", "MEMORY", "ENDED", "COMMAND"]);
@@ -118,4 +126,18 @@ fn the_daemon_and_the_program_say_what_they_are() {
     let away = away.arg("version").env("OCICONTAINER_SOCKET", "/nowhere/socket").output().unwrap();
     let text = String::from_utf8(away.stdout).unwrap();
     assert_eq!((text, away.status.code()), (format!("client  {version}\n"), Some(12)));
+}
+
+#[test]
+fn the_last_ones_are_the_newest_that_run_and_then_those_that_ended_last() {
+    let world = DaemonWorld::new();
+    let ended = run(&world, "ended", "exit 0");
+    // In another order than that of their names.
+    let started = ["b", "c", "a"].map(|name| world.id(name));
+    for id in &started {
+        world.run(id, &["sleep", "100"]);
+    }
+    let [b, c, a] = &started;
+    assert_eq!(says(&world, &["ps", "-q", "-n", "2"]), format!("{a}\n{c}\n"));
+    assert_eq!(says(&world, &["ps", "-q", "-n", "9"]), format!("{a}\n{c}\n{b}\n{ended}\n"));
 }

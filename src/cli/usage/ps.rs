@@ -30,6 +30,9 @@ pub(crate) struct Ps {
     /// Only containers with this id, state or exit code: id=TEXT (a part of it), state=STATE, exited=CODE; may be repeated
     #[arg(short, long, value_name = "NAME=VALUE", value_parser = filter)]
     filter: Vec<(Field, String)>,
+    /// Only this many, of those that have ended, too: those that run, the newest first, then those that ended last
+    #[arg(short = 'n', long, value_name = "COUNT")]
+    last: Option<usize>,
     /// How to print them
     #[arg(long, default_value = "table")]
     format: Format,
@@ -94,12 +97,16 @@ impl Ps {
             // One that has ended meanwhile is not shown.
             rows.extend(row(&mut client, summary).ok().filter(|row| self.wants(row)));
         }
-        let with_ends = self.all || self.wants_ended();
+        let with_ends = self.all || self.last.is_some() || self.wants_ended();
+        if self.last.is_some() {
+            rows.sort_by_key(|row| row["age"].as_u64());
+        }
         if with_ends {
             let ended = client.call("listEnded", Value::Null)?;
             let ended = ended["ended"].as_array().into_iter().flatten().map(ended_row);
             rows.extend(ended.filter(|row| self.wants(row)));
         }
+        rows.truncate(self.last.unwrap_or(usize::MAX));
         if self.common.json || self.format == Format::Json {
             return term::json(&json!({"containers": rows, "success": true}));
         }
