@@ -181,6 +181,10 @@ fn containers_and_crashes_lead_to_each_other_and_loops_are_marked() {
         browser.js("return document.querySelectorAll('[aria-label=\"Show container gone\"]').length"),
         0
     );
+    // Where a program crashed, which is read when it is opened, and stays open.
+    browser.click("#crash-list li:first-child summary");
+    browser.until(&shows("#crash-list li:first-child pre", "context       crashbp+0x56036"));
+    let stack = "document.querySelector('#crash-list details[open] pre')";
     // A list that is read again leaves the focus where it is.
     let link = "#crash-list li:last-child a";
     let focused =
@@ -189,6 +193,7 @@ fn containers_and_crashes_lead_to_each_other_and_loops_are_marked() {
     browser.js("return import('/page/crashes.js').then((part) => part.load())");
     browser.until(&shows("#crash-count", "5"));
     assert_eq!(browser.js("return document.activeElement.href"), focused);
+    browser.until(&format!("{stack}?.innerText.includes('crashbp+0x56036')"));
     // What the daemon reports of a loop, with words that are markup.
     let event = json!({"name": other, "count": 7, "since": MARKUP});
     browser.js(&format!("return import('/page/containers.js').then((part) => part.markLoop({event}))"));

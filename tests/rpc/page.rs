@@ -124,9 +124,12 @@ fn it_takes_nothing_from_the_other_paths_and_goes_with_a_flag() {
     for path in ["/page", "/page/", "/index.html", "/page.html", "/favicon.ico", "/page/dumps/x.dmp", "//"] {
         assert_eq!(get(&world, path, &[]).status, 404, "{path}");
     }
-    assert_eq!(get(&world, "/page/dumps/00", &[]).status, 404, "a dump that is not there");
+    for path in ["/page/dumps/00", "/page/dumps/00/stack"] {
+        assert_eq!(get(&world, path, &[]).status, 404, "a dump that is not there");
+    }
     let without = DaemonWorld::with(&["--no-page"]);
-    for path in FILES.iter().map(|(path, _)| *path).chain(DATA).chain(["/page/dumps/00"]) {
+    let of_a_dump = ["/page/dumps/00", "/page/dumps/00/stack"];
+    for path in FILES.iter().map(|(path, _)| *path).chain(DATA).chain(of_a_dump) {
         for verb in ["GET", "POST"] {
             let answer = without.tcp().request(verb, path, &[], "");
             assert_eq!((answer.status, answer.body.as_str()), (404, ""), "{verb} {path}");
@@ -182,7 +185,9 @@ fn what_it_reads_wants_the_token_and_its_files_hold_nothing() {
         assert_eq!(get(&world, &format!("{path}?token=a"), &[]).status, 401, "{path}");
         assert_eq!(get(&world, path, &[("Authorization", &bearer)]).status, 200, "{path}");
     }
-    assert_eq!(get(&world, "/page/dumps/00", &[]).status, 401);
+    for path in ["/page/dumps/00", "/page/dumps/00/stack"] {
+        assert_eq!(get(&world, path, &[]).status, 401, "{path}");
+    }
     // As a browser encodes it.
     let encoded = "a%2Bb%2Fc%3D%26%23%2541-0123456789";
     assert!(Ws::connect(world.port, &format!("/jsonrpc?token={encoded}"), &[]).is_ok());
@@ -238,8 +243,21 @@ fn a_dump_is_listed_and_comes_as_a_file_to_keep() {
     assert_eq!(answer.header("content-type"), Some("application/octet-stream"));
     assert_eq!(answer.header("content-disposition"), Some("attachment; filename=\"crash.dmp\""));
     assert!(world.log().contains("reads the dump crash.dmp"), "{}", world.log());
+    // Where it crashed, as the program for stacks says.
+    let stack = format!("{path}/stack");
+    let shown = get(&world, &stack, &[]).json()["stack"].clone();
+    let shown = shown.as_str().unwrap();
+    assert!(shown.starts_with("thread 1, crashed\n   0  context       crashbp+0x56036\n"), "{shown}");
+    std::fs::write(world.path("dumps/text.dmp"), "no dump").unwrap();
+    let listed = get(&world, "/page/dumps", &[]).json();
+    assert_eq!(listed["stacks"], true);
+    let text = listed["dumps"].as_array().unwrap().iter().find(|dump| dump["file"] == "text.dmp").unwrap();
+    let refused = get(&world, &format!("/page/dumps/{}/stack", text["key"].as_str().unwrap()), &[]);
+    let why = refused.json()["error"].clone();
+    assert!(why.as_str().unwrap().starts_with("there is no stack in text.dmp: "), "{why}");
+    assert!(!refused.body.contains("/proc/self"), "{why}");
     // What has taken its place meanwhile is not followed.
     std::fs::remove_file(world.path("dumps/crash.dmp")).unwrap();
     std::os::unix::fs::symlink("/etc/passwd", world.path("dumps/crash.dmp")).unwrap();
-    assert_eq!(get(&world, &path, &[]).status, 404);
+    assert_eq!([&path, &stack].map(|path| get(&world, path, &[]).status), [404, 404]);
 }

@@ -21,8 +21,13 @@ pub(crate) fn find(named: Option<&Path>) -> Option<PathBuf> {
     if let Some(path) = named {
         return Some(path.to_owned());
     }
-    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(PROGRAM)));
-    beside.filter(|path| path.is_file()).or_else(|| host::find_program(PROGRAM, &HOOK_DIRS))
+    find_ours(PROGRAM)
+}
+
+/// One of our programs: beside our own executable, else the first that is found.
+pub(crate) fn find_ours(program: &str) -> Option<PathBuf> {
+    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(program)));
+    beside.filter(|path| path.is_file()).or_else(|| host::find_program(program, &HOOK_DIRS))
 }
 
 /// Registers the hook in a configuration that asks for minidumps and has it nowhere yet.

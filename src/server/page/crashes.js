@@ -9,6 +9,8 @@ const LOOP_COUNT = 3;
 const LOOP_TIME = 10 * 60 * 1000;
 
 let dumps = null;
+let hasStacks = false;
+let stacks = new Map();
 let only = null;
 let drawn = null;
 let openContainer = () => {};
@@ -33,7 +35,7 @@ export function load() {
   if (reading) { again = true; return reading; }
   reading = (async () => {
     try {
-      ({ dumps } = await read('/page/dumps'));
+      ({ dumps, stacks: hasStacks } = await read('/page/dumps'));
       render();
     } catch (error) {
       fail('Cannot list the dumps', error);
@@ -58,10 +60,14 @@ export function render() {
   $('crash-all').hidden = only === null;
   $('crash-none').hidden = wanted.length > 0;
   const seen = new Set();
+  // What is not listed any more is forgotten.
+  const kept = stacks;
+  stacks = new Map(dumps.map(nameOf).filter((name) => kept.has(name)).map((name) => [name, kept.get(name)]));
   list.replaceChildren(...wanted.map((dump) => row(dump, seen)));
-  if (focused) [...list.querySelectorAll('a, button')].find((one) => mark(one) === focused)?.focus();
+  if (focused) [...list.querySelectorAll('a, button, summary')].find((one) => mark(one) === focused)?.focus();
 }
 
+const nameOf = ({ key, time, size }) => `${key} ${time} ${size}`;
 const mark = (element) => element.getAttribute('href') ?? element.getAttribute('aria-label');
 
 function row(dump, seen) {
@@ -81,13 +87,31 @@ function row(dump, seen) {
   if (dump.truncated) say(`Missing: ${dump.truncated}`, 'quiet');
   if (dump.error) say(dump.error, 'quiet');
   if (dump.not_kept > 0) say(`${dump.not_kept} crashes before this one were not kept`, 'quiet');
-  const stack = dump.stack ?? dump.record?.stack;
-  if (stack) {
-    const text = typeof stack === 'string' ? stack : JSON.stringify(stack, null, 1);
-    li.append(el('details', {}, el('summary', { text: 'Stack' }), el('pre', { tabindex: '0', text: visible(text) })));
-  }
+  if (hasStacks && !dump.error) li.append(stack(dump));
   li.append(el('div', { class: 'bar' }, download(dump)));
   return li;
+}
+
+// The stacks in a dump, which are read when they are opened. The element stays as it is when the list is drawn again.
+function stack(dump) {
+  const name = nameOf(dump);
+  if (!stacks.has(name)) {
+    const text = el('pre', { tabindex: '0', text: 'Reading…' });
+    const details = el('details', {}, el('summary', { text: 'Stack', 'aria-label': `Stack of ${line(dump.file)}` }), text);
+    let isAsked = false;
+    details.addEventListener('toggle', async () => {
+      if (!details.open || isAsked) return;
+      isAsked = true;
+      try {
+        set(text, visible((await read(`/page/dumps/${encodeURIComponent(dump.key)}/stack`)).stack));
+      } catch (error) {
+        isAsked = false;
+        set(text, visible(error.message));
+      }
+    });
+    stacks.set(name, details);
+  }
+  return stacks.get(name);
 }
 
 function when(time) {

@@ -1,4 +1,4 @@
-//! What the page reads: an overview of the box, the list of dumps, a dump.
+//! What the page reads: an overview of the box, the list of dumps, a dump, its stacks.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use hyper::StatusCode;
 use hyper::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
 use serde_json::{Value, json};
 
-use crate::control::{Dump, MAX_LISTED, Summary};
-use crate::error::{Error, ErrorKind};
+use crate::control::{Dump, MAX_LISTED, Manager, Summary};
+use crate::error::{Error, ErrorKind, Result};
 use crate::rpc::api::Api;
 use crate::server::answer;
 use crate::server::answer::Answer;
@@ -69,16 +69,29 @@ pub(super) async fn dumps(connection: &Connection) -> Answer {
         Value::Object(entry)
     };
     let dumps: Vec<Value> = listed.into_iter().map(with_key).collect();
-    answer::json(StatusCode::OK, json!({"dumps": dumps}).to_string())
+    let stacks = Manager::has_stacks();
+    answer::json(StatusCode::OK, json!({"dumps": dumps, "stacks": stacks}).to_string())
+}
+
+/// One of the dumps that are listed now.
+async fn listed(connection: &Connection, key: &str) -> Result<Dump> {
+    let listed = connection.daemon.service.manager().dumps().await?;
+    let not_there = || Error::new(ErrorKind::NotFound, "there is not a dump of this key in the list");
+    listed.into_iter().find(|dump| dump.key == key).ok_or_else(not_there)
+}
+
+/// The stacks in one of them, as text.
+pub(super) async fn stack(connection: &Connection, key: &str) -> Answer {
+    let read = async { connection.daemon.service.manager().stack(&listed(connection, key).await?).await };
+    match read.await {
+        Ok(stack) => answer::json(StatusCode::OK, json!({"stack": stack}).to_string()),
+        Err(error) => failure(&error),
+    }
 }
 
 /// The bytes of one of the dumps that are listed now.
 pub(super) async fn dump(connection: &Connection, key: &str) -> Answer {
-    let opened = connection.daemon.service.manager().dumps().await.and_then(|listed| {
-        let not_there = || Error::new(ErrorKind::NotFound, "there is not a dump of this key in the list");
-        let dump = listed.into_iter().find(|dump| dump.key == key).ok_or_else(not_there)?;
-        dump.open().map(|opened| (dump, opened))
-    });
+    let opened = listed(connection, key).await.and_then(|dump| dump.open().map(|opened| (dump, opened)));
     let (dump, (file, size)) = match opened {
         Ok(opened) => opened,
         Err(error) => return failure(&error),
@@ -102,7 +115,7 @@ fn harmless(name: &str) -> String {
 
 fn failure(error: &Error) -> Answer {
     let status = match error.kind() {
-        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::NotFound | ErrorKind::Input | ErrorKind::Unsupported => StatusCode::NOT_FOUND,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
     answer::json(status, json!({"error": error.report()}).to_string())

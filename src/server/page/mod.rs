@@ -26,6 +26,8 @@ pub enum Part<'a> {
     Dumps,
     /// The bytes of the dump with this key.
     Dump(&'a str),
+    /// The stacks in the dump with this key.
+    Stack(&'a str),
 }
 
 /// The part at a path, if there is one.
@@ -35,13 +37,17 @@ pub fn part(path: &str) -> Option<Part<'_>> {
         "/page/overview" => Some(Part::Overview),
         "/page/dumps" => Some(Part::Dumps),
         _ => match path.strip_prefix("/page/dumps/") {
-            Some(key) if !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
-                Some(Part::Dump(key))
-            }
-            Some(_) => None,
+            Some(rest) => match rest.strip_suffix("/stack") {
+                Some(key) => is_key(key).then_some(Part::Stack(key)),
+                None => is_key(rest).then_some(Part::Dump(rest)),
+            },
             None => Asset::at(path).map(Part::Asset),
         },
     }
+}
+
+fn is_key(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Answers a request for a part. The static files hold nothing of this box, so that they need no token: a browser could not
@@ -60,6 +66,7 @@ pub async fn answer<B>(connection: &Connection, request: &Request<B>, part: Part
         Part::Overview => data::overview(connection),
         Part::Dumps => data::dumps(connection).await,
         Part::Dump(key) => data::dump(connection, key).await,
+        Part::Stack(key) => data::stack(connection, key).await,
         Part::Asset(asset) => asset.answer(),
     };
     asset::guard(&mut answer);
@@ -78,6 +85,7 @@ mod tests {
         assert_eq!(part("/page/overview"), Some(Part::Overview));
         assert_eq!(part("/page/dumps"), Some(Part::Dumps));
         assert_eq!(part("/page/dumps/0aF"), Some(Part::Dump("0aF")));
+        assert_eq!(part("/page/dumps/0aF/stack"), Some(Part::Stack("0aF")));
         let others = [
             "",
             "//",
@@ -88,6 +96,10 @@ mod tests {
             "/page/dumps/",
             "/page/dumps/../x",
             "/page/dumps/a.dmp",
+            "/page/dumps//stack",
+            "/page/dumps/stack",
+            "/page/dumps/../stack",
+            "/page/dumps/0a/stack/",
         ];
         for path in
             others.into_iter().chain(["/healthz", "/jsonrpc", "/index.html", "/page.html", "/Service"])
