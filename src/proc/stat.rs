@@ -16,6 +16,8 @@ pub struct Stat {
     /// When the process started, in clock ticks since boot. Together with the process id it names a process that a later
     /// one with the same number is not mistaken for.
     pub start_time: u64,
+    /// How it ended (wait(2)), once it has; 0 as well for who may not know.
+    pub exit: i32,
 }
 
 impl Stat {
@@ -55,6 +57,16 @@ impl Stat {
     }
 }
 
+/// How a process with this number and start time has ended (wait(2)), of which it is certain that it has and is not waited
+/// for yet. `None` also for who may not know: root may, and then the kernel hides no link of the process.
+#[must_use]
+pub fn exit_of_zombie(pid: i32, start_time: u64) -> Option<i32> {
+    let stat = stat(pid).ok().flatten().filter(|stat| stat.is_dead() && stat.start_time == start_time)?;
+    let hidden = |error: io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+    let may_know = stat.exit != 0 || !std::fs::read_link(format!("/proc/{pid}/cwd")).is_err_and(hidden);
+    may_know.then_some(stat.exit)
+}
+
 /// Reads the text of such a file. The name in the second field may hold anything, so the others count from the last closing
 /// parenthesis.
 #[must_use]
@@ -64,7 +76,10 @@ pub fn parse(text: &[u8]) -> Option<Stat> {
     let state = *fields.next()?.as_bytes().first()?;
     let parent = fields.next()?.parse().ok()?;
     let threads = fields.nth(15)?.parse().ok()?;
-    Some(Stat { state, parent, threads, start_time: fields.nth(1)?.parse().ok()? })
+    let start_time = fields.nth(1)?.parse().ok()?;
+    // Since Linux 3.5.
+    let exit = fields.nth(29).and_then(|field| field.parse().ok()).unwrap_or(0);
+    Some(Stat { state, parent, threads, start_time, exit })
 }
 
 #[cfg(test)]
@@ -74,9 +89,10 @@ mod tests {
     #[test]
     fn a_name_forges_nothing_and_need_not_be_text() {
         let stat = b"7 (a) S 1 2) Z 3 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0\n";
-        assert_eq!(parse(stat), Some(Stat { state: b'Z', parent: 3, threads: 1, start_time: 4711 }));
+        let parsed = |state: u8| Some(Stat { state, parent: 3, threads: 1, start_time: 4711, exit: 0 });
+        assert_eq!(parse(stat), parsed(b'Z'));
         let cut = b"7 (caf\xc3) S 3 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0\n";
-        assert_eq!(parse(cut), Some(Stat { state: b'S', parent: 3, threads: 1, start_time: 4711 }));
+        assert_eq!(parse(cut), parsed(b'S'));
         assert_eq!(parse(b"7 (a"), None);
         assert_eq!(parse(b"7 (a) S 1"), None);
     }

@@ -172,11 +172,16 @@ impl Process {
     /// How it ended, from whom it is known after its end: a parent's note, the kernel, our own reaper when it fell to us.
     fn known_exit(&self, note: Option<&ExitNote<'_>>) -> Option<ExitStatus> {
         let noted = note.and_then(|note| note(self.identity));
-        noted.or_else(|| match self.kernel_exit() {
+        let known = noted.or_else(|| match self.kernel_exit() {
             KernelExit::Status(status) => Some(ExitStatus::of_wait(status)),
             // Reaped by then, so that a status under this number is of this process.
             KernelExit::Never => Pid::from_raw(self.identity.pid).and_then(reaper::claim),
             KernelExit::NotYet => None,
+        });
+        // Its parent may be one that waits for no child, or the kernel one that forgets.
+        known.or_else(|| {
+            let ProcessIdentity { pid, start_time } = self.identity;
+            proc::stat::exit_of_zombie(pid, start_time).map(ExitStatus::of_wait)
         })
     }
 
@@ -219,6 +224,29 @@ pub(crate) fn parent(pid: i32) -> Option<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn the_end_of_a_process_is_known_whose_parent_waits_for_no_child() {
+        use std::io::{BufRead, BufReader};
+
+        for (end, expected) in [
+            ("exit 7", ExitStatus::Code(7)),
+            ("exit 0", ExitStatus::Code(0)),
+            ("kill -9 $$", ExitStatus::Signal(9)),
+        ] {
+            let script = format!("sh -c '{end}' & echo $!; exec sleep 1000");
+            let mut command = std::process::Command::new("/bin/sh");
+            let mut parent =
+                command.args(["-c", &script]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+            let mut line = String::new();
+            BufReader::new(parent.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            let process = Process::open(line.trim().parse().unwrap()).unwrap();
+            assert_eq!(process.wait().await, expected, "{end}");
+            parent.kill().unwrap();
+            // Another test of this process may have waited for it.
+            let _reaped = parent.wait();
+        }
+    }
 
     #[test]
     fn our_own_identity_is_found_and_a_forged_one_is_not() {
