@@ -40,7 +40,7 @@ impl Ids {
     ) -> Result<()> {
         let mut client = common.connect()?;
         let ids = if self.all { all(&mut client)? } else { self.ids.clone() };
-        let mut failed: Option<Error> = None;
+        let mut failures = Failures::default();
         for id in &ids {
             let result = act(&mut client, id);
             let said = match common.json {
@@ -50,15 +50,33 @@ impl Ids {
             match said {
                 // Of all that there were, one has ended meanwhile.
                 Err(error) if self.all && error.kind() == ErrorKind::NotFound => {}
-                Err(error) => {
-                    if let Some(before) = failed.replace(error) {
-                        log::error!("{}", before.report());
-                    }
-                }
-                Ok(()) => {}
+                said => failures.note(said),
             }
         }
-        failed.map_or(Ok(()), Err)
+        failures.end()
+    }
+}
+
+/// What failed of several things, none of which keeps another from being done.
+#[derive(Debug, Default)]
+pub(crate) struct Failures(Option<Error>);
+
+impl Failures {
+    /// Notes what became of one; the failure before it is logged.
+    pub(crate) fn note(&mut self, outcome: Result<()>) {
+        if let Err(error) = outcome
+            && let Some(before) = self.0.replace(error)
+        {
+            log::error!("{}", before.report());
+        }
+    }
+
+    /// The last failure.
+    ///
+    /// # Errors
+    /// If there was one.
+    pub(crate) fn end(self) -> Result<()> {
+        self.0.map_or(Ok(()), Err)
     }
 }
 

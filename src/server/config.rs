@@ -225,8 +225,9 @@ impl ServeOptions {
     /// Where and for whom the server answers.
     ///
     /// # Errors
-    /// The token file is unusable, or the address is reachable from outside and there is no token.
+    /// The token file is unusable, the address is reachable from outside and there is no token, or a bound is 0.
     pub fn config(&self) -> Result<ServerConfig> {
+        self.check_bounds()?;
         let token = self.token_file.as_deref().map(crate::server::guard::token::read).transpose()?;
         let listen = Some(self.listen.unwrap_or(DEFAULT_LISTEN)).filter(|_| !self.no_tcp);
         let with_us = |uids: &[u32]| [&[0, rustix::process::geteuid().as_raw()], uids].concat();
@@ -247,6 +248,25 @@ impl ServeOptions {
         };
         listen.map_or(Ok(()), |address| config.check_address(address))?;
         Ok(config)
+    }
+}
+
+impl ServeOptions {
+    /// Refuses bounds with which nothing works.
+    fn check_bounds(&self) -> Result<()> {
+        let refused = |what: &str, advice: &str| Err(Error::new(ErrorKind::Config, what).advise(advice));
+        if self.runtime_timeout == Some(0) {
+            let what = "runtime_timeout is 0, and no call of the runtime could end in time";
+            return refused(what, "give it some seconds, or leave it out for the default");
+        }
+        if self.log_limit == Some(0) {
+            let what = "log_limit is 0, and the reasons of failed starts could not be read either";
+            return refused(
+                what,
+                "give it some bytes; a container's logging plugin with devnull keeps its output out",
+            );
+        }
+        Ok(())
     }
 }
 
@@ -277,6 +297,21 @@ mod tests {
         assert_eq!(all.config().unwrap().listen, None);
         assert_eq!(ServeOptions::default().config().unwrap().listen, Some(DEFAULT_LISTEN));
         assert!(toml::from_str::<ServeOptions>("stop_timout = 3").is_err());
+    }
+
+    #[test]
+    fn a_bound_of_nothing_is_refused() {
+        let default = ServeOptions::default;
+        for (wrong, name) in [
+            (ServeOptions { runtime_timeout: Some(0), ..default() }, "runtime_timeout"),
+            (ServeOptions { log_limit: Some(0), ..default() }, "log_limit"),
+        ] {
+            let error = wrong.config().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.report().starts_with(name), "{}", error.report());
+        }
+        // At once: SIGKILL comes with the stop.
+        assert!(ServeOptions { stop_timeout: Some(0), log_limit: Some(1), ..default() }.config().is_ok());
     }
 
     #[test]

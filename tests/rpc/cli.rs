@@ -128,7 +128,8 @@ fn exit_codes_tell_what_kind_of_thing_went_wrong() {
     std::fs::write(world.path("bad.json"), "{").unwrap();
     let (spec, bad) = (world.path("spec.json"), world.path("bad.json"));
     let other = world.id("other");
-    let cases: [(&[&str], i32); 13] = [
+    let cases: [(&[&str], i32); 14] = [
+        (&["exec", "-d", "--timeout", "3", &id, "true"], 2),
         (&["list", "--nope"], 2),
         (&["nope"], 2),
         (&["state", "nobody"], 10),

@@ -71,6 +71,36 @@ fn mistakes_are_named_and_one_of_several_keeps_no_other() {
 }
 
 #[test]
+fn of_several_containers_one_that_is_not_there_keeps_none_from_being_shown() {
+    let world = DaemonWorld::new();
+    let [a, b] = [
+        started(&world, "a", "echo ready; exec sleep 100"),
+        started(&world, "b", "echo ready; exec sleep 100"),
+    ];
+    for verb in [&["inspect", "--json"][..], &["stats", "--no-stream"]] {
+        let args = [verb, &["another", &a, "third", &b]].concat();
+        let output = world.cli(&args);
+        let (shown, said) = (stdout(&output), String::from_utf8_lossy(&output.stderr).into_owned());
+        assert_eq!(output.status.code(), Some(10), "{args:?}: {output:?}");
+        assert!(shown.contains(&a) && shown.contains(&b), "{args:?}: {shown}");
+        for missing in ["another", "third"] {
+            assert_eq!(said.matches(&format!("there is no container \"{missing}\"")).count(), 1, "{said}");
+        }
+        let none = world.cli(&[verb, &["another"]].concat());
+        assert_eq!((stdout(&none).as_str(), none.status.code()), ("", Some(10)), "{none:?}");
+    }
+    says(&world, &["annotate", &a, "colour", "blue"]);
+    let info = says(&world, &["info", &a]);
+    assert!(
+        info.lines().any(|line| line.starts_with("annotation") && line.ends_with("colour=blue")),
+        "{info}"
+    );
+    for id in [&a, &b] {
+        says(&world, &["delete", "--force", id]);
+    }
+}
+
+#[test]
 fn a_day_at_the_keyboard() {
     for runtime in ["crun", "runc"] {
         let world = DaemonWorld::with(&["--runtime", runtime]);
@@ -94,8 +124,9 @@ fn a_day_at_the_keyboard() {
             logs.join().unwrap()
         });
         assert_eq!(followed, "ready\n", "of one that has ended, too");
-        assert_eq!(says(&world, &["wait", &a, &b]), "exit code 4\nexit code 4\n");
+        let both = format!("{a}: exit code 4\n{b}: exit code 4\n");
+        assert_eq!(says(&world, &["wait", &a, &b]), both);
         let some = world.cli(&["wait", &a, "another", &b]);
-        assert_eq!((stdout(&some).as_str(), some.status.code()), ("exit code 4\nexit code 4\n", Some(10)));
+        assert_eq!((stdout(&some), some.status.code()), (both, Some(10)));
     }
 }

@@ -30,6 +30,7 @@ pub(crate) struct ExecVerb {
     tty: bool,
     /// Timeout of the command in seconds; it is killed then [with --json: 30, else none]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=86_400))]
+    #[arg(conflicts_with = "detach")]
     timeout: Option<u64>,
     /// Launch the command and return at once; its output goes to the container's log
     #[arg(short, long)]

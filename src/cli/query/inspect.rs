@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::cli::client::Client;
 use crate::cli::common::Common;
+use crate::cli::ids::Failures;
 use crate::cli::term;
 use crate::error::Result;
 use crate::log::escape_json;
@@ -22,7 +23,11 @@ pub(crate) struct Inspect {
 impl Inspect {
     pub(crate) fn run(&self) -> Result<()> {
         let mut client = self.common.connect()?;
-        self.ids.iter().try_for_each(|id| self.one(&mut client, id))
+        let mut failures = Failures::default();
+        for id in &self.ids {
+            failures.note(self.one(&mut client, id));
+        }
+        failures.end()
     }
 
     fn one(&self, client: &mut Client, id: &str) -> Result<()> {

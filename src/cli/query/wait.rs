@@ -6,8 +6,9 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cli::common::Common;
+use crate::cli::ids::Failures;
 use crate::cli::term;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Wait until containers are gone and print their exit status, or until they run
 #[derive(Debug, Args)]
@@ -28,19 +29,16 @@ impl Wait {
         let (ids, state) = self.ids_and_state();
         let mut client = self.common.connect()?;
         let deadline = self.timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds));
-        let mut failed: Option<Error> = None;
+        let mut failures = Failures::default();
         for id in ids {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let timeout = left.and_then(|left| u64::try_from(left.as_millis()).ok());
             let params = json!({"containerId": id, "timeout": timeout, "state": state});
-            // One that fails keeps no other from it.
-            if let Err(error) = client.call("waitContainer", params).and_then(|result| self.print(&result))
-                && let Some(before) = failed.replace(error)
-            {
-                log::error!("{}", before.report());
-            }
+            let name = if ids.len() > 1 { format!("{id}: ") } else { String::new() };
+            let ended = client.call("waitContainer", params);
+            failures.note(ended.and_then(|result| self.print(&name, &result)));
         }
-        failed.map_or(Ok(()), Err)
+        failures.end()
     }
 
     /// The last word says what is waited for, if it is not the only one.
@@ -53,17 +51,17 @@ impl Wait {
         }
     }
 
-    fn print(&self, result: &Value) -> Result<()> {
+    fn print(&self, name: &str, result: &Value) -> Result<()> {
         if self.common.json {
             return term::json(result);
         }
         if let Some(descriptor) = result["descriptor"].as_i64() {
-            return term::line(&format!("started, descriptor {descriptor}"));
+            return term::line(&format!("{name}started, descriptor {descriptor}"));
         }
         match (result["exitCode"].as_i64(), result["signal"].as_i64()) {
-            (Some(code), _) => term::line(&format!("exit code {code}")),
-            (_, Some(signal)) => term::line(&format!("signal {signal}")),
-            _ => term::line("unknown exit status"),
+            (Some(code), _) => term::line(&format!("{name}exit code {code}")),
+            (_, Some(signal)) => term::line(&format!("{name}signal {signal}")),
+            _ => term::line(&format!("{name}unknown exit status")),
         }
     }
 }

@@ -26,7 +26,7 @@ impl Info {
         let info = &result["info"];
         let memory = &info["memory"]["user"];
         let pids = info["pids"].as_array().into_iter().flatten();
-        let rows = [
+        let mut rows = vec![
             ("id", info["id"].as_str().unwrap_or_default().to_owned()),
             ("state", info["state"].as_str().unwrap_or_default().to_owned()),
             ("processes", pids.map(Value::to_string).collect::<Vec<_>>().join(" ")),
@@ -36,6 +36,11 @@ impl Info {
             ("memory limit", number(&memory["limit"])),
             ("limit reached", number(&memory["failcnt"])),
         ];
+        let annotations = info["annotations"].as_object().into_iter().flatten();
+        let shown = |(key, value): (&String, &Value)| {
+            ("annotation", format!("{key}={}", value.as_str().unwrap_or_default()))
+        };
+        rows.extend(annotations.map(shown));
         print(&rows)
     }
 

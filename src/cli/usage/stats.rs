@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use crate::cli::client::Client;
 use crate::cli::common::Common;
+use crate::cli::ids::Failures;
 use crate::cli::{ids, term, units};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 
 /// Between two looks: what the share of the processor is measured over.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -33,24 +34,32 @@ pub(crate) struct Stats {
 /// Processor time in nanoseconds, of each container, and when it was read.
 type Times = BTreeMap<String, (u64, Instant)>;
 
+/// The containers that were named and are still there.
+struct Wanted {
+    ids: Vec<String>,
+    failures: Failures,
+}
+
 impl Stats {
     pub(crate) fn run(&self) -> Result<()> {
         let mut client = self.common.connect()?;
         let mut before = Times::new();
-        self.look(&mut client, &mut before)?;
-        loop {
+        let mut wanted = Wanted { ids: self.ids.clone(), failures: Failures::default() };
+        self.look(&mut client, &mut wanted, &mut before)?;
+        while self.ids.is_empty() || !wanted.ids.is_empty() {
             std::thread::sleep(INTERVAL);
-            let rows = self.look(&mut client, &mut before)?;
+            let rows = self.look(&mut client, &mut wanted, &mut before)?;
             self.print(&rows)?;
             if self.no_stream {
-                return Ok(());
+                break;
             }
         }
+        wanted.failures.end()
     }
 
     /// A look at each container, with its share of a processor since the one before, in percent.
-    fn look(&self, client: &mut Client, before: &mut Times) -> Result<Vec<Value>> {
-        let named = if self.ids.is_empty() { ids::all(client)? } else { self.ids.clone() };
+    fn look(&self, client: &mut Client, wanted: &mut Wanted, before: &mut Times) -> Result<Vec<Value>> {
+        let named = if self.ids.is_empty() { ids::all(client)? } else { wanted.ids.clone() };
         let mut rows = Vec::new();
         let mut times = Times::new();
         for id in named {
@@ -58,7 +67,12 @@ impl Stats {
                 Ok(result) => result,
                 // One of all that has ended meanwhile.
                 Err(_) if self.ids.is_empty() => continue,
-                Err(error) => return Err(error),
+                Err(error) if error.kind() == ErrorKind::Unreachable => return Err(error),
+                Err(error) => {
+                    wanted.ids.retain(|other| *other != id);
+                    wanted.failures.note(Err(error));
+                    continue;
+                }
             };
             let (info, now) = (&result["info"], Instant::now());
             let total = info["cpu"]["usage"]["total"].as_u64();
