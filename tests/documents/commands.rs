@@ -51,8 +51,8 @@ impl Shown {
         };
         let mut known = explained(&help(self.program, &command, &self.place));
         known.extend(explained(&help(self.program, &[], &self.place)));
-        // Behind `--`, options are the container's.
-        let ours = self.words.iter().take_while(|word| !["--", "[--"].contains(&word.as_str()));
+        // Behind `--`, options are the container's; behind `|`, another program's.
+        let ours = self.words.iter().take_while(|word| !["--", "[--", "|"].contains(&word.as_str()));
         for option in ours.flat_map(|word| options(word)) {
             assert!(known.contains(&option), "{} has no option {option}", self.place);
         }
