@@ -6,8 +6,11 @@ use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::StatVfsMountFlags;
 
-/// Less free space than this, in bytes, counts as a full disk.
-const FULL_BYTES: u64 = 16 * 1024;
+/// Less free space than this, in bytes, counts as a full disk where logs are.
+pub(crate) const LOG_BYTES: u64 = 16 * 1024;
+/// And where the state is: one start writes 24 KiB, and more with a large configuration (the pages of a tmpfs that its files
+/// take), a stop or a command needs a page or two.
+pub(crate) const STATE_BYTES: u64 = 128 * 1024;
 
 /// The current problems, each under a key and in one sentence.
 #[derive(Debug, Default)]
@@ -36,8 +39,8 @@ impl HealthMonitor {
     }
 }
 
-/// Why nothing can be written into `dir` and what follows from that, in one sentence; `None` when all is well.
-pub(crate) fn disk_problem(consequence: &str, dir: &Path) -> Option<String> {
+/// Why fewer than `bytes` can be written into `dir` and what follows from that, in one sentence; `None` when all is well.
+pub(crate) fn disk_problem(consequence: &str, dir: &Path, bytes: u64) -> Option<String> {
     let stat = match rustix::fs::statvfs(dir) {
         Ok(stat) => stat,
         Err(error) => {
@@ -46,7 +49,7 @@ pub(crate) fn disk_problem(consequence: &str, dir: &Path) -> Option<String> {
     };
     let why = if stat.f_flag.contains(StatVfsMountFlags::RDONLY) {
         "is read-only"
-    } else if stat.f_bfree.saturating_mul(stat.f_frsize) < FULL_BYTES {
+    } else if stat.f_bfree.saturating_mul(stat.f_frsize) < bytes {
         "is full"
     } else if stat.f_files > 0 && stat.f_ffree == 0 {
         "has no room for another file"

@@ -244,6 +244,10 @@ impl Runtime {
             Some(meaning) => {
                 error.advise(format!("the exit code of the hook means: {meaning}; syslog has its message"))
             }
+            // Of a directory, for one.
+            None if reason.starts_with("open executable:") => {
+                error.advise("name a program: a file that may be executed")
+            }
             None => error,
         }
     }

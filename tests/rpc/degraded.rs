@@ -19,9 +19,10 @@ fn health(world: &DaemonWorld) -> (u16, Value) {
 fn health_tells_of_a_full_disk() {
     let world = DaemonWorld::new();
     assert_eq!(health(&world), (200, json!([])));
-    for dir in ["log", "state"] {
+    // A start writes more than a log needs to go on.
+    for (dir, size) in [("log", "size=64k"), ("state", "size=256k")] {
         let dir = world.path(dir);
-        mount(Some("tmpfs"), &dir, Some("tmpfs"), MsFlags::empty(), Some("size=64k")).unwrap();
+        mount(Some("tmpfs"), &dir, Some("tmpfs"), MsFlags::empty(), Some(size)).unwrap();
         let fits = health(&world);
         let _full = fs::write(dir.join("filler"), vec![0; 1 << 20]);
         let full = health(&world);

@@ -17,7 +17,11 @@ struct Small {
 
 impl Small {
     fn new() -> Self {
-        let mut world = DaemonWorld::new();
+        Self::with(&[])
+    }
+
+    fn with(flags: &[&str]) -> Self {
+        let mut world = DaemonWorld::with(flags);
         world.end(Signal::TERM);
         let state = world.path("state");
         mount(Some("tmpfs"), &state, Some("tmpfs"), MsFlags::empty(), Some("size=1m,mode=700")).unwrap();
@@ -77,4 +81,49 @@ fn a_mount_that_cannot_be_noted_is_not_made() {
         assert!(!mounted(target));
     }
     world.done("deleteContainer", &json!({"containerId": id, "force": true}));
+}
+
+#[test]
+fn where_no_container_can_start_the_health_says_so() {
+    let small = Small::new();
+    let world = &small.world;
+    // As full as it may be for a container to start: then it starts.
+    let (mut room, mut started) = (0, 0);
+    for free in (0..12_u64).map(|step| step * 4 * 4096) {
+        small.fill();
+        let filler = fs::File::options().write(true).open(small.state.join("+filler")).unwrap();
+        filler.set_len(filler.metadata().unwrap().len() - free).unwrap();
+        let status = world.tcp().request("GET", "/healthz", &[], "").status;
+        let id = world.id(&format!("a{free}"));
+        let bundle = world.bundle(&id, &["sleep", "100"]);
+        let outcome = world.call("startContainer", &json!({"containerId": id, "bundlePath": bundle}));
+        if outcome.is_ok() {
+            started += 1;
+            world.done("deleteContainer", &json!({"containerId": id, "force": true}));
+        }
+        if status == 200 {
+            room += 1;
+            assert!(outcome.is_ok(), "{free} bytes are free: {outcome:?}");
+        }
+        small.empty();
+    }
+    assert!(room > 0 && started >= room, "{room} {started}");
+}
+
+#[test]
+fn a_command_that_cannot_be_noted_says_why() {
+    for runtime in ["crun", "runc"] {
+        let small = Small::with(&["--runtime", runtime]);
+        let world = &small.world;
+        let id = world.id("a");
+        world.run(&id, &["sleep", "100"]);
+        small.fill();
+        let refused = world.cli(&["exec", &id, "true"]);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(125), "{said}");
+        assert!(said.contains("has no room") && said.contains("is full"), "{said}");
+        small.empty();
+        assert_eq!(world.cli(&["exec", &id, "true"]).status.code(), Some(0));
+        world.done("deleteContainer", &json!({"containerId": id, "force": true}));
+    }
 }

@@ -156,6 +156,10 @@ fn a_directory_is_mounted_in_a_running_container_and_taken_out() {
     assert_eq!(run("ls /tmp/deep/er"), "");
     world.call("unmount", &at("/tmp/deep/er")).unwrap_err();
     world.call("unmount", &at("/proc")).unwrap_err();
+    for target in ["/proc/x", "/proc", "/proc/self/x/y"] {
+        let error = world.call("mount", &at(target)).unwrap_err()["data"].to_string();
+        assert!(error.contains("leads into proc; choose another path in the container"), "{target}: {error}");
+    }
     for target in ["tmp/x", "/tmp/../x", "", "/", "/proc/x"] {
         assert!(world.call("mount", &at(target)).is_err(), "{target}");
     }

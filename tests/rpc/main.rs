@@ -22,7 +22,6 @@ mod http;
 mod inside;
 mod limits;
 mod log_times;
-
 mod outbox;
 mod output;
 mod page;

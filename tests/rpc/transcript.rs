@@ -193,7 +193,9 @@ fn has_the_codes_of_podman(runtime: &str) {
     assert_eq!(says(&world, &["exec", &id, "echo", "-n", "--", "x"]), "-- x");
     assert_eq!(says(&world, &["exec", &id, "--", "echo", "y"]), "y\n");
     std::fs::write(world.path("rootfs/plain"), "no program").unwrap();
-    let cases: [(&[&str], i32); 5] = [
+    let cases: [(&[&str], i32); 7] = [
+        (&["exec", &id, "/tmp"], 126),
+        (&["exec", "--json", &id, "/proc"], 126),
         (&["exec", &id, "sh", "-c", "exit 3"], 3),
         (&["exec", &id, "nosuch"], 127),
         (&["exec", &id, "/nosuch"], 127),

@@ -19,7 +19,16 @@ pub(crate) fn code(error: &Error) -> u8 {
         {
             NOT_FOUND
         }
-        ErrorKind::System if says(&["Permission denied", "permission denied"]) => NOT_EXECUTABLE,
+        // The last one is what crun says of a directory.
+        ErrorKind::System
+            if says(&[
+                "Permission denied",
+                "permission denied",
+                "open executable: Operation not permitted",
+            ]) =>
+        {
+            NOT_EXECUTABLE
+        }
         _ => NOT_RUN,
     }
 }

@@ -11,7 +11,7 @@ use crate::control::events::bus::Subscription;
 use crate::control::events::ended;
 use crate::control::events::journal::Since;
 use crate::control::events::started;
-use crate::control::health::{descriptor_problem, disk_problem};
+use crate::control::health::{LOG_BYTES, STATE_BYTES, descriptor_problem, disk_problem};
 use crate::control::lifecycle::context::Context;
 use crate::control::lifecycle::inside::annotate;
 use crate::control::lifecycle::stop::StopOptions;
@@ -278,8 +278,8 @@ impl Manager {
     pub fn health(&self) -> Health {
         let mut degraded = self.ctx().health.problems();
         let (logs, state) = (&self.ctx().settings.log_dir, &self.ctx().settings.state_dir);
-        degraded.extend(disk_problem("containers' output is lost", logs));
-        degraded.extend(disk_problem("no container can start", state));
+        degraded.extend(disk_problem("containers' output is lost", logs, LOG_BYTES));
+        degraded.extend(disk_problem("no container can start", state, STATE_BYTES));
         degraded.extend(descriptor_problem().map(|why| format!("no container can start: {why}")));
         Health { degraded }
     }

@@ -28,7 +28,10 @@ pub fn mount_point(root: &OwnedFd, path: &Path) -> Result<OwnedFd> {
 
 fn find_or_make(root: &OwnedFd, path: &Path) -> Result<OwnedFd> {
     let handle = match resolve(root, path) {
-        Err(error) if is_missing(&error) => make(root, path)?,
+        Err(error) if is_missing(&error) => {
+            check_nearest(root, path)?;
+            make(root, path)?
+        }
         other => other.map_err(|e| cannot_find(path, e))?,
     };
     let stat =
@@ -41,11 +44,24 @@ fn find_or_make(root: &OwnedFd, path: &Path) -> Result<OwnedFd> {
     if (stat.st_dev, stat.st_ino) == (top.st_dev, top.st_ino) {
         return Err(trap(path, "leads to the root directory"));
     }
-    let kind = rustix::fs::fstatfs(&handle).tried(|| format!("cannot inspect {}", path.display()))?.f_type;
-    if let Some((_, name)) = SYSTEM_FILE_SYSTEMS.iter().find(|(magic, _)| *magic == kind) {
-        return Err(trap(path, &format!("leads into {name}")));
-    }
+    check_file_system(&handle, path)?;
     Ok(handle)
+}
+
+/// Refuses what lies on a file system on which nothing may be mounted.
+fn check_file_system(found: &OwnedFd, path: &Path) -> Result<()> {
+    let kind = rustix::fs::fstatfs(found).tried(|| format!("cannot inspect {}", path.display()))?.f_type;
+    match SYSTEM_FILE_SYSTEMS.iter().find(|(magic, _)| *magic == kind) {
+        Some((_, name)) => Err(trap(path, &format!("leads into {name}"))),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a missing path where the nearest directory above it that exists lies on such a file system: none can be made
+/// there, and the kernel's reason would say little.
+fn check_nearest(root: &OwnedFd, path: &Path) -> Result<()> {
+    let nearest = path.ancestors().skip(1).find_map(|above| resolve(root, above).ok());
+    nearest.map_or(Ok(()), |nearest| check_file_system(&nearest, path))
 }
 
 /// Finds a path below `root`, from which no link leads out.

@@ -7,17 +7,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::process::Signal;
 
 use crate::control::container::Container;
+use crate::control::health::disk_problem;
 use crate::control::lifecycle::context::Context;
 use crate::control::lifecycle::inside::exec_options;
 use crate::control::model::id::ContainerId;
 use crate::control::model::request::{ExecLimits, ExecOutput, ExecRequest};
 use crate::control::model::state::{ExitStatus, State};
 use crate::control::output::log_store::LogStore;
+use crate::control::process::helper::Finished;
 use crate::control::runtime::Exec;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The most words of a command.
 const MAX_WORDS: usize = 4096;
+
+/// What the runtime writes of one command, in bytes: a process id, complaints, each in a page of a tmpfs.
+const EXEC_BYTES: u64 = 8 * 1024;
 
 /// Tells the files of commands apart that run at the same time.
 static NUMBER: AtomicU64 = AtomicU64::new(0);
@@ -65,7 +70,18 @@ pub(crate) async fn exec(ctx: &Context, id: &ContainerId, request: ExecRequest) 
     if finished.exit == ExitStatus::Code(0) {
         return Ok(());
     }
-    Err(ctx.runtime.failure("exec", id, &finished, &complaints.text()))
+    Err(not_run(ctx, &container, &finished, &complaints.text()))
+}
+
+/// The error of a command that the runtime did not run, by its complaints. On a full disk there is no room for those.
+pub(crate) fn not_run(ctx: &Context, container: &Container, finished: &Finished, complaints: &str) -> Error {
+    let error = ctx.runtime.failure("exec", &container.id, finished, complaints);
+    let what = "the runtime has no room for what it notes of a command";
+    let full = || disk_problem(what, container.dir.path(), EXEC_BYTES);
+    match full().filter(|_| complaints.trim().is_empty() && !finished.timed_out) {
+        Some(why) => Error::new(ErrorKind::NoSpace, error.report()).caused_by(why),
+        None => error,
+    }
 }
 
 /// Runs a command to its end.
@@ -84,7 +100,7 @@ pub(crate) async fn exec_wait(
     let text = complaints.text();
     if !finished.timed_out && !text.trim().is_empty() && finished.exit != ExitStatus::Code(0) {
         // The runtime itself complains: the command has not run.
-        return Err(ctx.runtime.failure("exec", id, &finished, &text));
+        return Err(not_run(ctx, &container, &finished, &text));
     }
     let exit = if finished.timed_out { ExitStatus::Signal(Signal::KILL.as_raw()) } else { finished.exit };
     Ok(ExecOutput {

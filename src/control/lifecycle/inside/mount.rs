@@ -211,7 +211,11 @@ impl Inside {
     }
 
     fn attach(&self, tree: &OwnedFd, path: &Path) -> Result<()> {
-        let target = mount_point(&self.enter()?, path)?;
+        let target = mount_point(&self.enter()?, path).map_err(|error| match error.kind() {
+            // Not the advice for whom the root file system belongs to.
+            ErrorKind::Attack => error.advise("choose another path in the container"),
+            _ => error,
+        })?;
         if self.shared.contains(&mount_id(&target)?) {
             let what = format!("{} in the container lies on a shared mount", path.display());
             return Err(Error::new(ErrorKind::Config, what).advise(

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::control::container::Container;
 use crate::control::lifecycle::context::Context;
-use crate::control::lifecycle::inside::exec::Complaints;
+use crate::control::lifecycle::inside::exec::{Complaints, not_run};
 use crate::control::lifecycle::inside::stream::console::ConsoleSocket;
 use crate::control::model::state::ExitStatus;
 use crate::control::model::stream::WindowSize;
@@ -76,7 +76,7 @@ impl Program {
         let path = container.dir.file(&program.pid_file);
         let failed = |finished: &Finished| match finished.exit {
             ExitStatus::Code(0) => Ok(()),
-            _ => Err(ctx.runtime.failure("exec", &container.id, finished, &complaints.text())),
+            _ => Err(not_run(ctx, container, finished, &complaints.text())),
         };
         let ends = match command.terminal {
             None => {
