@@ -59,7 +59,7 @@ fn exit(world: &DaemonWorld, id: &str) -> (Value, Value) {
 }
 
 /// The parent of a container's first process.
-fn monitor_of(world: &DaemonWorld, id: &str) -> i32 {
+pub(crate) fn monitor_of(world: &DaemonWorld, id: &str) -> i32 {
     let pid = fs::read_to_string(world.path("state").join(id).join("container.pid")).unwrap();
     let parent = || -> i32 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap();

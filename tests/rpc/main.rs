@@ -11,6 +11,7 @@ mod concurrency;
 mod configuration;
 mod containers;
 mod crash_loops;
+mod degraded;
 mod dobby_tool;
 mod dumps;
 mod events;
