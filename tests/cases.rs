@@ -72,3 +72,39 @@ fn every_adverse_case_has_tests_and_they_exist() {
     let count = cases.len();
     println!("{count} adverse cases: {} proven, {open} open, by {} tests", count - open, tests.len());
 }
+
+/// What declares the modules in a directory of tests: its `main.rs` or `mod.rs`, or the file beside it of the same name.
+fn declared_in(dir: &Path) -> String {
+    let beside = dir.with_extension("rs");
+    let files = [dir.join("main.rs"), dir.join("mod.rs"), beside];
+    files.iter().filter_map(|file| fs::read_to_string(file).ok()).collect()
+}
+
+fn assert_all_declared(dir: &Path) {
+    let declared = declared_in(dir);
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let is_module = path.extension().is_some_and(|extension| extension == "rs")
+            && !fs::read_to_string(&path).unwrap().contains("\nfn main()");
+        if is_module && !["main", "mod"].contains(&name.as_str()) {
+            let line = |line: &str| line.ends_with(&format!("mod {name};"));
+            assert!(declared.lines().any(line), "{} is compiled into nothing", path.display());
+        }
+        if path.is_dir() {
+            assert_all_declared(&path);
+        }
+    }
+}
+
+/// A file that is not declared is not compiled, and its tests pass for ever.
+#[test]
+fn every_file_of_tests_is_compiled() {
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")).unwrap() {
+        let dir = entry.unwrap().path();
+        // Binaries of their own, data, and what each set of tests declares as it needs.
+        if dir.is_dir() && !["fuzz", "data", "support"].iter().any(|other| dir.ends_with(other)) {
+            assert_all_declared(&dir);
+        }
+    }
+}
