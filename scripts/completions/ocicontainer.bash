@@ -19,6 +19,9 @@ _ocicontainer() {
             ocicontainer,annotate)
                 cmd="ocicontainer__subcmd__annotate"
                 ;;
+            ocicontainer,attach)
+                cmd="ocicontainer__subcmd__attach"
+                ;;
             ocicontainer,convert-spec)
                 cmd="ocicontainer__subcmd__convert__subcmd__spec"
                 ;;
@@ -128,7 +131,7 @@ _ocicontainer() {
 
     case "${cmd}" in
         ocicontainer)
-            opts="-h -V --help --version serve list ps state info inspect dump stats top run start start-spec convert-spec stop kill restart pause resume unpause hibernate wakeup annotate remove-annotation mount unmount exec logs wait delete rm events version dumps"
+            opts="-h -V --help --version serve list ps state info inspect dump stats top run start start-spec convert-spec stop kill restart pause resume unpause hibernate wakeup annotate remove-annotation mount unmount exec attach logs wait delete rm events version dumps"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -143,6 +146,24 @@ _ocicontainer() {
             ;;
         ocicontainer__subcmd__annotate)
             opts="-h --socket --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ocicontainer__subcmd__attach)
+            opts="-h --no-stdin --raw --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -612,7 +633,7 @@ _ocicontainer() {
             return 0
             ;;
         ocicontainer__subcmd__run)
-            opts="-d -h --detach --raw --env --westeros --socket --json --help"
+            opts="-d -i -t -h --detach --raw --env --westeros --interactive --tty --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -776,7 +797,7 @@ _ocicontainer() {
             return 0
             ;;
         ocicontainer__subcmd__start)
-            opts="-h --env --westeros --socket --json --help"
+            opts="-i -t -h --env --westeros --interactive --tty --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

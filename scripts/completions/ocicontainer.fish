@@ -52,6 +52,7 @@ complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "remove-an
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "mount" -d 'Mount a directory of the host in a running container'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "unmount" -d 'Take out again what mount put into a container'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "exec" -d 'Run a command in a running container and exit with its exit code'
+complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "attach" -d 'Attach to a running container: its output from now on, its input'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "logs" -d 'Print the end of a container\'s output'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "wait" -d 'Wait until containers are gone and print their exit status, or until they run'
 complete -c ocicontainer -n "__fish_ocicontainer_needs_command" -f -a "delete" -d 'Remove containers with all their state'
@@ -133,11 +134,15 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand run" -l wester
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand run" -l socket -d 'The daemon\'s Unix socket' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand run" -s d -l detach -d 'Leave it running, and print its descriptor'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand run" -l raw -d 'Print control characters as they are, also on a terminal'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand run" -s i -l interactive -d 'Keep its standard input open, for run and attach'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand run" -s t -l tty -d 'Give it a terminal'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand run" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand run" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start" -l env -d 'Environment variable for the container; may be repeated' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start" -l westeros -d 'Westeros display socket to mount into the container' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start" -s i -l interactive -d 'Keep its standard input open, for run and attach'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start" -s t -l tty -d 'Give it a terminal'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start-spec" -l env -d 'Environment variable for the container; may be repeated' -r
@@ -206,6 +211,11 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -s d -l 
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -l raw -d 'For older scripts: output is passed on unchanged anyway'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand exec" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand attach" -l socket -d 'The daemon\'s Unix socket' -r -F
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand attach" -l no-stdin -d 'Leave its input alone; several can do so at a time'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand attach" -l raw -d 'Print control characters as they are, also without a terminal of the container\'s'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand attach" -l json -d 'Print the API\'s result as one line of JSON'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand attach" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -l bytes -d 'Maximum number of bytes, up to 262144; 65536 without --since, which prints all' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -s n -l tail -d 'Only this many lines of the end' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -l since -d 'Begin with the first line of this time: 2026-11-27T10:00:00Z, or how long ago (30min, 2h)' -r

@@ -15,7 +15,7 @@ fn after_help() -> String {
         text.push_str(&format!("  {:2} {meaning}\n", code as u8));
     }
     text.push_str(
-        "  run and exec end with the container's or the command's own status, 128 + N when\n  \
+        "  run, attach and exec end with the container's or the command's own status, 128 + N when\n  \
          signal N ended it; exec with 127 when the command is not there, 126 when it may\n  \
          not be executed, 125 when it could not be run for another reason\n\n\
          --socket and --json may stand before the command, too.\n\n\
@@ -62,6 +62,7 @@ enum Verb {
     Mount(inside::mount::MountVerb),
     Unmount(inside::unmount::Unmount),
     Exec(life::exec::ExecVerb),
+    Attach(life::attach::AttachVerb),
     Logs(query::logs::Logs),
     Wait(query::wait::Wait),
     #[command(visible_alias = "rm")]
@@ -113,6 +114,7 @@ pub fn run() -> Result<u8> {
         Verb::Mount(verb) => verb.run(),
         Verb::Unmount(verb) => verb.run(),
         Verb::Exec(verb) => return verb.run(),
+        Verb::Attach(verb) => return verb.run(),
         Verb::Logs(verb) => verb.run(),
         Verb::Wait(verb) => verb.run(),
         Verb::Delete(verb) => verb.run(),

@@ -34,7 +34,7 @@ pub(crate) fn output(bytes: &[u8], raw: bool) -> Result<()> {
 }
 
 /// Text whose lines and tabs are kept and whose other control characters are escaped.
-fn tame(bytes: &[u8]) -> String {
+pub(crate) fn tame(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let tame_line = |line: &str| line.split('\t').map(escape).collect::<Vec<_>>().join("\t");
     text.split('\n').map(|line| tame_line(line.trim_end_matches('\r'))).collect::<Vec<_>>().join("\n")

@@ -8,8 +8,10 @@ use tokio::sync::watch;
 
 use crate::control::bundle::policy::Policy;
 use crate::control::clock::boottime;
+use crate::control::input::way::InputWay;
 use crate::control::model::event::Origin;
 use crate::control::model::id::ContainerId;
+use crate::control::model::request::Stdin;
 use crate::control::model::state::State;
 use crate::control::phase::{Ending, Phase};
 use crate::control::process::cgroup::Cgroups;
@@ -43,6 +45,7 @@ pub(crate) struct Container {
     pub(crate) being_read: Arc<AtomicBool>,
     /// Whether a thread works on its mounts: its file systems can keep that for as long as they like.
     pub(crate) being_mounted: Arc<AtomicBool>,
+    pub(crate) input: InputWay,
     cgroups: OnceLock<Cgroups>,
     status: watch::Sender<Status>,
 }
@@ -100,6 +103,7 @@ impl Container {
             change: Arc::default(),
             being_read: Arc::default(),
             being_mounted: Arc::default(),
+            input: InputWay::default(),
             cgroups: OnceLock::new(),
             status: watch::Sender::new(status),
         }
@@ -110,7 +114,7 @@ impl Container {
     pub(crate) fn next_attempt(&self, restarts: Option<u32>) -> Self {
         let next = Self::new(self.id.clone(), self.descriptor, self.dir.clone());
         next.set_policy(Policy { restarts, ..self.policy().clone() });
-        Self { is_promised: true, bundle: self.bundle.clone(), ..next }
+        Self { is_promised: true, bundle: self.bundle.clone(), input: self.input.next(), ..next }
     }
 
     /// Its configuration is known.
@@ -271,6 +275,7 @@ impl Container {
             start_unannounced: true,
             exit: None,
             promised: self.is_promised,
+            interactive: self.policy().stdin == Stdin::Pipe,
             bundle: self.bundle.get().cloned(),
         }
     }

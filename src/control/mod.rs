@@ -15,6 +15,7 @@
 //! - `model`: requests, states and events, as callers see them.
 //! - `process`: processes of the host, their trees and cgroups.
 //! - `output`: where containers write, and their logs.
+//! - `input`: what containers read.
 //! - `monitor`: the process that outlives the daemon as the parent of containers.
 //! - `runtime`: the OCI runtime's command line.
 //! - `memcr`: memcr's protocol.
@@ -36,6 +37,7 @@ mod descriptor;
 mod events;
 mod health;
 mod id_range;
+mod input;
 mod lifecycle;
 mod manager;
 mod memcr;
@@ -64,10 +66,12 @@ pub use memcr::{Compression, HibernateOptions};
 pub use model::command_line::split_words;
 pub use model::event::Event;
 pub use model::id::ContainerId;
-pub use model::request::{ExecLimits, ExecOutput, ExecRequest, Source, StartRequest};
+pub use model::request::{ExecLimits, ExecOutput, ExecRequest, Source, StartRequest, WindowSize};
 pub use model::signal::Signal;
 pub use model::state::{ExitStatus, Health, Listed, State};
-pub use model::stream::{Inlet, Outlet, StreamEnd, StreamPart, StreamRequest, WINDOW, WindowSize};
+pub use model::stream::{
+    AttachEnd, AttachRequest, Inlet, Outlet, StreamEnd, StreamPart, StreamRequest, WINDOW,
+};
 pub use monitor::serve::{ARGUMENT as MONITOR_ARGUMENT, run_monitor};
 pub use output::log_store::LogBegin;
 pub use output::read::LogPart;

@@ -8,8 +8,9 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::control::model::id::ContainerId;
+use crate::control::model::request::Stdin;
 use crate::control::model::state::ExitStatus;
-use crate::control::monitor::client::{self, Monitor};
+use crate::control::monitor::client::{self, Launched, Monitor};
 use crate::control::monitor::wire::LaunchRequest;
 use crate::control::output::log_store::Output;
 use crate::control::process::helper::{Finished, Helper, Running, Streams};
@@ -63,6 +64,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) log: Option<&'a Path>,
     /// What the container's program finds as descriptor 3.
     pub(crate) passed: Vec<OwnedFd>,
+    /// What it has as its standard input.
+    pub(crate) stdin: Stdin,
 }
 
 /// An `exec` to launch.
@@ -107,7 +110,7 @@ impl Runtime {
     }
 
     /// Starts a container; its output and the runtime's go to `output`. The call outlives us, as the container does.
-    pub(crate) async fn run(&self, launch: Launch<'_>, pid_file: &Path, output: Output) -> Result<Finished> {
+    pub(crate) async fn run(&self, launch: Launch<'_>, pid_file: &Path, output: Output) -> Result<Launched> {
         let mut args = self.global_options(launch.log);
         let verb: &[&str] = if launch.verb == Verb::Run { &["run", "--detach"] } else { &["create"] };
         args.extend(verb.iter().map(OsString::from));
@@ -119,13 +122,18 @@ impl Runtime {
         if let Some(monitor) = &self.monitor {
             let (dir, pid_file) = (launch.bundle.to_owned(), pid_file.to_owned());
             let (program, target) = (self.program.clone(), output.target);
-            let request = LaunchRequest { dir, pid_file, program, args, target };
+            let stdin = launch.stdin;
+            let request = LaunchRequest { dir, pid_file, program, args, stdin, target };
             let runtime = client::Runtime { request, output: output.fd, passed: launch.passed };
             return monitor.run(runtime, self.deadline).await;
         }
+        if launch.stdin != Stdin::Null {
+            let what = "without a monitor, no container can have a terminal or open standard input";
+            return Err(Error::new(ErrorKind::Unsupported, what));
+        }
         let mut helper = Helper::new(&self.program, Streams::File(output.fd), self.deadline).detached();
         helper.args(args).pass(&launch.passed)?;
-        helper.run().await
+        Ok(Launched { finished: helper.run().await?, input: None })
     }
 
     /// The monitor, if containers are its children and not ours.

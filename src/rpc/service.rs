@@ -13,10 +13,9 @@ use crate::rpc::errors::{CallResult, Fault, quoted};
 use crate::rpc::id::Id;
 use crate::rpc::identity::{PluginIdentity, Target};
 use crate::rpc::methods;
-use crate::rpc::methods::command::exec_stream;
 use crate::rpc::methods::method::{Access, Method};
 use crate::rpc::params::Params;
-use crate::rpc::streams::{OpenStream, Streams};
+use crate::rpc::streams::{OpenStream, Streams, is_stream};
 use crate::rpc::subscriptions::Subscriptions;
 
 /// The API: one for the whole daemon.
@@ -179,8 +178,8 @@ fn plugin_call(
         log::info!("{} calls {} for {}", caller.name, method.name, quoted(container));
     }
     match &mut caller.streams {
-        Some(streams) if method.name == exec_stream::METHOD.name => {
-            streams.open(manager, &params).map(|stream| Step::Stream(Box::new(stream)))
+        Some(streams) if is_stream(method) => {
+            streams.open(manager, method.name, &params).map(|stream| Step::Stream(Box::new(stream)))
         }
         _ => Ok(Step::Call(method, params)),
     }

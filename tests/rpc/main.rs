@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)] // It may fail where it stands.
 
 mod appearance;
+mod attach;
+mod attach_input;
 mod browser;
 mod bytes;
 mod cli;

@@ -20,15 +20,21 @@ const PROGRAM: &str = "trap 'echo interrupted' INT; trap 'busybox stty size' WIN
 fn world(runtime: &str) -> (DaemonWorld, String) {
     let world = DaemonWorld::with(&["--runtime", runtime]);
     let id = world.id("a");
-    let bundle = world.bundle("b", &["sleep", "1000"]);
+    let bundle = bundle(&world, "b", &["sleep", "1000"]);
+    world.done("startContainer", &json!({"containerId": id, "bundlePath": bundle}));
+    (world, id)
+}
+
+/// A bundle whose container can have terminals.
+pub(crate) fn bundle(world: &DaemonWorld, name: &str, args: &[&str]) -> String {
+    let bundle = world.bundle(name, args);
     let path = bundle.join("config.json");
     let mut config: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     let options = ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"];
     let pts = json!({"destination": "/dev/pts", "type": "devpts", "source": "devpts", "options": options});
     config["mounts"].as_array_mut().unwrap().push(pts);
     std::fs::write(&path, config.to_string()).unwrap();
-    world.done("startContainer", &json!({"containerId": id, "bundlePath": bundle}));
-    (world, id)
+    bundle.to_str().unwrap().to_owned()
 }
 
 fn exec(world: &DaemonWorld, args: &[&str]) -> Command {

@@ -90,10 +90,10 @@ impl DaemonWorld {
 
     /// The program, where the user of this world can run it: the project may lie where only root may pass.
     pub(crate) fn program(&self) -> PathBuf {
-        if self.user == 0 {
+        let path = self.path("ocicontainer");
+        if self.user == 0 && !path.exists() {
             return daemon_program();
         }
-        let path = self.path("ocicontainer");
         if !path.exists() {
             fs::hard_link(daemon_program(), &path)
                 .or_else(|_| fs::copy(daemon_program(), &path).map(drop))
@@ -148,6 +148,13 @@ impl DaemonWorld {
         let at = self.flags.iter().position(|given| given == flag).unwrap();
         value.clone_into(&mut self.flags[at + 1]);
         self.start();
+    }
+
+    /// Puts another copy of the program into the place of the one there is, as an upgrade does, for the next start.
+    pub(crate) fn upgrade(&self) {
+        let new = self.path("ocicontainer.new");
+        fs::copy(daemon_program(), &new).unwrap();
+        fs::rename(new, self.path("ocicontainer")).unwrap();
     }
 
     /// Waits for the end of a daemon that was asked to end, and gives its exit status.

@@ -7,9 +7,10 @@ use serde_json::json;
 
 use crate::cli::common::Common;
 use crate::cli::life::not_run;
-use crate::cli::stream::session::{self, End, STREAM, Wanted};
+use crate::cli::stream::raw;
+use crate::cli::stream::session::{self, End, OnSignal, STREAM, Wanted};
 use crate::cli::term;
-use crate::error::{Error, ErrorKind, ExitCode, Result};
+use crate::error::{ExitCode, Result};
 
 /// The timeout of a command whose output is captured, in seconds.
 const CAPTURED_TIMEOUT: u64 = 30;
@@ -62,12 +63,16 @@ impl ExecVerb {
 
     /// `execStream`: with the user's input and output.
     fn streamed(&self) -> Result<u8> {
-        let is_terminal = stdin().is_terminal();
-        if self.tty && !is_terminal {
-            let error = Error::new(ErrorKind::Usage, "--tty needs a terminal, and standard input is none");
-            return Err(error.advise("leave --tty out"));
+        if self.tty {
+            raw::must_be_terminal()?;
         }
-        let wanted = Wanted { input: self.interactive || !is_terminal, terminal: self.tty };
+        let wanted = Wanted {
+            input: self.interactive || !stdin().is_terminal(),
+            terminal: self.tty,
+            raw_output: true,
+            is_attached: false,
+            on_signal: OnSignal::PassOn,
+        };
         let mut params = json!({
             "containerId": self.id,
             "command": self.command,
@@ -91,11 +96,8 @@ impl ExecVerb {
 
     /// The option that says to the command which kind of terminal it has, if it does not stand among the others.
     fn terminal_type(&self) -> Option<String> {
-        let fits =
-            |name: &String| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-+._".contains(&byte));
-        let given = self.options.iter().any(|option| option.contains("TERM="));
-        let name = std::env::var("TERM").ok().filter(|name| self.tty && !given && fits(name))?;
-        Some(format!("--env=TERM={name}"))
+        let variable = if self.tty { raw::variable(self.options.iter()) } else { None };
+        variable.map(|variable| format!("--env={variable}"))
     }
 
     /// `executeCommand`: launched and left alone.

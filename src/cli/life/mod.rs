@@ -1,5 +1,6 @@
 //! Verbs that start, stop and use containers.
 
+pub(crate) mod attach;
 pub(crate) mod delete;
 pub(crate) mod exec;
 pub(crate) mod kill;

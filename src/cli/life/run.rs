@@ -7,10 +7,12 @@ use nix::sys::signalfd::SignalFd;
 use serde_json::json;
 
 use crate::cli::client::{Client, decode};
+use crate::cli::life::attach::warn_of_lost;
 use crate::cli::life::not_run;
 use crate::cli::life::start::StartVerb;
 use crate::cli::query::follow::{follow, is_gone};
-use crate::cli::stream::signals;
+use crate::cli::stream::session::{self, OnSignal, STREAM, Wanted};
+use crate::cli::stream::{raw, signals};
 use crate::cli::term;
 use crate::error::{Error, ErrorKind, ExitCode, Result};
 
@@ -40,10 +42,48 @@ impl RunVerb {
                 Error::new(ErrorKind::Usage, "--json of run is for --detach: its output is the container's");
             return Err(error.advise("take 'run --detach --json', then 'wait --json'"));
         }
-        self.foreground().or_else(|error| {
+        let ran = if self.start.streams() == [false; 2] { self.foreground() } else { self.attached() };
+        ran.or_else(|error| {
             log::error!("{}", error.report());
             Ok(not_run::code(&error))
         })
+    }
+
+    /// With the user's input or terminal.
+    fn attached(&self) -> Result<u8> {
+        let [input, terminal] = self.start.streams();
+        if terminal {
+            raw::must_be_terminal()?;
+        }
+        let stop = |is_again: bool| {
+            let params = json!({"containerId": self.start.id(), "force": is_again});
+            // One that has ended by itself needs no stop.
+            let stopped = self.start.common().connect().and_then(|mut it| it.call("stopContainer", params));
+            if let Err(error) = stopped
+                && error.kind() != ErrorKind::NotFound
+            {
+                log::warn!("{}", error.report());
+            }
+        };
+        let wanted = Wanted {
+            input,
+            terminal,
+            raw_output: self.raw || terminal,
+            is_attached: true,
+            on_signal: OnSignal::Call(&stop),
+        };
+        let mut params = self.start.params()?;
+        params["stream"] = STREAM.into();
+        let client = self.start.common().connect()?;
+        let end =
+            session::run(client, "runContainer", params, wanted).map_err(|error| match error.kind() {
+                ErrorKind::Unreachable => {
+                    error.advise("if it runs, attach to it when the daemon is there again")
+                }
+                _ => error,
+            })?;
+        warn_of_lost(&end);
+        Ok(end.code(not_run::NOT_RUN))
     }
 
     fn foreground(&self) -> Result<u8> {

@@ -1,5 +1,6 @@
 //! `start`: a container from an OCI bundle.
 
+use std::io::stdin;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -7,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cli::client::Client;
 use crate::cli::common::Common;
+use crate::cli::stream::raw;
 use crate::cli::term;
 use crate::cli::waiting::waiting;
 use crate::error::{Result, Tried};
@@ -24,6 +26,12 @@ pub(crate) struct StartVerb {
     /// Westeros display socket to mount into the container
     #[arg(long, value_name = "SOCKET")]
     westeros: Option<PathBuf>,
+    /// Keep its standard input open, for run and attach
+    #[arg(short, long)]
+    interactive: bool,
+    /// Give it a terminal
+    #[arg(short, long)]
+    tty: bool,
     /// Command to run instead of the bundle's
     #[arg(last = true)]
     command: Vec<String>,
@@ -49,19 +57,36 @@ impl StartVerb {
         &self.common
     }
 
+    /// Whether its standard input stays open, and whether it gets a terminal.
+    pub(crate) fn streams(&self) -> [bool; 2] {
+        [self.interactive, self.tty]
+    }
+
     /// Starts it, and gives the API's result.
     pub(crate) fn start(&self, client: &mut Client) -> Result<Value> {
+        let params = self.params()?;
+        let _waiting = waiting(&self.common, &self.id);
+        client.call("startContainer", params)
+    }
+
+    /// The parameters of a call that starts it.
+    pub(crate) fn params(&self) -> Result<Value> {
         // The daemon has another working directory.
         let bundle = std::path::absolute(&self.bundle)
             .tried(|| format!("cannot find the bundle {}", self.bundle.display()))?;
-        let params = json!({
+        let mut env = self.env.clone();
+        if self.tty {
+            env.extend(raw::variable(self.env.iter()));
+        }
+        let size = self.tty.then(|| raw::window(&stdin()));
+        Ok(json!({
             "containerId": self.id,
             "bundlePath": bundle,
             "command": shell_words::join(&self.command),
             "westerosSocket": self.westeros,
-            "envvar": self.env,
-        });
-        let _waiting = waiting(&self.common, &self.id);
-        client.call("startContainer", params)
+            "envvar": env,
+            "interactive": self.interactive,
+            "terminal": size.map(|size| json!({"rows": size.rows, "columns": size.columns})),
+        }))
     }
 }

@@ -81,6 +81,12 @@ impl Connection {
             }
             // What it said before is still there to be read.
             Err(WsError::ConnectionClosed | WsError::AlreadyClosed) => Ok(()),
+            Err(WsError::Io(error))
+                if matches!(error.kind(), IoKind::BrokenPipe | IoKind::ConnectionReset) =>
+            {
+                self.unsent = false;
+                Ok(())
+            }
             Err(error) => Err(broken(error)),
             Ok(()) => {
                 self.unsent = false;

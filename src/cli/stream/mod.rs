@@ -1,11 +1,12 @@
-//! What runs in a container with the user's own input, output and terminal. From the bottom up:
+//! A command or a container with the user's own input, output and terminal. From the bottom up:
 //!
-//! - [`signals`]: the signals to this process; [`raw`]: the user's terminal.
+//! - [`signals`]: the signals to this process; [`raw`]: the user's terminal; [`keys`]: those that detach it.
 //! - [`writer`]: the user's output; [`connection`]: the stream to the daemon.
 //! - [`session`]: all of them together, to the end.
 
 mod connection;
-mod raw;
+mod keys;
+pub(crate) mod raw;
 pub(crate) mod session;
 pub(crate) mod signals;
 mod writer;

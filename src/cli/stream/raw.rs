@@ -1,11 +1,11 @@
 //! The user's terminal: its window, and raw mode, in which every key goes to the program.
 
-use std::io::Stdin;
+use std::io::{IsTerminal as _, Stdin, stdin};
 
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 
 use crate::control::WindowSize;
-use crate::error::{Result, Tried};
+use crate::error::{Error, ErrorKind, Result, Tried};
 
 /// The size of the window of the terminal that standard input is; what it was at the time of paper if it is not known.
 pub(crate) fn window(terminal: &Stdin) -> WindowSize {
@@ -15,6 +15,27 @@ pub(crate) fn window(terminal: &Stdin) -> WindowSize {
         }
         _ => WindowSize { rows: 24, columns: 80 },
     }
+}
+
+/// Refuses a terminal for the user's standard input where that is none.
+///
+/// # Errors
+/// [`ErrorKind::Usage`].
+pub(crate) fn must_be_terminal() -> Result<()> {
+    if stdin().is_terminal() {
+        return Ok(());
+    }
+    let error = Error::new(ErrorKind::Usage, "--tty needs a terminal, and standard input is none");
+    Err(error.advise("leave --tty out"))
+}
+
+/// Which kind of terminal it is, as a variable of the environment: the user's, unless one of the words names another.
+pub(crate) fn variable<'a>(mut words: impl Iterator<Item = &'a String>) -> Option<String> {
+    let fits =
+        |name: &String| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-+._".contains(&byte));
+    let given = words.any(|word| word.contains("TERM="));
+    let name = std::env::var("TERM").ok().filter(|name| !given && !name.is_empty() && fits(name))?;
+    Some(format!("TERM={name}"))
 }
 
 /// A terminal in raw mode. Dropping it restores the settings from before: also when the program panics or fails.

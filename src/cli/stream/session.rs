@@ -1,6 +1,6 @@
 //! A stream from its start to its end: the user's input to the daemon, its output to the user, signals and the window.
 
-use std::io::{Stdin, stderr, stdin, stdout};
+use std::io::{IsTerminal as _, Stdin, stderr, stdin, stdout};
 use std::os::fd::OwnedFd;
 
 use nix::libc;
@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::cli::client::Client;
 pub(crate) use crate::cli::stream::connection::STREAM;
 use crate::cli::stream::connection::{Coming, Connection};
+use crate::cli::stream::keys::DetachKeys;
 use crate::cli::stream::raw::{self, RawMode};
 use crate::cli::stream::signals;
 use crate::cli::stream::writer::Writer;
@@ -29,12 +30,29 @@ const CHUNK: usize = 16 * 1024;
 const MORE_CREDIT: u32 = 192 * 1024;
 
 /// What the stream is to have of the user's.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Wanted {
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
     /// Standard input.
     pub(crate) input: bool,
     /// The terminal.
     pub(crate) terminal: bool,
+    /// Whether control characters of the output may drive the user's terminal.
+    pub(crate) raw_output: bool,
+    /// Whether it goes on without the user: there are keys to detach, and without input its own stays open.
+    pub(crate) is_attached: bool,
+    /// What signals to this program lead to.
+    pub(crate) on_signal: OnSignal<'a>,
+}
+
+/// What signals to this program lead to, once the command runs.
+#[derive(Clone, Copy)]
+pub(crate) enum OnSignal<'a> {
+    /// The command gets them, unless they come from keys that the command gets.
+    PassOn,
+    /// This program ends.
+    End,
+    /// This is called, also for those that came before: with whether it was called before.
+    Call(&'a dyn Fn(bool)),
 }
 
 /// How a stream ended.
@@ -46,9 +64,11 @@ pub(crate) enum End {
     OutputClosed,
     /// A signal ended this program.
     Signal(u8),
+    /// The user has detached the terminal.
+    Detached,
 }
 
-impl Wanted {
+impl Wanted<'_> {
     /// The members that a call takes the terminal from.
     pub(crate) fn window(self) -> Option<Value> {
         let size = self.terminal.then(|| raw::window(&stdin()))?;
@@ -60,7 +80,7 @@ impl Wanted {
 ///
 /// # Errors
 /// The daemon's; the connection or the terminal broke.
-pub(crate) fn run(client: Client, method: &str, params: Value, wanted: Wanted) -> Result<End> {
+pub(crate) fn run(client: Client, method: &str, params: Value, wanted: Wanted<'_>) -> Result<End> {
     // Before the command is there: none is left behind by a signal.
     let signals = signals::receive(&SIGNALS)?;
     let (woken, wake) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).tried(|| "cannot make a pipe")?;
@@ -68,8 +88,20 @@ pub(crate) fn run(client: Client, method: &str, params: Value, wanted: Wanted) -
     let mut connection = Connection::begin(client, method, params)?;
     connection.send(&FromClient::Credit(MORE_CREDIT))?;
     let input = wanted.input.then(stdin);
-    let mut session =
-        Session { connection, wanted, signals, woken, writers, input, room: 0, runs: false, raw: None };
+    let mut session = Session {
+        connection,
+        wanted,
+        signals,
+        woken,
+        writers,
+        input,
+        room: 0,
+        runs: false,
+        was_called: false,
+        keys: DetachKeys::default(),
+        tames: !wanted.raw_output && stdout().is_terminal(),
+        raw: None,
+    };
     let end = session.serve()?;
     let Session { writers, raw, .. } = session;
     if matches!(end, End::Result(_)) {
@@ -79,9 +111,9 @@ pub(crate) fn run(client: Client, method: &str, params: Value, wanted: Wanted) -
     Ok(end)
 }
 
-struct Session {
+struct Session<'a> {
     connection: Connection,
-    wanted: Wanted,
+    wanted: Wanted<'a>,
     signals: SignalFd,
     woken: OwnedFd,
     writers: [Writer; 2],
@@ -91,16 +123,20 @@ struct Session {
     room: usize,
     /// Whether the command runs.
     runs: bool,
+    was_called: bool,
+    keys: DetachKeys,
+    /// Whether control characters of the output are escaped.
+    tames: bool,
     raw: Option<RawMode>,
 }
 
-impl Session {
+impl Session<'_> {
     fn serve(&mut self) -> Result<End> {
         loop {
             while let Some(coming) = self.connection.next()? {
                 match coming {
-                    Coming::Stdout(bytes) => self.writers[0].write(&bytes),
-                    Coming::Stderr(bytes) => self.writers[1].write(&bytes),
+                    Coming::Stdout(bytes) => self.writers[0].write(bytes, self.tames),
+                    Coming::Stderr(bytes) => self.writers[1].write(bytes, self.tames),
                     Coming::Credit(bytes) => self.credit(bytes)?,
                     Coming::End(result) => return Ok(End::Result(result)),
                 }
@@ -116,8 +152,8 @@ impl Session {
             if signals && let Some(end) = self.signals()? {
                 return Ok(end);
             }
-            if input {
-                self.input()?;
+            if input && let Some(end) = self.input()? {
+                return Ok(end);
             }
         }
     }
@@ -129,7 +165,7 @@ impl Session {
             self.raw = Some(RawMode::enter(stdin())?);
         }
         let first = !std::mem::replace(&mut self.runs, true);
-        if first && !self.wanted.input && !self.wanted.terminal {
+        if first && !self.wanted.input && !self.wanted.terminal && !self.wanted.is_attached {
             return self.connection.send(&FromClient::Input(&[]));
         }
         Ok(())
@@ -148,10 +184,12 @@ impl Session {
     fn wait(&self) -> Result<[bool; 2]> {
         let unsent = if self.connection.is_unsent() { PollFlags::OUT } else { PollFlags::empty() };
         let connection = self.connection.fd();
+        // What is called for one needs a command that runs.
+        let awaits = self.runs || !matches!(self.wanted.on_signal, OnSignal::Call(_));
         let mut fds = vec![
             PollFd::from_borrowed_fd(connection, PollFlags::IN | unsent),
             PollFd::new(&self.woken, PollFlags::IN),
-            PollFd::new(&self.signals, PollFlags::IN),
+            PollFd::new(&self.signals, if awaits { PollFlags::IN } else { PollFlags::empty() }),
         ];
         // What waits to be sent goes before more.
         let wants_input = self.room > 0 && unsent.is_empty();
@@ -172,22 +210,30 @@ impl Session {
     }
 
     /// Sends some of the input; its end, too.
-    fn input(&mut self) -> Result<()> {
-        let Some(input) = &self.input else { return Ok(()) };
+    fn input(&mut self) -> Result<Option<End>> {
+        let Some(input) = &self.input else { return Ok(None) };
         let mut bytes = vec![0; self.room.min(CHUNK)];
         match rustix::io::read(input, &mut bytes) {
             Ok(count @ 1..) => {
                 bytes.truncate(count);
                 self.room -= count;
-                self.connection.send(&FromClient::Input(&bytes))
+                let is_detached;
+                if self.wanted.is_attached && self.raw.is_some() {
+                    (bytes, is_detached) = self.keys.pass(&bytes);
+                    if bytes.is_empty() || is_detached {
+                        return Ok(is_detached.then_some(End::Detached));
+                    }
+                }
+                self.connection.send(&FromClient::Input(&bytes))?;
             }
-            Err(Errno::AGAIN | Errno::INTR) => Ok(()),
+            Err(Errno::AGAIN | Errno::INTR) => {}
             // A terminal that has gone gives an error.
             Ok(0) | Err(_) => {
                 self.input = None;
-                self.connection.send(&FromClient::Input(&[]))
+                self.connection.send(&FromClient::Input(&[]))?;
             }
         }
+        Ok(None)
     }
 
     /// Passes signals on to the command. One that ends this program, because nothing runs yet, or because it is a terminal
@@ -199,10 +245,14 @@ impl Session {
                 if self.wanted.terminal {
                     self.connection.send(&FromClient::Resize(raw::window(&stdin())))?;
                 }
-            } else if self.raw.is_some() || !self.runs {
-                return Ok(Some(End::Signal(number)));
-            } else {
-                self.connection.send(&FromClient::Signal(number))?;
+                continue;
+            }
+            match self.wanted.on_signal {
+                OnSignal::PassOn if self.runs && self.raw.is_none() => {
+                    self.connection.send(&FromClient::Signal(number))?;
+                }
+                OnSignal::PassOn | OnSignal::End => return Ok(Some(End::Signal(number))),
+                OnSignal::Call(called) => called(std::mem::replace(&mut self.was_called, true)),
             }
         }
         Ok(None)
@@ -218,7 +268,7 @@ impl End {
                 let code = result["exitCode"].as_i64().or(signal);
                 code.and_then(|code| u8::try_from(code).ok()).unwrap_or(unknown)
             }
-            Self::OutputClosed => ExitCode::Ok as u8,
+            Self::OutputClosed | Self::Detached => ExitCode::Ok as u8,
             Self::Signal(number) => number.saturating_add(128),
         }
     }

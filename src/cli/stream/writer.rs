@@ -1,5 +1,6 @@
 //! The user's output, written by a thread of its own: a reader that stops must not keep us from the daemon.
 
+use std::borrow::Cow;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,6 +10,7 @@ use std::thread::JoinHandle;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
+use crate::cli::term;
 use crate::error::{Result, Tried};
 
 /// What the thread says.
@@ -21,7 +23,7 @@ struct Said {
 /// One output.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    parts: Option<Sender<Vec<u8>>>,
+    parts: Option<Sender<(Vec<u8>, bool)>>,
     said: Arc<Said>,
     thread: Option<JoinHandle<()>>,
 }
@@ -42,11 +44,11 @@ impl Writer {
         Ok(Self { parts: Some(parts), said, thread: Some(thread) })
     }
 
-    /// Has a part written after the others.
-    pub(crate) fn write(&self, part: &[u8]) {
+    /// Has a part written after the others, with its control characters escaped or as they are.
+    pub(crate) fn write(&self, part: Vec<u8>, is_tamed: bool) {
         if let Some(parts) = &self.parts {
             // It has ended because the output is closed, which it says.
-            let _closed = parts.send(part.to_owned());
+            let _closed = parts.send((part, is_tamed));
         }
     }
 
@@ -70,9 +72,10 @@ impl Writer {
     }
 }
 
-fn write_all(to: &OwnedFd, parts: &Receiver<Vec<u8>>, said: &Said, wake: &OwnedFd) {
-    for part in parts {
-        if !said.broken.load(Ordering::Acquire) && write_part(to, &part).is_err() {
+fn write_all(to: &OwnedFd, parts: &Receiver<(Vec<u8>, bool)>, said: &Said, wake: &OwnedFd) {
+    for (part, is_tamed) in parts {
+        let shown = if is_tamed { Cow::Owned(term::tame(&part).into_bytes()) } else { Cow::Borrowed(&*part) };
+        if !said.broken.load(Ordering::Acquire) && write_part(to, &shown).is_err() {
             said.broken.store(true, Ordering::Release);
         }
         // What cannot be written any more is dropped: the other output goes on.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::control::bundle::{hook, source};
 use crate::control::model::command_line::split_words;
-use crate::control::model::request::StartRequest;
+use crate::control::model::request::{StartRequest, WindowSize};
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::oci::bundle::Bundle;
 
@@ -35,7 +35,10 @@ pub(crate) fn effective(mut bundle: Bundle, request: &StartRequest, hook: Option
         .get_mut("process")
         .and_then(Value::as_object_mut)
         .ok_or_else(|| wrong("it has no object 'process'"))?;
-    process.insert("terminal".to_owned(), false.into());
+    process.insert("terminal".to_owned(), request.terminal.is_some().into());
+    if let Some(WindowSize { rows, columns }) = request.terminal {
+        process.insert("consoleSize".to_owned(), json!({"height": rows, "width": columns}));
+    }
     if let Some(command) = &request.command {
         let words = split_words(command)?;
         if words.is_empty() {

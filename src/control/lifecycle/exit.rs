@@ -38,6 +38,7 @@ pub(crate) async fn clean_up(
     exit: ExitStatus,
 ) -> Option<NextAttempt> {
     cleanup::transition(container, Phase::CleaningUp);
+    container.input.set(None);
     let _change = container.change.lock().await;
     run_notes::save_exit(container, exit);
     if let Ok(SavedState { init: Some(init), .. }) = container.dir.load() {

@@ -8,7 +8,9 @@ use crate::control::events::dumps::Snapshot;
 use crate::control::lifecycle::cleanup;
 use crate::control::lifecycle::context::Context;
 use crate::control::model::event::{Event, Origin};
+use crate::control::model::request::Stdin;
 use crate::control::model::state::{ExitStatus, State};
+use crate::control::monitor::client::Launched;
 use crate::control::monitor::note::Note;
 use crate::control::output::log_store::{LogStore, Output};
 use crate::control::phase::Phase;
@@ -20,7 +22,7 @@ use crate::control::process::tree;
 use crate::control::run_notes;
 use crate::control::runtime::{Launch, Verb};
 use crate::control::state::container_dir::PID_FILE;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// The most bytes of the log that are searched for the runtime's reason.
 const MAX_REASON: u64 = 4096;
@@ -45,14 +47,15 @@ pub(crate) async fn run(
     let log = container.policy().sink.is_write_only().then(|| dir.file(RUNTIME_LOG));
     let verb = if plugins.wants_process(target) { Verb::Create } else { Verb::Run };
     let passed = passed.into_iter().map(|passed| passed.resolve(&output.fd)).collect::<Result<_>>()?;
-    let launch = Launch { verb, id: &container.id, bundle: dir.path(), log: log.as_deref(), passed };
+    let stdin = container.policy().stdin;
+    let launch = Launch { verb, id: &container.id, bundle: dir.path(), log: log.as_deref(), passed, stdin };
     let before = Snapshot::look(&container.policy().dump_dirs);
     let ran = ctx.runtime.run(launch, &dir.file(PID_FILE), output).await;
     if ran.is_err() {
         // A monitor that was killed has left it.
         tree::kill_runtimes_of(dir.path(), Vec::new()).await;
     }
-    let finished = ran?;
+    let Launched { finished, input } = ran?;
     // Of an earlier run: the hook found them in the image that it was to prepare.
     cleanup::announce_dumps(ctx, container, Origin::ThisDaemon, before.new_dumps(&container.id));
     if finished.timed_out {
@@ -61,6 +64,10 @@ pub(crate) async fn run(
     if finished.exit != ExitStatus::Code(0) {
         return Err(failure(ctx, container, &finished));
     }
+    if stdin != Stdin::Null && input.is_none() {
+        return Err(Error::new(ErrorKind::System, "the runtime handed over no terminal"));
+    }
+    container.input.set(input);
     if verb == Verb::Run {
         return Ok(());
     }

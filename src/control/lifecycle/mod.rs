@@ -7,10 +7,10 @@
 //! - [`restart`]: whether a container that crashed is restarted, and the restart.
 //! - [`exit`]: a container exits.
 //! - [`supervisor`]: one task per container from its start to its end.
+//! - [`output`]: the way to the input of containers, and their output goes on being read when the reader is killed.
 //! - [`inside`]: commands in a container that runs, its annotations, hibernation and mounts.
 //! - [`accepted`]: a stop that was accepted; [`stop`]: stop, pause, resume, delete.
 //! - [`renew`]: restart and signals for a client.
-//! - [`output`]: goes on reading the output of containers whose reader was killed.
 //! - [`recover`]: takes over what an earlier daemon left.
 
 pub(crate) mod accepted;

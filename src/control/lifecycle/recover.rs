@@ -14,8 +14,8 @@ use crate::control::lifecycle::inside::hibernate;
 use crate::control::lifecycle::{cleanup, launch, output, restart, stop, supervisor};
 use crate::control::model::id::ContainerId;
 use crate::control::model::state::State;
-use crate::control::monitor::client::{SOCKET_PREFIX, remove_stale};
 use crate::control::monitor::note::Note;
+use crate::control::monitor::socket::{SOCKET_PREFIX, remove_stale};
 use crate::control::phase::Phase;
 use crate::control::process::handle::Process;
 use crate::control::process::tree;
@@ -85,7 +85,8 @@ fn recover_one(ctx: &Arc<Context>, id: ContainerId) {
     let config = dir.config().unwrap_or_default();
     let container = Arc::new(Container::recovered(id.clone(), dir, saved.as_ref().ok()));
     let restarts = saved.as_ref().ok().and_then(|saved| saved.restarts);
-    container.set_policy(Policy { restarts, ..Policy::of_recovered(&config, &id) });
+    let interactive = saved.as_ref().is_ok_and(|saved| saved.interactive);
+    container.set_policy(Policy { restarts, ..Policy::of_recovered(&config, &id, interactive) });
     ctx.registry.insert(Arc::clone(&container));
     let shared = Arc::clone(ctx);
     match saved {

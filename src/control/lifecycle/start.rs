@@ -112,7 +112,7 @@ async fn prepare_and_run(
     let odd_settings = defaults::apply(&mut config, &ctx.settings.dobby_settings, opened::is_pinned(dir))?;
     launcher::drop_hooks(&mut config);
     let runtime = RuntimeExtras::of_config(&config)?;
-    container.set_policy(Policy::new(&runtime, &config, &container.id));
+    container.set_policy(Policy::new(&runtime, &config, &container.id, request.interactive));
     let (mut plugins, missing) = PluginSet::of(&runtime, &ctx.settings.dobby_settings)?;
     // Those of a spec were logged when it was converted.
     let odd = odd_settings.iter().chain(&runtime.warnings).filter(|_| is_bundle);

@@ -14,11 +14,11 @@ use crate::control::monitor::note;
 use crate::control::process::handle::{Process, ProcessIdentity};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Starts a container under a supervisor of its own and gives its descriptor. The start goes on when the caller goes away.
+/// Starts a container under a supervisor of its own. The start goes on when the caller goes away.
 ///
 /// # Errors
 /// As [`start::start`], and when the daemon ends meanwhile.
-pub(crate) async fn start(ctx: &Arc<Context>, request: StartRequest) -> Result<i32> {
+pub(crate) async fn start(ctx: &Arc<Context>, request: StartRequest) -> Result<Arc<Container>> {
     let (report, reported) = oneshot::channel();
     let shared = Arc::clone(ctx);
     ctx.tasks.spawn(async move {
@@ -27,7 +27,7 @@ pub(crate) async fn start(ctx: &Arc<Context>, request: StartRequest) -> Result<i
         match started {
             Ok((container, init)) => {
                 // The caller may have gone away.
-                let _caller_gone = report.send(Ok(container.descriptor));
+                let _caller_gone = report.send(Ok(Arc::clone(&container)));
                 // Behind the answer, so that the client that started it knows its descriptor first.
                 launch::announce_running(&shared, &container);
                 run(shared, Step::Running(container, init)).await;

@@ -3,13 +3,15 @@
 use std::path::Path;
 
 use crate::control::lifecycle::inside::mount::MountRequest;
+use crate::control::lifecycle::inside::stream::attach::{self, Begin};
 use crate::control::lifecycle::inside::{annotate, exec, hibernate, mount, stream};
+use crate::control::lifecycle::supervisor;
 use crate::control::manager::Manager;
 use crate::control::memcr::HibernateOptions;
 use crate::control::model::id::ContainerId;
-use crate::control::model::request::{ExecLimits, ExecOutput, ExecRequest};
-use crate::control::model::stream::{Inlet, Outlet, StreamEnd, StreamRequest};
-use crate::error::Result;
+use crate::control::model::request::{ExecLimits, ExecOutput, ExecRequest, StartRequest};
+use crate::control::model::stream::{AttachEnd, AttachRequest, Inlet, Outlet, StreamEnd, StreamRequest};
+use crate::error::{Error, ErrorKind, Result};
 
 impl Manager {
     /// Begins to hibernate a running container by memcr, and returns; `Event::StateChanged` reports how that ends.
@@ -95,5 +97,41 @@ impl Manager {
         outlet: &impl Outlet,
     ) -> Result<StreamEnd> {
         stream::exec_stream(self.ctx(), id, request, inlet, outlet).await
+    }
+
+    /// Attaches a client to a container: its output from now on, its input and terminal if it was started with them, until it
+    /// has ended for good. Dropping the future detaches the client; the container goes on.
+    ///
+    /// # Errors
+    /// `ErrorKind::NotFound`; `ErrorKind::Busy` unless it runs, and with too many clients; what the client was sent the end
+    /// with ([`Inlet::end`]).
+    pub async fn attach(
+        &self,
+        id: &ContainerId,
+        request: AttachRequest,
+        inlet: &Inlet,
+        outlet: &impl Outlet,
+    ) -> Result<AttachEnd> {
+        let container = self.ctx().registry.find(id)?;
+        if container.init().is_none() {
+            let what = format!("cannot attach to container {id}: it is {}", container.state());
+            return Err(Error::new(ErrorKind::Busy, what));
+        }
+        attach::attach(self.ctx(), (container, Begin::Now), request, inlet, outlet).await
+    }
+
+    /// Starts a container and attaches a client to it from its start on. Both go on without the future.
+    ///
+    /// # Errors
+    /// As [`Manager::start`] and [`Manager::attach`].
+    pub async fn run(
+        &self,
+        start: StartRequest,
+        request: AttachRequest,
+        inlet: &Inlet,
+        outlet: &impl Outlet,
+    ) -> Result<AttachEnd> {
+        let container = supervisor::start(self.ctx(), start).await?;
+        attach::attach(self.ctx(), (container, Begin::Start), request, inlet, outlet).await
     }
 }

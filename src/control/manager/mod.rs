@@ -129,7 +129,7 @@ impl Manager {
     /// # Errors
     /// [`ErrorKind::Busy`] when the id is taken; others with the runtime's reason. Nothing is left behind then.
     pub async fn start(&self, request: StartRequest) -> Result<i32> {
-        supervisor::start(self.ctx(), request).await
+        Ok(supervisor::start(self.ctx(), request).await?.descriptor)
     }
 
     /// Stops a container: SIGTERM, and SIGKILL after the stop timeout; SIGKILL at once when `force`.

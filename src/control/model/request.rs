@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::control::model::command_line::split_words;
 use crate::control::model::id::ContainerId;
 use crate::control::model::state::ExitStatus;
@@ -31,6 +33,30 @@ pub struct StartRequest {
     pub westeros_socket: Option<PathBuf>,
     /// `NAME=value` pairs; each replaces the source's value of that name.
     pub env: Vec<String>,
+    /// The window of the terminal that it gets; without one it has none.
+    pub terminal: Option<WindowSize>,
+    /// Whether its standard input stays open for clients. A terminal is open anyway.
+    pub interactive: bool,
+}
+
+/// The size of a terminal's window, in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowSize {
+    /// Lines.
+    pub rows: u16,
+    /// Characters of a line.
+    pub columns: u16,
+}
+
+/// What a container has as its standard input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Stdin {
+    /// Nothing to read.
+    Null,
+    /// A pipe to which clients can write.
+    Pipe,
+    /// A terminal, which is its output, too.
+    Terminal,
 }
 
 impl StartRequest {
@@ -43,7 +69,15 @@ impl StartRequest {
     /// A plain start of whatever the source is.
     #[must_use]
     pub fn of(id: ContainerId, source: Source) -> Self {
-        Self { id, source, command: None, westeros_socket: None, env: Vec::new() }
+        Self {
+            id,
+            source,
+            command: None,
+            westeros_socket: None,
+            env: Vec::new(),
+            terminal: None,
+            interactive: false,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tokio::sync::{Notify, Semaphore};
 
-use crate::control::model::request::ExecRequest;
+use crate::control::model::request::{ExecRequest, WindowSize};
 use crate::control::model::state::ExitStatus;
 use crate::error::{Error, ErrorKind};
 
@@ -15,15 +15,6 @@ use crate::error::{Error, ErrorKind};
 pub const WINDOW: usize = 64 * 1024;
 /// The most bytes of output for which a client may give credit at a time.
 const MAX_CREDIT: usize = 1024 * 1024;
-
-/// The size of a terminal's window, in characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WindowSize {
-    /// Lines.
-    pub rows: u16,
-    /// Characters of a line.
-    pub columns: u16,
-}
 
 /// A command to run with streams.
 #[derive(Debug)]
@@ -34,6 +25,24 @@ pub struct StreamRequest {
     pub terminal: Option<WindowSize>,
     /// How long it may run; then it is killed.
     pub timeout: Option<Duration>,
+}
+
+/// What a client wants of a container that it attaches to.
+#[derive(Debug, Clone, Copy)]
+pub struct AttachRequest {
+    /// Whether it wants the output only.
+    pub only_looks: bool,
+    /// The window for the container's terminal, if it has one.
+    pub terminal: Option<WindowSize>,
+}
+
+/// How a container ended to which a client was attached.
+#[derive(Debug, Clone, Copy)]
+pub struct AttachEnd {
+    /// Its exit status.
+    pub exit: ExitStatus,
+    /// How many bytes of output the client missed: it took them more slowly than they were written.
+    pub lost: u64,
 }
 
 /// How a command with streams ended.

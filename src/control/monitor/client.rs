@@ -1,36 +1,26 @@
 //! The daemon's side: finds the monitor or starts one, and has it launch containers.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with,
-};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use crate::control::model::state::ExitStatus;
-use crate::control::monitor::serve::ARGUMENT;
-use crate::control::monitor::wire::{self, LaunchRequest, Reply, Request, VERSION};
+use crate::control::monitor::socket::{dial, socket_name, sockets, start};
+use crate::control::monitor::wire::{self, LaunchRequest, Reply, Request};
 use crate::control::output::bounded_log::LogTarget;
 use crate::control::process::cgroup::Cgroups;
 use crate::control::process::handle::Process;
 use crate::control::process::helper::{Finished, cannot_run};
-use crate::control::process::{reaper, tree};
+use crate::control::process::tree;
 use crate::error::{Error, ErrorKind, Result, Tried};
 
-/// What the names of monitors' sockets begin with, in the state directory. No container has such an id.
-pub(crate) const SOCKET_PREFIX: &str = "+monitor.";
 /// How often a monitor is called or started: one may end just when it is called.
 const MAX_CALLS: u32 = 5;
 /// How long a monitor may take to greet, and how long it is left alone when too many call.
@@ -53,6 +43,21 @@ pub(crate) struct Runtime {
     pub(crate) request: LaunchRequest,
     pub(crate) output: OwnedFd,
     pub(crate) passed: Vec<OwnedFd>,
+}
+
+/// What became of a launch.
+pub(crate) struct Launched {
+    /// The runtime.
+    pub(crate) finished: Finished,
+    /// The way to the container's input.
+    pub(crate) input: Option<OwnedFd>,
+}
+
+/// What is known of a launch under way.
+#[derive(Default)]
+struct Started {
+    runtime: Option<Process>,
+    input: Option<OwnedFd>,
 }
 
 impl Monitor {
@@ -91,15 +96,46 @@ impl Monitor {
 
     /// Watches the monitors of earlier daemons, whatever they bequeathed.
     pub(crate) async fn watch_all(&self) {
-        let names = std::fs::read_dir(&self.state_dir).into_iter().flatten().flatten();
-        for name in names.map(|entry| entry.file_name()) {
-            let name = name.to_string_lossy();
-            let line = dial(&self.state_dir, &name).ok().filter(|_| name.starts_with(SOCKET_PREFIX));
-            let Some(Ok(line)) = line.map(crate::sys::wait_readable) else { continue };
-            if let Ok(Ok(Reply::Ready(pid))) = timeout(GREETING_TIMEOUT, hear(&line)).await {
+        let sockets = sockets(&self.state_dir);
+        for name in sockets {
+            if let Some((_, pid)) = self.greet(&name).await {
                 self.watch(pid);
             }
         }
+    }
+
+    /// A line to the monitor with this socket, and its process id, if there is one.
+    async fn greet(&self, name: &str) -> Option<(AsyncFd<OwnedFd>, i32)> {
+        let line = crate::sys::wait_readable(dial(&self.state_dir, name).ok()?).ok()?;
+        match timeout(GREETING_TIMEOUT, hear(&line)).await {
+            Ok(Ok(Reply::Ready(pid))) => Some((line, pid)),
+            _ => None,
+        }
+    }
+
+    /// Asks every monitor, also those of earlier daemons; what each replied.
+    async fn ask_all(&self, request: &Request) -> Vec<(Reply, Option<OwnedFd>)> {
+        let (mut replies, request) = (Vec::new(), request.encode());
+        for name in sockets(&self.state_dir) {
+            let Some((line, _)) = self.greet(&name).await else { continue };
+            if wire::send(line.get_ref(), &request, &[]).is_ok()
+                && let Ok(Ok((reply, fds))) = timeout(GREETING_TIMEOUT, hear_with(&line)).await
+            {
+                replies.push((reply, fds.into_iter().next()));
+            }
+        }
+        replies
+    }
+
+    /// The way to the input of the container that has this directory, from the monitor that has it.
+    pub(crate) async fn input(&self, dir: PathBuf) -> Option<OwnedFd> {
+        let replies = self.ask_all(&Request::Input(dir)).await;
+        replies.into_iter().find_map(|(reply, fd)| fd.filter(|_| matches!(reply, Reply::Input(_))))
+    }
+
+    /// Closes the input of the container that has this directory. A terminal has no end.
+    pub(crate) async fn close_input(&self, dir: PathBuf) {
+        self.ask_all(&Request::Close(dir)).await;
     }
 
     /// Has the output of the container that has this directory read, if no other process does.
@@ -107,9 +143,26 @@ impl Monitor {
     /// # Errors
     /// As of [`Monitor::run`]; the container has no pipe.
     pub(crate) async fn read_output(&self, dir: PathBuf, target: LogTarget) -> Result<()> {
-        let what = || format!("the monitor cannot read the output of {}", dir.display());
+        self.have_read(&Request::Read(dir, target), &[]).await
+    }
+
+    /// Has the terminal of the container that has this directory read.
+    ///
+    /// # Errors
+    /// As of [`Monitor::run`].
+    pub(crate) async fn read_terminal(
+        &self,
+        dir: PathBuf,
+        target: Option<LogTarget>,
+        terminal: OwnedFd,
+    ) -> Result<()> {
+        self.have_read(&Request::ReadTerminal(dir, target), &[terminal]).await
+    }
+
+    async fn have_read(&self, request: &Request, fds: &[OwnedFd]) -> Result<()> {
+        let what = || "the monitor cannot read the output of a container";
         let (line, pid) = self.call().await?;
-        wire::send(line.get_ref(), &Request::Read(dir.clone(), target).encode(), &[]).tried(what)?;
+        wire::send(line.get_ref(), &request.encode(), fds).tried(what)?;
         match timeout(GREETING_TIMEOUT, hear(&line))
             .await
             .map_err(std::io::Error::from)
@@ -131,19 +184,19 @@ impl Monitor {
     ///
     /// # Errors
     /// As of a helper's start; there can be no monitor, or it was killed meanwhile.
-    pub(crate) async fn run(&self, runtime: Runtime, deadline: Duration) -> Result<Finished> {
-        let mut started = None;
+    pub(crate) async fn run(&self, runtime: Runtime, deadline: Duration) -> Result<Launched> {
+        let mut started = Started::default();
         match timeout(deadline, self.see_through(runtime, &mut started)).await {
-            Ok(exit) => Ok(finished(exit?, None)),
+            Ok(exit) => Ok(Launched { finished: finished(exit?, None), input: started.input }),
             Err(_) => {
-                let runs = started.filter(Process::runs);
+                let runs = started.runtime.filter(Process::runs);
                 let groups = runs.map(|runtime| tree::kill(runtime.identity().pid)).unwrap_or_default();
-                Ok(finished(ExitStatus::Unknown, Some(groups)))
+                Ok(Launched { finished: finished(ExitStatus::Unknown, Some(groups)), input: None })
             }
         }
     }
 
-    async fn see_through(&self, runtime: Runtime, started: &mut Option<Process>) -> Result<ExitStatus> {
+    async fn see_through(&self, runtime: Runtime, started: &mut Started) -> Result<ExitStatus> {
         let Runtime { request, output, passed } = runtime;
         let (line, pid) = self.call().await?;
         self.watch(pid);
@@ -153,10 +206,12 @@ impl Monitor {
             .tried(|| "cannot ask the monitor of containers")?;
         drop(fds);
         loop {
-            match hear(&line).await.tried(|| "the monitor of containers has ended")? {
-                Reply::Ready(_) | Reply::Reads(_) => {}
+            let (reply, fds) = hear_with(&line).await.tried(|| "the monitor of containers has ended")?;
+            match reply {
+                Reply::Ready(_) | Reply::Reads(_) | Reply::Closed => {}
                 // It may have ended by now.
-                Reply::Started(pid) => *started = Process::open(pid).ok(),
+                Reply::Started(pid) => started.runtime = Process::open(pid).ok(),
+                Reply::Input(_) => started.input = fds.into_iter().next(),
                 Reply::Ended(exit) => return Ok(exit),
                 Reply::Failed(number) => {
                     let error = std::io::Error::from_raw_os_error(number);
@@ -202,88 +257,18 @@ fn finished(exit: ExitStatus, killed: Option<Vec<Cgroups>>) -> Finished {
 
 /// The next thing that the monitor says.
 async fn hear(line: &AsyncFd<OwnedFd>) -> std::io::Result<Reply> {
+    hear_with(line).await.map(|(reply, _)| reply)
+}
+
+/// The same with what comes along.
+async fn hear_with(line: &AsyncFd<OwnedFd>) -> std::io::Result<(Reply, Vec<OwnedFd>)> {
     loop {
         let mut guard = line.readable().await?;
         match wire::receive(line.get_ref()) {
             Err(Errno::AGAIN) => guard.clear_ready(),
             Ok((message, _)) if message.is_empty() => return Err(Errno::PIPE.into()),
-            Ok((message, _)) => return serde_json::from_slice(&message).map_err(std::io::Error::from),
+            Ok((message, fds)) => return Ok((serde_json::from_slice(&message)?, fds)),
             Err(error) => return Err(error.into()),
         }
     }
-}
-
-/// What a process bequeaths to its children, as /proc has it.
-const BEQUEATHED: [&str; 9] =
-    ["Umask:", "Uid:", "Gid:", "Groups:", "NoNewPrivs:", "Seccomp:", "CapInh:", "CapPrm:", "CapBnd:"];
-
-/// The name of the socket: a monitor serves only daemons of the same program that would bequeath the same to containers.
-fn socket_name() -> std::io::Result<String> {
-    let mut hasher = DefaultHasher::new();
-    VERSION.hash(&mut hasher);
-    for name in ["exe", "ns/cgroup", "ns/ipc", "ns/mnt", "ns/net", "ns/pid", "ns/user", "ns/uts"] {
-        // A kernel may have fewer of them.
-        let found = std::fs::metadata(format!("/proc/self/{name}")).map(|found| (found.dev(), found.ino()));
-        found.ok().hash(&mut hasher);
-    }
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let lines = status.lines().filter(|line| BEQUEATHED.iter().any(|name| line.starts_with(name)));
-    lines.for_each(|line| line.hash(&mut hasher));
-    for name in ["limits", "cgroup"] {
-        std::fs::read(format!("/proc/self/{name}")).unwrap_or_default().hash(&mut hasher);
-    }
-    Ok(format!("{SOCKET_PREFIX}{:016x}", hasher.finish()))
-}
-
-/// Removes the socket of a monitor that has ended.
-pub(crate) fn remove_stale(state_dir: &Path, name: &str) {
-    if matches!(dial(state_dir, name), Err(Errno::CONNREFUSED)) {
-        // One that stays does no harm.
-        let _gone = std::fs::remove_file(state_dir.join(name));
-    }
-}
-
-/// The address of the socket, short enough for every directory; good as long as the directory is open.
-fn address(dir: &File, name: &str) -> rustix::io::Result<SocketAddrUnix> {
-    SocketAddrUnix::new(format!("/proc/self/fd/{}/{name}", dir.as_raw_fd()))
-}
-
-fn dial(state_dir: &Path, name: &str) -> rustix::io::Result<OwnedFd> {
-    let dir = open(state_dir)?;
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let line = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
-    connect(&line, &address(&dir, name)?)?;
-    Ok(line)
-}
-
-fn open(state_dir: &Path) -> rustix::io::Result<File> {
-    File::open(state_dir).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
-}
-
-/// Starts a monitor: this program again, by what the kernel holds of it, as its file may be another's by now.
-fn start(state_dir: &Path, name: &str) -> Result<()> {
-    let what = || "cannot start the monitor of containers";
-    let listener = listener(state_dir, name).tried(what)?;
-    let mut command = Command::new("/proc/self/exe");
-    command.arg0("ocicontainer").arg(ARGUMENT).env_clear().current_dir("/").process_group(0);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    crate::sys::pass_on(&mut command, &[listener]).tried(what)?;
-    // It is reaped as everything is.
-    reaper::spawn(&mut command).tried(what).map(drop)
-}
-
-fn listener(state_dir: &Path, name: &str) -> std::io::Result<OwnedFd> {
-    let dir = open(state_dir)?;
-    let path = state_dir.join(name);
-    if let Err(error) = std::fs::remove_file(&path)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        return Err(error);
-    }
-    let listener = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
-    bind(&listener, &address(&dir, name)?)?;
-    // Before it listens: others can pass through the directory.
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-    listen(&listener, 64)?;
-    Ok(listener)
 }

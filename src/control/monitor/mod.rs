@@ -5,6 +5,7 @@
 //! - [`wire`]: what the daemon and the monitor say to each other.
 //! - [`children`]: the monitor's children, and what is written when one ends.
 //! - [`serve`]: the monitor's loop.
+//! - [`socket`]: the sockets of monitors.
 //! - [`client`]: the daemon's side: finds the monitor or starts one, and has it launch containers.
 //!
 //! What always holds:
@@ -17,10 +18,15 @@
 //! - The name of its socket stands for the program and for what a process bequeaths to its children (namespaces, limits,
 //!   capabilities). After an upgrade that changes any of it, the new daemon has a monitor of its own, and the old one ends
 //!   with its last container.
+//! - It has the terminals and open inputs of its containers, and gives a copy to any daemon that asks, also to one of another
+//!   version. When it is killed, the daemon has the copy still, and another monitor reads the terminal; when both are, the
+//!   kernel hangs up the terminal, and an open input ends.
+//! - A terminal comes over a socket to which only its own user has a way, once, while its runtime is at work.
 //! - It ends when it has neither children nor clients.
 
 pub(crate) mod children;
 pub(crate) mod client;
 pub(crate) mod note;
 pub(crate) mod serve;
+pub(crate) mod socket;
 pub(crate) mod wire;

@@ -66,6 +66,7 @@ impl Monitor {
             is_full = ready.first() == Some(&true) && !self.accept();
             let readers = self.children.readers.all().len();
             self.children.readers.read(|at| ready.get(at + 2) == Some(&true));
+            self.children.take_terminals();
             for at in (0..self.clients.len()).rev().filter(|at| ready.get(at + 2 + readers) == Some(&true)) {
                 self.hear(at);
             }
@@ -75,16 +76,22 @@ impl Monitor {
             if !has_children && !is_late && self.clients.is_empty() && self.children.readers.is_empty() {
                 return;
             }
-            timeout = (is_full || is_late).then_some(RETRY);
+            let has_hung_up = self.children.readers.has_hung_up();
+            timeout = (is_full || is_late || has_hung_up).then_some(RETRY);
         }
     }
 
-    /// Which descriptors have something to read: the listener, the signals, each container's output, each client. None
-    /// after the timeout.
+    /// Which descriptors have something to read: the listener, the signals, each container's output, each client, each
+    /// terminal that is to come. None after the timeout.
     fn wait(&self, timeout: Option<&Timespec>, has_failed: bool) -> Vec<bool> {
         let fds = [self.listener.as_fd(), self.signals.as_fd()];
-        let outputs = self.children.readers.all().iter().map(AsFd::as_fd);
+        // One that has hung up would be ready all the time; the signals stand in for it.
+        let outputs = self.children.readers.all().iter().map(|reader| match reader.is_hung_up() {
+            true => self.signals.as_fd(),
+            false => reader.as_fd(),
+        });
         let fds = fds.into_iter().chain(outputs).chain(self.clients.iter().map(AsFd::as_fd));
+        let fds = fds.chain(self.children.consoles());
         // With as many clients as there may be, more wait; also for a while after one could not be accepted.
         let is_full = has_failed || self.clients.len() >= MAX_CLIENTS;
         let mut fds: Vec<_> = fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
@@ -119,6 +126,11 @@ impl Monitor {
             Ok((message, fds)) if !message.is_empty() => match Request::decode(&message) {
                 Some(Request::Launch(request)) => self.children.launch(client, request, fds),
                 Some(Request::Read(dir, target)) => self.children.read_output(&client, &dir, target),
+                Some(Request::ReadTerminal(dir, target)) => {
+                    self.children.read_terminal(&client, (&dir, target), fds);
+                }
+                Some(Request::Input(dir)) => self.children.give_input(&client, &dir),
+                Some(Request::Close(dir)) => self.children.close_input(&client, &dir),
                 None => wire::reply(&client, &Reply::Failed(Errno::BADMSG.raw_os_error())),
             },
             Err(Errno::AGAIN | Errno::INTR) => self.clients.push(client),

@@ -6,7 +6,8 @@
 //! - [`sink`]: where a container writes.
 //! - [`times`]: when the output came.
 //! - [`bounded_log`]: the file that output is written to, below its limit at all times.
-//! - [`reader`]: reads what a container writes, from a pipe into its log; [`readers`]: those of all containers.
+//! - [`terminal`]: the reading end of a terminal.
+//! - [`reader`]: reads what a container writes, from a pipe or a terminal into its log; [`readers`]: those of all containers.
 //! - [`log_store`]: the logs of containers.
 //! - `model`: in tests, any sequence of what may happen to a log.
 
@@ -18,6 +19,7 @@ pub(crate) mod read;
 pub(crate) mod reader;
 pub(crate) mod readers;
 pub(crate) mod sink;
+pub(crate) mod terminal;
 pub(crate) mod times;
 
 #[cfg(test)]

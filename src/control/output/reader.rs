@@ -1,4 +1,4 @@
-//! Reads what a container writes, from a pipe into its log.
+//! Reads what a container writes, from a pipe or a terminal into its log.
 //!
 //! The pipe has a name in the container's directory, so that another process can go on reading when the one that reads is
 //! killed. The container has its end open to read as well as to write: without a reader it never gets SIGPIPE, and waits
@@ -15,6 +15,7 @@ use rustix::io::Errno;
 
 use crate::control::output::bounded_log::{BoundedLog, LogTarget};
 use crate::control::output::place::Place;
+use crate::control::output::terminal::{Came, Terminal};
 use crate::control::output::times::writer::Times;
 use crate::error::{Result, Tried};
 
@@ -49,12 +50,23 @@ pub(crate) enum Until {
 #[derive(Debug)]
 pub(crate) struct OutputReader {
     dir: PathBuf,
-    pipe: File,
-    /// Held while it reads. The container has no way to it, unlike to the pipe.
-    _lock: Arc<File>,
-    /// Whether it is a writer, too.
-    holds: bool,
-    log: BoundedLog,
+    source: Source,
+    /// A terminal's output goes nowhere when the log could not be opened.
+    log: Option<BoundedLog>,
+}
+
+/// What is read.
+#[derive(Debug)]
+enum Source {
+    Pipe {
+        pipe: File,
+        /// Held while it is read. The container has no way to it, unlike to the pipe.
+        _lock: Arc<File>,
+        /// Whether the reader is a writer, too.
+        holds: bool,
+    },
+    /// No other process reads it: it has no name by which it could be opened.
+    Terminal(Terminal),
 }
 
 /// Makes the pipe of a container and gives its end.
@@ -104,8 +116,26 @@ impl OutputReader {
             locked => locked?,
         }
         let pipe = open(dir, access | OFlags::NONBLOCK)?.into();
-        let log = BoundedLog::new(target, Place::of(dir), Times::of(Arc::clone(&lock)));
-        Ok(Some(Self { dir: dir.to_owned(), pipe, _lock: lock, holds: until == Until::Released, log }))
+        let log = Some(BoundedLog::new(target, Place::of(dir), Times::of(Arc::clone(&lock))));
+        let source = Source::Pipe { pipe, _lock: lock, holds: until == Until::Released };
+        Ok(Some(Self { dir: dir.to_owned(), source, log }))
+    }
+
+    /// Begins to read the terminal of the container that has this directory.
+    pub(crate) fn of_terminal(dir: &Path, terminal: Terminal, target: Option<LogTarget>) -> Self {
+        let log = target.and_then(|target| {
+            let home = Arc::new(File::open(dir).ok()?);
+            Some(BoundedLog::new(target, Place::of(dir), Times::of(home)))
+        });
+        Self { dir: dir.to_owned(), source: Source::Terminal(terminal), log }
+    }
+
+    /// The terminal, if it is one.
+    pub(crate) fn terminal(&self) -> Option<&Terminal> {
+        match &self.source {
+            Source::Terminal(terminal) => Some(terminal),
+            Source::Pipe { .. } => None,
+        }
     }
 
     /// The container's directory.
@@ -113,44 +143,80 @@ impl OutputReader {
         &self.dir
     }
 
+    /// Whether it is a terminal that no program has open at the moment.
+    pub(crate) fn is_hung_up(&self) -> bool {
+        self.terminal().is_some_and(Terminal::is_hung_up)
+    }
+
     /// Writes what there is to the log, as far as its turn goes.
     pub(crate) fn read(&mut self) -> Progress {
         let mut buffer = vec![0; CHUNK];
         for _ in 0..TURN {
-            match self.pipe.read(&mut buffer) {
-                // A packet of no bytes, which some kernels let a container write: while this one writes, too, it cannot be the end.
-                Ok(0) if self.holds => return Progress::Empty,
-                Ok(0) => return Progress::Ended,
-                Ok(count) => self.log.write(buffer.get(..count).unwrap_or_default()),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                // Another error than that it is empty: what cannot be read is not to be asked for again.
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Progress::Empty,
-                Err(_) => return Progress::Ended,
+            match self.source.read(&mut buffer) {
+                Came::Bytes(count) => {
+                    if let Some(log) = &mut self.log {
+                        log.write(buffer.get(..count).unwrap_or_default());
+                    }
+                }
+                Came::Nothing => return Progress::Empty,
+                Came::End => return Progress::Ended,
             }
         }
         Progress::More
     }
 
-    /// From now on the pipe ends with the last process that has it open.
+    /// From now on the source ends with the last process that has it open.
     ///
     /// # Errors
     /// The kernel's.
     pub(crate) fn release(&mut self) -> std::io::Result<()> {
-        let link = format!("/proc/self/fd/{}", self.pipe.as_raw_fd());
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        self.pipe = rustix::fs::open(&link, flags, Mode::empty())?.into();
-        self.holds = false;
+        match &mut self.source {
+            Source::Terminal(terminal) => terminal.release(),
+            Source::Pipe { pipe, holds, .. } => {
+                let link = format!("/proc/self/fd/{}", pipe.as_raw_fd());
+                let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+                *pipe = rustix::fs::open(&link, flags, Mode::empty())?.into();
+                *holds = false;
+            }
+        }
         Ok(())
     }
 
-    /// Whether it waits for the last process that has the pipe open.
+    /// Whether it waits for the last process that has the source open.
     pub(crate) fn is_released(&self) -> bool {
-        !self.holds
+        match &self.source {
+            Source::Terminal(terminal) => terminal.is_released(),
+            Source::Pipe { holds, .. } => !holds,
+        }
+    }
+}
+
+impl Source {
+    fn read(&mut self, buffer: &mut [u8]) -> Came {
+        let (pipe, holds) = match self {
+            Self::Terminal(terminal) => return terminal.read(buffer),
+            Self::Pipe { pipe, holds, .. } => (pipe, *holds),
+        };
+        loop {
+            return match pipe.read(buffer) {
+                // A packet of no bytes, which some kernels let a container write: while this one writes, too, it cannot be the end.
+                Ok(0) if holds => Came::Nothing,
+                Ok(0) => Came::End,
+                Ok(count) => Came::Bytes(count),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Came::Nothing,
+                // What cannot be read is not to be asked for again.
+                Err(_) => Came::End,
+            };
+        }
     }
 }
 
 impl AsFd for OutputReader {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.pipe.as_fd()
+        match &self.source {
+            Source::Terminal(terminal) => terminal.as_fd(),
+            Source::Pipe { pipe, .. } => pipe.as_fd(),
+        }
     }
 }

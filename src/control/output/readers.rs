@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::control::output::bounded_log::LogTarget;
 use crate::control::output::reader::{OutputReader, Progress, Until};
+use crate::control::output::terminal::Terminal;
 
 /// How many turns the output of a container that has ended gets at once. A process that outlived it may go on writing.
 pub(crate) const LAST_TURNS: u32 = 8;
@@ -27,6 +28,16 @@ impl Readers {
         if reader.read() == Progress::Ended {
             return Ok(false);
         }
+        self.push(reader);
+        Ok(true)
+    }
+
+    /// Reads the terminal of the container that has this directory from now on.
+    pub(crate) fn add_terminal(&mut self, dir: &Path, terminal: Terminal, target: Option<LogTarget>) {
+        self.push(OutputReader::of_terminal(dir, terminal, target));
+    }
+
+    fn push(&mut self, reader: OutputReader) {
         // Processes that outlived their containers may hold many for ever.
         if self.0.len() >= MAX_READERS
             && let Some(at) = self.0.iter().position(OutputReader::is_released)
@@ -34,7 +45,16 @@ impl Readers {
             self.0.remove(at);
         }
         self.0.push(reader);
-        Ok(true)
+    }
+
+    /// The terminal of the container that has this directory: the last one, since an earlier run may have left another.
+    pub(crate) fn terminal(&self, dir: &Path) -> Option<&Terminal> {
+        self.0.iter().rev().filter(|reader| reader.dir() == dir).find_map(OutputReader::terminal)
+    }
+
+    /// Whether there is a terminal that no program has open at the moment: it is looked at now and then.
+    pub(crate) fn has_hung_up(&self) -> bool {
+        self.0.iter().any(OutputReader::is_hung_up)
     }
 
     /// In the order of their addition.
@@ -52,7 +72,7 @@ impl Readers {
         let mut at = 0;
         self.0.retain_mut(|reader| {
             at += 1;
-            !is_ready(at - 1) || reader.read() != Progress::Ended
+            !(is_ready(at - 1) || reader.is_hung_up()) || reader.read() != Progress::Ended
         });
     }
 

@@ -19,6 +19,7 @@
 //! | `ID/output.times` | when the output came | the clean-up after its end, which keeps a copy beside the log |
 //! | `ID/run.json` | for the hook: restarts so far, and how the run ended | the next run |
 //! | `ID/runtime.log` | the runtime's complaints when the output cannot be read back | |
+//! | `ID/console` | the socket through which a container's terminal comes | the end of the start |
 //! | `ID/exec-PID-N.log` | the runtime's complaints about one command | the end of that command |
 //! | `ID/exec-PID-N.pid`, `ID/exec-PID-N.tty` | the process id of a command with streams; the socket through which its terminal comes | the end of that command |
 //! | `ID/spec/` | the bundle that a Dobby spec became | |

@@ -28,6 +28,9 @@ pub(crate) struct SavedState {
     /// Whether it takes the place of one that ended: a start that was cut short is begun again.
     #[serde(default)]
     pub(crate) promised: bool,
+    /// Whether its standard input stays open for clients.
+    #[serde(default)]
+    pub(crate) interactive: bool,
     /// The bundle of root's that it was made of.
     #[serde(default)]
     pub(crate) bundle: Option<PathBuf>,

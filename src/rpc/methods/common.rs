@@ -3,8 +3,9 @@
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
-use crate::control::{ContainerId, ExitStatus, Manager};
+use crate::control::{ContainerId, ExitStatus, Manager, WindowSize};
 use crate::rpc::errors::{CallResult, Fault};
+use crate::rpc::methods::method::Call;
 use crate::rpc::params::Params;
 
 /// The container that parameter `containerId` names, by its id or its descriptor.
@@ -15,6 +16,27 @@ pub(crate) fn container(manager: &Manager, params: &Params) -> Result<ContainerI
 /// The result of a method that returns nothing.
 pub(crate) fn done() -> CallResult {
     Ok(json!({"success": true}))
+}
+
+/// The number that a client gives a stream.
+pub(crate) fn stream_number(params: &Params) -> Result<u32, Fault> {
+    let number = params.count("stream", u32::MAX.into())?.and_then(|number| u32::try_from(number).ok());
+    number.ok_or_else(|| Fault::parameter("parameter stream is missing"))
+}
+
+/// The outcome of a call of a method with a stream where there can be none.
+pub(crate) fn not_a_stream(name: &'static str) -> Call {
+    Box::pin(async move { Err(Fault::parameter(format!("{name} works on a WebSocket, outside of batches"))) })
+}
+
+/// The size of a terminal's window, in the optional parameter `terminal`.
+pub(crate) fn window(params: &Params) -> Result<Option<WindowSize>, Fault> {
+    let Some(size) = params.get("terminal") else { return Ok(None) };
+    let side = |name: &str| size[name].as_u64().and_then(|count| u16::try_from(count).ok());
+    match (side("rows"), side("columns")) {
+        (Some(rows), Some(columns)) => Ok(Some(WindowSize { rows, columns })),
+        _ => Err(Fault::parameter("parameter terminal must have rows and columns, up to 65535 each")),
+    }
 }
 
 /// How output is put into JSON.

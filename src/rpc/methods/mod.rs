@@ -4,7 +4,7 @@
 //! - `query`: methods that only look.
 //! - `life`: methods that start, stop and delete containers.
 //! - `inside`: methods that change a container which runs.
-//! - `command`: methods that run commands in containers.
+//! - `command`: methods that run commands in containers, and those with streams.
 
 pub(crate) mod command;
 pub mod common;
@@ -39,6 +39,8 @@ pub static METHODS: &[Method] = &[
     query::list_events::METHOD,
     command::run_command::METHOD,
     command::exec_stream::METHOD,
+    command::attach_container::METHOD,
+    command::run_container::METHOD,
     inside::hibernate_container::METHOD,
     inside::wakeup_container::METHOD,
     inside::annotate::METHOD,

@@ -1,4 +1,4 @@
-//! The streams of one connection: commands whose input and output are binary frames beside its calls. From the bottom up:
+//! The streams of one connection: commands and containers whose input and output are binary frames beside its calls. From the bottom up:
 //!
 //! - [`frame`]: the frames.
 
@@ -10,10 +10,14 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use crate::control::{ContainerId, Inlet, Manager, Outlet, StreamPart, StreamRequest};
+use crate::control::{
+    AttachRequest, ContainerId, Inlet, Manager, Outlet, StartRequest, StreamPart, StreamRequest,
+};
 use crate::error::{Error, ErrorKind};
 use crate::rpc::errors::{CallResult, Fault};
-use crate::rpc::methods::command::exec_stream;
+use crate::rpc::methods::command::{attach_container, exec_stream, run_container};
+use crate::rpc::methods::common::stream_number;
+use crate::rpc::methods::method::Method;
 use crate::rpc::params::Params;
 use crate::rpc::streams::frame::FromClient;
 
@@ -39,18 +43,57 @@ pub enum Outgoing {
 /// The streams of one connection. They end with it.
 #[derive(Debug)]
 pub struct Streams {
-    open: BTreeMap<u32, Weak<Inlet>>,
+    /// Each with what is said when the daemon ends.
+    open: BTreeMap<u32, (Weak<Inlet>, &'static str)>,
     outgoing: mpsc::Sender<Outgoing>,
     /// Those for the streams of all connections.
     places: Arc<Semaphore>,
     closed: bool,
 }
 
+/// What a stream is for.
+#[derive(Debug)]
+enum Wanted {
+    Exec(ContainerId, StreamRequest),
+    Attach(ContainerId, AttachRequest),
+    Run(StartRequest, AttachRequest),
+}
+
+/// Whether a method has a stream.
+#[must_use]
+pub(crate) fn is_stream(method: &Method) -> bool {
+    let streams = [&exec_stream::METHOD, &attach_container::METHOD, &run_container::METHOD];
+    streams.iter().any(|stream| stream.name == method.name)
+}
+
+impl Wanted {
+    /// What a call of this method asks for.
+    fn of(name: &str, manager: &Manager, params: &Params) -> Result<Self, Fault> {
+        if name == attach_container::METHOD.name {
+            let (container, request) = attach_container::request(manager, params)?;
+            return Ok(Self::Attach(container, request));
+        }
+        if name == run_container::METHOD.name {
+            let (start, request) = run_container::request(params)?;
+            return Ok(Self::Run(start, request));
+        }
+        let (container, request) = exec_stream::request(manager, params)?;
+        Ok(Self::Exec(container, request))
+    }
+
+    /// Why it ends with the daemon.
+    fn farewell(&self) -> &'static str {
+        match self {
+            Self::Exec(..) => "the daemon shuts down, which ended the command",
+            Self::Attach(..) | Self::Run(..) => "the daemon shuts down; the container goes on, attach again",
+        }
+    }
+}
+
 /// A stream that is to begin.
 #[derive(Debug)]
 pub struct OpenStream {
-    container: ContainerId,
-    request: StreamRequest,
+    wanted: Wanted,
     inlet: Rc<Inlet>,
     outlet: Frames,
     _place: OwnedSemaphorePermit,
@@ -81,10 +124,15 @@ impl Streams {
     ///
     /// # Errors
     /// Bad parameters; the number is in use; there are too many streams.
-    pub(crate) fn open(&mut self, manager: &Manager, params: &Params) -> Result<OpenStream, Fault> {
-        let number = exec_stream::number(params)?;
-        let (container, request) = exec_stream::request(manager, params)?;
-        self.open.retain(|_, inlet| inlet.strong_count() > 0);
+    pub(crate) fn open(
+        &mut self,
+        manager: &Manager,
+        method: &str,
+        params: &Params,
+    ) -> Result<OpenStream, Fault> {
+        let number = stream_number(params)?;
+        let wanted = Wanted::of(method, manager, params)?;
+        self.open.retain(|_, (inlet, _)| inlet.strong_count() > 0);
         if self.open.contains_key(&number) {
             return Err(Fault::parameter(format!("stream {number} is in use on this connection")));
         }
@@ -98,9 +146,9 @@ impl Streams {
         let place = Arc::clone(&self.places).try_acquire_owned();
         let place = place.map_err(|_| busy("the daemon has as many streams as it can serve at a time"))?;
         let inlet = Rc::new(Inlet::default());
-        self.open.insert(number, Rc::downgrade(&inlet));
+        self.open.insert(number, (Rc::downgrade(&inlet), wanted.farewell()));
         let outlet = Frames { number, outgoing: self.outgoing.clone() };
-        Ok(OpenStream { container, request, inlet, outlet, _place: place })
+        Ok(OpenStream { wanted, inlet, outlet, _place: place })
     }
 
     /// Takes a frame of the client's. One for a stream that has ended is dropped: it was under way. `None` for one of an
@@ -108,7 +156,7 @@ impl Streams {
     #[must_use]
     pub fn receive(&self, bytes: &[u8]) -> Option<()> {
         let (number, frame) = FromClient::decode(bytes)?;
-        if let Some(inlet) = self.open.get(&number).and_then(Weak::upgrade) {
+        if let Some(inlet) = self.open.get(&number).and_then(|(inlet, _)| inlet.upgrade()) {
             match frame {
                 FromClient::Input(bytes) => inlet.push(bytes),
                 FromClient::Credit(bytes) => inlet.grant(usize::try_from(bytes).unwrap_or(usize::MAX)),
@@ -122,8 +170,10 @@ impl Streams {
     /// Ends all streams, since the daemon ends.
     pub fn close(&mut self) {
         self.closed = true;
-        for inlet in self.open.values().filter_map(Weak::upgrade) {
-            inlet.end(Error::new(ErrorKind::System, "the daemon shuts down, which ended the command"));
+        for (inlet, farewell) in self.open.values() {
+            if let Some(inlet) = inlet.upgrade() {
+                inlet.end(Error::new(ErrorKind::System, *farewell));
+            }
         }
     }
 
@@ -135,9 +185,19 @@ impl Streams {
 }
 
 impl OpenStream {
-    /// Runs the command to its end.
+    /// Serves it to its end.
     pub(crate) async fn run(self, manager: &Manager) -> CallResult {
-        let end = manager.exec_stream(&self.container, self.request, &self.inlet, &self.outlet).await?;
-        exec_stream::result(end)
+        let (inlet, outlet) = (&*self.inlet, &self.outlet);
+        match self.wanted {
+            Wanted::Exec(container, request) => {
+                exec_stream::result(manager.exec_stream(&container, request, inlet, outlet).await?)
+            }
+            Wanted::Attach(container, request) => {
+                attach_container::result(manager.attach(&container, request, inlet, outlet).await?)
+            }
+            Wanted::Run(start, request) => {
+                attach_container::result(manager.run(start, request, inlet, outlet).await?)
+            }
+        }
     }
 }

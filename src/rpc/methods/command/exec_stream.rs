@@ -5,12 +5,12 @@
 //! for a terminal instead of three pipes; `timeout` in milliseconds, after which the command is killed. Result, at the end:
 //! `exitCode` or `signal`, `timedOut`, `success`. A client that goes away takes its command with it.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::control::{ContainerId, Manager, StreamEnd, StreamRequest, WindowSize};
+use crate::control::{ContainerId, Manager, StreamEnd, StreamRequest};
 use crate::rpc::errors::{CallResult, Fault};
 use crate::rpc::methods::command::run_command;
-use crate::rpc::methods::common::{container, exit_members};
+use crate::rpc::methods::common::{container, exit_members, not_a_stream, window};
 use crate::rpc::methods::method::{Access, Method};
 use crate::rpc::params::Params;
 
@@ -27,31 +27,15 @@ pub(crate) const METHOD: Method = Method {
         "timeout (milliseconds, default none)",
     ],
     result: &["exitCode", "signal", "timedOut", "success"],
-    call: |_, _| {
-        Box::pin(async { Err(Fault::parameter("execStream works on a WebSocket, outside of batches")) })
-    },
+    call: |_, _| not_a_stream("execStream"),
 };
-
-/// The number that a client gives a stream.
-pub(crate) fn number(params: &Params) -> Result<u32, Fault> {
-    let number = params.count("stream", u32::MAX.into())?.and_then(|number| u32::try_from(number).ok());
-    number.ok_or_else(|| Fault::parameter("parameter stream is missing"))
-}
 
 /// What it asks for.
 pub(crate) fn request(manager: &Manager, params: &Params) -> Result<(ContainerId, StreamRequest), Fault> {
     let exec = run_command::request(params)?;
-    let terminal = params.get("terminal").map(window).transpose()?;
+    let terminal = window(params)?;
     let timeout = params.milliseconds("timeout")?;
     Ok((container(manager, params)?, StreamRequest { exec, terminal, timeout }))
-}
-
-fn window(size: &Value) -> Result<WindowSize, Fault> {
-    let side = |name: &str| size[name].as_u64().and_then(|count| u16::try_from(count).ok());
-    match (side("rows"), side("columns")) {
-        (Some(rows), Some(columns)) => Ok(WindowSize { rows, columns }),
-        _ => Err(Fault::parameter("parameter terminal must have rows and columns, up to 65535 each")),
-    }
 }
 
 /// The result, once the command has ended.

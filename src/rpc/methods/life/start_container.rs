@@ -1,13 +1,15 @@
 //! `startContainer`: starts a container from an OCI bundle and gives its descriptor.
 //!
-//! Parameters: `containerId`, `bundlePath`; optional `command`, `westerosSocket`, `envvar` (array of `NAME=value`).
+//! Parameters: `containerId`, `bundlePath`; optional `command`, `westerosSocket`, `envvar` (array of `NAME=value`). Beyond the
+//! seed: `terminal`, an object with `rows` and `columns`, and `interactive`, for clients that attach.
 
 use std::path::PathBuf;
 
 use serde_json::json;
 
 use crate::control::{Manager, Source, StartRequest};
-use crate::rpc::errors::CallResult;
+use crate::rpc::errors::{CallResult, Fault};
+use crate::rpc::methods::common::window;
 use crate::rpc::methods::method::{Access, Method};
 use crate::rpc::params::Params;
 
@@ -21,6 +23,8 @@ pub(crate) const METHOD: Method = Method {
         "command",
         "westerosSocket",
         "envvar (an array of NAME=VALUE)",
+        "terminal (rows and columns of the window of a terminal that it gets; beyond the seed)",
+        "interactive (whether its standard input stays open for attachContainer; beyond the seed)",
     ],
     result: &["descriptor", "success"],
     call: |manager, params| Box::pin(call(manager, params)),
@@ -33,12 +37,18 @@ async fn call(manager: Manager, params: Params) -> CallResult {
 
 /// Starts a container from any source, as the other parameters want it.
 pub(crate) async fn start(manager: Manager, params: &Params, source: Source) -> CallResult {
-    let request = StartRequest {
+    let descriptor = manager.start(request(params, source)?).await?;
+    Ok(json!({"descriptor": descriptor, "success": true}))
+}
+
+/// What the parameters ask for.
+pub(crate) fn request(params: &Params, source: Source) -> Result<StartRequest, Fault> {
+    Ok(StartRequest {
         command: params.optional_text("command")?.map(str::to_owned),
         westeros_socket: params.optional_text("westerosSocket")?.map(PathBuf::from),
         env: params.texts("envvar")?,
+        terminal: window(params)?,
+        interactive: params.flag("interactive")?,
         ..StartRequest::of(params.text("containerId")?.parse()?, source)
-    };
-    let descriptor = manager.start(request).await?;
-    Ok(json!({"descriptor": descriptor, "success": true}))
+    })
 }

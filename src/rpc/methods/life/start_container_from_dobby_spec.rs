@@ -21,6 +21,8 @@ pub(crate) const METHOD: Method = Method {
         "command",
         "westerosSocket",
         "envvar",
+        "terminal (as of startContainer)",
+        "interactive (as of startContainer)",
     ],
     result: &["descriptor", "success"],
     call: |manager, params| Box::pin(call(manager, params)),

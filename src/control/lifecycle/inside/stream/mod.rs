@@ -1,10 +1,10 @@
-//! Runs a command in a container with its input and output as streams. From the bottom up:
+//! Input and output as streams: of a command in a container, and of a container itself. From the bottom up:
 //!
-//! - [`console`]: the terminal, from the runtime.
 //! - [`program`]: the command's process.
 //! - [`pump`]: moves its bytes.
+//! - [`attach`]: the input and output of a container.
 
-mod console;
+pub(crate) mod attach;
 mod program;
 mod pump;
 
@@ -13,9 +13,11 @@ use std::convert::Infallible;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::control::input::console;
 use crate::control::lifecycle::context::Context;
 use crate::control::lifecycle::inside::exec;
 use crate::control::lifecycle::inside::stream::program::{Command, Ends, Program};
+use crate::control::lifecycle::inside::stream::pump::Feed;
 use crate::control::model::id::ContainerId;
 use crate::control::model::stream::{Inlet, Outlet, StreamEnd, StreamPart, StreamRequest, WINDOW};
 use crate::error::Result;
@@ -47,7 +49,9 @@ pub(crate) async fn exec_stream(
         exit
     };
     let feeding = async {
-        pump::feed(input, inlet, outlet).await;
+        Feed::default().run(&input, inlet, outlet, || ()).await;
+        // Its end is seen by the command.
+        drop(input);
         // It goes on without input.
         std::future::pending::<Infallible>().await
     };

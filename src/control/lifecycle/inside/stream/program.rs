@@ -1,7 +1,7 @@
 //! The process of a command with streams: launched, held, and killed when its client goes.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::timeout;
 
 use crate::control::container::Container;
+use crate::control::input::console::{self, ConsoleSocket};
 use crate::control::lifecycle::context::Context;
 use crate::control::lifecycle::inside::exec::{Complaints, not_run};
-use crate::control::lifecycle::inside::stream::console::ConsoleSocket;
+use crate::control::model::request::WindowSize;
 use crate::control::model::state::ExitStatus;
-use crate::control::model::stream::WindowSize;
 use crate::control::process::handle::{Process, parent};
 use crate::control::process::helper::Finished;
 use crate::control::process::tree;
@@ -85,9 +85,10 @@ impl Program {
                 ours
             }
             Some(size) => {
-                let socket = ConsoleSocket::bind(container, complaints.beside("tty"))?;
-                let launched = ctx.runtime.exec_streams(&exec, &path, ExecEnds::Console(socket.path()));
-                let came = socket.terminal(size);
+                let mut socket = ConsoleSocket::bind(container.dir.path(), &complaints.beside("tty"))?;
+                let console = socket.path().to_owned();
+                let launched = ctx.runtime.exec_streams(&exec, &path, ExecEnds::Console(&console));
+                let came = terminal(&mut socket, size);
                 tokio::pin!(launched, came);
                 // Mostly it comes before the runtime ends: its window has its size before the command asks for it.
                 let early = tokio::select! {
@@ -153,6 +154,19 @@ impl Drop for Program {
     fn drop(&mut self) {
         self.kill();
         self.container.dir.discard(&self.pid_file);
+    }
+}
+
+/// Waits for the terminal, and gives its window the size.
+async fn terminal(socket: &mut ConsoleSocket, size: WindowSize) -> Result<OwnedFd> {
+    let what = || "cannot wait for the terminal";
+    loop {
+        let fd = socket.as_fd().try_clone_to_owned().tried(what)?;
+        let _ready = wait_readable(fd).tried(what)?.readable().await.tried(what)?;
+        if let Some(terminal) = socket.take()? {
+            console::resize(&terminal, size);
+            return Ok(terminal);
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! Moves the bytes of a command: no faster than its client takes them, and nothing is kept here meanwhile.
 
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use crate::control::model::stream::{Inlet, Outlet, StreamPart};
 
@@ -13,6 +15,9 @@ const CHUNK: usize = 16 * 1024;
 /// What a pipe or a terminal can hold: so much may still come from a command that has ended. More than that is from something
 /// that it left behind.
 const LEFT: usize = 128 * 1024;
+
+/// How long until a terminal that no program has open is tried again.
+const HUNG_UP_PAUSE: Duration = Duration::from_millis(100);
 
 /// Passes on what the command writes to one of its outputs, to the end of that; after the end of the command, which `ended`
 /// says, only what is there.
@@ -80,21 +85,61 @@ async fn step(
     }
 }
 
-/// Feeds the command its input, to the end of that or until it takes no more.
-pub(crate) async fn feed(to: AsyncFd<OwnedFd>, inlet: &Inlet, outlet: &impl Outlet) {
-    while let Some(bytes) = inlet.next().await {
-        let mut rest = bytes.as_slice();
-        while !rest.is_empty() {
-            let Ok(mut ready) = to.writable().await else { return };
-            match rustix::io::write(&to, rest) {
-                Ok(count) => {
-                    rest = rest.get(count..).unwrap_or_default();
-                    inlet.taken(count);
-                    outlet.put(StreamPart::Credit(count)).await;
+/// What became of input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fed {
+    /// All of it was taken, and there will be no more.
+    All,
+    /// The program has closed its input. The client gets no more credit for any.
+    Closed,
+}
+
+/// Input on its way to a program. What one did not take before its end is there for the next one.
+#[derive(Debug, Default)]
+pub(crate) struct Feed {
+    rest: Vec<u8>,
+    /// Credit that the client is to get.
+    owed: usize,
+}
+
+impl Feed {
+    /// Feeds a program its input, to the end of that or until it takes no more; says `taken` whenever it has taken some. May be
+    /// dropped and called again.
+    pub(crate) async fn run(
+        &mut self,
+        to: &AsyncFd<OwnedFd>,
+        inlet: &Inlet,
+        outlet: &impl Outlet,
+        taken: impl Fn(),
+    ) -> Fed {
+        loop {
+            if self.owed > 0 {
+                outlet.put(StreamPart::Credit(self.owed)).await;
+                self.owed = 0;
+            }
+            if self.rest.is_empty() {
+                match inlet.next().await {
+                    Some(bytes) => self.rest = bytes,
+                    None => return Fed::All,
                 }
-                Err(Errno::AGAIN | Errno::INTR) => ready.clear_ready(),
-                // It has closed its input. The client gets no more credit for any.
-                Err(_) => return,
+            }
+            let Ok(mut ready) = to.writable().await else { return Fed::Closed };
+            match rustix::io::write(to, &self.rest) {
+                Ok(count) => {
+                    self.rest.drain(..count);
+                    inlet.taken(count);
+                    self.owed += count;
+                    taken();
+                }
+                Err(Errno::AGAIN | Errno::INTR) => {
+                    let is_hung_up = ready.ready().is_write_closed();
+                    ready.clear_ready();
+                    // That counts as ready for ever. Another program may open the terminal and read.
+                    if is_hung_up {
+                        sleep(HUNG_UP_PAUSE).await;
+                    }
+                }
+                Err(_) => return Fed::Closed,
             }
         }
     }
