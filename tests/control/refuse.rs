@@ -268,8 +268,11 @@ async fn bad_commands() {
         }
     }
     assert!(!evil.exists());
+    let mut left = crate::support::manager_world::names(&world.settings.state_dir.join(id.as_str()));
+    // What the commands complained of may have been read already.
+    left.retain(|name| name != "output.times");
     assert_eq!(
-        crate::support::manager_world::names(&world.settings.state_dir.join(id.as_str())),
+        left,
         ["config.json", "container.pid", "mark", "output", "output.place", "record.json"],
         "no file of a command is left"
     );

@@ -57,7 +57,9 @@ fn a_debian_package_is_installed_upgraded_and_purged() {
     for name in ["image-dirs", "dump-dirs", "counts", "spool/1.json", "dumps/a.dmp"] {
         fs::write(state(name), "").unwrap();
     }
-    fs::write(root.join("var/log/ocicontainer/a.log"), "").unwrap();
+    for name in ["a.log", "a.log.1", "a.times"] {
+        fs::write(root.join("var/log/ocicontainer").join(name), "").unwrap();
+    }
     dpkg(&["--install"], &package);
     assert!(state("image-dirs").exists());
     dpkg(&["--remove"], Path::new("oci-minidump"));
