@@ -94,9 +94,9 @@ fn shown() -> Vec<Shown> {
         let document = Document::open(&path);
         let blocks = document.blocks().into_iter().filter(|block| block.language == "sh");
         let lines: Vec<String> = blocks.flat_map(|block| block.lines).collect();
-        for line in
-            lines.iter().map(|line| line.trim()).chain(document.inline_code().iter().map(String::as_str))
-        {
+        // Each side of a pipe is a command.
+        let commands = lines.iter().flat_map(|line| line.split(" | ")).map(str::trim);
+        for line in commands.chain(document.inline_code().iter().map(String::as_str)) {
             shown.extend(Shown::parse(line, &document.shown()));
         }
     }
