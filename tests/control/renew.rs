@@ -14,7 +14,7 @@ use crate::support::manager_world::{LONG, ManagerWorld, next, until};
 use crate::support::test_runtimes::runtimes;
 
 /// Says what its environment and its command line are, and ends when it is asked to.
-const TALKER: &str = "trap 'echo asked; exit 3' TERM; echo ready; echo $COLOUR; while :; do sleep 0.05; done";
+const TALKER: &str = "trap 'echo asked; exit 3' TERM; echo $COLOUR; echo ready; while :; do sleep 0.05; done";
 /// Says when SIGTERM comes, and goes on.
 const DEAF: &str = "trap 'echo asked' TERM; echo ready; while :; do sleep 0.05; done";
 

@@ -228,10 +228,11 @@ fn a_terminal_is_for_those_who_have_one() {
     assert_eq!(state(&world, &id), "gone");
     assert_eq!(world.cli(&["attach", &id]).status.code(), Some(125));
     assert_eq!(world.cli(&["attach", "--json", &id]).status.code(), Some(2));
-    // Its own name for the end that the runtime hands over is not trusted.
+    // A bundle that has none to give.
     let without = world.bundle("c", &["sh", "-c", PROGRAM]);
     let mut pty = Pty::start(&verb(&world, &["run", "-it", &id, without.to_str().unwrap()]), 33, 111);
-    assert_ne!(pty.code(), Some(0), "{}", pty.screen());
+    assert_eq!(pty.code(), Some(127), "{}", pty.screen());
+    pty.shows("devpts");
     assert_eq!(state(&world, &id), "gone", "nothing is left of it");
     // Started without either: its output is there, and its end.
     let id = world.id("plain");

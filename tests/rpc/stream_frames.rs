@@ -21,9 +21,13 @@ enum Sent {
 }
 
 fn begin(ws: &mut Ws, stream: u32, container: &str, command: &[&str]) {
-    let params = json!({"containerId": container, "command": command, "stream": stream});
+    call(ws, stream, "execStream", json!({"containerId": container, "command": command}));
+}
+
+fn call(ws: &mut Ws, stream: u32, method: &str, mut params: Value) {
+    params["stream"] = stream.into();
     let id = format!("stream {stream}");
-    ws.send(&json!({"id": id, "method": format!("{PLUGIN}.execStream"), "params": params}).to_string());
+    ws.send(&json!({"id": id, "method": format!("{PLUGIN}.{method}"), "params": params}).to_string());
 }
 
 fn frame(ws: &mut Ws, kind: u8, stream: u32, rest: &[u8]) {
@@ -209,4 +213,51 @@ fn a_read_only_address_gives_no_stream() {
     let answer = rest(&mut ws, 1).1;
     assert_eq!(answer["error"]["code"], -32604, "{answer}");
     assert!(world.cli(&["exec", &id, "true"]).status.success());
+}
+
+#[test]
+fn a_container_has_a_stream_for_the_one_that_feeds_it_and_some_for_those_who_look_on() {
+    let world = DaemonWorld::new();
+    let id = world.id("a");
+    let bundle = world.bundle("b", &["cat"]);
+    let start = json!({"containerId": id, "bundlePath": bundle, "interactive": true});
+    let mut ws = world.ws();
+    call(&mut ws, 1, "runContainer", start.clone());
+    runs(&mut ws, 1);
+    for (params, why) in [
+        (json!({"containerId": id}), "another client has the input"),
+        (json!({"containerId": id, "readOnly": 1}), "readOnly"),
+        (json!({"containerId": world.id("none")}), "no container"),
+        (json!({"containerId": id, "terminal": {"rows": 1}}), "terminal"),
+    ] {
+        call(&mut ws, 2, "attachContainer", params.clone());
+        let answer = rest(&mut ws, 2).1;
+        assert!(
+            answer["error"]["data"].as_str().is_some_and(|data| data.contains(why)),
+            "{params}: {answer}"
+        );
+    }
+    let mut other = world.ws();
+    for stream in 0..7 {
+        call(&mut other, stream, "attachContainer", json!({"containerId": id, "readOnly": true}));
+        runs(&mut other, stream);
+    }
+    call(&mut other, 7, "attachContainer", json!({"containerId": id, "readOnly": true}));
+    let answer = rest(&mut other, 7).1;
+    assert!(answer["error"]["data"].as_str().unwrap().contains("8 clients"), "{answer}");
+    for looks_on in 0..7 {
+        frame(&mut other, INPUT, looks_on, b"not for it");
+        frame(&mut other, INPUT, looks_on, b"");
+        frame(&mut other, SIGNAL, looks_on, &[9]);
+    }
+    frame(&mut ws, SIGNAL, 1, &[9]);
+    frame(&mut ws, INPUT, 1, b"for it\xff");
+    frame(&mut ws, INPUT, 1, b"");
+    let result = json!({"exitCode": 0, "signal": null, "lost": 0, "errorReason": "", "success": true});
+    let (outputs, answer) = rest(&mut ws, 1);
+    assert_eq!((outputs, &answer["result"]), ([b"for it\xff".to_vec(), Vec::new()], &result), "{answer}");
+    let by_http = world.call("runContainer", &start).unwrap_err();
+    assert!(by_http["data"].as_str().unwrap().contains("WebSocket"), "{by_http}");
+    call(&mut ws, 1, "runContainer", json!({"containerId": id, "bundlePath": "/nosuch"}));
+    assert!(rest(&mut ws, 1).1["error"]["data"].as_str().unwrap().contains("cannot start container"));
 }

@@ -83,7 +83,12 @@ fn failure(ctx: &Context, container: &Container, finished: &Finished) -> Error {
     } else {
         ctx.logs.read(&container.id, sink, None, MAX_REASON).unwrap_or_default().bytes
     };
-    ctx.runtime.failure("run", &container.id, finished, &String::from_utf8_lossy(&text))
+    let error = ctx.runtime.failure("run", &container.id, finished, &String::from_utf8_lossy(&text));
+    if container.policy().stdin == Stdin::Terminal && error.report().contains("/dev/p") {
+        return error
+            .advise("a terminal needs a mount of type devpts at /dev/pts in the bundle's config.json");
+    }
+    error
 }
 
 /// The log, or a stand-in: a full disk must not keep a container from starting.
