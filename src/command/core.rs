@@ -45,7 +45,7 @@ pub fn enable(undo: bool, dry_run: bool, out: &mut impl Write) -> Result<()> {
         say(out, format_args!("core: {would}write {FILE}"))?;
         if !dry_run {
             host::make_dir(Path::new(FILE).parent().unwrap_or(Path::new("/")), 0o755)?;
-            host::write_atomically(Path::new(FILE), text.as_bytes(), 0o644)?;
+            host::write::write_atomically(Path::new(FILE), text.as_bytes(), 0o644)?;
         }
     }
     if let Some(wanted) = &plan.kernel {
@@ -60,7 +60,7 @@ pub fn enable(undo: bool, dry_run: bool, out: &mut impl Write) -> Result<()> {
         say(out, format_args!("core: {would}remove {FILE}"))?;
         if !dry_run {
             std::fs::remove_file(FILE).tried(|| format!("cannot remove {FILE}"))?;
-            host::sync_parent(Path::new(FILE))?;
+            host::write::sync_parent(Path::new(FILE))?;
         }
     }
     if !changes_file && plan.kernel.is_none() {

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::dobby::convert::Conversion;
 use crate::dobby::rootfs::{make_dir, write_file};
 use crate::error::{Error, ErrorKind, Result, Tried};
-use crate::host::{remove_unmounted, sync_parent};
+use crate::host::remove_unmounted;
+use crate::host::write::sync_parent;
 use crate::oci::bundle::Bundle;
 
 impl Conversion {

@@ -87,7 +87,7 @@ pub fn loop_devices() -> Result<String> {
             .advise("load the kernel module loop (modprobe loop), and run as root")
     };
     let control = File::open("/dev/loop-control").map_err(refused)?;
-    let free = sys::loop_get_free(&control).tried(|| "cannot get a loop device")?;
+    let free = sys::loop_device::get_free(&control).tried(|| "cannot get a loop device")?;
     Ok(format!("available (the next is /dev/loop{free})"))
 }
 

@@ -66,18 +66,18 @@ impl Change {
         match &self.fate {
             Fate::File(content) => {
                 self.make_parent()?;
-                host::write_atomically(&self.path, content, 0o644)
+                host::write::write_atomically(&self.path, content, 0o644)
             }
             Fate::Link(target) => {
                 self.make_parent()?;
                 std::os::unix::fs::symlink(target, &self.path)
                     .tried(|| format!("cannot make the link {}", self.path.display()))?;
-                host::sync_parent(&self.path)
+                host::write::sync_parent(&self.path)
             }
             Fate::Gone => {
                 std::fs::remove_file(&self.path)
                     .tried(|| format!("cannot remove {}", self.path.display()))?;
-                host::sync_parent(&self.path)
+                host::write::sync_parent(&self.path)
             }
         }
     }

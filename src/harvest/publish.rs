@@ -171,7 +171,7 @@ impl Destination<'_> {
 
     pub(super) fn give_name(&self, draft: &mut Draft<'_>, name: &str) -> rustix::io::Result<()> {
         let Some(temporary) = draft.temporary.take() else {
-            return host::link_unnamed(&draft.file, &self.dir, OsStr::new(name));
+            return host::write::link_unnamed(&draft.file, &self.dir, OsStr::new(name));
         };
         let moved = self.give_second_name(&temporary, name);
         if moved != Ok(Moved::Yes) {

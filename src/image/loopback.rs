@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result, Tried};
-use crate::sys;
+use crate::sys::loop_device;
 
 /// How often a free device is looked for; another starter may take it first each time.
 const MAX_ATTACH_TRIES: u32 = 64;
@@ -62,10 +62,10 @@ impl LoopDevice {
             .write(!read_only)
             .open(&again)
             .tried(|| format!("cannot open {} again by {again}", name.display()))?;
-        let flags = sys::LOOP_AUTOCLEAR | if read_only { sys::LOOP_READ_ONLY } else { 0 };
+        let flags = loop_device::AUTOCLEAR | if read_only { loop_device::READ_ONLY } else { 0 };
         let label = name.as_os_str().as_encoded_bytes();
         for attempt in 0..MAX_ATTACH_TRIES {
-            let number = sys::loop_get_free(&control).tried(|| "cannot find a free loop device")?;
+            let number = loop_device::get_free(&control).tried(|| "cannot find a free loop device")?;
             let path = path_of(number);
             let device = match open_file(&path, !read_only) {
                 // Another one took it and is just giving it up.
@@ -75,7 +75,7 @@ impl LoopDevice {
                 }
                 opened => Self { file: opened.tried(|| format!("cannot open {}", path.display()))?, path },
             };
-            match sys::loop_configure(&device.file, image.as_fd(), label, flags) {
+            match loop_device::configure(&device.file, image.as_fd(), label, flags) {
                 Ok(()) => return Ok(device),
                 Err(error) => match error.raw_os_error() {
                     Some(nix::libc::EBUSY) => std::thread::sleep(Duration::from_micros(100) * attempt),
@@ -128,7 +128,7 @@ impl LoopDevice {
                 Err(_) if !attached()?.contains(&number) => continue,
                 other => other?,
             };
-            let backing = sys::loop_backing_file(&device.file);
+            let backing = loop_device::backing_file(&device.file);
             if backing.tried(|| format!("cannot inspect {}", device.path.display()))? == wanted {
                 return Ok(Some(device));
             }
@@ -296,7 +296,9 @@ mod old {
         }
         Err(Error::new(
             ErrorKind::Busy,
-            format!("cannot attach an image: other processes took all of {MAX_ATTACH_TRIES} free loop devices first"),
+            format!(
+                "cannot attach an image: other processes took all of {MAX_ATTACH_TRIES} free loop devices first"
+            ),
         )
         .advise("try again"))
     }

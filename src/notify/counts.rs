@@ -114,7 +114,7 @@ impl Counts {
         };
         let what = || "cannot write the counts of crashes";
         let bytes = serde_json::to_vec(&written).map_err(std::io::Error::other).tried(what)?;
-        host::write_atomically(&path(admin), &bytes, 0o600)
+        host::write::write_atomically(&path(admin), &bytes, 0o600)
     }
 
     fn add(&mut self, entry: &Entry, now: u64) {

@@ -8,7 +8,7 @@ use crate::settings::admin::Admin;
 /// Shows the counts in the administrator's file, for every user to read. What cannot be shown is shown with the next ones.
 pub(super) fn show(admin: &Admin, counts: &Counts) {
     let Some(path) = &admin.notify.metrics else { return };
-    if let Err(error) = host::write_atomically(path, text(counts).as_bytes(), 0o644) {
+    if let Err(error) = host::write::write_atomically(path, text(counts).as_bytes(), 0o644) {
         log::warn!("crashes are counted and not shown: {}", error.report());
     }
 }

@@ -85,7 +85,7 @@ impl Spool {
     /// # Errors
     /// The kernel's.
     pub fn write(&self, name: &str, entry: &Entry) -> Result<()> {
-        host::write_atomically(&self.dir.join(name), &entry.to_bytes()?, 0o600)
+        host::write::write_atomically(&self.dir.join(name), &entry.to_bytes()?, 0o600)
     }
 
     /// The entry `name`.

@@ -100,7 +100,7 @@ impl Bundle {
     pub fn save(&self) -> Result<()> {
         let path = self.config_path();
         let text = self.layout.write(&self.config).tried(|| format!("cannot write {}", path.display()))?;
-        host::write_atomically(&path, &text, 0o644)
+        host::write::write_atomically(&path, &text, 0o644)
     }
 
     /// The absolute path of the root file system as the host sees it (`root.path`).

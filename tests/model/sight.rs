@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use oci_minidump::sys::loop_backing_file;
+use oci_minidump::sys::loop_device::backing_file;
 
 use crate::model::ImageId;
 use crate::operations::DESTINATIONS;
@@ -90,7 +90,7 @@ fn device(name: &str, place: &Place, images: &[(PathBuf, ImageId)]) -> Option<De
     if !Path::new(&file).starts_with(&place.world.dir) {
         return None;
     }
-    let backing = loop_backing_file(File::open(format!("/dev/{name}")).ok()?).ok()??;
+    let backing = backing_file(File::open(format!("/dev/{name}")).ok()?).ok()??;
     let image = images.iter().map(|(_, id)| *id).find(|id| (id.device, id.inode) == backing);
     Some(Device { name: name.to_owned(), file: file.trim_end().to_owned(), image })
 }

@@ -106,7 +106,7 @@ impl LoopTracker {
         let what = || format!("cannot make {}", self.dir.display());
         DirBuilder::new().recursive(true).mode(0o700).create(&self.dir).tried(what)?;
         let text = serde_json::to_vec(delivered).unwrap_or_default();
-        host::write_private(&self.dir.join(NOTE), &text)
+        host::write::write_private(&self.dir.join(NOTE), &text)
     }
 }
 

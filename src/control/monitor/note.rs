@@ -30,7 +30,7 @@ impl Note {
     pub(crate) fn write(&self, dir: &Path) -> Result<()> {
         let path = dir.join(EXIT);
         let text = serde_json::to_vec(self).map_err(std::io::Error::from);
-        host::write_private(&path, &text.tried(|| format!("cannot write {}", path.display()))?)
+        host::write::write_private(&path, &text.tried(|| format!("cannot write {}", path.display()))?)
     }
 
     /// Reads it; `None` when there is none, or it is damaged.

@@ -227,20 +227,27 @@ mod tests {
 
     #[tokio::test]
     async fn the_end_of_a_process_is_known_whose_parent_waits_for_no_child() {
-        use std::io::{BufRead, BufReader};
+        use std::io::{BufRead, BufReader, Write};
+        use std::process::{Command, Stdio};
 
         for (end, expected) in [
             ("exit 7", ExitStatus::Code(7)),
             ("exit 0", ExitStatus::Code(0)),
             ("kill -9 $$", ExitStatus::Signal(9)),
         ] {
-            let script = format!("sh -c '{end}' & echo $!; exec sleep 1000");
-            let mut command = std::process::Command::new("/bin/sh");
-            let mut parent =
-                command.args(["-c", &script]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+            let script = format!("exec 3<&0; sh -c 'read _go; {end}' <&3 & echo $!; exec sleep 1000");
+            let mut command = Command::new("/bin/sh");
+            command.args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+            let mut parent = command.spawn().unwrap();
             let mut line = String::new();
             BufReader::new(parent.stdout.take().unwrap()).read_line(&mut line).unwrap();
             let process = Process::open(line.trim().parse().unwrap()).unwrap();
+            // A shell would wait for its child.
+            let name = format!("/proc/{}/comm", parent.id());
+            while std::fs::read_to_string(&name).unwrap() != "sleep\n" {
+                std::thread::yield_now();
+            }
+            parent.stdin.take().unwrap().write_all(b"\n").unwrap();
             assert_eq!(process.wait().await, expected, "{end}");
             parent.kill().unwrap();
             // Another test of this process may have waited for it.

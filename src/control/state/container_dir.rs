@@ -128,7 +128,7 @@ impl ContainerDir {
     pub(crate) fn save(&self, saved: &SavedState) -> Result<()> {
         let path = self.file(RECORD);
         let text = serde_json::to_vec(saved).map_err(std::io::Error::from);
-        host::write_private(&path, &text.tried(|| format!("cannot write {}", path.display()))?)
+        host::write::write_private(&path, &text.tried(|| format!("cannot write {}", path.display()))?)
     }
 
     /// Forgets the saved state: a later daemon takes the container for one whose start was interrupted.
@@ -189,7 +189,7 @@ impl ContainerDir {
     pub(crate) fn replace_note<T: Serialize>(&self, name: &str, note: &T) -> Result<()> {
         let path = self.file(name);
         let text = serde_json::to_vec(note).map_err(std::io::Error::from);
-        host::write_private(&path, &text.tried(|| format!("cannot write {}", path.display()))?)
+        host::write::write_private(&path, &text.tried(|| format!("cannot write {}", path.display()))?)
     }
 
     /// Reads a note; `None` when there is none.

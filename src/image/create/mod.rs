@@ -130,7 +130,7 @@ impl NewImage {
         let result = match &self.temporary {
             None => {
                 let dir = host::open_dir(parent(&self.path))?;
-                host::link_unnamed(&self.file, dir, self.path.file_name().unwrap_or_default())
+                host::write::link_unnamed(&self.file, dir, self.path.file_name().unwrap_or_default())
             }
             Some(temporary) => {
                 let flags = rustix::fs::RenameFlags::NOREPLACE;

@@ -230,7 +230,7 @@ fn widen_last(container_dir: &ContainerDir) {
     request["networks"]["dobby"]["static_ips"] = json!(all.0);
     request["network_info"]["dobby"]["subnets"] = json!(all.1);
     request["network_info"]["dobby"]["ipv6_enabled"] = json!(bridge_families()[1]);
-    if let Err(error) = host::write_private(&lease, request.to_string().as_bytes()) {
+    if let Err(error) = host::write::write_private(&lease, request.to_string().as_bytes()) {
         log::warn!("{}", error.report());
     }
 }
