@@ -71,12 +71,13 @@ fn prestart(state: &str, image: &Path, target: &str, destination: &str, record: 
 fn mount(image: &File) -> Outcome<(File, OwnedFd)> {
     let control = File::open("/dev/loop-control")?;
     let (device, path) = loop {
-        let path = format!("/dev/loop{}", sys::loop_get_free(&control)?);
+        let path = format!("/dev/loop{}", sys::loop_device::get_free(&control)?);
         let device = File::options().read(true).write(true).open(&path)?;
         let again =
             File::options().read(true).write(true).open(format!("/proc/self/fd/{}", image.as_raw_fd()))?;
         // Another one may take it first.
-        if sys::loop_configure(&device, again.as_fd(), b"floor", sys::LOOP_AUTOCLEAR).is_ok() {
+        if sys::loop_device::configure(&device, again.as_fd(), b"floor", sys::loop_device::AUTOCLEAR).is_ok()
+        {
             break (device, path);
         }
     };
