@@ -175,3 +175,44 @@ fn phrases_are_found_as_words() {
     assert_eq!(of("there is no file, it is no longer there, is not, recommend, this is nothing"), []);
     assert_eq!(of("Nobody waits, so far as it goes"), [(0, "nobody"), (0, "so far as")]);
 }
+
+/// Whether the arguments of a macro, from its opening parenthesis on, end early at an error.
+fn ends_early(arguments: &str) -> bool {
+    let (mut depth, mut rest) = (0_u32, arguments);
+    while let Some(c) = rest.chars().next() {
+        let length = match c {
+            '"' => quoted(rest).0,
+            '\'' => character(rest),
+            c => c.len_utf8(),
+        };
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            '?' => return true,
+            _ => {}
+        }
+        if depth == 0 {
+            return false;
+        }
+        rest = rest.split_at(length).1;
+    }
+    false
+}
+
+/// What is not logged is not evaluated: nothing that must happen stands in a message.
+#[test]
+fn messages_of_the_log_do_nothing() {
+    let levels = ["error", "warn", "info", "debug", "trace", "log"].map(|level| format!("log::{level}!"));
+    let mut sources = Vec::new();
+    below(&root().join("src"), "rs", &mut sources);
+    for path in sources {
+        let source = fs::read_to_string(&path).unwrap();
+        for level in &levels {
+            for (at, _) in source.match_indices(level.as_str()) {
+                let line = source[..at].matches('\n').count() + 1;
+                assert!(!ends_early(&source[at + level.len()..]), "{}:{line}", path.display());
+            }
+        }
+    }
+    assert!(ends_early("(\"{}\", f()?.g());") && !ends_early("(\"why?\", f()); g()?"));
+}

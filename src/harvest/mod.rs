@@ -164,7 +164,8 @@ fn finish(image: &LockedImage, reading: Reading, ours: bool) -> Result<Harvest> 
     let outcome = if !ours || !taken.failures.is_empty() {
         ImageOutcome::Kept
     } else if damaged {
-        log::warn!("the damaged image is kept as {}", aside::keep_damaged(image)?.display());
+        let kept = aside::keep_damaged(image)?;
+        log::warn!("the damaged image is kept as {}", kept.display());
         ImageOutcome::Aside
     } else {
         image.remove()?;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 
 use crate::error::Result;
-use crate::harvest::destination::Destination;
+use crate::harvest::destination::{Destination, lock};
 use crate::harvest::stock::{Dump, Ours, ours};
 use crate::harvest::taken::Harvested;
 use crate::harvest::{crash_loop, crash_record};
@@ -23,8 +23,20 @@ pub fn apply(dir: &Path, limits: Retention, fresh: &[Harvested]) -> Result<Vec<P
     }
     let mut removed =
         if limits.is_per_container() { crash_loop::apply(dir, limits, fresh)? } else { Vec::new() };
+    removed.extend(remove_excess(dir, limits, fresh)?);
+    crash_record::file::remove_orphans(dir)?;
+    Ok(removed)
+}
+
+fn remove_excess(dir: &Path, limits: Retention, fresh: &[Harvested]) -> Result<Vec<PathBuf>> {
+    // Of two hooks at a time, each would take the other's dump for an old one.
+    let Some(_lock) = lock(dir)? else {
+        log::warn!("another program works on {}; old dumps stay there for now", dir.display());
+        return Ok(Vec::new());
+    };
     let free = host::free_bytes(dir)?.unwrap_or(u64::MAX);
     let Ours { dumps, metas } = ours(dir, fresh)?;
+    let mut removed = Vec::new();
     for dump in excess(dumps, limits, free) {
         match std::fs::remove_file(&dump.path) {
             Ok(()) => removed.push(dump.path),
@@ -34,7 +46,6 @@ pub fn apply(dir: &Path, limits: Retention, fresh: &[Harvested]) -> Result<Vec<P
         }
     }
     remove_left_alone(&metas);
-    crash_record::file::remove_orphans(dir)?;
     Ok(removed)
 }
 

@@ -206,9 +206,8 @@ fn ready<'a>(plan: &'a Plan, start: &Start<'_>) -> Result<Ready<'a>> {
 /// Makes sure that `sweep` finds a new image also after a reboot. A container must not fail for want of it.
 fn remember_dir(plan: &Plan, start: &Start<'_>) {
     let dir = plan.image.parent().unwrap_or(Path::new("/"));
-    if dir != start.admin.image_dir
-        && let Err(error) = known::remember(&start.admin.known_dirs, dir)
-    {
+    // The directory of the settings, too: these change.
+    if let Err(error) = known::remember(&start.admin.known_dirs, dir) {
         log::warn!("container {}: {}", start.state.id, error.report());
     }
 }

@@ -27,6 +27,10 @@ const WAITING_TIMEOUT: Duration = Duration::from_secs(1);
 /// [`ErrorKind::Busy`] when a container uses the image, or may; [`ErrorKind::Config`] when it is not one of ours;
 /// [`ErrorKind::NoSpace`] when too many images of that name wait already.
 pub fn make_way(plan: &Plan, ours: &Mark, admin: &Admin, deadline: Deadline) -> Result<()> {
+    if aside::is_reserved(&plan.image) {
+        let what = format!("{} has the name of an image that was set aside", plan.image.display());
+        return Err(Error::new(ErrorKind::Config, what).advise("name another image"));
+    }
     harvest_waiting(&plan.image, admin);
     let Some(image) = LockedImage::open(&plan.image, deadline.left(LOCK_TIMEOUT))? else { return Ok(()) };
     check_ours(&image, plan)?;
@@ -41,12 +45,15 @@ pub fn make_way(plan: &Plan, ours: &Mark, admin: &Admin, deadline: Deadline) -> 
             _ => return Ok(()),
         },
         Err(error) if error.kind() == ErrorKind::Corrupt => {
-            log::warn!("{}; it is kept as {}", error.report(), aside::keep_damaged(&image)?.display());
+            // Never within the message: what is not logged is not evaluated.
+            let kept = aside::keep_damaged(&image)?;
+            log::warn!("{}; it is kept as {}", error.report(), kept.display());
             return Ok(());
         }
         Err(error) => error.report(),
     };
-    log::warn!("{reason}; the image waits for its harvest as {}", aside::move_aside(&image)?.display());
+    let waiting = aside::move_aside(&image)?;
+    log::warn!("{reason}; the image waits for its harvest as {}", waiting.display());
     Ok(())
 }
 

@@ -41,8 +41,9 @@ pub fn waiting(image: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in entries {
         let entry = entry.tried(what)?;
-        if entry.file_name().as_bytes().starts_with(start.as_bytes()) {
-            found.push(entry.path());
+        let path = entry.path();
+        if entry.file_name().as_bytes().starts_with(start.as_bytes()) && !is_damaged(&path) {
+            found.push(path);
         }
     }
     Ok(found)
@@ -70,7 +71,8 @@ pub fn move_aside(image: &LockedImage) -> Result<PathBuf> {
 /// # Errors
 /// The kernel's.
 pub fn keep_damaged(image: &LockedImage) -> Result<PathBuf> {
-    let names = (1..=MAX_DAMAGED).map(|n| with_addition(image.path(), format!("{DAMAGED}{n}").as_ref()));
+    let home = home(image.path());
+    let names = (1..=MAX_DAMAGED).map(|n| with_addition(&home, format!("{DAMAGED}{n}").as_ref()));
     let age = |path: &PathBuf| std::fs::symlink_metadata(path).and_then(|metadata| metadata.modified()).ok();
     // No age is the smallest: a name that is free.
     let target = names.min_by_key(age).unwrap_or_default();
@@ -86,6 +88,22 @@ pub fn keep_damaged(image: &LockedImage) -> Result<PathBuf> {
 #[must_use]
 pub fn is_damaged(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.as_bytes().starts_with(b"damaged"))
+}
+
+/// Whether a name is one that only this module gives.
+#[must_use]
+pub fn is_reserved(path: &Path) -> bool {
+    is_damaged(path) || home(path) != path
+}
+
+/// Where an image was before it waited for its harvest.
+fn home(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    let waiting = WAITING.as_bytes();
+    match name.windows(waiting.len()).position(|part| part == waiting) {
+        Some(at) => path.with_file_name(OsStr::from_bytes(name.get(..at).unwrap_or(name))),
+        None => path.to_owned(),
+    }
 }
 
 fn with_addition(image: &Path, addition: &OsStr) -> PathBuf {
@@ -106,5 +124,10 @@ mod tests {
         let name = waiting_path(&long, &Identity { device: u64::MAX, inode: u64::MAX, token: None });
         assert!(name.file_name().unwrap().len() <= 255, "{}", name.display());
         assert!(is_damaged(Path::new("/d/a.img.damaged1")) && !is_damaged(Path::new("/d/damaged.img")));
+        // One that waited and turns out to be damaged gets the name that it would have had.
+        assert_eq!(home(Path::new("/d/a.img.aside-0123")), Path::new("/d/a.img"));
+        for (name, is) in [("a.img", false), ("a.img.aside-0123", true), ("a.damaged2", true)] {
+            assert_eq!(is_reserved(&Path::new("/d").join(name)), is, "{name}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{CWD, FallocateFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::deadline::Deadline;
@@ -19,6 +19,8 @@ use crate::tool;
 
 /// How long `e2fsck` may take.
 const E2FSCK_TIMEOUT: Duration = Duration::from_secs(20);
+/// How much is written at once where room cannot be reserved.
+const CHUNK: usize = 64 << 10;
 /// Exit codes of e2fsck(8) that mean: as good as new.
 const REPAIRED: i32 = 1 | 2;
 
@@ -39,16 +41,14 @@ pub struct Repaired {
 /// [`ErrorKind::Corrupt`] when it gave up. The image is as it was in any case.
 pub fn repair(image: &LockedImage, deadline: Deadline) -> Result<Repaired> {
     let path = image.path().display();
-    let file = copy(image, deadline).map_err(|e| {
-        Error::new(e.kind(), format!("cannot copy the image {path} to repair it"))
-            .caused_by(e)
-            .advise("make room, or remove the image if it is of no use")
-    })?;
+    let file = copy(image, deadline)?;
     let gentle = e2fsck(image, &file, "-p", deadline)?;
     if is_repaired(&gentle) {
         return Ok(Repaired { file, damaged: false });
     }
     log::warn!("the image {path} is damaged ({})", gentle.output_tail);
+    // What the first try left may be half of a journal.
+    let file = copy(image, deadline)?;
     let thorough = e2fsck(image, &file, "-y", deadline)?;
     if is_repaired(&thorough) {
         return Ok(Repaired { file, damaged: true });
@@ -61,9 +61,19 @@ fn is_repaired(outcome: &tool::Outcome) -> bool {
     outcome.code.is_some_and(|code| code & !REPAIRED == 0)
 }
 
-/// Copies an image into a file without a name beside it, holes as holes.
+/// Copies an image into a file without a name beside it.
 fn copy(image: &LockedImage, deadline: Deadline) -> Result<File> {
+    copy_whole(image, deadline).map_err(|e| {
+        Error::new(e.kind(), format!("cannot copy the image {} to repair it", image.path().display()))
+            .caused_by(e)
+            .advise("make room, or remove the image if it is of no use")
+    })
+}
+
+/// The copy has all its blocks: e2fsck takes a full disk in the middle of its work for damage.
+fn copy_whole(image: &LockedImage, deadline: Deadline) -> Result<File> {
     let file = unnamed(image.path()).tried(|| "cannot make a file beside it")?;
+    reserve(&file, image.size()?, deadline)?;
     let mut at = 0_u64;
     pump(&file, image.size()?, deadline, |chunk| {
         let count = image.file().read_at(chunk, at).unreadable(|| "cannot read it")?;
@@ -71,6 +81,24 @@ fn copy(image: &LockedImage, deadline: Deadline) -> Result<File> {
         Ok(count)
     })?;
     Ok(file)
+}
+
+/// Reserves room for all bytes of a file; where the file system cannot, by writing them.
+fn reserve(file: &File, size: u64, deadline: Deadline) -> Result<()> {
+    let what = || "cannot reserve room for the copy";
+    match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, size) {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
+        other => return other.tried(what),
+    }
+    let zeros = vec![0; CHUNK];
+    let mut at = 0;
+    while at < size {
+        deadline.check("reserving room for the copy")?;
+        let count = usize::try_from(size - at).unwrap_or(usize::MAX).min(CHUNK);
+        file.write_all_at(zeros.get(..count).unwrap_or_default(), at).tried(what)?;
+        at += u64::try_from(count).unwrap_or(u64::MAX);
+    }
+    Ok(())
 }
 
 fn unnamed(image: &Path) -> std::io::Result<File> {

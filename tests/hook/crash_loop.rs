@@ -134,6 +134,31 @@ fn other_containers_and_dumps_without_one_are_left_alone() {
     assert_said(&run, 7);
 }
 
+/// An image that stays is harvested again: what was counted only is not taken for a newer crash then.
+#[test]
+fn an_image_that_stays_costs_neither_the_first_dump_nor_the_newest() {
+    let world = HookWorld::new("crun");
+    world.settings("[retention]\nper_container_count = 3\n");
+    let made = loop_image(&world, (2..=8).map(|n| (n, 1_000_000 + n as u64)));
+    // The first one claims more than one harvest takes, beside the others.
+    world.with_mounted(&made, |dir| {
+        let file = File::create(dir.join("1.dmp")).unwrap();
+        std::io::Write::write_all(&mut &file, b"MDMP").unwrap();
+        file.set_len(128 << 20).unwrap();
+        file.set_modified(UNIX_EPOCH + Duration::from_secs(1_000_001)).unwrap();
+    });
+    let dir = world.dumps_dir();
+    for _ in 0..3 {
+        let run = harvest(&world, &made);
+        assert!([&[7, 8][..], &[1, 7, 8]].contains(&numbers(&dir).as_slice()), "{}", run.story());
+        if !made.exists() {
+            break;
+        }
+    }
+    assert!(!made.exists());
+    assert_eq!((numbers(&dir), not_kept(&dir)), (vec![1, 7, 8], 5));
+}
+
 /// Two hooks thin out the same directory at once: each dump is counted once.
 #[test]
 fn two_hooks_at_once_count_each_dump_once() {

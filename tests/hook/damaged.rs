@@ -41,6 +41,50 @@ fn after_a_power_cut_the_journal_is_replayed_first() {
     }
 }
 
+/// The disk has room for a part of what the repair writes: that must not be taken for damage.
+#[test]
+fn a_disk_that_is_nearly_full_condemns_no_image() {
+    let world = HookWorld::new("crun");
+    let (made, saved) = (image(&world, DEFAULT_IMGSIZE, |_| {}), world.path("saved.img"));
+    let size = 600_000;
+    world.in_own_namespace(|| {
+        let dir = world.path("journalled");
+        fs::create_dir(&dir).unwrap();
+        let options = ["-o", "loop,data=journal,commit=300"].map(AsRef::as_ref);
+        command("mount", &[&options[..], &[made.as_ref(), dir.as_ref()]].concat());
+        fs::write(dir.join("a.dmp"), dump_bytes(size)).unwrap();
+        File::open(dir.join("a.dmp")).unwrap().sync_all().unwrap();
+        // What was written lies in the journal only.
+        fs::copy(&made, &saved).unwrap();
+        command("umount", &[dir.as_ref()]);
+    });
+    fs::remove_file(made).unwrap();
+    let to = world.dumps_dir();
+    crate::disk_full::on_a_small_disk(&world, "tmpfs", |images| {
+        let cut = images.join("cut.img");
+        let filler = images.join("filler");
+        for free in (0..=64_u64).map(|step| step * 32 * 1024) {
+            // Holes stay holes.
+            command("cp", &["--sparse=always".as_ref(), saved.as_ref(), cut.as_ref()]);
+            let stat = rustix::fs::statvfs(images).unwrap();
+            fs::write(&filler, vec![1; usize::try_from(stat.f_bfree * stat.f_frsize - free).unwrap()])
+                .unwrap();
+            let harvest = || world.hook(&["harvest", cut.to_str().unwrap(), "--to", to.to_str().unwrap()]);
+            let first = harvest();
+            fs::remove_file(&filler).unwrap();
+            let story = || format!("{free} bytes free: {}", first.story());
+            assert_eq!(first.code() == Some(0), !cut.exists(), "{}", story());
+            if cut.exists() {
+                harvest().expect(0);
+            }
+            assert!(fs::read(world.dump()).unwrap() == dump_bytes(size), "{}", story());
+            assert_eq!(fs::read_dir(images).unwrap().count(), 0, "{}", story());
+            fs::remove_file(world.dump()).unwrap();
+        }
+    });
+    fs::remove_file(saved).unwrap();
+}
+
 /// The kernel kills what uses too much memory, and a person what takes too long.
 #[test]
 fn an_e2fsck_that_is_killed_condemns_no_image() {

@@ -11,7 +11,7 @@ use crate::support::hook_world::HookWorld;
 use crate::support::host::{command, files_in};
 
 /// Runs `work` where the images lie on a small disk that nobody else sees.
-fn on_a_small_disk(world: &HookWorld, kind: &str, work: impl FnOnce(&Path) + Send) {
+pub(crate) fn on_a_small_disk(world: &HookWorld, kind: &str, work: impl FnOnce(&Path) + Send) {
     let images = world.path("images");
     let isolated = || {
         unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS).unwrap();

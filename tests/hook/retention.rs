@@ -8,7 +8,8 @@ use oci_minidump::settings::DEFAULT_IMGSIZE;
 
 use crate::images::{harvest, image, whole_dump};
 use crate::support::hook_world::{HookWorld, SOURCE};
-use crate::support::host::command;
+use crate::support::host::{command, hook_program, wait_until};
+use crate::support::programs::fault_injector;
 use crate::support::run::Run;
 use crate::support::test_runtimes::runtimes;
 
@@ -146,4 +147,50 @@ fn old_dumps_make_room_on_a_full_disk() {
         assert!(!to.join("1.dmp").exists(), "{names:?} {}", run.story());
     });
     assert!(!images[2].exists());
+}
+
+/// Two hooks, each of which has just brought a dump, and neither takes the other's for an old one.
+#[test]
+fn two_harvests_at_once_leave_a_dump() {
+    let world = HookWorld::new("crun");
+    world.settings("[retention]\nmax_count = 1\n");
+    let dir = world.dumps_dir();
+    let made = |name: &str| {
+        let made =
+            image(&world, DEFAULT_IMGSIZE, |dir| write(&dir.join(format!("{name}.dmp")), 1_000_000, 3000));
+        let place = world.image(name);
+        fs::rename(made, &place).unwrap();
+        place
+    };
+    let run = |image: &Path, report: &Path, fault: &str| {
+        let mut command = std::process::Command::new(fault_injector());
+        command.arg(report).args(["changes", fault]).arg(hook_program()).arg("--settings");
+        command.arg(world.path("settings.toml")).arg("harvest").arg(image).arg("--to").arg(&dir);
+        world.feed(command, "")
+    };
+    let calls = |report: &Path| -> Vec<String> {
+        fs::read_to_string(report).unwrap().lines().map(str::to_owned).collect()
+    };
+    harvest_dumps(&world, &[("old", 1)]);
+    let report = world.path("report");
+    run(&made("x"), &report, "none").expect(0);
+    let all = calls(&report);
+    let removal = 1 + all.iter().rposition(|call| call.contains("unlink")).unwrap();
+    let removal = all[..removal].iter().position(|call| call.contains("unlink")).unwrap() + 1;
+    let linked = all.iter().position(|call| call.contains("linkat")).unwrap() + 1;
+    let (a, b) = (made("a"), made("b"));
+    let (report_a, report_b) = (world.path("report-a"), world.path("report-b"));
+    let [held_a, held_b] = [&report_a, &report_b].map(|report| report.with_extension("held"));
+    std::thread::scope(|scope| {
+        // The first has given its dump a name when the second begins to remove old ones.
+        let first = scope.spawn(|| run(&a, &report_a, &format!("hold@{}", linked + 1)));
+        wait_until(|| held_a.exists() || first.is_finished());
+        let second = scope.spawn(|| run(&b, &report_b, &format!("hold@{removal}")));
+        wait_until(|| held_b.exists() || second.is_finished());
+        fs::remove_file(&held_a).unwrap();
+        first.join().unwrap().expect(0);
+        fs::remove_file(&held_b).unwrap();
+        second.join().unwrap().expect(0);
+    });
+    assert!(!stems(&world, ".dmp").is_empty());
 }

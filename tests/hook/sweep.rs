@@ -201,3 +201,31 @@ fn images_that_wait_for_a_person_are_named() {
     assert_eq!((&swept["damaged"], &swept["failures"]), (&json!([]), &json!([])), "{swept}");
     assert!(fs::read(world.dump()).unwrap() == dump_bytes(5000), "{swept} {}", app.dir.display());
 }
+
+/// What is done must not depend on what is logged.
+#[test]
+fn without_a_log_images_are_set_aside_and_containers_start() {
+    for level in ["off", "error", "debug"] {
+        let world = HookWorld::new("crun");
+        world.settings(&format!("log_level = {level:?}\n"));
+        let bundle = ended(&world, "app");
+        // No directory can be made there.
+        fs::write(world.dumps_dir(), "a file").unwrap();
+        world.control(&["delete"], "app", &[]);
+        world.run(&bundle, "again").expect(0);
+        let names = || -> Vec<String> {
+            let files = crate::support::host::files_in(&world.path("images")).into_iter();
+            files.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(
+            names().iter().filter(|name| name.starts_with("app.img.aside-")).count(),
+            1,
+            "{:?}",
+            names()
+        );
+        fs::remove_file(world.dumps_dir()).unwrap();
+        sweep(&world, 0);
+        assert_eq!(names(), Vec::<String>::new());
+        assert!(fs::read(world.dump()).unwrap() == dump_bytes(5000));
+    }
+}

@@ -194,3 +194,22 @@ fn a_restart_that_fails_says_why_in_kind() {
     assert!(late.contains("could not be started again") && late.contains("put it back"), "{late}");
     std::fs::rename(world.path("aside"), world.path("rootfs")).unwrap();
 }
+
+/// The log goes on over restarts: what a run has written is not the runtime's reason for the failure of the next one.
+#[test]
+fn a_container_does_not_word_the_error_of_its_restart() {
+    for runtime in ["crun", "runc"] {
+        let world = DaemonWorld::with(&["--runtime", runtime]);
+        let id = world.id("a");
+        let words = "oci-minidump-hook failed (exit code: 5) /dev/pwned ";
+        let bundle = world.bundle("a", &["sh", "-c", &format!("printf '{words}'; sleep 1000")]);
+        assert!(world.cli(&["start", &id, bundle.to_str().unwrap()]).status.success());
+        world.until("it has written", || !world.cli(&["logs", &id]).stdout.is_empty());
+        std::fs::rename(world.path("rootfs/bin/sh"), world.path("rootfs/bin/aside")).unwrap();
+        let output = world.cli(&["restart", "-t", "0", &id]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains("could not be started again"), "{said}");
+        assert!(!said.contains("pwned") && !said.contains("attack"), "{said}");
+        std::fs::rename(world.path("rootfs/bin/aside"), world.path("rootfs/bin/sh")).unwrap();
+    }
+}

@@ -18,16 +18,16 @@ pub(crate) struct InputWay {
     seats: Arc<Seats>,
 }
 
-/// Places for clients.
+/// Places for clients: that of the input is taken by no client that only looks.
 #[derive(Debug)]
 struct Seats {
     input: Arc<Semaphore>,
-    all: Arc<Semaphore>,
+    lookers: Arc<Semaphore>,
 }
 
 impl Default for Seats {
     fn default() -> Self {
-        Self { input: Arc::new(Semaphore::new(1)), all: Arc::new(Semaphore::new(MAX_ATTACHED)) }
+        Self { input: Arc::new(Semaphore::new(1)), lookers: Arc::new(Semaphore::new(MAX_ATTACHED - 1)) }
     }
 }
 
@@ -35,7 +35,6 @@ impl Default for Seats {
 #[derive(Debug)]
 pub(crate) struct Seat {
     _place: OwnedSemaphorePermit,
-    _input: Option<OwnedSemaphorePermit>,
 }
 
 impl InputWay {
@@ -63,16 +62,16 @@ impl InputWay {
     /// # Errors
     /// [`ErrorKind::Busy`].
     pub(crate) fn sit_down(&self, only_looks: bool) -> Result<Seat> {
-        let take = |places: &Arc<Semaphore>| Arc::clone(places).try_acquire_owned();
-        let place = take(&self.seats.all).map_err(|_| {
-            let what = format!("{MAX_ATTACHED} clients are attached to the container already");
-            Error::new(ErrorKind::Busy, what).advise("end one of them first")
+        let places = if only_looks { &self.seats.lookers } else { &self.seats.input };
+        let place = Arc::clone(places).try_acquire_owned().map_err(|_| match only_looks {
+            true => {
+                let what = format!("{} clients look on at the container already", MAX_ATTACHED - 1);
+                Error::new(ErrorKind::Busy, what).advise("end one of them first")
+            }
+            false => Error::new(ErrorKind::Busy, "another client has the input of the container")
+                .advise("detach that one first, or attach for the output only (--no-stdin)"),
         })?;
-        let input = (!only_looks).then(|| take(&self.seats.input)).transpose().map_err(|_| {
-            Error::new(ErrorKind::Busy, "another client has the input of the container")
-                .advise("detach that one first, or attach for the output only (--no-stdin)")
-        })?;
-        Ok(Seat { _place: place, _input: input })
+        Ok(Seat { _place: place })
     }
 }
 

@@ -49,6 +49,7 @@ pub(crate) async fn run(
     let passed = passed.into_iter().map(|passed| passed.resolve(&output.fd)).collect::<Result<_>>()?;
     let stdin = container.policy().stdin;
     let launch = Launch { verb, id: &container.id, bundle: dir.path(), log: log.as_deref(), passed, stdin };
+    let begin = ctx.logs.read(&container.id, &container.policy().sink, None, 0).map_or(0, |log| log.next);
     let before = Snapshot::look(&container.policy().dump_dirs);
     let ran = ctx.runtime.run(launch, &dir.file(PID_FILE), output).await;
     if ran.is_err() {
@@ -62,7 +63,7 @@ pub(crate) async fn run(
         tree::kill_runtimes_of(dir.path(), finished.groups.clone()).await;
     }
     if finished.exit != ExitStatus::Code(0) {
-        return Err(failure(ctx, container, &finished));
+        return Err(failure(ctx, container, &finished, begin));
     }
     if stdin != Stdin::Null && input.is_none() {
         return Err(Error::new(ErrorKind::System, "the runtime handed over no terminal"));
@@ -75,13 +76,13 @@ pub(crate) async fn run(
     ctx.runtime.start(&container.id).await
 }
 
-/// The runtime's error; its reason is in the last line of the new log.
-fn failure(ctx: &Context, container: &Container, finished: &Finished) -> Error {
+/// The runtime's error; its reason is in the last line that came behind `begin`. What is before that, an earlier run wrote.
+fn failure(ctx: &Context, container: &Container, finished: &Finished, begin: u64) -> Error {
     let sink = &container.policy().sink;
     let text = if sink.is_write_only() {
         container.dir.text(RUNTIME_LOG).into_bytes()
     } else {
-        ctx.logs.read(&container.id, sink, None, MAX_REASON).unwrap_or_default().bytes
+        ctx.logs.read(&container.id, sink, Some(begin), MAX_REASON).unwrap_or_default().bytes
     };
     let error = ctx.runtime.failure("run", &container.id, finished, &String::from_utf8_lossy(&text));
     if container.policy().stdin == Stdin::Terminal && error.report().contains("/dev/p") {

@@ -122,8 +122,7 @@ impl BoundedLog {
             Bound::Unlimited => u64::MAX,
             Bound::TwoFiles(limit) => {
                 if length >= limit / 2 {
-                    self.rotate()?;
-                    file = File::from(sink::open(path, OFlags::CREATE).map_err(Error::other)?);
+                    file = self.rotate()?;
                     length = 0;
                 }
                 (limit / 2).saturating_sub(length)
@@ -158,14 +157,16 @@ impl BoundedLog {
         Ok(())
     }
 
-    /// The file becomes the older one.
-    fn rotate(&self) -> Result<()> {
+    /// The file becomes the older one. Gives the next one, which is there before others may look again.
+    fn rotate(&self) -> Result<File> {
         let place = self.place.lock();
         let older = older(&self.target.path);
         let gone = older.symlink_metadata().map_or(0, |older| older.len());
         std::fs::rename(&self.target.path, older)?;
+        let next = sink::open(&self.target.path, OFlags::CREATE).map_err(Error::other);
         // Without its directory a container has no readers who follow.
-        place.map_or(Ok(()), |place| place.add(gone))
+        place.map_or(Ok(()), |place| place.add(gone))?;
+        next.map(File::from)
     }
 
     fn remove_older(&self) -> Result<()> {
@@ -279,5 +280,30 @@ mod tests {
             text.contains(": 8 bytes of output are missing here: ") && text.ends_with("]\nend"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_reader_always_finds_a_log_however_often_it_is_rotated() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.log");
+        let place = Place::of(dir.path());
+        place.create(0).unwrap();
+        let target = LogTarget { path: path.clone(), bound: Bound::TwoFiles(4) };
+        let mut log = BoundedLog::new(target, place.clone(), times(dir.path()));
+        // From the first rotation on, there are two files.
+        log.write(b"abcd");
+        let is_done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                (0..3000).for_each(|_| log.write(b"abc"));
+                is_done.store(true, std::sync::atomic::Ordering::Relaxed);
+            });
+            while !is_done.load(std::sync::atomic::Ordering::Relaxed) {
+                // A reader whose turn it is not for too long looks all the same.
+                OpenLog::open(&path, Some(&older(&path)), 0).unwrap();
+            }
+        });
+        std::fs::remove_file(&path).unwrap();
+        assert!(OpenLog::open(&path, Some(&older(&path)), 0).is_ok(), "no room for the next file");
     }
 }

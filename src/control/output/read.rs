@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{Read, Result, Seek, SeekFrom};
+use std::io::{ErrorKind, Read, Result, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -72,9 +72,14 @@ impl OpenLog {
     /// # Errors
     /// The kernel's.
     pub(crate) fn open(path: &Path, older: Option<&Path>, gone: u64) -> Result<Self> {
-        let newer = open(path)?;
+        let older = older.and_then(|older| open(older).ok());
+        let newer = match open(path) {
+            // It has been rotated away, and the disk had no room for the next one.
+            Err(error) if error.kind() == ErrorKind::NotFound && older.is_some() => None,
+            newer => Some(newer?),
+        };
         let mut log = Self { pieces: Vec::new(), start: gone };
-        for file in older.and_then(|older| open(older).ok()).into_iter().chain([newer]) {
+        for file in older.into_iter().chain(newer) {
             let metadata = file.metadata()?;
             let (inode, length, place) = (metadata.ino(), metadata.len(), log.end());
             log.pieces.push(Piece { file, inode, length, place });

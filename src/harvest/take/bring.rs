@@ -77,7 +77,10 @@ impl<F: ImageFiles + ?Sized> Taking<'_, F> {
         let mut parcel = destination.parcel(draft, meta, job.owner, time)?;
         parcel.is_known = dump.is_known;
         let Some(published) = destination.publish(parcel, &name, marks)? else {
-            self.taken.skip(place, "it was published before, and was taken since".to_owned());
+            if !dump.is_known {
+                return Err(destination.has_no_name_for(&name));
+            }
+            self.taken.skip(place, "it was harvested before".to_owned());
             return Ok(());
         };
         self.published.add(&dump.candidate, job.destination);

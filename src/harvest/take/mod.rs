@@ -182,9 +182,13 @@ impl<'a, F: ImageFiles + ?Sized> Taking<'a, F> {
         let times: Vec<_> = real.iter().rev().map(|dump| (dump.modified, dump.size)).collect();
         let fates = crash_loop::plan(self.job.destination, container, &times, limits)?;
         for (mut dump, fate) in real.into_iter().zip(fates.into_iter().rev()) {
-            if let Fate::Kept { number, not_kept } = fate {
-                (dump.number, dump.not_kept) = (number, not_kept);
-                dumps.push(dump);
+            match fate {
+                Fate::Kept { number, not_kept } => {
+                    (dump.number, dump.not_kept) = (number, not_kept);
+                    dumps.push(dump);
+                }
+                // Decided once: in the next harvest of an image that stays it would be the newest of those that are new.
+                Fate::NotKept => self.published.add(&dump.candidate, self.job.destination),
             }
         }
         Ok(())

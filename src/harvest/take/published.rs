@@ -22,7 +22,7 @@ const MAX_DUMPS: usize = 128;
 pub struct Published {
     before: BTreeSet<u64>,
     now: RefCell<BTreeSet<u64>>,
-    /// Those that have their names, which a power cut may still take.
+    /// Those whose names a power cut may still take.
     unsynced: RefCell<BTreeSet<u64>>,
 }
 
@@ -41,7 +41,7 @@ impl Published {
         !self.before.is_empty() && self.before.contains(&key(dump, destination))
     }
 
-    /// Notes that a dump has its name in the destination.
+    /// Notes that a dump has its name in the destination, or was counted only.
     pub(super) fn add(&self, dump: &Candidate, destination: &Path) {
         self.unsynced.borrow_mut().insert(key(dump, destination));
     }
