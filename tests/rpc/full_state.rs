@@ -93,9 +93,14 @@ fn where_no_container_can_start_the_health_says_so() {
     // As full as it may be for a container to start: then it starts.
     let (mut room, mut started) = (0, 0);
     for free in (0..12_u64).map(|step| step * 4 * 4096) {
-        small.fill();
-        let filler = fs::File::options().write(true).open(small.state.join("+filler")).unwrap();
-        filler.set_len(filler.metadata().unwrap().len() - free).unwrap();
+        let path = small.state.join("+filler");
+        let length = || path.metadata().unwrap().len();
+        // What the kernel gives back of a file that is gone may come late.
+        world.until("there is as much to fill", || {
+            small.fill();
+            length() > free
+        });
+        fs::File::options().write(true).open(&path).unwrap().set_len(length() - free).unwrap();
         let status = world.tcp().request("GET", "/healthz", &[], "").status;
         let id = world.id(&format!("a{free}"));
         let bundle = world.bundle(&id, &["sleep", "100"]);

@@ -244,7 +244,7 @@ fn a_container_has_a_stream_for_the_one_that_feeds_it_and_some_for_those_who_loo
     }
     call(&mut other, 7, "attachContainer", json!({"containerId": id, "readOnly": true}));
     let answer = rest(&mut other, 7).1;
-    assert!(answer["error"]["data"].as_str().unwrap().contains("8 clients"), "{answer}");
+    assert!(answer["error"]["data"].as_str().unwrap().contains("7 clients look on"), "{answer}");
     for looks_on in 0..7 {
         frame(&mut other, INPUT, looks_on, b"not for it");
         frame(&mut other, INPUT, looks_on, b"");
