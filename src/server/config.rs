@@ -225,7 +225,7 @@ impl ServeOptions {
     /// Where and for whom the server answers.
     ///
     /// # Errors
-    /// The token file is unusable, the address is reachable from outside and there is no token, or a bound is 0.
+    /// The token file is unusable, the address is reachable from outside without a token, or a bound is 0.
     pub fn config(&self) -> Result<ServerConfig> {
         self.check_bounds()?;
         let token = self.token_file.as_deref().map(crate::server::guard::token::read).transpose()?;

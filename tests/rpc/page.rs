@@ -254,7 +254,7 @@ fn a_dump_is_listed_and_comes_as_a_file_to_keep() {
     let text = listed["dumps"].as_array().unwrap().iter().find(|dump| dump["file"] == "text.dmp").unwrap();
     let refused = get(&world, &format!("/page/dumps/{}/stack", text["key"].as_str().unwrap()), &[]);
     let why = refused.json()["error"].clone();
-    assert!(why.as_str().unwrap().starts_with("there is no stack in text.dmp: "), "{why}");
+    assert!(why.as_str().unwrap().starts_with("cannot show a stack of text.dmp: "), "{why}");
     assert!(!refused.body.contains("/proc/self"), "{why}");
     // What has taken its place meanwhile is not followed.
     std::fs::remove_file(world.path("dumps/crash.dmp")).unwrap();

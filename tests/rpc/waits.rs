@@ -24,7 +24,7 @@ fn an_end_is_known_over_restarts_of_the_daemon() {
         assert_eq!(String::from_utf8_lossy(&waited.stdout), "exit code 4\n");
     }
     let other = world.call("waitContainer", &json!({"containerId": world.id("b")})).unwrap_err();
-    assert!(other["data"].as_str().unwrap().contains("there is no container"), "{other}");
+    assert!(other["data"].as_str().unwrap().contains("no container"), "{other}");
     // A later run of the same name, and what it left.
     world.run(&id, &["/bin/sh", "-c", "exit 5"]);
     world.until("it is gone", || world.call("getContainerState", &about).is_err());

@@ -103,7 +103,7 @@ fn waited<T>(tried: std::io::Result<T>) -> std::io::Result<Option<T>> {
     }
 }
 
-/// Has the program at a terminal draw anew: a size that is the same is no news to it, so that another goes before.
+/// Has the program at a terminal draw its screen again: the same size would not make it do so, and another goes before.
 pub(crate) fn redraw(terminal: impl AsFd, size: WindowSize) {
     if tcgetwinsize(&terminal).is_ok_and(|now| (now.ws_row, now.ws_col) == (size.rows, size.columns)) {
         resize(&terminal, WindowSize { rows: size.rows.saturating_add(1), ..size });

@@ -71,7 +71,7 @@ pub(crate) enum Reply {
     Ready(i32),
     /// The way to a container's input, which comes along; if it is a terminal, that is its output as well.
     Input(Stdin),
-    /// The input is closed, as far as this monitor had it.
+    /// The input is closed, if this monitor had it.
     Closed,
     /// Whether it reads: another process may, or there may be nothing to read any more.
     Reads(bool),

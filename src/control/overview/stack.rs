@@ -51,7 +51,7 @@ impl Manager {
         // What comes before is in the list.
         let Some((_, stacks)) = text.split_once("\n\n") else {
             let why = String::from_utf8_lossy(&finished.stderr).replace(INHERITED, &dump.name());
-            let what = format!("there is no stack in {}: {}", dump.name(), crate::log::cut(why.trim()));
+            let what = format!("cannot show a stack of {}: {}", dump.name(), crate::log::cut(why.trim()));
             return Err(Error::new(ErrorKind::Input, what));
         };
         let rest = if finished.truncated { "\n[the rest is left out]" } else { "" };

@@ -73,7 +73,7 @@ pub(crate) async fn exec(ctx: &Context, id: &ContainerId, request: ExecRequest) 
     Err(not_run(ctx, &container, &finished, &complaints.text()))
 }
 
-/// The error of a command that the runtime did not run, by its complaints. On a full disk there is no room for those.
+/// The error of a command that the runtime did not run, by its complaints, for which a full disk has no room.
 pub(crate) fn not_run(ctx: &Context, container: &Container, finished: &Finished, complaints: &str) -> Error {
     let error = ctx.runtime.failure("exec", &container.id, finished, complaints);
     let what = "the runtime has no room for what it notes of a command";

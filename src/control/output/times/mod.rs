@@ -8,7 +8,7 @@
 //!
 //! - An entry is written before the output that it is of, and of a file that it knows by its inode. A reader that is killed
 //!   in between has no output without an entry, and a log that is cut, moved or emptied has none of another.
-//! - What cannot be written down is not known: there is no time then, rather than a wrong one.
+//! - What cannot be written down is not known: it has no time then, rather than a wrong one.
 //! - Times are those of the clock as it was, [`writer::GRAIN`] apart at least, so that a line may have come by so much later
 //!   than its time says, and never before.
 

@@ -56,7 +56,7 @@ pub(crate) fn whole(entries: &[Entry]) -> Vec<u8> {
     bytes
 }
 
-/// Keeps the times of a container that has ended beside its log, as far as they are known by now.
+/// Keeps the times of a container that has ended beside its log, those that are known by now.
 pub(crate) fn keep(dir: &Path, log: &Path) {
     let mut entries = read(dir);
     let (Ok(end), false) = (log.symlink_metadata(), entries.is_empty()) else { return };
