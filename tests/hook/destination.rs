@@ -243,6 +243,44 @@ fn an_image_that_cannot_be_used_leaves_nothing_where_there_are_no_unnamed_files(
     world.run(&bundle, "c").fails_with("/opt/minidumps in the container");
 }
 
+/// As an administrator does who clears up.
+#[test]
+fn a_destination_that_is_removed_under_a_harvest_takes_no_dump_with_it() {
+    let world = HookWorld::new("crun");
+    let to = world.dumps_dir();
+    for step in 1.. {
+        let made = image(&world, DEFAULT_IMGSIZE, |dir| {
+            fs::write(dir.join("a.dmp"), whole_dump(5000)).unwrap();
+        });
+        let report = world.path("report");
+        let mut command = std::process::Command::new(fault_injector());
+        command.arg(&report).args(["opens", &format!("hold@{step}")]).arg(hook_program());
+        command.arg("--settings").arg(world.path("settings.toml")).arg("harvest").arg(&made);
+        command.arg("--to").arg(&to);
+        let held = report.with_extension("held");
+        let (run, was_held, was_removed) = std::thread::scope(|scope| {
+            let harvest = scope.spawn(|| world.feed(command, ""));
+            wait_until(|| held.exists() || harvest.is_finished());
+            let was_held = held.exists();
+            // Only an empty one can be removed like that.
+            let was_removed = was_held && fs::remove_dir(&to).is_ok();
+            if was_held {
+                fs::remove_file(&held).unwrap();
+            }
+            (harvest.join().unwrap(), was_held, was_removed)
+        });
+        let is_there = to.join("a.dmp").exists();
+        assert!(made.exists() || is_there, "{step} {was_removed}: {}", run.story());
+        for path in [made, to.join("a.dmp")] {
+            let _gone = fs::remove_file(path);
+        }
+        let _gone = fs::remove_dir(&to);
+        if !was_held {
+            return;
+        }
+    }
+}
+
 /// At any moment of a harvest its destination is moved away, and a link lies in its place: no dump is lost, and none goes
 /// where the link leads.
 #[test]

@@ -53,7 +53,7 @@ impl<F: ImageFiles + ?Sized> Taking<'_, F> {
     /// Copies a dump out of the image; nothing when it may still be written.
     fn copy<'d>(&mut self, dump: &Dump, destination: &'d Destination<'_>) -> Result<Option<Copy<'d>>> {
         let place = &dump.candidate.place;
-        let draft = destination.draft()?;
+        let draft = draft(destination)?;
         let size = self.files.copy(place, dump.size, draft.file(), self.bounds.deadline)?;
         let truncated = match completeness(draft.file()) {
             Ok(completeness) => completeness.reason(),
@@ -107,7 +107,7 @@ impl<F: ImageFiles + ?Sized> Taking<'_, F> {
             self.taken.skip(place, format!("it claims {size} bytes, too many for metadata of a dump"));
             return Ok(None);
         }
-        let draft = destination.draft()?;
+        let draft = draft(destination)?;
         match self.files.copy(place, *size, draft.file(), self.bounds.deadline) {
             Ok(_) => Ok(Some(draft)),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Attack) => Ok(None),
@@ -121,4 +121,12 @@ impl<F: ImageFiles + ?Sized> Taking<'_, F> {
         !std::mem::replace(&mut self.has_made_room, true)
             && retention::retain(destination, self.job.admin.retention, &self.taken.dumps) > 0
     }
+}
+
+/// A draft. That the destination has gone, or is not what it was, must not be taken for the same of the dump.
+fn draft<'d>(destination: &'d Destination<'_>) -> Result<Draft<'d>> {
+    destination.draft().map_err(|error| match error.kind() {
+        ErrorKind::NoSpace => error,
+        _ => error.of_kind(ErrorKind::System),
+    })
 }

@@ -18,7 +18,8 @@ use crate::image::read::files::{Candidate, ImageFiles, Kind, Listing, Place, Tim
 
 pub use crate::harvest::taken::{Bounds, Harvested, Skipped, Taken};
 
-/// Publishes every dump in the image, the newest first, but for those that were published before and have gone. One that cannot be published does not keep the others from it.
+/// Publishes every dump in the image, the newest first, but for those that were published before and have gone. One that
+/// cannot be published does not keep the others from it.
 ///
 /// # Errors
 /// [`ErrorKind::Corrupt`] when something in the image cannot be read, [`ErrorKind::Timeout`] past the deadline, and those
