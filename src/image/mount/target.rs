@@ -28,11 +28,14 @@ pub fn mount_point(root: &OwnedFd, path: &Path) -> Result<OwnedFd> {
 
 fn find_or_make(root: &OwnedFd, path: &Path) -> Result<OwnedFd> {
     let handle = match resolve(root, path) {
-        Err(error) if is_missing(&error) => {
+        Ok(found) => found,
+        Err(error) => {
             check_nearest(root, path)?;
+            if !is_missing(&error) {
+                return Err(cannot_find(path, error));
+            }
             make(root, path)?
         }
-        other => other.map_err(|e| cannot_find(path, e))?,
     };
     let stat =
         rustix::fs::fstat(&handle).tried(|| format!("cannot inspect {} in the container", path.display()))?;
@@ -57,8 +60,8 @@ fn check_file_system(found: &OwnedFd, path: &Path) -> Result<()> {
     }
 }
 
-/// Refuses a missing path where the nearest directory above it that exists lies on such a file system: none can be made
-/// there, and the kernel's reason would say little.
+/// Refuses a path that cannot be found where the nearest directory above it lies on such a file system: none can be made
+/// there, and the reason, which depends on the kernel's age, would say little.
 fn check_nearest(root: &OwnedFd, path: &Path) -> Result<()> {
     let nearest = path.ancestors().skip(1).find_map(|above| resolve(root, above).ok());
     nearest.map_or(Ok(()), |nearest| check_file_system(&nearest, path))
