@@ -1,5 +1,7 @@
 //! What is done to a container that runs: hibernation by a memcr of ours, annotations, mounts; and interface 1.0.8.
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::{fs, thread};
 
@@ -224,4 +226,37 @@ fn a_start_is_answered_before_it_is_announced() {
         assert_eq!(answer["id"], 7, "{answer}");
         assert!(ws.text().contains("e.onContainerStarted"));
     }
+}
+
+fn executable(path: &Path, script: &str) {
+    fs::write(path, script).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Between the look at its state and the runtime's work another client pauses the container.
+#[test]
+fn a_command_in_a_container_that_is_paused_meanwhile_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let (runtime, pause) = (dir.path().join("runtime"), dir.path().join("pause"));
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *' exec '*) {}; exec sleep 1000 ;; esac\nexec crun \"$@\"\n",
+        pause.display()
+    );
+    executable(&runtime, &script);
+    let world = DaemonWorld::with(&["--runtime", runtime.to_str().unwrap(), "--runtime-timeout", "10"]);
+    let id = world.id("a");
+    let socket = world.path("socket");
+    executable(
+        &pause,
+        &format!("#!/bin/sh\n{} --socket {} pause {id}\n", world.program().display(), socket.display()),
+    );
+    world.run(&id, &["sleep", "100"]);
+    let error = world.call("executeCommand", &json!({"containerId": id, "command": "true"})).unwrap_err();
+    assert!(
+        error["data"]
+            .as_str()
+            .unwrap()
+            .ends_with("the container was paused meanwhile; resume it and try again")
+    );
+    world.done("resumeContainer", &json!({"containerId": id}));
 }

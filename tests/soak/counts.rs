@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Mutex;
 
 /// What may be answered to a client that others interfere with; everything else is a failure of the daemon.
-const FAIR: [&str; 12] = [
+const FAIR: [&str; 13] = [
     "there is no container",
     "cannot pause container #: it is",
     "cannot resume container #: it is",
@@ -19,6 +19,7 @@ const FAIR: [&str; 12] = [
     // It ended, or was frozen, just when the runtime was at it.
     "failed with exit code 1: the container `#` is not running",
     "crun exec # failed with exit code",
+    "the container was paused meanwhile",
 ];
 
 /// What was done.

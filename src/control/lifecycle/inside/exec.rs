@@ -76,6 +76,10 @@ pub(crate) async fn exec(ctx: &Context, id: &ContainerId, request: ExecRequest) 
 /// The error of a command that the runtime did not run, by its complaints, for which a full disk has no room.
 pub(crate) fn not_run(ctx: &Context, container: &Container, finished: &Finished, complaints: &str) -> Error {
     let error = ctx.runtime.failure("exec", &container.id, finished, complaints);
+    // The runtime waits for a process that is frozen as soon as it is in the container.
+    if finished.timed_out && container.state() == State::Paused {
+        return error.advise("the container was paused meanwhile; resume it and try again");
+    }
     let what = "the runtime has no room for what it notes of a command";
     let full = || disk_problem(what, container.dir.path(), EXEC_BYTES);
     match full().filter(|_| complaints.trim().is_empty() && !finished.timed_out) {
