@@ -150,8 +150,10 @@ fn publish_attached(
     }
     log::warn!("the image {} is still attached to {}", image.path().display(), device.path().display());
     let label = MountLabel::of(image.file());
+    // What cannot be written to has no dump that may still be written.
+    let is_mounted = !device.is_read_only();
     let mut mounted = Mounted::open_pinned(device, label.as_ref())?;
-    let taken = take::take(&mut mounted, job, bounds(image, job, true)?, published)?;
+    let taken = take::take(&mut mounted, job, bounds(image, job, is_mounted)?, published)?;
     if taken.unfinished > 0 {
         log::info!("{} minidumps in {} may still be written", taken.unfinished, image.path().display());
     }

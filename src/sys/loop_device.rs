@@ -80,16 +80,27 @@ pub fn configure(device: impl AsFd, file: BorrowedFd<'_>, name: &[u8], flags: u3
     Ok(())
 }
 
-/// Device and inode number of the file behind a loop device, `None` when nothing is attached
-/// (`LOOP_GET_STATUS64`, loop(4)).
+/// The file behind a loop device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BackingFile {
+    /// Its device and inode number.
+    pub identity: (u64, u64),
+    /// Whether the device cannot be written to.
+    pub read_only: bool,
+}
+
+/// The file behind a loop device, `None` when nothing is attached (`LOOP_GET_STATUS64`, loop(4)).
 ///
 /// # Errors
 /// The kernel's, but for `ENXIO`.
-pub fn backing_file(device: impl AsFd) -> io::Result<Option<(u64, u64)>> {
+pub fn backing_file(device: impl AsFd) -> io::Result<Option<BackingFile>> {
     let mut info = LOOP_INFO_ZERO;
     // SAFETY: `info` is a valid, writable `struct loop_info64` that outlives the call.
     match unsafe { request::loop_get_status64(device.as_fd().as_raw_fd(), &raw mut info) } {
-        Ok(_) => Ok(Some((info.device, info.inode))),
+        Ok(_) => Ok(Some(BackingFile {
+            identity: (info.device, info.inode),
+            read_only: info.flags & READ_ONLY != 0,
+        })),
         Err(nix::Error::ENXIO) => Ok(None),
         Err(error) => Err(error.into()),
     }

@@ -46,6 +46,7 @@ mod podman;
 mod pristine;
 mod propagation;
 mod races;
+mod readers;
 mod repeated;
 mod retention;
 mod rootfs;

@@ -91,7 +91,7 @@ fn device(name: &str, place: &Place, images: &[(PathBuf, ImageId)]) -> Option<De
         return None;
     }
     let backing = backing_file(File::open(format!("/dev/{name}")).ok()?).ok()??;
-    let image = images.iter().map(|(_, id)| *id).find(|id| (id.device, id.inode) == backing);
+    let image = images.iter().map(|(_, id)| *id).find(|id| (id.device, id.inode) == backing.identity);
     Some(Device { name: name.to_owned(), file: file.trim_end().to_owned(), image })
 }
 

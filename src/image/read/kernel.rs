@@ -43,12 +43,14 @@ impl Mounted {
         Self::mount(LoopDevice::attach(file, name, !replay)?, Access::Harvest)
     }
 
-    /// Mounts the image that is attached to `device` and still mounted somewhere, with `label`.
+    /// Mounts the image that is attached to `device` and may still be mounted somewhere, with `label`.
     ///
     /// # Errors
     /// Those of mounting.
     pub fn open_pinned(device: LoopDevice, label: Option<&MountLabel>) -> Result<Self> {
-        Self::mount(device, Access::HarvestPinned(label))
+        // A device that cannot be written to cannot be mounted otherwise.
+        let access = if device.is_read_only() { Access::Harvest } else { Access::HarvestPinned(label) };
+        Self::mount(device, access)
     }
 
     /// Mounts the image that is attached to `device` and still mounted somewhere, so that what is in it can be removed.
