@@ -216,8 +216,8 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand attach" -l no-
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand attach" -l raw -d 'Print control characters as they are, also without a terminal of the container\'s'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand attach" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand attach" -s h -l help -d 'Print help'
-complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -l bytes -d 'Maximum number of bytes, up to 262144; 65536 without --since, which prints all' -r
-complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -s n -l tail -d 'Only this many lines of the end' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -l bytes -d 'Maximum number of bytes; without --since and --tail, 65536' -r
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -s n -l tail -d 'Only this many lines of the end, each of them whole' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -l since -d 'Begin with the first line of this time: 2026-11-27T10:00:00Z, or how long ago (30min, 2h)' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -l socket -d 'The daemon\'s Unix socket' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -s f -l follow -d 'Go on printing until the container has ended'

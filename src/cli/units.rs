@@ -30,6 +30,12 @@ pub(crate) fn moment(milliseconds: u64) -> Option<String> {
     moment.format(&Rfc3339).ok()
 }
 
+/// The same with nine digits of a second: all have one width. The last six are not known.
+pub(crate) fn wide_moment(milliseconds: u64) -> Option<String> {
+    let seconds = moment(milliseconds / 1000 * 1000)?;
+    Some(format!("{}.{:03}000000Z", seconds.trim_end_matches('Z'), milliseconds % 1000))
+}
+
 /// How long ago a moment in milliseconds since 1970 was. The clock may have been set back since.
 pub(crate) fn ago(milliseconds: u64) -> String {
     format!("{} ago", time(now().saturating_sub(milliseconds)))
@@ -64,6 +70,12 @@ mod tests {
         }
         assert_eq!(moment(1_795_305_600_123).as_deref(), Some("2026-11-22T00:00:00.123Z"));
         assert_eq!(moment(u64::MAX), None);
+        for (milliseconds, end) in
+            [(1_795_305_600_120, "00.120000000Z"), (1_795_305_600_000, "00.000000000Z")]
+        {
+            assert_eq!(wide_moment(milliseconds), Some(format!("2026-11-22T00:00:{end}")));
+        }
+        assert_eq!(wide_moment(u64::MAX), None);
         assert_eq!((ago(0).ends_with(" d ago"), ago(u64::MAX)), (true, "0 s ago".to_owned()));
     }
 }

@@ -25,6 +25,7 @@ mod http;
 mod inside;
 mod limits;
 mod log_times;
+mod log_tail;
 mod outbox;
 mod output;
 mod page;

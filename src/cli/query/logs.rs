@@ -1,6 +1,7 @@
 //! `logs`: a container's output.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
+use std::ops::Range;
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -9,7 +10,8 @@ use crate::cli::client::{Client, decode};
 use crate::cli::common::Common;
 use crate::cli::query::follow::{follow, is_gone};
 use crate::cli::query::stamps::Stamps;
-use crate::cli::term;
+use crate::cli::query::tail;
+use crate::cli::{term, units};
 use crate::command::list::filter::Moment;
 use crate::error::Result;
 
@@ -17,6 +19,8 @@ use crate::error::Result;
 const MAX_BYTES: u64 = 256 * 1024;
 /// How many bytes of the end there are when the caller doesn't say.
 const DEFAULT_BYTES: u64 = 64 * 1024;
+/// The most bytes of output in a JSON value.
+const MAX_JSON_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Print the end of a container's output
 #[derive(Debug, Args)]
@@ -26,10 +30,10 @@ pub(crate) struct Logs {
     /// Go on printing until the container has ended
     #[arg(short, long, conflicts_with = "json")]
     follow: bool,
-    /// Maximum number of bytes, up to 262144; 65536 without --since, which prints all
+    /// Maximum number of bytes; without --since and --tail, 65536
     #[arg(long)]
     bytes: Option<u64>,
-    /// Only this many lines of the end
+    /// Only this many lines of the end, each of them whole
     #[arg(long, alias = "lines", short = 'n', value_name = "LINES")]
     tail: Option<usize>,
     /// Begin with the first line of this time: 2026-11-27T10:00:00Z, or how long ago (30min, 2h)
@@ -48,28 +52,27 @@ pub(crate) struct Logs {
 impl Logs {
     pub(crate) fn run(&self) -> Result<()> {
         let mut client = self.common.connect()?;
+        let range = self.range(&mut client)?;
         if self.common.json {
-            return term::json(&self.first(&mut client, "text")?);
+            return term::json(&self.value(&mut client, range)?);
         }
-        let (client, end) = (RefCell::new(client), Cell::new(None));
+        let client = RefCell::new(client);
         let stamps = RefCell::new(self.timestamps.then(Stamps::default));
+        let mut is_first = true;
         let part = |from: Option<u64>| {
-            let client = &mut client.borrow_mut();
-            let left = |from: u64| end.get().map_or(0, |end: u64| end.saturating_sub(from));
-            let part = match from {
-                None => self.first(client, "base64")?,
-                Some(from) if self.follow => self.part(client, from, MAX_BYTES, "base64")?,
-                Some(from) if left(from) == 0 => return Ok((Vec::new(), from)),
-                Some(from) => self.part(client, from, MAX_BYTES.min(left(from)), "base64")?,
-            };
-            let mut log = decode(&part["log"])?;
-            if from.is_none() {
-                end.set(part["end"].as_u64());
-                log = self.last_lines(&log).to_vec();
+            let from = from.unwrap_or(range.start);
+            let most = if self.follow { MAX_BYTES } else { MAX_BYTES.min(range.end.saturating_sub(from)) };
+            if most == 0 {
+                return Ok((Vec::new(), from));
             }
-            let next = part["next"].as_u64().unwrap_or_default();
+            let (mut log, part) = self.bytes_at(&mut client.borrow_mut(), from, most)?;
+            let next = number(&part, "next");
+            if std::mem::take(&mut is_first) && self.tail.is_some() && first_place(&log, &part) > from {
+                // It was cut off since its beginning was found.
+                log = tail::whole_lines(&log).unwrap_or_default().to_vec();
+            }
             if let Some(stamps) = stamps.borrow_mut().as_mut() {
-                stamps.know(next.saturating_sub(log.len() as u64), &part["times"]);
+                stamps.know(first_place(&log, &part), &part["times"]);
             }
             Ok((log, next))
         };
@@ -77,43 +80,84 @@ impl Logs {
             true => is_gone(client.borrow_mut().about("getContainerState", &self.id)),
             false => Ok(true),
         };
-        follow(None, part, gone, |new| match stamps.borrow_mut().as_mut() {
+        follow(Some(range.start), part, gone, |new| match stamps.borrow_mut().as_mut() {
             Some(stamps) => term::output(&stamps.stamp(new), self.raw),
             None => term::output(new, self.raw),
         })
     }
 
-    /// Of the end of the output, the lines that are wanted.
-    fn last_lines<'a>(&self, log: &'a [u8]) -> &'a [u8] {
-        let Some(lines) = self.tail else { return log };
-        let ends = log.iter().enumerate().rev().skip(1).filter(|(_, byte)| **byte == b'\n');
-        let begin =
-            if lines == 0 { log.len() } else { ends.map(|(at, _)| at + 1).nth(lines - 1).unwrap_or(0) };
-        log.get(begin..).unwrap_or_default()
-    }
-
-    /// The end of the output, or the first part since a time.
-    fn first(&self, client: &mut Client, encoding: &str) -> Result<Value> {
-        let bytes = self.bytes.unwrap_or(DEFAULT_BYTES);
-        let Some(since) = self.since else {
-            return self.call(client, json!({"bytes": bytes}), encoding);
+    /// The places of what is wanted of all that there is now.
+    fn range(&self, client: &mut Client) -> Result<Range<u64>> {
+        let begin = match self.since {
+            Some(since) => json!({"sinceTime": since.milliseconds(), "bytes": 0}),
+            None => json!({"from": 0, "bytes": 0}),
         };
-        let begin = self.call(client, json!({"sinceTime": since.milliseconds(), "bytes": 0}), encoding)?;
-        let place = |name: &str| begin[name].as_u64().unwrap_or_default();
-        if self.bytes.is_none() && self.tail.is_none() {
-            return self.part(client, place("next"), MAX_BYTES, encoding);
+        let begin = self.call(client, begin)?;
+        let (first, end) = (number(&begin, "next"), number(&begin, "end"));
+        let most = match self.bytes {
+            None if self.tail.is_none() && self.since.is_none() => DEFAULT_BYTES,
+            None => u64::MAX,
+            Some(bytes) => bytes,
+        };
+        let start = first.max(end.saturating_sub(most));
+        let Some(lines) = self.tail else { return Ok(start..end) };
+        let is_whole = start == first;
+        // The end of a line right before it makes it whole.
+        let part = if is_whole { start } else { start - 1 }..end;
+        let found = tail::begin(lines, part, is_whole, |places| {
+            let (log, part) = self.bytes_at(client, places.start, places.end - places.start)?;
+            Ok((first_place(&log, &part), log))
+        })?;
+        Ok(found..end)
+    }
+
+    /// The output of a range, as the daemon gives a part of it.
+    fn value(&self, client: &mut Client, range: Range<u64>) -> Result<Value> {
+        let (mut all, mut times) = (Vec::new(), Vec::new());
+        let mut place = range.start.max(range.end.saturating_sub(MAX_JSON_BYTES));
+        let is_cut = place > range.start;
+        let mut part = loop {
+            let (log, mut part) = self.bytes_at(client, place, MAX_BYTES.min(range.end - place))?;
+            all.extend_from_slice(&log);
+            times.extend(part["times"].as_array_mut().map(std::mem::take).unwrap_or_default());
+            place = number(&part, "next");
+            if log.is_empty() || place >= range.end {
+                break part;
+            }
+        };
+        let mut wanted = all.as_slice();
+        if is_cut {
+            wanted = tail::whole_lines(wanted).unwrap_or_default();
+            let most = units::size(MAX_JSON_BYTES);
+            log::warn!("only the last {most} are printed: it is the most with --json");
         }
-        self.part(client, place("next").max(place("end").saturating_sub(bytes)), bytes, encoding)
+        part["log"] = String::from_utf8_lossy(wanted).into();
+        if self.timestamps {
+            times.dedup_by(|next, before| next["time"] == before["time"]);
+            part["times"] = times.into();
+        }
+        Ok(part)
     }
 
-    fn part(&self, client: &mut Client, from: u64, bytes: u64, encoding: &str) -> Result<Value> {
-        self.call(client, json!({"from": from, "bytes": bytes}), encoding)
+    /// At most so many bytes of output at a place, and what the daemon says of them.
+    fn bytes_at(&self, client: &mut Client, from: u64, bytes: u64) -> Result<(Vec<u8>, Value)> {
+        let part = self.call(client, json!({"from": from, "bytes": bytes}))?;
+        Ok((decode(&part["log"])?, part))
     }
 
-    fn call(&self, client: &mut Client, mut params: Value, encoding: &str) -> Result<Value> {
+    fn call(&self, client: &mut Client, mut params: Value) -> Result<Value> {
         params["containerId"] = self.id.as_str().into();
-        params["encoding"] = encoding.into();
+        params["encoding"] = "base64".into();
         params["timestamps"] = self.timestamps.into();
         client.call("getContainerLogs", params)
     }
+}
+
+fn number(part: &Value, name: &str) -> u64 {
+    part[name].as_u64().unwrap_or_default()
+}
+
+/// The place of the first byte of some output, which ends where what follows begins.
+fn first_place(log: &[u8], part: &Value) -> u64 {
+    number(part, "next").saturating_sub(log.len() as u64)
 }

@@ -8,5 +8,6 @@ pub(crate) mod list;
 pub(crate) mod logs;
 pub(crate) mod stamps;
 pub(crate) mod state;
+pub(crate) mod tail;
 pub(crate) mod version;
 pub(crate) mod wait;

@@ -17,7 +17,8 @@ pub(crate) struct Stamps {
 impl Stamps {
     /// The next part begins at this place, and came at these times.
     pub(crate) fn know(&mut self, place: u64, times: &Value) {
-        let text = |time: &Value| time.as_u64().and_then(units::moment).unwrap_or_else(|| "-".to_owned());
+        let text =
+            |time: &Value| time.as_u64().and_then(units::wide_moment).unwrap_or_else(|| "-".to_owned());
         let times = times.as_array().into_iter().flatten();
         self.times = times.filter_map(|came| Some((came["place"].as_u64()?, text(&came["time"])))).collect();
         self.place = place;
@@ -56,10 +57,13 @@ mod tests {
             {"place": 4, "time": null}, {"place": 6, "time": 1}, {"place": 8, "time": 2}, {"place": 9, "time": 3}
         ]);
         stamps.know(4, &times);
-        let expected = "- a\n1970-01-01T00:00:00.001Z b\n1970-01-01T00:00:00.002Z cd";
+        let expected = "- a\n1970-01-01T00:00:00.001000000Z b\n1970-01-01T00:00:00.002000000Z cd";
         assert_eq!(stamps.stamp(b"a\nb\ncd"), expected.as_bytes());
         stamps.know(10, &json!([{"place": 10, "time": 4000}]));
-        assert_eq!(stamps.stamp(b"e\n\nf"), b"e\n1970-01-01T00:00:04Z \n1970-01-01T00:00:04Z f");
+        assert_eq!(
+            stamps.stamp(b"e\n\nf"),
+            b"e\n1970-01-01T00:00:04.000000000Z \n1970-01-01T00:00:04.000000000Z f"
+        );
         stamps.know(13, &Value::Null);
         assert_eq!(stamps.stamp(b"\ng\n"), b"\n- g\n");
         assert_eq!(stamps.stamp(b""), b"");
