@@ -135,14 +135,14 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand run" -l socket
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand run" -s d -l detach -d 'Leave it running, and print its descriptor'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand run" -l raw -d 'Print control characters as they are, also on a terminal'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand run" -s i -l interactive -d 'Keep its standard input open, for run and attach'
-complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand run" -s t -l tty -d 'Give it a terminal'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand run" -s t -l tty -d 'Give it a terminal; Ctrl-P, then Ctrl-Q, detaches run and attach from it'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand run" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand run" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start" -l env -d 'Environment variable for the container; may be repeated' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start" -l westeros -d 'Westeros display socket to mount into the container' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start" -l socket -d 'The daemon\'s Unix socket' -r -F
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start" -s i -l interactive -d 'Keep its standard input open, for run and attach'
-complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start" -s t -l tty -d 'Give it a terminal'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start" -s t -l tty -d 'Give it a terminal; Ctrl-P, then Ctrl-Q, detaches run and attach from it'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start" -l json -d 'Print the API\'s result as one line of JSON'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start" -s h -l help -d 'Print help'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand start-spec" -l env -d 'Environment variable for the container; may be repeated' -r
@@ -215,7 +215,7 @@ complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand attach" -l soc
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand attach" -l no-stdin -d 'Leave its input alone; several can do so at a time'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand attach" -l raw -d 'Print control characters as they are, also without a terminal of the container\'s'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand attach" -l json -d 'Print the API\'s result as one line of JSON'
-complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand attach" -s h -l help -d 'Print help'
+complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand attach" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -l bytes -d 'Maximum number of bytes; without --since and --tail, 65536' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -s n -l tail -d 'Only this many lines of the end, each of them whole' -r
 complete -c ocicontainer -n "__fish_ocicontainer_using_subcommand logs" -l since -d 'Begin with the first line of this time: 2026-11-27T10:00:00Z, or how long ago (30min, 2h)' -r

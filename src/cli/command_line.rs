@@ -18,6 +18,7 @@ fn after_help() -> String {
         "  run, attach and exec end with the container's or the command's own status, 128 + N when\n  \
          signal N ended it; exec with 127 when the command is not there, 126 when it may\n  \
          not be executed, 125 when it could not be run for another reason\n\n\
+         Ctrl-P, then Ctrl-Q, detaches your terminal from a container (run -it, attach), which goes on.\n\n\
          --socket and --json may stand before the command, too.\n\n\
          Files:\n  \
          /etc/ocicontainer.toml   settings of the daemon: serve's options, with _ for -\n  \

@@ -6,6 +6,7 @@
 mod appearance;
 mod attach;
 mod attach_input;
+mod attach_unread;
 mod browser;
 mod bytes;
 mod cli;
@@ -24,8 +25,8 @@ mod guards;
 mod http;
 mod inside;
 mod limits;
-mod log_times;
 mod log_tail;
+mod log_times;
 mod outbox;
 mod output;
 mod page;

@@ -53,6 +53,11 @@ impl Pty {
         self.keys.write_all(keys.as_bytes()).unwrap();
     }
 
+    /// Another pair of hands: what they type may have to wait.
+    pub(crate) fn hands(&self) -> File {
+        self.keys.try_clone().unwrap()
+    }
+
     /// What was shown so far.
     pub(crate) fn screen(&self) -> String {
         String::from_utf8_lossy(&self.screen.lock().unwrap()).into_owned()

@@ -11,6 +11,8 @@ use crate::cli::stream::session::{self, End, OnSignal, STREAM, Wanted};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Attach to a running container: its output from now on, its input
+///
+/// In its terminal Ctrl-P, then Ctrl-Q, detaches yours, and the container goes on
 #[derive(Debug, Args)]
 pub(crate) struct AttachVerb {
     /// Id or descriptor

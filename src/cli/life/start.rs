@@ -29,7 +29,7 @@ pub(crate) struct StartVerb {
     /// Keep its standard input open, for run and attach
     #[arg(short, long)]
     interactive: bool,
-    /// Give it a terminal
+    /// Give it a terminal; Ctrl-P, then Ctrl-Q, detaches run and attach from it
     #[arg(short, long)]
     tty: bool,
     /// Command to run instead of the bundle's

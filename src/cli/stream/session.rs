@@ -2,11 +2,12 @@
 
 use std::io::{IsTerminal as _, Stdin, stderr, stdin, stdout};
 use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
 use nix::libc;
 use nix::sys::signal::Signal;
 use nix::sys::signalfd::SignalFd;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use serde_json::Value;
@@ -14,67 +15,21 @@ use serde_json::Value;
 use crate::cli::client::Client;
 pub(crate) use crate::cli::stream::connection::STREAM;
 use crate::cli::stream::connection::{Coming, Connection};
-use crate::cli::stream::keys::DetachKeys;
 use crate::cli::stream::raw::{self, RawMode};
 use crate::cli::stream::signals;
+use crate::cli::stream::typed::Typed;
+pub(crate) use crate::cli::stream::wanted::{End, OnSignal, Wanted};
 use crate::cli::stream::writer::Writer;
-use crate::error::{ExitCode, Result, Tried};
+use crate::error::{Result, Tried};
 use crate::rpc::streams::frame::FromClient;
 
 /// The signals that are read: those that end a program, and the one for a window of another size.
 const SIGNALS: [Signal; 5] =
     [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGWINCH];
-/// The most input that is sent at once, in bytes.
-const CHUNK: usize = 16 * 1024;
+/// How long the last input may take to be taken when the user detaches.
+const LAST_INPUT_WAIT: Duration = Duration::from_millis(250);
 /// Credit for output beyond what each stream has at first, in bytes.
 const MORE_CREDIT: u32 = 192 * 1024;
-
-/// What the stream is to have of the user's.
-#[derive(Clone, Copy)]
-pub(crate) struct Wanted<'a> {
-    /// Standard input.
-    pub(crate) input: bool,
-    /// The terminal.
-    pub(crate) terminal: bool,
-    /// Whether control characters of the output may drive the user's terminal.
-    pub(crate) raw_output: bool,
-    /// Whether it goes on without the user: there are keys to detach, and without input its own stays open.
-    pub(crate) is_attached: bool,
-    /// What signals to this program lead to.
-    pub(crate) on_signal: OnSignal<'a>,
-}
-
-/// What signals to this program lead to, once the command runs.
-#[derive(Clone, Copy)]
-pub(crate) enum OnSignal<'a> {
-    /// The command gets them, unless they come from keys that the command gets.
-    PassOn,
-    /// This program ends.
-    End,
-    /// This is called, also for those that came before: with whether it was called before.
-    Call(&'a dyn Fn(bool)),
-}
-
-/// How a stream ended.
-#[derive(Debug)]
-pub(crate) enum End {
-    /// With the result of its call.
-    Result(Value),
-    /// The user's output was closed.
-    OutputClosed,
-    /// A signal ended this program.
-    Signal(u8),
-    /// The user has detached the terminal.
-    Detached,
-}
-
-impl Wanted<'_> {
-    /// The members that a call takes the terminal from.
-    pub(crate) fn window(self) -> Option<Value> {
-        let size = self.terminal.then(|| raw::window(&stdin()))?;
-        Some(serde_json::json!({"rows": size.rows, "columns": size.columns}))
-    }
-}
 
 /// Calls `method` and serves its stream to the end.
 ///
@@ -95,20 +50,32 @@ pub(crate) fn run(client: Client, method: &str, params: Value, wanted: Wanted<'_
         woken,
         writers,
         input,
-        room: 0,
+        typed: Typed::default(),
         runs: false,
         was_called: false,
-        keys: DetachKeys::default(),
         tames: !wanted.raw_output && stdout().is_terminal(),
         raw: None,
     };
-    let end = session.serve()?;
-    let Session { writers, raw, .. } = session;
-    if matches!(end, End::Result(_)) {
+    let end = session.serve();
+    if matches!(end, Ok(End::Detached)) {
+        session.see_input_taken();
+    }
+    let Session { writers, raw, typed, .. } = session;
+    if matches!(end, Ok(End::Result(_))) {
         writers.into_iter().for_each(Writer::finish);
     }
     drop(raw);
-    Ok(end)
+    let is_cut_off = match &end {
+        Ok(end) => matches!(end, End::Detached | End::Signal(_)),
+        Err(_) => true,
+    };
+    if is_cut_off && typed.left() > 0 {
+        log::warn!(
+            "up to {} bytes of input are lost: the program in the container has not read them",
+            typed.left()
+        );
+    }
+    end
 }
 
 struct Session<'a> {
@@ -119,12 +86,10 @@ struct Session<'a> {
     writers: [Writer; 2],
     /// Until it ends.
     input: Option<Stdin>,
-    /// How much input the daemon takes.
-    room: usize,
+    typed: Typed,
     /// Whether the command runs.
     runs: bool,
     was_called: bool,
-    keys: DetachKeys,
     /// Whether control characters of the output are escaped.
     tames: bool,
     raw: Option<RawMode>,
@@ -133,18 +98,14 @@ struct Session<'a> {
 impl Session<'_> {
     fn serve(&mut self) -> Result<End> {
         loop {
-            while let Some(coming) = self.connection.next()? {
-                match coming {
-                    Coming::Stdout(bytes) => self.writers[0].write(bytes, self.tames),
-                    Coming::Stderr(bytes) => self.writers[1].write(bytes, self.tames),
-                    Coming::Credit(bytes) => self.credit(bytes)?,
-                    Coming::End(result) => return Ok(End::Result(result)),
-                }
+            if let Some(end) = self.take()? {
+                return Ok(end);
             }
             if self.writers[0].is_broken() {
                 return Ok(End::OutputClosed);
             }
             self.grant()?;
+            self.send_input()?;
             let [input, signals] = self.wait()?;
             if self.connection.is_unsent() {
                 self.connection.flush()?;
@@ -152,20 +113,39 @@ impl Session<'_> {
             if signals && let Some(end) = self.signals()? {
                 return Ok(end);
             }
-            if input && let Some(end) = self.input()? {
-                return Ok(end);
+            if input && self.input()? {
+                return Ok(End::Detached);
             }
         }
     }
 
+    /// Takes what has come from the daemon.
+    fn take(&mut self) -> Result<Option<End>> {
+        while let Some(coming) = self.connection.next()? {
+            match coming {
+                Coming::Stdout(bytes) => self.writers[0].write(bytes, self.tames),
+                Coming::Stderr(bytes) => self.writers[1].write(bytes, self.tames),
+                Coming::Credit(bytes) => self.credit(bytes)?,
+                Coming::End(result) => return Ok(Some(End::Result(result))),
+            }
+        }
+        Ok(None)
+    }
+
     /// The daemon takes more input; the first time it says that the command runs.
     fn credit(&mut self, bytes: usize) -> Result<()> {
-        self.room = self.room.saturating_add(bytes);
-        if !self.runs && self.wanted.terminal && self.wanted.input {
-            self.raw = Some(RawMode::enter(stdin())?);
+        if std::mem::replace(&mut self.runs, true) {
+            self.typed.taken(bytes);
+            return Ok(());
         }
-        let first = !std::mem::replace(&mut self.runs, true);
-        if first && !self.wanted.input && !self.wanted.terminal && !self.wanted.is_attached {
+        self.typed.begin(bytes);
+        if self.wanted.terminal && self.wanted.input {
+            self.raw = Some(RawMode::enter(stdin())?);
+            if self.wanted.is_attached {
+                self.typed.look_for_keys();
+            }
+        }
+        if !self.wanted.input && !self.wanted.terminal && !self.wanted.is_attached {
             return self.connection.send(&FromClient::Input(&[]));
         }
         Ok(())
@@ -192,7 +172,7 @@ impl Session<'_> {
             PollFd::new(&self.signals, if awaits { PollFlags::IN } else { PollFlags::empty() }),
         ];
         // What waits to be sent goes before more.
-        let wants_input = self.room > 0 && unsent.is_empty();
+        let wants_input = self.typed.wants(unsent.is_empty());
         fds.extend(
             self.input.as_ref().filter(|_| wants_input).map(|input| PollFd::new(input, PollFlags::IN)),
         );
@@ -209,31 +189,50 @@ impl Session<'_> {
         Ok([ready(3), ready(2)])
     }
 
-    /// Sends some of the input; its end, too.
-    fn input(&mut self) -> Result<Option<End>> {
-        let Some(input) = &self.input else { return Ok(None) };
-        let mut bytes = vec![0; self.room.min(CHUNK)];
+    /// Reads some of the input; whether it detaches the terminal.
+    fn input(&mut self) -> Result<bool> {
+        let Some(input) = &self.input else { return Ok(false) };
+        let mut bytes = vec![0; self.typed.wanted()];
         match rustix::io::read(input, &mut bytes) {
             Ok(count @ 1..) => {
-                bytes.truncate(count);
-                self.room -= count;
-                let is_detached;
-                if self.wanted.is_attached && self.raw.is_some() {
-                    (bytes, is_detached) = self.keys.pass(&bytes);
-                    if bytes.is_empty() || is_detached {
-                        return Ok(is_detached.then_some(End::Detached));
-                    }
-                }
-                self.connection.send(&FromClient::Input(&bytes))?;
+                let is_detached = self.typed.push(bytes.get(..count).unwrap_or_default());
+                self.send_input()?;
+                return Ok(is_detached);
             }
             Err(Errno::AGAIN | Errno::INTR) => {}
             // A terminal that has gone gives an error.
             Ok(0) | Err(_) => {
                 self.input = None;
-                self.connection.send(&FromClient::Input(&[]))?;
+                self.typed.end();
             }
         }
-        Ok(None)
+        Ok(false)
+    }
+
+    /// Sends as much of the input as the daemon takes; its end, too.
+    fn send_input(&mut self) -> Result<()> {
+        while !self.connection.is_unsent()
+            && let Some(bytes) = self.typed.next()
+        {
+            self.connection.send(&FromClient::Input(&bytes))?;
+        }
+        Ok(())
+    }
+
+    /// Gives the program a moment to read what was typed before the keys that detach.
+    fn see_input_taken(&mut self) {
+        let begin = Instant::now();
+        while self.typed.left() > 0
+            && let Some(left) = LAST_INPUT_WAIT.checked_sub(begin.elapsed())
+            && let Ok(timeout) = Timespec::try_from(left)
+        {
+            let _ready_or_late =
+                poll(&mut [PollFd::from_borrowed_fd(self.connection.fd(), PollFlags::IN)], Some(&timeout));
+            // What the daemon says of its end comes too late.
+            if !matches!(self.take(), Ok(None)) || self.send_input().is_err() {
+                return;
+            }
+        }
     }
 
     /// Passes signals on to the command. One that ends this program, because nothing runs yet, or because it is a terminal
@@ -256,20 +255,5 @@ impl Session<'_> {
             }
         }
         Ok(None)
-    }
-}
-
-impl End {
-    /// The exit code that this stands for: the command's own, 128 + N when signal N ended it or this program.
-    pub(crate) fn code(&self, unknown: u8) -> u8 {
-        match self {
-            Self::Result(result) => {
-                let signal = result["signal"].as_i64().map(|signal| 128 + signal);
-                let code = result["exitCode"].as_i64().or(signal);
-                code.and_then(|code| u8::try_from(code).ok()).unwrap_or(unknown)
-            }
-            Self::OutputClosed | Self::Detached => ExitCode::Ok as u8,
-            Self::Signal(number) => number.saturating_add(128),
-        }
     }
 }
