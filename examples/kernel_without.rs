@@ -4,8 +4,8 @@
 //! kernel_without CALL[,CALL...] PROGRAM [ARGUMENT...]
 //! ```
 //!
-//! CALL is one of fsopen, openat2, mount_setattr, pidfd_open, close_range, memfd_create, fallocate, sync_file_range, LOOP_CONFIGURE (an
-//! ioctl), or O_TMPFILE (a flag of openat).
+//! CALL is one of fsopen, openat2, mount_setattr, pidfd_open, close_range, memfd_create, fallocate, sync_file_range, fsetxattr,
+//! LOOP_CONFIGURE (an ioctl), or O_TMPFILE (a flag of openat).
 
 use std::error::Error;
 use std::io::Write;
@@ -77,6 +77,8 @@ fn missing(call: &str) -> Result<Missing, Box<dyn Error>> {
         "sync_file_range" => always(libc::SYS_sync_file_range, 314, libc::ENOSYS),
         // A file system that cannot take room in advance.
         "fallocate" => always(libc::SYS_fallocate, 324, libc::EOPNOTSUPP),
+        // A file system that keeps no attributes.
+        "fsetxattr" => always(libc::SYS_fsetxattr, 228, libc::EOPNOTSUPP),
         // An ioctl that a kernel before 5.8 does not know.
         "LOOP_CONFIGURE" => Missing {
             argument: 1,

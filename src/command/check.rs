@@ -16,11 +16,12 @@ use crate::error::{Error, ErrorKind, ExitCode, Result, Tried};
 use crate::host;
 use crate::image::lock::LockedImage;
 use crate::image::loopback::LoopDevice;
+use crate::image::memory;
 use crate::image::superblock::{Condition, inspect};
 use crate::oci::bundle::Bundle;
 use crate::oci::hooks;
 use crate::settings::admin::Admin;
-use crate::settings::{ANNOTATION, DEFAULT_IMGSIZE, Plan, Plans, Sources};
+use crate::settings::{ANNOTATION, Backing, DEFAULT_IMGSIZE, Plan, Plans, Sources};
 use crate::tool;
 
 /// Looks at everything the hook would use for the bundle in `dir`; changes nothing.
@@ -37,7 +38,7 @@ pub fn check(dir: &Path, json: bool, admin: &Admin, out: &mut impl Write) -> Res
     match plans(&bundle, &annotations, admin) {
         Ok(Some(plans)) => {
             for plan in &plans.paths {
-                findings.extend(look_at(plan, &bundle));
+                findings.extend(look_at(plan, &bundle, admin));
             }
             let text = if plans.required { "the container starts only when all of this works" } else { "the container starts anyway" };
             findings.push(Finding { ok: true, subject: "required".into(), text: text.into() });
@@ -138,9 +139,9 @@ fn registration(bundle: &Bundle) -> Vec<Finding> {
     findings
 }
 
-fn look_at(plan: &Plan, bundle: &Bundle) -> Vec<Finding> {
+fn look_at(plan: &Plan, bundle: &Bundle, admin: &Admin) -> Vec<Finding> {
     vec![
-        Finding::of(format!("image {}", plan.image.display()), image(plan, bundle)),
+        Finding::of(format!("image {}", plan.image.display()), image(plan, bundle, admin)),
         Finding::of(
             format!("directory {} in the container", plan.container_source.display()),
             mount_point(plan, bundle),
@@ -149,13 +150,16 @@ fn look_at(plan: &Plan, bundle: &Bundle) -> Vec<Finding> {
     ]
 }
 
-fn image(plan: &Plan, bundle: &Bundle) -> Result<String> {
+fn image(plan: &Plan, bundle: &Bundle, admin: &Admin) -> Result<String> {
     if bundle.has_in_rootfs(&plan.image)? {
         return Err(Error::new(ErrorKind::Config, "lies in the container's root file system"));
     }
-    let Some(image) = LockedImage::open(&plan.image, std::time::Duration::ZERO)? else {
-        return new_image(plan);
+    let open = |path: &Path| LockedImage::open(path, std::time::Duration::ZERO);
+    let image = match open(&memory::place(admin, &plan.image))? {
+        None => open(&plan.image)?,
+        in_memory => in_memory,
     };
+    let Some(image) = image else { return new_image(plan, admin) };
     if let Some(device) = LoopDevice::of(image.file())? {
         return Ok(format!("is in use by a container, through {}", device.path().display()));
     }
@@ -175,7 +179,7 @@ fn image(plan: &Plan, bundle: &Bundle) -> Result<String> {
     }
 }
 
-fn new_image(plan: &Plan) -> Result<String> {
+fn new_image(plan: &Plan, admin: &Admin) -> Result<String> {
     let dir = host::nearest(plan.image.parent().unwrap_or(Path::new("/")));
     host::check_trusted(dir)?;
     if let Some(free) = host::free_bytes(dir)?
@@ -184,11 +188,16 @@ fn new_image(plan: &Plan) -> Result<String> {
         let what = format!("imgsize {} is above the {free} bytes free in {}", plan.imgsize, dir.display());
         return Err(Error::new(ErrorKind::NoSpace, what));
     }
+    let place = match admin.backing_of(plan) {
+        Backing::Disk => "",
+        Backing::Memory if plan.imgsize > admin.memory_size => ", on the disk: memory_size is less",
+        Backing::Memory => ", in memory; here only if it cannot be harvested",
+    };
     if plan.imgsize == DEFAULT_IMGSIZE {
-        return Ok(format!("will be made ({} bytes)", plan.imgsize));
+        return Ok(format!("will be made ({} bytes{place})", plan.imgsize));
     }
     let program = tool::find("mke2fs", "e2fsprogs")?;
-    Ok(format!("will be made ({} bytes, by {})", plan.imgsize, program.display()))
+    Ok(format!("will be made ({} bytes, by {}{place})", plan.imgsize, program.display()))
 }
 
 fn mount_point(plan: &Plan, bundle: &Bundle) -> Result<String> {

@@ -75,7 +75,7 @@ fn is_in(dir: &Path, id: &str, thread: u32, max_age: Duration) -> bool {
 }
 
 fn has(prepared: &Prepared, thread: u32, max_age: Duration, deadline: Deadline) -> Result<bool> {
-    let path = &prepared.plan.image;
+    let path = prepared.place();
     let image = match File::open(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
         other => other.tried(|| format!("cannot open {}", path.display()))?,

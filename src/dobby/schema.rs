@@ -78,6 +78,7 @@ const DUMP_PATH: &[Member] = &[
     needed("containerSource", Kind::Text),
     needed("hostDestination", Kind::Text),
     may("imgsize", SIZE),
+    may("imageBacking", Kind::OneOf(&["disk", "memory"])),
 ];
 const FORWARDING: &[Member] = &[
     may("localhostMasquerade", Kind::Bool),

@@ -8,6 +8,7 @@ use crate::doctor::hand_over;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hook::record::{Liveness, Record};
 use crate::host;
+use crate::image::memory::tmpfs;
 use crate::proc::selinux;
 use crate::settings::DEFAULT_IMGSIZE;
 use crate::settings::admin::Admin;
@@ -33,6 +34,9 @@ pub fn look(settings: &Path) -> Vec<Finding> {
     {
         findings.push(Finding::of(format!("space for {name}"), space(dir)));
     }
+    if admin.may_be_in_memory() {
+        findings.push(Finding::of("space for images in memory", memory(&admin)));
+    }
     findings.push(log());
     findings.extend(hand_over::look(&admin));
     findings.push(Finding::of("leftovers", leftovers(&admin)));
@@ -57,6 +61,16 @@ fn space(dir: &Path) -> Result<String> {
         Some(free) => Ok(format!("{}: {} MiB free", dir.display(), free >> 20)),
         None => Ok(dir.display().to_string()),
     }
+}
+
+/// Whether images can lie in memory, and how many more do.
+fn memory(admin: &Admin) -> Result<String> {
+    let dir = admin.memory_dir();
+    if tmpfs::is_ready(&dir)? {
+        let free = host::free_bytes(&dir)?.unwrap_or_default();
+        return Ok(format!("{}: {} MiB free", dir.display(), free >> 20));
+    }
+    Ok(format!("{}: will be mounted ({} MiB)", dir.display(), admin.memory_size >> 20))
 }
 
 fn log() -> Finding {

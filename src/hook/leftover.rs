@@ -1,18 +1,19 @@
 //! The images that runs of containers have left: harvested for whoever they belong to, or kept where something still uses
 //! them. Poststop, `sweep` and the next start all do it here.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::mount::{UnmountFlags, unmount};
 
 use crate::deadline::Deadline;
 use crate::error::{Error, Result, Tried};
-use crate::harvest::{Harvest, IfAttached, Job, Owner, harvest_locked};
+use crate::harvest::{Harvest, IfAttached, ImageOutcome, Job, Owner, harvest_locked};
 use crate::hook::record::{Liveness, Record};
 use crate::image::lock::LockedImage;
 use crate::image::loopback::LoopDevice;
 use crate::image::mark::Mark;
+use crate::image::memory;
 use crate::proc::mountinfo;
 use crate::settings::admin::Admin;
 
@@ -155,21 +156,42 @@ fn unmount_here(device: &LoopDevice) -> Vec<Error> {
     points.iter().rev().filter_map(unmount_one).collect()
 }
 
-/// Harvests the image at `path` if `is_ours` says so of it; `None` when there is none, or another one.
+/// Opens the image at `path` if `is_ours` says so of it; `None` when there is none, or another one.
 ///
 /// # Errors
-/// As [`harvest_leftover`].
-pub fn harvest_at(
+/// As [`LockedImage::open`], and those of `is_ours`.
+pub fn open(
     path: &Path,
-    fallback: &Mark,
     terms: &Terms<'_>,
     is_ours: impl FnOnce(&LockedImage) -> Result<bool>,
-) -> Result<Option<Leftover>> {
+) -> Result<Option<LockedImage>> {
     let Some(image) = LockedImage::open(path, terms.deadline.left(terms.lock_timeout))? else {
         return Ok(None);
     };
-    if !is_ours(&image)? {
-        return Ok(None);
+    let image = image.with_disk_place(memory::disk_place(terms.admin, path));
+    Ok(if is_ours(&image)? { Some(image) } else { None })
+}
+
+/// Writes an image in memory to the disk, unless its harvest has removed it or it is in use. Gives where it is then.
+pub fn save(
+    image: &LockedImage,
+    fallback: &Mark,
+    harvested: &Result<Leftover>,
+    admin: &Admin,
+) -> Option<PathBuf> {
+    let is_done = match harvested {
+        Ok(Leftover::InUse(_)) => true,
+        Ok(Leftover::Harvested(harvest)) => harvest.image != ImageOutcome::Kept,
+        Err(_) => false,
+    };
+    if is_done || image.disk_place().is_none() {
+        return None;
     }
-    harvest_leftover(&image, fallback, terms).map(Some)
+    match owner(image, fallback, admin).and_then(|mark| memory::save::save(image, &mark)) {
+        Ok(saved) => saved,
+        Err(error) => {
+            log::error!("{}", error.report());
+            None
+        }
+    }
 }

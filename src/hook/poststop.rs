@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::harvest::LOCK_TIMEOUT;
-use crate::hook::leftover::{Terms, harvest_at};
+use crate::hook::leftover::Terms;
 use crate::hook::options::{Options, plans};
 use crate::hook::previous::harvest_waiting;
 use crate::hook::record::Record;
@@ -71,7 +71,8 @@ fn without_record(options: &Options, state: &State, dir: &Path, terms: &Terms<'_
             destination: Some(plan.host_destination),
             subject: None,
         };
-        settled.add(&plan.image, harvest_at(&plan.image, &mark, terms, |_| Ok(true)));
+        settled.harvest_all(&plan.image, &mark, terms);
+        harvest_waiting(&plan.image, terms.admin);
     }
     settled
 }

@@ -1,6 +1,5 @@
 //! prestart: an image is made and mounted, and put into the container as its minidump directory.
 
-use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
@@ -19,6 +18,7 @@ use crate::image::known;
 use crate::image::lock::LockedImage;
 use crate::image::loopback::LoopDevice;
 use crate::image::mark::Mark;
+use crate::image::memory;
 use crate::image::mount::detached::{Detached, is_too_old};
 use crate::image::mount::label::MountLabel;
 use crate::image::mount::options::{Access, Writable};
@@ -30,7 +30,7 @@ use crate::oci::state::State;
 use crate::oci::subject::Subject;
 use crate::proc::{selinux, user_namespace};
 use crate::settings::admin::Admin;
-use crate::settings::{Plan, Plans};
+use crate::settings::{Backing, Plan, Plans};
 use crate::sys;
 
 /// How long reading what earlier runs left may take; `add` registers the hook with a timeout of 30 seconds.
@@ -56,6 +56,7 @@ struct Ready<'a> {
     /// Locked until the container has the mount.
     image: LockedImage,
     identity: Identity,
+    backing: Backing,
 }
 
 /// Prepares every plan. When a plan fails that is not required, the container starts without it.
@@ -107,7 +108,7 @@ fn try_prepare(state: &State, plans: &Plans, bundle: &Bundle, admin: &Admin) -> 
     let placed = place(&start, all, plans.required);
     match (&placed, record) {
         // An image that is left because something holds it must be found.
-        (Err(_), Some(record)) if record.paths.iter().all(|prepared| !prepared.plan.image.exists()) => {
+        (Err(_), Some(record)) if record.paths.iter().all(|prepared| !prepared.place().exists()) => {
             if let Err(error) = record.remove() {
                 log::warn!("container {}: {}", state.id, error.report());
             }
@@ -184,6 +185,11 @@ fn ready<'a>(plan: &'a Plan, start: &Start<'_>) -> Result<Ready<'a>> {
             let what = format!("{key} {} lies in the container's root file system", path.display());
             return Err(Error::new(ErrorKind::Config, format!("{what} ({}.{key})", plan.origin)));
         }
+        if path.starts_with(start.admin.memory_dir()) {
+            let what = format!("{key} {} lies where images in memory are", path.display());
+            return Err(Error::new(ErrorKind::Config, format!("{what} ({}.{key})", plan.origin))
+                .advise("name a place on the disk; image_backing in the settings puts images into memory"));
+        }
     }
     let mark = Mark {
         container: Some(start.state.id.clone()),
@@ -194,13 +200,28 @@ fn ready<'a>(plan: &'a Plan, start: &Start<'_>) -> Result<Ready<'a>> {
     };
     make_way(plan, &mark, start.admin, start.deadline)?;
     let mark = Mark { subject: subject(start), ..mark };
-    let image = NewImage::make(plan, start.container.owner.inside)?;
+    let (image, backing) = make(plan, start)?;
     mark.write(image.file());
     remember_dir(plan, start);
     let identity = Identity::of(image.file())?;
-    let device = LoopDevice::attach(image.file(), &plan.image, false)?;
-    let source = mount(&device, writable(image.file(), plan, start)?, start.container)?;
-    Ok(Ready { plan, source, device, image: image.publish()?, identity })
+    let device = LoopDevice::attach(image.file(), image.path(), false)?;
+    let source = mount(&device, writable(&image, start)?, start.container)?;
+    Ok(Ready { plan, source, device, image: image.publish()?, identity, backing })
+}
+
+/// Makes the image of a plan. One that finds no room in memory lies on the disk: no container starts without its directory
+/// for that.
+fn make(plan: &Plan, start: &Start<'_>) -> Result<(NewImage, Backing)> {
+    let owner = start.container.owner.inside;
+    if start.admin.backing_of(plan) == Backing::Memory {
+        match memory::make(plan, owner, start.admin) {
+            Ok(image) => return Ok((image, Backing::Memory)),
+            Err(error) => {
+                log::warn!("container {}: {}; its image lies on the disk", start.state.id, error.report());
+            }
+        }
+    }
+    Ok((NewImage::make(plan, owner)?, Backing::Disk))
 }
 
 /// Makes sure that `sweep` finds a new image also after a reboot. A container must not fail for want of it.
@@ -213,9 +234,10 @@ fn remember_dir(plan: &Plan, start: &Start<'_>) {
 }
 
 /// The mount options that fit the image and the container.
-fn writable(image: &File, plan: &Plan, start: &Start<'_>) -> Result<Writable> {
-    let condition = inspect(image).tried(|| format!("cannot read the image {}", plan.image.display()))?;
-    MountLabel::note(start.label.as_ref(), image);
+fn writable(image: &NewImage, start: &Start<'_>) -> Result<Writable> {
+    let condition =
+        inspect(image.file()).tried(|| format!("cannot read the image {}", image.path().display()))?;
+    MountLabel::note(start.label.as_ref(), image.file());
     Ok(Writable::new(matches!(condition, Condition::Ext4 { journal: true, .. }), start.label.clone()))
 }
 
@@ -257,7 +279,11 @@ fn write_record(
     all: &[Ready<'_>],
     (left, core): (Vec<Plan>, bool),
 ) -> Option<Record> {
-    let prepared = |ready: &Ready<'_>| Prepared { plan: ready.plan.clone(), identity: Some(ready.identity) };
+    let prepared = |ready: &Ready<'_>| Prepared {
+        plan: ready.plan.clone(),
+        identity: Some(ready.identity),
+        memory: (ready.backing == Backing::Memory).then(|| ready.image.path().to_owned()),
+    };
     let mut record = Record::new(&start.state.id, start.bundle.dir(), start.state.app_state(), pid);
     record.paths = all.iter().map(prepared).collect();
     record.left = left;

@@ -1,16 +1,18 @@
 //! What a start finds where its image goes: the image of an earlier run, or of another container.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::harvest::{ImageOutcome, LOCK_TIMEOUT};
-use crate::hook::leftover::{Terms, harvest_at, publish, user};
+use crate::hook::leftover::{Terms, owner, publish, user};
 use crate::hook::settle::Settled;
 use crate::image::aside;
 use crate::image::lock::LockedImage;
 use crate::image::mark::Mark;
+use crate::image::memory;
+use crate::image::memory::save::save_beside;
 use crate::image::superblock::Condition;
 use crate::settings::Plan;
 use crate::settings::admin::Admin;
@@ -32,13 +34,21 @@ pub fn make_way(plan: &Plan, ours: &Mark, admin: &Admin, deadline: Deadline) -> 
         return Err(Error::new(ErrorKind::Config, what).advise("name another image"));
     }
     harvest_waiting(&plan.image, admin);
-    let Some(image) = LockedImage::open(&plan.image, deadline.left(LOCK_TIMEOUT))? else { return Ok(()) };
-    check_ours(&image, plan)?;
+    for place in memory::places(admin, &plan.image) {
+        let Some(image) = LockedImage::open(&place, deadline.left(LOCK_TIMEOUT))? else { continue };
+        clear(&image.with_disk_place(memory::disk_place(admin, &place)), plan, ours, (admin, deadline))?;
+    }
+    Ok(())
+}
+
+/// Harvests an image that lies where a new one is to be made, or moves it aside.
+fn clear(image: &LockedImage, plan: &Plan, ours: &Mark, (admin, deadline): (&Admin, Deadline)) -> Result<()> {
+    check_ours(image, plan)?;
     let terms = Terms { admin, lock_timeout: LOCK_TIMEOUT, detach_timeout: DETACH_TIMEOUT, deadline };
-    if let Some(device) = user(&image, &terms)? {
+    if let Some(device) = user(image, &terms)? {
         return Err(image.in_use(&device));
     }
-    let reason = match publish(&image, ours, &terms) {
+    let reason = match publish(image, ours, &terms) {
         Ok(harvest) => match (harvest.image, harvest.failure()) {
             (ImageOutcome::Kept, Some(failure)) => failure.report(),
             (ImageOutcome::Kept, None) => "something still holds the mount of an earlier run".to_owned(),
@@ -46,15 +56,25 @@ pub fn make_way(plan: &Plan, ours: &Mark, admin: &Admin, deadline: Deadline) -> 
         },
         Err(error) if error.kind() == ErrorKind::Corrupt => {
             // Never within the message: what is not logged is not evaluated.
-            let kept = aside::keep_damaged(&image)?;
+            let kept = aside::keep_damaged(image)?;
             log::warn!("{}; it is kept as {}", error.report(), kept.display());
             return Ok(());
         }
         Err(error) => error.report(),
     };
-    let waiting = aside::move_aside(&image)?;
+    let waiting = set_aside(image, ours, admin)?;
     log::warn!("{reason}; the image waits for its harvest as {}", waiting.display());
     Ok(())
+}
+
+/// Moves an image out of the way: one in memory to the disk, or, where that fails, in memory.
+fn set_aside(image: &LockedImage, ours: &Mark, admin: &Admin) -> Result<PathBuf> {
+    match owner(image, ours, admin).and_then(|mark| save_beside(image, &mark)) {
+        Ok(Some(target)) => return Ok(target),
+        Ok(None) => {}
+        Err(error) => log::error!("{}", error.report()),
+    }
+    aside::move_aside(image)
 }
 
 fn check_ours(image: &LockedImage, plan: &Plan) -> Result<()> {
@@ -74,13 +94,15 @@ fn check_ours(image: &LockedImage, plan: &Plan) -> Result<()> {
 pub fn harvest_waiting(image: &Path, admin: &Admin) {
     let deadline = Deadline::after(WAITING_TIMEOUT);
     let terms = Terms { admin, lock_timeout: Duration::ZERO, detach_timeout: Duration::ZERO, deadline };
-    let waiting = aside::waiting(image).unwrap_or_else(|error| {
-        log::warn!("{}", error.report());
-        Vec::new()
+    let waiting = memory::places(admin, image).into_iter().flat_map(|place| {
+        aside::waiting(&place).unwrap_or_else(|error| {
+            log::warn!("{}", error.report());
+            Vec::new()
+        })
     });
     for path in waiting {
         let mut settled = Settled::default();
-        settled.add(&path, harvest_at(&path, &Mark::default(), &terms, |_| Ok(true)));
+        settled.harvest(&path, &Mark::default(), &terms, |_| Ok(true));
         for error in settled.failures {
             log::warn!("{}", error.report());
         }

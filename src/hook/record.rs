@@ -65,6 +65,17 @@ pub struct Prepared {
     /// The image. Version 0.1 did not write it.
     #[serde(default)]
     pub identity: Option<Identity>,
+    /// Where the image lies in memory, when it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<PathBuf>,
+}
+
+impl Prepared {
+    /// Where the image lies while the container runs.
+    #[must_use]
+    pub fn place(&self) -> &Path {
+        self.memory.as_deref().unwrap_or(&self.plan.image)
+    }
 }
 
 /// Whether a container runs, as far as its init tells.

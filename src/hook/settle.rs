@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::harvest::{Harvest, ImageOutcome};
-use crate::hook::leftover::{Leftover, Terms, harvest_at};
+use crate::hook::leftover::{Leftover, Terms, harvest_leftover, open, save};
 use crate::hook::record::{Liveness, Prepared, Record};
 use crate::image::aside;
 use crate::image::lock::LockedImage;
 use crate::image::loopback::LoopDevice;
 use crate::image::mark::Mark;
+use crate::image::memory;
 use crate::settings::Plan;
 
 /// What settling did.
@@ -32,12 +33,44 @@ impl Settled {
         Self { failures: vec![error], ..Self::default() }
     }
 
+    /// Harvests the image at `path` if `is_ours` says so of it. One in memory that cannot be harvested is written to the
+    /// disk, and is for all others the image there. Gives whether something is left of it, or may be; `None` when there is
+    /// no such image.
+    pub fn harvest(
+        &mut self,
+        path: &Path,
+        fallback: &Mark,
+        terms: &Terms<'_>,
+        is_ours: impl FnOnce(&LockedImage) -> Result<bool>,
+    ) -> Option<bool> {
+        let image = match open(path, terms, is_ours) {
+            Ok(image) => image?,
+            Err(error) => {
+                self.add(path, Err(error));
+                return Some(true);
+            }
+        };
+        let result = harvest_leftover(&image, fallback, terms);
+        let saved = save(&image, fallback, &result, terms.admin);
+        let is_left = !matches!(&result, Ok(Leftover::Harvested(h)) if h.image != ImageOutcome::Kept);
+        self.add(saved.as_deref().unwrap_or(path), result);
+        Some(is_left)
+    }
+
+    /// Harvests what is at `image`: in memory, and, when nothing is left there, on the disk.
+    pub fn harvest_all(&mut self, image: &Path, fallback: &Mark, terms: &Terms<'_>) {
+        for place in memory::places(terms.admin, image) {
+            if self.harvest(&place, fallback, terms, |_| Ok(true)) == Some(true) {
+                return;
+            }
+        }
+    }
+
     /// Adds what became of the image at `path`.
-    pub fn add(&mut self, path: &Path, result: Result<Option<Leftover>>) {
+    fn add(&mut self, path: &Path, result: Result<Leftover>) {
         match result {
-            Ok(None) => {}
-            Ok(Some(Leftover::InUse(_))) => self.in_use.push(path.to_owned()),
-            Ok(Some(Leftover::Harvested(harvest))) => {
+            Ok(Leftover::InUse(_)) => self.in_use.push(path.to_owned()),
+            Ok(Leftover::Harvested(harvest)) => {
                 let within = |failure: Error| failure.within(format!("cannot harvest {}", path.display()));
                 self.failures.extend(harvest.failure().map(within));
                 self.harvested.push((path.to_owned(), harvest));
@@ -69,8 +102,7 @@ pub fn settle(record: &Record, terms: &Terms<'_>) -> Settled {
     for plan in &record.left {
         // The image may be an earlier run's.
         let mark = Mark { subject: None, ..mark(record, plan) };
-        let result = harvest_at(&plan.image, &mark, terms, |_| Ok(true));
-        settled.add(&plan.image, result);
+        settled.harvest_all(&plan.image, &mark, terms);
     }
     if settled.is_complete()
         && record.liveness() != Liveness::Running
@@ -84,18 +116,41 @@ pub fn settle(record: &Record, terms: &Terms<'_>) -> Settled {
 /// The image of one directory is where it was made, or waits beside that.
 fn settle_path(record: &Record, prepared: &Prepared, terms: &Terms<'_>, settled: &mut Settled) {
     let image = &prepared.plan.image;
-    let waiting = prepared.identity.map(|identity| aside::waiting_path(image, &identity));
-    for path in [Some(image), waiting.as_ref()].into_iter().flatten() {
-        let is_ours = |image: &LockedImage| is_of(record, prepared, image);
-        let result = harvest_at(path, &mark(record, &prepared.plan), terms, is_ours);
-        settled.add(path, result);
+    let mut is_found = false;
+    for place in [prepared.memory.as_ref(), Some(image)].into_iter().flatten() {
+        let mut is_left = false;
+        let waiting = prepared.identity.map(|identity| aside::waiting_path(place, &identity));
+        for path in [Some(place), waiting.as_ref()].into_iter().flatten() {
+            let is_ours = |image: &LockedImage| is_of(record, prepared, image);
+            let left = settled.harvest(path, &mark(record, &prepared.plan), terms, is_ours);
+            is_found |= left.is_some();
+            is_left |= left == Some(true);
+        }
+        // What could not be harvested in memory has its next try on the disk another time.
+        if is_left {
+            break;
+        }
     }
+    note_unseen(prepared, is_found, settled);
     // Was the prestart killed before the image had its name?
+    let image = prepared.place();
     if let Some(dir) = image.parent().filter(|dir| dir.exists())
         && !image.exists()
         && let Err(error) = LoopDevice::detach_stale(dir)
     {
         log::warn!("{}", error.report());
+    }
+}
+
+/// An image in memory that is nowhere may be where another mount namespace has the memory: it is left to a harvest there.
+fn note_unseen(prepared: &Prepared, is_found: bool, settled: &mut Settled) {
+    let (Some(place), Some(identity), false) = (&prepared.memory, &prepared.identity, is_found) else {
+        return;
+    };
+    match memory::tmpfs::sees(place, identity) {
+        Ok(true) => {}
+        Ok(false) => settled.in_use.push(place.clone()),
+        Err(error) => settled.failures.push(error),
     }
 }
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result, Tried};
 use crate::harvest::Harvest;
-use crate::hook::leftover::{Terms, harvest_at};
+use crate::hook::leftover::Terms;
 use crate::hook::record::Record;
 use crate::hook::settle::{Settled, settle};
 use crate::image::aside;
@@ -22,6 +22,7 @@ use crate::image::known;
 use crate::image::lock::LockedImage;
 use crate::image::loopback::LoopDevice;
 use crate::image::mark::Mark;
+use crate::image::memory;
 use crate::image::superblock::{Condition, inspect};
 use crate::settings::admin::Admin;
 
@@ -74,6 +75,11 @@ impl Swept {
 /// Only when it is not known where to look. What fails on the way is collected, and the sweep goes on.
 pub fn sweep(admin: &Admin) -> Result<Sweep> {
     let mut sweep = Sweep::default();
+    if admin.may_be_in_memory()
+        && let Err(error) = memory::tmpfs::make_ready(admin)
+    {
+        log::warn!("{}", error.report());
+    }
     for record in Record::all(&admin.state_dir)? {
         match record {
             Ok(record) => sweep.add(Some(&record.id), settle(&record, &terms(admin))),
@@ -84,7 +90,7 @@ pub fn sweep(admin: &Admin) -> Result<Sweep> {
     dirs.push(admin.image_dir.clone());
     dirs.sort();
     dirs.dedup();
-    for dir in dirs {
+    for dir in dirs.iter().flat_map(|dir| memory::places(admin, dir)) {
         if dir.exists()
             && let Err(error) = LoopDevice::detach_stale(&dir)
         {
@@ -183,8 +189,7 @@ fn orphan(path: &Path, admin: &Admin) -> (Option<String>, Settled) {
         container = Mark::read(image.file()).container;
         Ok(matches!(image.condition()?, Condition::Ext4 { ours: true, .. }))
     };
-    let result = harvest_at(path, &Mark::default(), &terms(admin), is_ours);
     let mut settled = Settled::default();
-    settled.add(path, result);
+    settled.harvest(path, &Mark::default(), &terms(admin), is_ours);
     (container, settled)
 }

@@ -4,10 +4,12 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::image::identity::Identity;
 use crate::image::lock::LockedImage;
+use crate::image::memory::copy::to_disk;
 
 /// Between the name of an image and its identity, when it waits for its harvest.
 const WAITING: &str = ".aside-";
@@ -54,33 +56,44 @@ pub fn waiting(image: &Path) -> Result<Vec<PathBuf>> {
 /// # Errors
 /// [`ErrorKind::NoSpace`] when [`MAX_WAITING`] images of that name wait already; else the kernel's.
 pub fn move_aside(image: &LockedImage) -> Result<PathBuf> {
-    if waiting(image.path())?.len() >= MAX_WAITING {
-        let what =
-            format!("{MAX_WAITING} images that were at {} wait for their harvest", image.path().display());
-        return Err(
-            Error::new(ErrorKind::NoSpace, what).advise("run 'oci-minidump-hook sweep' and do what it says")
-        );
-    }
-    let target = waiting_path(image.path(), &image.identity()?);
+    let target = free_waiting_path(image, image.path())?;
     image.rename(&target)?;
     Ok(target)
 }
 
-/// Moves a damaged image out of the way, for people to look at; of several, the oldest goes.
+/// Where an image waits that is or would be at `path`, if there is room for one more.
+///
+/// # Errors
+/// As [`move_aside`].
+pub fn free_waiting_path(image: &LockedImage, path: &Path) -> Result<PathBuf> {
+    if waiting(path)?.len() >= MAX_WAITING {
+        let what = format!("{MAX_WAITING} images that were at {} wait for their harvest", path.display());
+        return Err(
+            Error::new(ErrorKind::NoSpace, what).advise("run 'oci-minidump-hook sweep' and do what it says")
+        );
+    }
+    Ok(waiting_path(path, &image.identity()?))
+}
+
+/// Moves a damaged image out of the way, for people to look at; of several, the oldest goes. One in memory goes to the disk.
 ///
 /// # Errors
 /// The kernel's.
 pub fn keep_damaged(image: &LockedImage) -> Result<PathBuf> {
-    let home = home(image.path());
+    let disk = image.disk_place().filter(|_| matches!(image.attached(Duration::ZERO), Ok(None)));
+    let home = home(disk.unwrap_or(image.path()));
     let names = (1..=MAX_DAMAGED).map(|n| with_addition(&home, format!("{DAMAGED}{n}").as_ref()));
     let age = |path: &PathBuf| std::fs::symlink_metadata(path).and_then(|metadata| metadata.modified()).ok();
     // No age is the smallest: a name that is free.
     let target = names.min_by_key(age).unwrap_or_default();
-    if let Some(oldest) = LockedImage::open(&target, std::time::Duration::ZERO)? {
+    if let Some(oldest) = LockedImage::open(&target, Duration::ZERO)? {
         log::warn!("{} makes room for a newer damaged image", target.display());
         oldest.remove()?;
     }
-    image.rename(&target)?;
+    match disk {
+        Some(_) => to_disk(image, None, &target)?,
+        None => image.rename(&target)?,
+    }
     Ok(target)
 }
 

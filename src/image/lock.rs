@@ -26,6 +26,8 @@ const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct LockedImage {
     file: File,
     path: PathBuf,
+    /// Where it goes when it must be kept, for one in memory.
+    disk: Option<PathBuf>,
 }
 
 impl LockedImage {
@@ -47,14 +49,26 @@ impl LockedImage {
             lock(&file, path, deadline)?;
             // While we waited, the image may have been harvested, removed and made anew.
             if same_file(&file, path)? {
-                return Ok(Some(Self { file, path: path.to_owned() }));
+                return Ok(Some(Self { file, path: path.to_owned(), disk: None }));
             }
         }
     }
 
     /// An image that its maker has locked.
     pub(super) fn new(file: File, path: PathBuf) -> Self {
-        Self { file, path }
+        Self { file, path, disk: None }
+    }
+
+    /// The same image, of which it is known whether it lies in memory, and where it goes then when it must be kept.
+    #[must_use]
+    pub fn with_disk_place(self, disk: Option<PathBuf>) -> Self {
+        Self { disk, ..self }
+    }
+
+    /// Where an image that lies in memory goes when it must be kept.
+    #[must_use]
+    pub fn disk_place(&self) -> Option<&Path> {
+        self.disk.as_deref()
     }
 
     /// The image as a file.

@@ -7,6 +7,7 @@ pub mod known;
 pub mod lock;
 pub mod loopback;
 pub mod mark;
+pub mod memory;
 pub mod mount;
 pub mod read;
 pub mod repair;

@@ -45,6 +45,17 @@ pub fn own_by_working_directory() -> Result<Vec<Mount>> {
     Ok(parse(&std::fs::read(path).tried(|| format!("cannot read {OWN}"))?))
 }
 
+/// Whether the calling thread is in the mount namespace of the first process: as a rule, the host's. The numbers of mounts
+/// say so, which are not the same in two namespaces; the namespace itself may be kept from us.
+///
+/// # Errors
+/// The kernel's.
+pub fn is_of_first_process() -> Result<bool> {
+    let first = "/proc/1/mountinfo";
+    let theirs = parse(&std::fs::read(first).tried(|| format!("cannot read {first}"))?);
+    Ok(own()?.iter().any(|mount| theirs.iter().any(|other| other.id == mount.id)))
+}
+
 /// Reads the text of a mountinfo file. A line that the manual page does not describe is left out.
 #[must_use]
 pub fn parse(text: &[u8]) -> Vec<Mount> {
@@ -125,6 +136,16 @@ mod tests {
             (Path::new("/sub"), &b"ext4"[..])
         );
         assert_eq!(mounts[2].fs_options, b"rw,cpu,cpuacct");
+    }
+
+    #[test]
+    fn a_new_namespace_is_not_that_of_the_first_process() {
+        let in_new = || {
+            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).map(|()| is_of_first_process().unwrap())
+        };
+        let joined = std::thread::scope(|scope| scope.spawn(in_new).join().unwrap());
+        // Only root can try.
+        assert!(joined.is_err() || !joined.unwrap());
     }
 
     #[test]

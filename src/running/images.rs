@@ -58,7 +58,7 @@ impl RunningImage {
     /// Where the image lies.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.prepared.plan.image
+        self.prepared.place()
     }
 
     /// What tells it from every other image. Images of version 0.1 have none.

@@ -7,9 +7,11 @@ use serde::Deserialize;
 
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::settings::burst::Burst;
-use crate::settings::entry::{DEFAULT_IMGSIZE, absolute};
+use crate::settings::entry::{DEFAULT_IMGSIZE, MIN_IMGSIZE, absolute};
+use crate::settings::plan::Plan;
 use crate::settings::size;
 
+pub use crate::settings::backing::Backing;
 pub use crate::settings::mode::Mode;
 pub use crate::settings::naming::Naming;
 pub use crate::settings::notify::Notify;
@@ -28,6 +30,14 @@ pub struct Admin {
     pub known_dirs: PathBuf,
     /// Where images go that no configuration places elsewhere.
     pub image_dir: PathBuf,
+    /// What images lie on while their containers run: `disk`, or `memory` for a tmpfs in `state_dir`. Of one in memory, the
+    /// dumps are written to the disk at the end of its container, and it is written there itself when that fails.
+    pub image_backing: Backing,
+    /// How much memory all images in memory take at most; one that finds no room there lies on the disk.
+    #[serde(deserialize_with = "size::deserialize")]
+    pub memory_size: u64,
+    /// Whether a bundle or annotation may choose another backing for its image, with `imageBacking`.
+    pub bundles_choose_backing: bool,
     /// Where dumps go that no configuration gives a destination.
     pub host_destination: PathBuf,
     /// What a harvested dump is called: `app` keeps the name that the app gave it; `rdk` makes
@@ -107,6 +117,9 @@ impl Default for Admin {
             state_dir: "/run/oci-minidump".into(),
             known_dirs: "/var/lib/oci-minidump/image-dirs".into(),
             image_dir: "/var/lib/oci-minidump/images".into(),
+            image_backing: Backing::Disk,
+            memory_size: 64 << 20,
+            bundles_choose_backing: false,
             host_destination: "/var/lib/oci-minidump/dumps".into(),
             naming: Naming::App,
             crash_records: CrashRecords::Off,
@@ -125,6 +138,24 @@ impl Admin {
     #[must_use]
     pub fn known_destinations(&self) -> PathBuf {
         self.known_dirs.with_file_name("dump-dirs")
+    }
+
+    /// The file system in memory on which images may lie.
+    #[must_use]
+    pub fn memory_dir(&self) -> PathBuf {
+        self.state_dir.join("memory")
+    }
+
+    /// What the image of a plan is to lie on.
+    #[must_use]
+    pub fn backing_of(&self, plan: &Plan) -> Backing {
+        plan.backing.filter(|_| self.bundles_choose_backing).unwrap_or(self.image_backing)
+    }
+
+    /// Whether there may be images in memory.
+    #[must_use]
+    pub fn may_be_in_memory(&self) -> bool {
+        self.image_backing == Backing::Memory || self.bundles_choose_backing
     }
 
     /// Reads the settings from `path`; a missing file gives the defaults.
@@ -196,6 +227,12 @@ impl Admin {
             );
             return Err(Error::new(ErrorKind::Config, what));
         }
+        if self.memory_size < MIN_IMGSIZE {
+            let what = format!("memory_size {} is below {MIN_IMGSIZE}, the smallest image", self.memory_size);
+            return Err(
+                Error::new(ErrorKind::Config, what).advise("for no images in memory, set image_backing")
+            );
+        }
         if self.retention.per_container_count == 1 {
             let what = "per_container_count 1 is too few: the first dump and the newest are kept";
             return Err(Error::new(ErrorKind::Config, what).advise("write 2 or more, or 0 for no limit"));
@@ -214,6 +251,9 @@ mod tests {
             state_dir = "/run/x"
             known_dirs = "/data/image-dirs"
             image_dir = "/data/images"
+            image_backing = "memory"
+            memory_size = "32M"
+            bundles_choose_backing = true
             host_destination = "/opt/minidumps"
             naming = "rdk"
             crash_records = true
@@ -233,6 +273,7 @@ mod tests {
         "#;
         let admin = Admin::parse(all).unwrap();
         assert_eq!((&admin.naming, admin.mode, admin.group), (&Naming::Rdk, Mode(0o640), Some(1000)));
+        assert_eq!((admin.image_backing, admin.memory_size), (Backing::Memory, 32 << 20));
         assert_eq!((admin.retention.max_count, admin.annotations.max_imgsize), (20, 16_777_216));
         assert_eq!((admin.retention.per_container_count, admin.crash_records), (8, CrashRecords::File));
         assert_eq!(admin.retention.burst, Some(Burst { count: 5, seconds: 600 }));
@@ -240,6 +281,8 @@ mod tests {
         assert!(admin.annotated_destinations().is_empty());
         let bad = [
             "naming = \"x\"",
+            "image_backing = \"ram\"",
+            "memory_size = 131071",
             "naming = \"{container}\"",
             "mode = \"0777\"",
             "mode = \"0200\"",

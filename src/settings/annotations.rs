@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::host;
 use crate::log::{cut, escape};
 use crate::settings::admin::{self, Admin};
+use crate::settings::backing::Backing;
 use crate::settings::entry::{DEFAULT_IMGSIZE, check_container_path, check_host_path, check_imgsize, wrong};
 use crate::settings::plan::{Plan, Plans};
 use crate::settings::size;
@@ -67,6 +68,12 @@ impl<'a> Given<'a> {
         let size = check_imgsize(size::parse(text).ok_or_else(not_a_size)?, &at)?;
         check_max(size, admin, &at)?;
         Ok(size)
+    }
+
+    fn backing(&self) -> Result<Option<Backing>> {
+        let Some((text, at)) = self.get("imageBacking") else { return Ok(None) };
+        let rule = |rule| wrong(format!("imageBacking \"{}\" {rule}", cut(&escape(text))), &at);
+        text.parse().map(Some).map_err(rule)
     }
 
     fn flag(&self, name: &str) -> Result<bool> {
@@ -145,6 +152,7 @@ pub(super) fn plans(annotations: &HashMap<String, String>, id: &str, admin: &Adm
         container_source: check_container_path(source, "containerSource", &origin)?,
         host_destination: given.path("hostDestination", &destinations, || admin.host_destination.clone())?,
         imgsize: given.imgsize(admin)?,
+        backing: given.backing()?,
         origin,
     };
     Ok(Some(Plans { required: given.flag("required")?, core: given.flag("core")?, paths: vec![plan] }))

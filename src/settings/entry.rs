@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::{escape, shown};
+use crate::settings::backing::Backing;
 use crate::settings::size;
 
 /// The size of an image when none is given, in bytes (the seed's 8 MB).
@@ -70,6 +71,13 @@ pub(super) fn imgsize(object: &Value, at: &str) -> Result<u64> {
     let size =
         size.ok_or_else(|| wrong(format!("imgsize {} is not a size: {}", shown(value), size::ADVICE), &at))?;
     check_imgsize(size, &at)
+}
+
+/// The member `imageBacking` of `object`, if there is one.
+pub(super) fn backing(object: &Value, at: &str) -> Result<Option<Backing>> {
+    let Some(value) = object.get("imageBacking").filter(|value| !value.is_null()) else { return Ok(None) };
+    let rule = |rule| wrong(format!("imageBacking {} {rule}", shown(value)), &format!("{at}.imageBacking"));
+    value.as_str().unwrap_or_default().parse().map(Some).map_err(rule)
 }
 
 /// Checks that an image of `size` bytes can be made.

@@ -2,6 +2,7 @@
 
 pub mod admin;
 mod annotations;
+pub mod backing;
 pub mod burst;
 mod entry;
 pub mod mode;
@@ -17,6 +18,7 @@ use serde_json::Value;
 use crate::error::{Error, ErrorKind, Result};
 
 pub use annotations::KEY as ANNOTATION;
+pub use backing::Backing;
 pub use entry::{DEFAULT_IMGSIZE, MIN_IMGSIZE};
 pub use plan::{PLUGIN, Plan, Plans, Sources};
 

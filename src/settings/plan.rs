@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::settings::backing::Backing;
+
 /// The key of our section in `rdkPlugins`, and the name of the plugin it replaces.
 pub const PLUGIN: &str = "minidump";
 
@@ -19,6 +21,9 @@ pub struct Plan {
     pub host_destination: PathBuf,
     /// The size of the image in bytes, used when it is created.
     pub imgsize: u64,
+    /// What the image is to lie on, if the configuration says so; the administrator decides whether that counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backing: Option<Backing>,
     /// Where in the configuration this plan comes from, for messages.
     pub origin: String,
 }

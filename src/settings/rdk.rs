@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::error::Result;
 use crate::log::shown;
-use crate::settings::entry::{check_container_path, host_path, imgsize, wrong};
+use crate::settings::entry::{backing, check_container_path, host_path, imgsize, wrong};
 use crate::settings::plan::{PLUGIN, Plan, Plans};
 
 /// The plans in the `rdkPlugins` section of a configuration.
@@ -71,6 +71,7 @@ fn plan(entry: &Value, at: String) -> Result<Plan> {
         container_source: check_container_path(&source.to_string_lossy(), "containerSource", &source_at)?,
         host_destination: host_path(entry, "hostDestination", &at)?,
         imgsize: imgsize(entry, &at)?,
+        backing: backing(entry, &at)?,
         origin: at,
     })
 }
@@ -104,6 +105,7 @@ mod tests {
                 container_source: "/opt/minidumps".into(),
                 host_destination: "/opt/minidumps".into(),
                 imgsize: 8_388_608,
+                backing: None,
                 origin: "rdkPlugins.minidump.data.paths[0]".into(),
             }]
         );
@@ -163,6 +165,11 @@ mod tests {
             (entry("imgsize", json!(1e30)), "imgsize 1e+30 is not a size"),
             (entry("imgsize", json!("8T")), "imgsize \"8T\" is not a size"),
             (entry("imgsize", json!(u64::MAX)), "is above the maximum"),
+            (
+                entry("imageBacking", json!(1)),
+                "imageBacking 1 is neither \"disk\" nor \"memory\" (rdkPlugins",
+            ),
+            (entry("imageBacking", json!("ram")), "imageBacking \"ram\" is neither \"disk\" nor \"memory\""),
         ];
         for (minidump, expected) in cases {
             let error = find(&minidump).unwrap_err();

@@ -57,7 +57,7 @@ impl Container {
         let mut container =
             Self { record: Record::new("app", Path::new("/b"), None, pid.cast_signed()), dir, process };
         container.record.core = true;
-        container.record.paths = vec![Prepared { plan: container.plan(), identity: None }];
+        container.record.paths = vec![Prepared { plan: container.plan(), identity: None, memory: None }];
         change(&mut container.record);
         container.record.write(&container.dir.path().join("records")).unwrap();
         container.settings("");
@@ -70,6 +70,7 @@ impl Container {
             container_source: "/opt/minidumps".into(),
             host_destination: self.path("dumps"),
             imgsize: 8 << 20,
+            backing: None,
             origin: "a test".to_owned(),
         }
     }

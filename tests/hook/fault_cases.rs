@@ -12,6 +12,10 @@ pub(crate) struct Case {
     pub(crate) missing: &'static str,
     /// Whether the container may only start with its directory.
     pub(crate) required: bool,
+    /// Whether images lie in memory.
+    pub(crate) memory: bool,
+    /// Whether the destination takes no dumps during the stage.
+    pub(crate) refusing: bool,
     /// Whether dumps get crash records.
     pub(crate) records: bool,
 }
@@ -31,7 +35,17 @@ const TEMPLATE: u64 = 8 << 20;
 const MADE: u64 = 1 << 20;
 
 const fn case(name: &'static str, stage: &'static str, image: Image) -> Case {
-    Case { name, stage, image, imgsize: TEMPLATE, missing: "", required: true, records: false }
+    Case {
+        name,
+        stage,
+        image,
+        imgsize: TEMPLATE,
+        missing: "",
+        required: true,
+        memory: false,
+        refusing: false,
+        records: false,
+    }
 }
 
 /// A prestart that may fail.
@@ -39,7 +53,7 @@ pub(crate) const OPTIONAL: Case =
     Case { required: false, ..case("a start that can do without", "prestart", Image::Left) };
 
 /// What prestart may find.
-pub(crate) const PRESTART: [Case; 7] = [
+pub(crate) const PRESTART: [Case; 9] = [
     case("the first start", "prestart", Image::Absent),
     Case { imgsize: MADE, ..case("an image by mke2fs", "prestart", Image::Absent) },
     case("a start after a poststop that never came", "prestart", Image::Left),
@@ -53,10 +67,16 @@ pub(crate) const PRESTART: [Case; 7] = [
         ..case("the first start on an old kernel", "prestart", Image::Absent)
     },
     Case { records: true, ..case("a start with crash records", "prestart", Image::Left) },
+    Case { memory: true, ..case("a start in memory", "prestart", Image::Left) },
+    Case {
+        memory: true,
+        refusing: true,
+        ..case("a start in memory, with an image that cannot be harvested", "prestart", Image::Left)
+    },
 ];
 
 /// What poststop may find.
-pub(crate) const POSTSTOP: [Case; 5] = [
+pub(crate) const POSTSTOP: [Case; 7] = [
     case("the end of a container", "poststop", Image::Left),
     case("the end after a power cut", "poststop", Image::Dirty),
     Case { missing: "O_TMPFILE", ..case("the end without unnamed files", "poststop", Image::Left) },
@@ -66,10 +86,21 @@ pub(crate) const POSTSTOP: [Case; 5] = [
         missing: "O_TMPFILE",
         ..case("the end with crash records, without unnamed files", "poststop", Image::Left)
     },
+    Case { memory: true, ..case("the end in memory", "poststop", Image::Left) },
+    Case {
+        memory: true,
+        refusing: true,
+        ..case("the end in memory, without a harvest", "poststop", Image::Left)
+    },
 ];
 
 /// What `sweep` may find.
-pub(crate) const SWEEP: [Case; 2] = [
+pub(crate) const SWEEP: [Case; 3] = [
     case("a sweep after a poststop that never came", "sweep", Image::Left),
     case("a sweep after a power cut", "sweep", Image::Dirty),
+    Case {
+        memory: true,
+        refusing: true,
+        ..case("a sweep in memory, without a harvest", "sweep", Image::Left)
+    },
 ];

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -49,16 +50,19 @@ impl Drop for Stage<'_> {
 impl<'a> Stage<'a> {
     pub(crate) fn new(case: &'a Case) -> Self {
         let world = HookWorld::new("crun");
-        if case.records {
-            world.settings("crash_records = true\n");
-        }
+        let records = if case.records { "crash_records = true\n" } else { "" };
+        world.settings(records);
         let bundle = world.bundle("app", &["none"]);
         bundle.set_required(case.required);
         bundle.edit(|config| {
             config["rdkPlugins"]["minidump"]["data"]["paths"][0]["imgsize"] = case.imgsize.into()
         });
         let left = world.path("left.img");
+        // Its image is on the disk in any case.
         let neighbour = Neighbour::start(&world);
+        if case.memory {
+            world.settings(&format!("image_backing = \"memory\"\n{records}"));
+        }
         let stage = Self { case, world, bundle, left, neighbour };
         if case.image != Image::Absent {
             stage.leave();
@@ -74,7 +78,7 @@ impl<'a> Stage<'a> {
         for (name, size) in LEFT {
             fs::write(dir.join(name), dump_bytes(size)).unwrap();
         }
-        let image = self.world.image("app");
+        let image = self.image();
         if self.case.image == Image::Dirty {
             crate::support::host::command("sync", &["-f".as_ref(), dir.as_ref()]);
             fs::copy(&image, &self.left).unwrap();
@@ -96,12 +100,17 @@ impl<'a> Stage<'a> {
     /// Makes everything as it is before the stage.
     pub(crate) fn lay(&self) {
         if self.case.image != Image::Absent {
-            fs::copy(&self.left, self.world.image("app")).unwrap();
+            fs::copy(&self.left, self.image()).unwrap();
         }
         if self.case.stage != "prestart" {
             let name = format!("{}.0123456789abcdef.{:032x}.json", self.world.id("c"), 1);
             fs::copy(self.left_record(), self.world.path("records").join(name)).unwrap();
         }
+    }
+
+    /// Where the image lies while a container runs.
+    fn image(&self) -> PathBuf {
+        if self.case.memory { self.world.memory_image("app") } else { self.world.image("app") }
     }
 
     /// A copy of the record of the run that left the image.
@@ -135,7 +144,13 @@ impl<'a> Stage<'a> {
             // A hook that cannot read its settings goes by the defaults.
             command = away_from_the_host(&command);
         }
+        if self.case.refusing {
+            symlink("/tmp", self.world.dumps_dir()).unwrap();
+        }
         let run = self.world.feed(command, &self.state(held).to_string());
+        if self.case.refusing {
+            fs::remove_file(self.world.dumps_dir()).unwrap();
+        }
         self.neighbour.write();
         let calls = fs::read_to_string(report).unwrap_or_else(|_| panic!("no report: {}", run.story()));
         (run, calls.lines().map(str::to_owned).collect())

@@ -55,19 +55,20 @@ fn fail_at(
         let story = || {
             format!("{}: error {error} from {:?} ({step})\n{}", case.name, calls.get(step - 1), run.story())
         };
-        assert_words(&run, &story);
+        assert_words(&run, usize::from(case.refusing), &story);
         stage.dumps(&story);
         judge(&stage, held, &run, &story);
         if calls.len() < step {
-            assert_eq!(run.code(), Some(0), "{}", story());
+            let code = i32::from(case.refusing && case.stage == "sweep");
+            assert_eq!(run.code(), Some(code), "{}", story());
             return calls.len();
         }
     }
     0
 }
 
-/// A documented exit code, whole lines for people, and one error at most.
-fn assert_words(run: &Run, story: Story<'_>) {
+/// A documented exit code, whole lines for people, and one error at most beside those that there are `anyway`.
+fn assert_words(run: &Run, anyway: usize, story: Story<'_>) {
     let text = run.stderr();
     // Before the hook's first instruction.
     if text.contains("error while loading shared libraries") || text.starts_with("kernel_without: ") {
@@ -77,7 +78,7 @@ fn assert_words(run: &Run, story: Story<'_>) {
     let starts = ["error: ", "warning: "];
     assert!(text.lines().all(|line| starts.iter().any(|start| line.starts_with(start))), "{}", story());
     let errors = text.lines().filter(|line| line.starts_with("error: ")).count();
-    assert!(errors <= 1 && (run.code() == Some(0) || errors == 1), "{}", story());
+    assert!(errors <= 1 + anyway && (run.code() == Some(0) || errors >= 1), "{}", story());
 }
 
 /// A container that needs its directory starts with it, or not at all.
@@ -203,7 +204,7 @@ fn assert_unflushed_stays(case: &Case, expected: &[&str]) {
 
 #[test]
 fn what_could_not_be_flushed_is_not_published() {
-    for case in POSTSTOP.iter().chain(&SWEEP).filter(|case| case.image == Image::Left) {
+    for case in POSTSTOP.iter().chain(&SWEEP).filter(|case| case.image == Image::Left && !case.memory) {
         assert_unflushed_stays(case, &["a.dmp", "b.dmp"]);
     }
 }
@@ -250,7 +251,7 @@ fn try_to_take(kinds: &str, steps: impl Iterator<Item = usize>) {
         let held = Held::new();
         let (run, calls) = stage.run(&held, kinds, &format!("{EMFILE}@{step}"));
         let story = || format!("error {EMFILE} from {:?} ({step})\n{}", calls.get(step - 1), run.story());
-        assert_words(&run, &story);
+        assert_words(&run, 0, &story);
         assert!(run.code() != Some(0) && !held.has_directory(&stage.bundle), "{}", story());
     }
     stage.write_last(&owner);

@@ -16,6 +16,7 @@ pub(crate) fn image(world: &HookWorld, size: u64, fill: impl FnOnce(&Path) + Sen
         container_source: "/x".into(),
         host_destination: world.dumps_dir(),
         imgsize: size,
+        backing: None,
         origin: "test".to_owned(),
     };
     NewImage::make(&plan, (0, 0))

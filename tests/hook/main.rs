@@ -32,6 +32,7 @@ mod images;
 mod killed;
 mod links;
 mod list;
+mod memory;
 mod mistakes;
 mod naming;
 mod neighbour;

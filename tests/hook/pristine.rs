@@ -21,6 +21,7 @@ fn the_root_of_a_new_image_belongs_to_the_containers_user() {
                 container_source: "/x".into(),
                 host_destination: world.dumps_dir(),
                 imgsize,
+                backing: None,
                 origin: "test".to_owned(),
             };
             let made = NewImage::make(&plan, owner).and_then(NewImage::publish);

@@ -67,6 +67,7 @@ impl Field {
             container_source: SOURCE.into(),
             host_destination: world.dumps_dir(),
             imgsize: DEFAULT_IMGSIZE,
+            backing: None,
             origin: "test".to_owned(),
         };
         let image = NewImage::make(&plan, (0, 0)).unwrap();

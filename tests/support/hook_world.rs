@@ -96,6 +96,11 @@ impl HookWorld {
         fs::write(self.path("settings.toml"), text).unwrap();
     }
 
+    /// The file system for images in memory.
+    pub(crate) fn memory_dir(&self) -> PathBuf {
+        self.path("records/memory")
+    }
+
     fn log_path(&self) -> PathBuf {
         self.path("hook.log")
     }

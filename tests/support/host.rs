@@ -81,6 +81,13 @@ pub(crate) fn files_in(dir: &Path) -> Vec<PathBuf> {
     paths
 }
 
+/// The files in a directory and its subdirectories.
+pub(crate) fn files_below(dir: &Path) -> Vec<PathBuf> {
+    let (dirs, mut files): (Vec<_>, Vec<_>) = files_in(dir).into_iter().partition(|path| path.is_dir());
+    files.extend(dirs.iter().flat_map(|dir| files_below(dir)));
+    files
+}
+
 /// What is mounted in a directory of this process's mounts.
 pub(crate) fn mounts_below(dir: &Path) -> Vec<PathBuf> {
     let mounts = oci_minidump::proc::mountinfo::own().unwrap_or_else(|error| panic!("{}", error.report()));

@@ -62,7 +62,10 @@ impl NewImage {
     }
 
     /// Takes the room on the disk now: later, a write of the container would seem to succeed, and be lost.
-    fn reserve(&self, size: u64) -> Result<()> {
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn reserve(&self, size: u64) -> Result<()> {
         match rustix::fs::fallocate(&self.file, rustix::fs::FallocateFlags::empty(), 0, size) {
             Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
                 log::warn!(
@@ -91,6 +94,21 @@ impl NewImage {
             let what = format!("imgsize {size} is above the {free} bytes free in {}", dir.display());
             return Err(Error::new(ErrorKind::NoSpace, format!("{what} ({origin}.imgsize)")));
         }
+        Self::zeros(path, size)
+    }
+
+    /// The same, without a look at how much room there is.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn blank(path: &Path, size: u64) -> Result<Self> {
+        let dir = parent(path);
+        host::make_dir(dir, 0o700)?;
+        host::check_trusted(dir)?;
+        Self::zeros(path, size)
+    }
+
+    fn zeros(path: &Path, size: u64) -> Result<Self> {
         let image = Self::unnamed(path)?;
         let what = || format!("cannot write the image {}", path.display());
         rustix::fs::flock(&image.file, FlockOperation::NonBlockingLockExclusive).tried(what)?;
@@ -120,6 +138,12 @@ impl NewImage {
     #[must_use]
     pub fn file(&self) -> &File {
         &self.file
+    }
+
+    /// The name that it will get.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Gives the image its final name. It stays locked.

@@ -23,7 +23,7 @@ fn start(world: &HookWorld, bundle: &Bundle, name: &str) {
     world.control(&["start"], name, &[]).expect(0);
 }
 
-fn pid(world: &HookWorld, name: &str) -> i64 {
+pub(crate) fn pid(world: &HookWorld, name: &str) -> i64 {
     let state: Value = serde_json::from_str(&world.control(&["state"], name, &[]).stdout()).unwrap();
     state["pid"].as_i64().unwrap()
 }
@@ -34,16 +34,16 @@ fn directory(pid: i64) -> PathBuf {
 }
 
 /// A process that holds the mount namespace of a container; it ends with this value.
-struct Pin(Child);
+pub(crate) struct Pin(Child);
 
 impl Pin {
-    fn new(pid: i64, actions: &[&str]) -> Self {
+    pub(crate) fn new(pid: i64, actions: &[&str]) -> Self {
         let mut nsenter = Command::new("nsenter");
         nsenter.args(["--mount", "--target", &pid.to_string(), "/crasher", SOURCE]).args(actions);
         Self(nsenter.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap())
     }
 
-    fn directory(&self) -> PathBuf {
+    pub(crate) fn directory(&self) -> PathBuf {
         directory(self.0.id().into())
     }
 }

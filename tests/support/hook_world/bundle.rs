@@ -64,6 +64,11 @@ impl HookWorld {
         self.path("images").join(format!("{name}.img"))
     }
 
+    /// The same, in memory.
+    pub(crate) fn memory_image(&self, name: &str) -> PathBuf {
+        self.memory_dir().join(self.image(name).strip_prefix("/").unwrap())
+    }
+
     /// An entry of `hooks`. crun throws a hook's stderr away, so a shell keeps it in the world's log.
     pub(crate) fn hook_entry(&self, stage: &str) -> Value {
         let command = format!(

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{HookWorld, PREFIX};
-use crate::support::host::{command, files_in, mounts_below, wait_until};
+use crate::support::host::{command, files_below, files_in, mounts_below, wait_until};
 use crate::support::test_dir::test_dir;
 
 impl HookWorld {
@@ -49,6 +49,8 @@ impl HookWorld {
     pub(crate) fn leaks(&self) -> Vec<String> {
         let mut leaks = mounts_below(&self.dir)
             .iter()
+            // It stays for the next container.
+            .filter(|path| **path != self.memory_dir())
             .map(|path| format!("mount {}", path.display()))
             .collect::<Vec<_>>();
         for entry in fs::read_dir("/sys/block").unwrap().flatten() {
@@ -87,9 +89,11 @@ impl HookWorld {
     /// Everything that a world must be rid of at its end.
     fn remains(&self) -> Vec<String> {
         let mut remains = self.leaks();
-        for part in ["records", "images"] {
-            remains.extend(files_in(&self.path(part)).iter().map(|path| path.display().to_string()));
-        }
+        let mut files = [files_in(&self.path("records")), files_in(&self.path("images"))].concat();
+        // The directory is the file system's in memory, or where it is mounted.
+        files.retain(|path| *path != self.memory_dir());
+        files.extend(files_below(&self.memory_dir()));
+        remains.extend(files.iter().map(|path| path.display().to_string()));
         let hidden = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with('.');
         remains
             .extend(self.dumps().iter().filter(|path| hidden(path)).map(|path| path.display().to_string()));

@@ -1,0 +1,416 @@
+//! Images in memory: the disk gets the dumps, and the image itself only when it cannot be harvested.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::identity::{Pin, pid};
+use crate::images::dump_bytes;
+use crate::support::hook_world::{Bundle, HookWorld, SOURCE};
+use crate::support::host::{command, files_below, files_in, mounts_below, wait_until};
+use crate::support::test_runtimes::runtimes;
+
+/// The setting that puts images into memory.
+const MEMORY: &str = "image_backing = \"memory\"\n";
+
+/// A world whose images lie in memory, with `more` settings.
+fn world(runtime: &'static str, more: &str) -> HookWorld {
+    let world = HookWorld::new(runtime);
+    world.settings(&format!("{MEMORY}{more}"));
+    world
+}
+
+/// A bundle whose program leaves a dump `NAME.dmp` of 5000 bytes.
+fn dumping(world: &HookWorld, name: &str) -> Bundle {
+    world.bundle(name, &["write", &format!("{name}.dmp"), "5000", "none"])
+}
+
+/// Makes the destination one that takes nothing.
+fn refuse(world: &HookWorld) {
+    symlink("/tmp", world.dumps_dir()).unwrap();
+}
+
+/// Makes it as good as before.
+fn accept(world: &HookWorld) {
+    fs::remove_file(world.dumps_dir()).unwrap();
+}
+
+fn assert_dump(world: &HookWorld, name: &str) {
+    let bytes = fs::read(world.dumps_dir().join(format!("{name}.dmp"))).unwrap_or_default();
+    assert!(bytes == dump_bytes(5000), "{name}\n{}", world.log());
+}
+
+fn attribute(path: &Path, name: &str) -> String {
+    let mut value = vec![0; 4096];
+    let length = rustix::fs::getxattr(path, format!("user.oci-minidump.{name}"), &mut value).unwrap();
+    String::from_utf8(value[..length].to_vec()).unwrap()
+}
+
+#[test]
+fn the_disk_gets_the_dumps_and_no_image() {
+    for runtime in runtimes() {
+        let world = world(runtime, "");
+        let quiet = world.bundle("quiet", &["none"]);
+        let loud = dumping(&world, "loud");
+        for (bundle, name) in [(&quiet, "quiet"), (&loud, "loud")] {
+            world.create(bundle, name).expect(0);
+        }
+        let [images, memory] = [world.path("images"), world.memory_dir()].map(|dir| files_below(&dir));
+        let mut expected = ["loud", "quiet"].map(|name| world.memory_image(name));
+        expected.sort();
+        assert_eq!((images, memory), (Vec::new(), expected.to_vec()), "{}", world.log());
+        let root = fs::metadata(world.memory_dir()).unwrap();
+        assert_eq!((root.permissions().mode() & 0o7777, root.uid()), (0o700, 0));
+        // All of it is there: later, a page would be charged to another group.
+        let image = fs::metadata(world.memory_image("quiet")).unwrap();
+        assert!(image.blocks() * 512 >= image.len(), "{image:?}");
+        for name in ["quiet", "loud"] {
+            world.control(&["start"], name, &[]).expect(0);
+            crate::cycle::wait_until_stopped(&world, name);
+            world.control(&["delete"], name, &[]).expect(0);
+        }
+        assert_dump(&world, "loud");
+        assert_eq!(world.dumps().len(), 1);
+        assert_eq!(files_below(&world.memory_dir()), Vec::<PathBuf>::new(), "{}", world.log());
+    }
+}
+
+/// What the kernel says that a disk was asked for: sectors to write, discards, flushes.
+fn counts(device: &str) -> [u64; 3] {
+    let stat = format!("/sys/block/{}/stat", device.trim_start_matches("/dev/"));
+    let text = fs::read_to_string(stat).unwrap();
+    let numbers: Vec<u64> = text.split_whitespace().map(|word| word.parse().unwrap()).collect();
+    [numbers[6], numbers[11], numbers[15]]
+}
+
+#[test]
+fn a_container_without_a_dump_writes_nothing_to_the_disk() {
+    let world = world("crun", "");
+    let bundle = world.bundle("app", &["none"]);
+    let (file, disk) = (world.path("disk"), world.path("images"));
+    fs::File::create(&file).unwrap().set_len(64 << 20).unwrap();
+    let device = command("losetup", &["--find".as_ref(), "--show".as_ref(), file.as_ref()]).trim().to_owned();
+    command("mkfs.ext4", &["-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", &device].map(AsRef::as_ref));
+    command("mount", &["-o".as_ref(), "noatime".as_ref(), device.as_ref(), disk.as_ref()]);
+    world.settings(&format!(
+        "{MEMORY}[annotations]\n# known_dirs and host_destination are on the disk, too\nimage_dirs = []\n"
+    ));
+    let text = fs::read_to_string(world.path("settings.toml")).unwrap();
+    let text = text
+        .replace(world.path("image-dirs").to_str().unwrap(), disk.join("image-dirs").to_str().unwrap())
+        .replace(world.dumps_dir().to_str().unwrap(), disk.join("dumps").to_str().unwrap());
+    fs::write(world.path("settings.toml"), text).unwrap();
+    // The first one makes what stays.
+    world.run(&bundle, "first").expect(0);
+    command("sync", &["--file-system".as_ref(), disk.as_ref()]);
+    let before = counts(&device);
+    for name in ["c", "d"] {
+        world.run(&bundle, name).expect(0);
+    }
+    command("sync", &["--file-system".as_ref(), disk.as_ref()]);
+    let after = counts(&device);
+    command("umount", &["--lazy".as_ref(), disk.as_ref()]);
+    command("losetup", &["--detach".as_ref(), device.as_ref()]);
+    // A sync of a file system to which nothing was written flushes it all the same.
+    assert_eq!(after[..2], before[..2], "{}", world.log());
+    assert!(after[2] <= before[2] + 1, "{before:?} {after:?}");
+}
+
+#[test]
+fn what_cannot_be_harvested_is_written_to_the_disk_with_its_mark() {
+    for runtime in runtimes() {
+        let world = world(runtime, "");
+        let bundle = dumping(&world, "app");
+        refuse(&world);
+        let run = world.run(&bundle, "c").expect(0);
+        let image = world.image("app");
+        assert!(image.exists() && files_below(&world.memory_dir()).is_empty(), "{}", run.story());
+        assert!(world.log().contains("is on the disk now, as"), "{}", run.story());
+        assert_eq!(attribute(&image, "container"), world.id("c"));
+        assert_eq!(attribute(&image, "destination"), world.dumps_dir().to_str().unwrap());
+        let metadata = fs::metadata(&image).unwrap();
+        assert_eq!((metadata.permissions().mode() & 0o7777, metadata.len()), (0o600, 8 << 20));
+        accept(&world);
+        // The next start harvests it, and has its own image in memory.
+        bundle.edit(|config| config["process"]["args"] = json!(["/crasher", "/opt/minidumps", "none"]));
+        world.run(&bundle, "d").expect(0);
+        assert_dump(&world, "app");
+        assert!(!image.exists(), "{}", world.log());
+        world.hook_with_input(&["poststop"], &world.stopped_state(&bundle, "c")).expect(0);
+    }
+}
+
+#[test]
+fn after_a_reboot_an_image_that_was_written_to_the_disk_is_harvested() {
+    let world = world("crun", "");
+    let bundle = dumping(&world, "app");
+    refuse(&world);
+    world.run(&bundle, "c").expect(0);
+    accept(&world);
+    // A reboot empties the memory.
+    command("umount", &["--lazy".as_ref(), world.memory_dir().as_ref()]);
+    for path in files_in(&world.path("records")).iter().filter(|path| path.is_file()) {
+        fs::remove_file(path).unwrap();
+    }
+    let swept = sweep(&world, 0);
+    assert_eq!(swept["harvested"][0]["path"], json!(world.image("app")), "{swept}");
+    assert_eq!(swept["harvested"][0]["container"], world.id("c"), "{swept}");
+    assert_dump(&world, "app");
+    drop(bundle);
+}
+
+fn sweep(world: &HookWorld, code: i32) -> Value {
+    let run = world.hook(&["sweep", "--json"]).expect(code);
+    serde_json::from_str(&run.stdout()).unwrap_or_else(|error| panic!("{error}: {}", run.story()))
+}
+
+/// A container that has ended and whose poststop never comes.
+fn ended(world: &HookWorld, name: &str) -> Bundle {
+    let bundle = dumping(world, name);
+    bundle.edit(|config| config["hooks"]["poststop"] = json!([]));
+    world.run(&bundle, name).expect(0);
+    assert!(world.memory_image(name).exists(), "{}", world.log());
+    bundle
+}
+
+#[test]
+fn a_sweep_harvests_what_is_in_memory_or_saves_it() {
+    let world = world("crun", "");
+    ended(&world, "one");
+    // A sweep finds it without its record, too.
+    for path in files_in(&world.path("records")).iter().filter(|path| path.is_file()) {
+        fs::remove_file(path).unwrap();
+    }
+    ended(&world, "two");
+    let running = world.bundle("running", &["sleep", "100"]);
+    world.create(&running, "running").expect(0);
+    refuse(&world);
+    let swept = sweep(&world, 1);
+    assert_eq!(swept["failures"].as_array().unwrap().len(), 2, "{swept}");
+    assert_eq!(swept["in_use"], json!([world.memory_image("running")]), "{swept}");
+    assert!(world.image("one").exists() && world.image("two").exists(), "{swept}");
+    assert_eq!(files_below(&world.memory_dir()), [world.memory_image("running")], "{swept}");
+    accept(&world);
+    assert_eq!(sweep(&world, 0)["harvested"].as_array().unwrap().len(), 2);
+    for name in ["one", "two"] {
+        assert_dump(&world, name);
+    }
+}
+
+#[test]
+fn memory_that_is_full_costs_no_start() {
+    for runtime in runtimes() {
+        // Room for one.
+        let world = world(runtime, "memory_size = \"12M\"\n");
+        let [one, two] = ["one", "two"].map(|name| dumping(&world, name));
+        world.create(&one, "one").expect(0);
+        world.create(&two, "two").expect(0);
+        assert!(world.memory_image("one").exists() && world.image("two").exists(), "{}", world.log());
+        assert!(world.log().contains("its image lies on the disk"), "{}", world.log());
+        for name in ["one", "two"] {
+            world.control(&["start"], name, &[]).expect(0);
+            crate::cycle::wait_until_stopped(&world, name);
+            world.control(&["delete"], name, &[]).expect(0);
+            assert_dump(&world, name);
+        }
+    }
+}
+
+#[test]
+fn an_image_in_memory_is_in_use_for_every_backing() {
+    let world = world("crun", "bundles_choose_backing = true\n");
+    let [one, two] = ["one", "two"].map(|name| world.bundle(name, &["none"]));
+    world.create(&one, "one").expect(0);
+    let entry = |backing: &str| {
+        let mut entry = world.entry("one");
+        entry["imageBacking"] = json!(backing);
+        json!([entry])
+    };
+    for backing in ["memory", "disk"] {
+        two.set_paths(&entry(backing));
+        world.create(&two, "two").fails_with("is in use: it is attached to");
+    }
+    world.control(&["delete", "--force"], "one", &[]).expect(0);
+    two.set_paths(&entry("disk"));
+    world.create(&two, "two").expect(0);
+    one.set_paths(&entry("memory"));
+    world.create(&one, "one").fails_with("is in use: it is attached to");
+    world.control(&["delete", "--force"], "two", &[]).expect(0);
+}
+
+#[test]
+fn a_bundle_chooses_only_where_the_administrator_lets_it() {
+    for (settings, asked, in_memory) in [
+        ("", "memory", false),
+        ("bundles_choose_backing = true\n", "memory", true),
+        (MEMORY, "disk", true),
+        ("image_backing = \"memory\"\nbundles_choose_backing = true\n", "disk", false),
+    ] {
+        let world = HookWorld::new("crun");
+        world.settings(settings);
+        let bundle = world.bundle("app", &["none"]);
+        let mut entry = world.entry("app");
+        entry["imageBacking"] = json!(asked);
+        bundle.set_paths(&json!([entry]));
+        let said = world.hook(&["check", bundle.dir.to_str().unwrap()]).stdout();
+        assert_eq!(said.contains("in memory; here only if"), in_memory, "{said}");
+        world.create(&bundle, "c").expect(0);
+        let places = (world.memory_image("app").exists(), world.image("app").exists());
+        assert_eq!(places, (in_memory, !in_memory), "{settings} {asked}\n{}", world.log());
+        world.control(&["delete", "--force"], "c", &[]).expect(0);
+        // The annotation says the same.
+        bundle.edit(|config| {
+            config["rdkPlugins"] = json!({});
+            config["annotations"] =
+                json!({"org.rdk.minidump": "/opt/minidumps", "org.rdk.minidump.imageBacking": asked});
+        });
+        world.create(&bundle, "d").expect(0);
+        let image = world.path("images").join(format!("{}.img", world.id("d")));
+        assert_eq!(image.exists(), !in_memory, "{settings} {asked}\n{}", world.log());
+        world.control(&["delete", "--force"], "d", &[]).expect(0);
+    }
+}
+
+/// Something in the host holds the mount: the image waits in memory as long as that is so, and no container waits for it.
+#[test]
+fn an_image_that_is_held_stays_in_memory_until_it_is_released() {
+    let world = world("crun", "");
+    let bundle = world.bundle("app", &["write", "a.dmp", "5000", "sleep", "100"]);
+    refuse(&world);
+    world.create(&bundle, "c").expect(0);
+    world.control(&["start"], "c", &[]).expect(0);
+    let shell = Pin::new(pid(&world, "c"), &["sleep", "1000"]);
+    let dump = shell.directory().join("a.dmp");
+    wait_until(|| fs::metadata(&dump).is_ok_and(|metadata| metadata.len() == 5000));
+    world.control(&["delete", "--force"], "c", &[]).expect(0);
+    assert!(world.memory_image("app").exists() && !world.image("app").exists(), "{}", world.log());
+    bundle.edit(|config| config["process"]["args"] = json!(["/crasher", "/opt/minidumps", "none"]));
+    world.run(&bundle, "d").expect(0);
+    let waiting = files_below(&world.memory_dir());
+    assert!(waiting.len() == 1 && waiting[0].to_str().unwrap().contains(".aside-"), "{}", world.log());
+    drop(shell);
+    // Released, it cannot be harvested, and goes to the disk by the name that it waits under.
+    world.settle();
+    sweep(&world, 1);
+    let disk = files_in(&world.path("images"));
+    assert!(files_below(&world.memory_dir()).is_empty(), "{}", world.log());
+    assert_eq!(disk.iter().map(|path| path.file_name()).collect::<Vec<_>>(), [waiting[0].file_name()]);
+    accept(&world);
+    sweep(&world, 0);
+    assert_eq!(world.dumps().len(), 1, "{}", world.log());
+}
+
+#[test]
+fn a_damaged_image_goes_to_the_disk_for_a_person() {
+    let world = world("crun", "");
+    ended(&world, "app");
+    // The kernel has seen errors in it.
+    let image = world.memory_image("app");
+    command("debugfs", &["-w", "-R", "ssv state 2", image.to_str().unwrap()].map(AsRef::as_ref));
+    let swept = sweep(&world, 0);
+    assert_eq!(swept["harvested"][0]["image"], "aside", "{swept}");
+    assert_dump(&world, "app");
+    let kept = world.path("images").join("app.img.damaged1");
+    assert!(kept.exists() && files_below(&world.memory_dir()).is_empty(), "{swept}");
+    fs::remove_file(kept).unwrap();
+}
+
+/// In another mount namespace than the host's nothing is mounted: the images go to the disk. And what cannot be seen there
+/// is left to the host.
+#[test]
+fn another_mount_namespace_neither_mounts_the_memory_nor_gives_images_up() {
+    let world = world("crun", "");
+    let bundle = dumping(&world, "app");
+    world.in_own_namespace(|| {
+        world.create(&bundle, "one").expect(0);
+        assert!(world.image("app").exists(), "{}", world.log());
+        assert!(world.log().contains("this is not the host's mount namespace"), "{}", world.log());
+        world.control(&["delete", "--force"], "one", &[]).expect(0);
+        assert_eq!(mounts_below(&world.memory_dir()), Vec::<PathBuf>::new());
+    });
+    ended(&world, "two");
+    world.in_own_namespace(|| {
+        command("umount", &["--lazy".as_ref(), world.memory_dir().as_ref()]);
+        let swept = sweep(&world, 0);
+        assert_eq!(swept["in_use"], json!([world.memory_image("two")]), "{swept}");
+    });
+    assert_eq!(sweep(&world, 0)["harvested"].as_array().unwrap().len(), 1);
+    assert_dump(&world, "two");
+}
+
+#[test]
+fn a_configuration_names_no_image_in_memory() {
+    let world = world("crun", "");
+    let bundle = world.bundle("app", &["none"]);
+    let mut entry = world.entry("app");
+    entry["image"] = json!(world.memory_image("app"));
+    bundle.set_paths(&json!([entry]));
+    world.run(&bundle, "c").fails_with("lies where images in memory are");
+}
+
+/// On kernels before 6.6, a tmpfs takes no attributes of ours.
+#[test]
+fn an_image_in_memory_needs_no_attributes() {
+    let world = world("crun", "").without("fsetxattr");
+    let bundle = dumping(&world, "app");
+    refuse(&world);
+    world.run(&bundle, "c").expect(0);
+    assert!(world.image("app").exists(), "{}", world.log());
+    accept(&world);
+    sweep(&world, 0);
+    assert_dump(&world, "app");
+}
+
+/// Starts at the same time mount one file system.
+#[test]
+fn starts_at_once_share_one_file_system() {
+    let world = world("crun", "");
+    let bundles: Vec<Bundle> = (0..4).map(|n| dumping(&world, &format!("app{n}"))).collect();
+    std::thread::scope(|scope| {
+        for (n, bundle) in bundles.iter().enumerate() {
+            let world = &world;
+            scope.spawn(move || world.run(bundle, &format!("c{n}")).expect(0));
+        }
+    });
+    assert_eq!(mounts_below(&world.memory_dir()), [world.memory_dir()]);
+    (0..4).for_each(|n| assert_dump(&world, &format!("app{n}")));
+}
+
+/// The memory cgroup of version 1 or 2 of a name, if there is one to make.
+fn cgroup(name: &str) -> Option<PathBuf> {
+    let root = ["/sys/fs/cgroup/memory", "/sys/fs/cgroup"].map(Path::new);
+    let root = root.into_iter().find(|root| {
+        root.join("memory.usage_in_bytes").exists()
+            || fs::read_to_string(root.join("cgroup.subtree_control")).is_ok_and(|all| all.contains("memory"))
+    })?;
+    Some(root.join(name))
+}
+
+/// The memory that a container pays for the image behind a dump of 4 MB; `None` where groups count no memory.
+fn charged(world: &HookWorld) -> Option<u64> {
+    let bundle = world.bundle("app", &["write", "a.dmp", "4000000", "sleep", "1000"]);
+    let group = cgroup(&world.id("group"))?;
+    bundle.edit(|config| {
+        config["linux"]["cgroupsPath"] = json!(format!("/{}", world.id("group")));
+        config["linux"]["resources"] = json!({"memory": {"limit": 64 << 20}});
+    });
+    world.create(&bundle, "c").expect(0);
+    world.control(&["start"], "c", &[]).expect(0);
+    let dir = PathBuf::from(format!("/proc/{}/root{SOURCE}", pid(world, "c")));
+    wait_until(|| fs::metadata(dir.join("a.dmp")).is_ok_and(|metadata| metadata.len() == 4_000_000));
+    command("sync", &["--file-system".as_ref(), dir.as_ref()]);
+    let stat = fs::read_to_string(group.join("memory.stat")).unwrap();
+    world.control(&["delete", "--force"], "c", &[]).expect(0);
+    let shmem = stat.lines().find_map(|line| line.strip_prefix("shmem "));
+    Some(shmem.unwrap().parse().unwrap())
+}
+
+/// The pages of an image are there before its container runs: the hook has paid for them.
+#[test]
+fn a_container_does_not_pay_for_the_pages_of_its_image() {
+    for runtime in runtimes() {
+        assert_eq!(charged(&world(runtime, "")).unwrap_or(0), 0, "{runtime}");
+    }
+}
