@@ -171,6 +171,39 @@ fn a_directory_is_mounted_in_a_running_container_and_taken_out() {
 }
 
 #[test]
+fn a_mount_that_was_noted_and_not_made_does_no_harm() {
+    let mut world = DaemonWorld::new();
+    let id = world.id("a");
+    fs::create_dir(world.path("shared")).unwrap();
+    fs::write(world.path("shared/file"), "from the host\n").unwrap();
+    world.run(&id, &["sleep", "100"]);
+    let at = json!({"containerId": id, "source": world.path("shared"), "target": "/tmp/x"});
+    let shown = |world: &DaemonWorld| {
+        let words = json!({"containerId": id, "command": ["sh", "-c", "cat /tmp/x/file"]});
+        world.done("runCommand", &words)["stdout"].clone()
+    };
+    world.done("mount", &at);
+    // What a daemon leaves that is killed right before it mounts the next ones.
+    world.end(Signal::KILL);
+    let path = world.path("state").join(&id).join("mounts.json");
+    let mut note: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    for number in 0..63_u32 {
+        note["mounts"].as_array_mut().unwrap().push(json!({"target": "/tmp/x", "id": u32::MAX - number}));
+    }
+    fs::write(&path, note.to_string()).unwrap();
+    world.start();
+    // They neither count nor hide the one below them.
+    world.done("mount", &at);
+    for expected in ["from the host\n", "from the host\n"] {
+        assert_eq!(shown(&world), expected);
+        world.done("unmount", &at);
+    }
+    assert_eq!(shown(&world), "");
+    let error = world.call("unmount", &at).unwrap_err()["data"].to_string();
+    assert!(error.contains("nothing was mounted on /tmp/x"), "{error}");
+}
+
+#[test]
 fn a_hostile_path_never_leads_a_mount_out_of_the_container() {
     let world = DaemonWorld::new();
     let id = world.id("a");

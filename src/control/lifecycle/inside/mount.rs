@@ -80,12 +80,13 @@ pub(crate) async fn mount(ctx: &Context, id: &ContainerId, request: MountRequest
     let container = ctx.registry.find(id)?;
     let _change = container.change.lock().await;
     container.must_be(State::Running, "mount in")?;
-    let before = made(&container)?;
+    let place = Inside::of(&container)?;
+    let before = made(&container, &place)?;
     if before.len() >= MAX_MOUNTS {
         return Err(Error::new(ErrorKind::Busy, format!("container {id} has {MAX_MOUNTS} mounts already")));
     }
     let recursive = flags.iter().any(|flag| flag == "rbind");
-    let (place, dir, earlier) = (Inside::of(&container)?, container.dir.clone(), before.clone());
+    let (dir, earlier) = (container.dir.clone(), before.clone());
     let attached = apart(&container, move || {
         let tree = clone(&source, attributes, recursive)?;
         let made = Made { target, id: mount_id(&tree)? };
@@ -112,18 +113,22 @@ pub(crate) async fn unmount(ctx: &Context, id: &ContainerId, target: &Path) -> R
     let container = ctx.registry.find(id)?;
     let _change = container.change.lock().await;
     container.must_be(State::Running, "unmount in")?;
-    let mut made = made(&container)?;
+    let place = Inside::of(&container)?;
+    let mut made = made(&container, &place)?;
     let Some(at) = made.iter().rposition(|made| made.target == target) else {
         let what = format!("nothing was mounted on {} in container {id}", target.display());
         return Err(Error::new(ErrorKind::NotFound, what));
     };
-    let (place, mount) = (Inside::of(&container)?, made.remove(at));
+    let mount = made.remove(at);
     apart(&container, move || place.detach(&mount)).await?;
     container.dir.replace_note(MOUNTS, &Note { mounts: made })
 }
 
-fn made(container: &Container) -> Result<Vec<Made>> {
-    Ok(container.dir.note::<Note>(MOUNTS)?.unwrap_or_default().mounts)
+/// The mounts that were made and are there: a daemon that is killed may have noted one that it did not come to make.
+fn made(container: &Container, place: &Inside) -> Result<Vec<Made>> {
+    let mut made = container.dir.note::<Note>(MOUNTS)?.unwrap_or_default().mounts;
+    made.retain(|made| place.mounts.contains(&made.id));
+    Ok(made)
 }
 
 fn attributes(flags: &[String]) -> Result<u64> {
@@ -172,9 +177,10 @@ fn mount_id(file: impl AsFd) -> Result<u64> {
     Err(Error::new(ErrorKind::Unsupported, what()).advise("Linux 5.8 or later is needed"))
 }
 
-/// The mount namespace of a container, and which of its mounts pass on what is mounted on them.
+/// The mount namespace of a container, its mounts, and which of them pass on what is mounted on them.
 struct Inside {
     namespace: File,
+    mounts: Vec<u64>,
     shared: Vec<u64>,
 }
 
@@ -196,8 +202,9 @@ impl Inside {
             let what = format!("container {} has no mount namespace of its own", container.id);
             return Err(Error::new(ErrorKind::Unsupported, what));
         }
-        let mounts = mountinfo::parse(&text).into_iter();
-        Ok(Self { namespace, shared: mounts.filter(|mount| mount.is_shared).map(|mount| mount.id).collect() })
+        let mounts = mountinfo::parse(&text);
+        let shared = mounts.iter().filter(|mount| mount.is_shared).map(|mount| mount.id).collect();
+        Ok(Self { namespace, mounts: mounts.iter().map(|mount| mount.id).collect(), shared })
     }
 
     /// Enters it with this thread, and gives the root directory there.
