@@ -176,14 +176,18 @@ impl Error {
         self.kind.into()
     }
 
-    /// The whole story in one line: what, why (every cause), and what to do.
+    /// The whole story in one line: what, why (every cause, once), and what to do.
     #[must_use]
     pub fn report(&self) -> String {
         let mut line = self.what.clone();
         let mut advice = self.advice.clone();
         let mut cause = self.source();
         while let Some(error) = cause {
-            line.push_str(&format!(": {error}"));
+            let text = error.to_string();
+            // Errors of some libraries have their cause in their own text.
+            if !line.ends_with(&text) {
+                line.push_str(&format!(": {text}"));
+            }
             let inner = error.downcast_ref::<Self>().and_then(|e| e.advice.clone());
             advice = advice.or(inner);
             cause = error.source();
@@ -278,5 +282,29 @@ mod tests {
             "container c1: cannot publish a.dmp: cannot write /x: No space left on device (os error 28); make room"
         );
         assert_eq!(outer.exit_code(), ExitCode::Failure);
+    }
+
+    /// An error that has the text of its cause in its own, as some libraries make them.
+    #[derive(Debug)]
+    struct Wordy(io::Error);
+
+    impl fmt::Display for Wordy {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "IO error: {}", self.0)
+        }
+    }
+
+    impl StdError for Wordy {
+        fn source(&self) -> Option<&(dyn StdError + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn no_cause_is_said_twice() {
+        let wordy = Wordy(io::Error::from_raw_os_error(104));
+        let error = Error::new(ErrorKind::Unreachable, "the connection broke").caused_by(wordy);
+        assert_eq!(error.report(), "the connection broke: IO error: Connection reset by peer (os error 104)");
+        assert_eq!(Error::new(ErrorKind::Unreachable, "it closed").caused_by("").report(), "it closed");
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use crate::control::model::state::ExitStatus;
+use crate::control::monitor::serve::ARGUMENT;
 use crate::control::monitor::socket::{dial, socket_name, sockets, start};
 use crate::control::monitor::wire::{self, LaunchRequest, Reply, Request};
 use crate::control::output::bounded_log::LogTarget;
@@ -237,7 +238,10 @@ impl Monitor {
                         // It was about to end.
                         Ok(Err(_)) => {}
                         Err(_) => {
-                            return Err(Error::new(ErrorKind::Timeout, "the monitor of containers hangs"));
+                            let error = Error::new(ErrorKind::Timeout, "the monitor of containers hangs");
+                            return Err(error.advise(format!(
+                                "if it goes on so, kill it (pgrep -f {ARGUMENT}): containers run on"
+                            )));
                         }
                     }
                 }

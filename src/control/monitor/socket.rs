@@ -16,7 +16,7 @@ use rustix::net::{
 use crate::control::monitor::serve::ARGUMENT;
 use crate::control::monitor::wire::VERSION;
 use crate::control::process::reaper;
-use crate::error::{Result, Tried};
+use crate::error::{ErrorKind, Result, Tried};
 
 /// What the names of monitors' sockets begin with, in the state directory. No container has such an id.
 pub(crate) const SOCKET_PREFIX: &str = "+monitor.";
@@ -77,6 +77,20 @@ fn open(state_dir: &Path) -> rustix::io::Result<File> {
 
 /// Starts a monitor: this program again, by what the kernel holds of it, as its file may be another's by now.
 pub(crate) fn start(state_dir: &Path, name: &str) -> Result<()> {
+    try_start(state_dir, name).map_err(|error| {
+        let advice = match error.kind() {
+            ErrorKind::NoSpace => format!("make room in {}, and start the container again", state_dir.display()),
+            _ => format!(
+                "check that {} is there and can be written to, and that the daemon may have more processes and open \
+                 files (ulimit -u, ulimit -n, TasksMax of its service); then start the container again",
+                state_dir.display()
+            ),
+        };
+        error.advise(advice)
+    })
+}
+
+fn try_start(state_dir: &Path, name: &str) -> Result<()> {
     let what = || "cannot start the monitor of containers";
     let listener = listener(state_dir, name).tried(what)?;
     let mut command = Command::new("/proc/self/exe");
@@ -101,4 +115,19 @@ fn listener(state_dir: &Path, name: &str) -> std::io::Result<OwnedFd> {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
     listen(&listener, 64)?;
     Ok(listener)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_what_to_do() {
+        let error = start(Path::new("/nowhere"), "+monitor.x").unwrap_err().report();
+        assert!(
+            error.starts_with("cannot start the monitor of containers: No such file or directory")
+                && error.contains("; check that /nowhere is there"),
+            "{error}"
+        );
+    }
 }
