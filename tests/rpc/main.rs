@@ -25,6 +25,7 @@ mod guards;
 mod http;
 mod inside;
 mod limits;
+mod log_files;
 mod log_tail;
 mod log_times;
 mod outbox;

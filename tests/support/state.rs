@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-/// All but the notes of what it announced a moment ago, which go by themselves, the journal of events, and the socket of its
-/// monitor.
+/// All but the notes of what it announced a moment ago, which go by themselves, the journal of events, where containers wrote
+/// that have ended, and the socket of its monitor.
 pub(crate) fn kept(dir: &Path) -> Vec<PathBuf> {
     let (_notes, mut kept) = entries(dir);
-    let stays = |name: &str| name.starts_with("+monitor.") || name.starts_with("+events");
+    let stays = |name: &str| ["+monitor.", "+events", "+sinks"].iter().any(|begin| name.starts_with(begin));
     kept.retain(|path| !path.file_name().is_some_and(|name| stays(&name.to_string_lossy())));
     kept
 }

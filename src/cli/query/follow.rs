@@ -31,7 +31,8 @@ pub(crate) fn follow(
                 );
             }
             lost += cut;
-            place = Some(next);
+            // A log that is taken away has nothing at its place until more is written.
+            place = Some(next.max(place.unwrap_or_default()));
             print(&new)?;
             if new.is_empty() && !first {
                 break;

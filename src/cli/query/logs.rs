@@ -13,7 +13,7 @@ use crate::cli::query::stamps::Stamps;
 use crate::cli::query::tail;
 use crate::cli::{term, units};
 use crate::command::list::filter::Moment;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 
 /// The most bytes that come at once.
 const MAX_BYTES: u64 = 256 * 1024;
@@ -65,7 +65,14 @@ impl Logs {
             if most == 0 {
                 return Ok((Vec::new(), from));
             }
-            let (mut log, part) = self.bytes_at(&mut client.borrow_mut(), from, most)?;
+            let (mut log, part) = match self.bytes_at(&mut client.borrow_mut(), from, most) {
+                // While a container runs, its next output would make the log again.
+                Err(error) if error.kind() == ErrorKind::NotFound && !is_first => {
+                    log::warn!("the log is gone: {}", error.report());
+                    return Ok((Vec::new(), from));
+                }
+                part => part?,
+            };
             let next = number(&part, "next");
             if std::mem::take(&mut is_first) && self.tail.is_some() && first_place(&log, &part) > from {
                 // It was cut off since its beginning was found.

@@ -11,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{Mode, OFlags};
 
+use crate::control::output::log_end::{Files, LogEnd};
 use crate::control::output::place::Place;
 use crate::control::output::sink;
 use crate::control::output::times::writer::{self, Times};
@@ -44,6 +45,7 @@ pub(crate) struct BoundedLog {
     times: Times,
     /// When the bytes came that are being written.
     now: Option<u64>,
+    end: LogEnd,
     /// How many bytes were lost since the last write, and why.
     lost: Option<(u64, ErrorKind)>,
 }
@@ -55,7 +57,7 @@ pub(crate) fn older(path: &Path) -> PathBuf {
 
 impl BoundedLog {
     pub(crate) fn new(target: LogTarget, place: Place, times: Times) -> Self {
-        Self { target, place, times, now: None, lost: None }
+        Self { target, place, times, now: None, end: LogEnd::default(), lost: None }
     }
 
     /// Writes all that has just come, or counts what there was no room for: a container neither waits for the disk nor fails
@@ -83,7 +85,7 @@ impl BoundedLog {
     }
 
     /// How many bytes at the beginning of so many cannot stay: a small limit must not cost one write for each of them.
-    fn hopeless(&self, bytes: usize) -> usize {
+    fn hopeless(&mut self, bytes: usize) -> usize {
         let (Bound::TwoFiles(limit) | Bound::OneFile(limit)) = self.target.bound else { return 0 };
         let hopeless = bytes.saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX));
         if hopeless > 0
@@ -91,6 +93,7 @@ impl BoundedLog {
         {
             // Who follows finds less than there was; the log stays as it is.
             let _unknown = place.add(hopeless as u64);
+            self.end.skip(hopeless as u64);
         }
         hopeless
     }
@@ -117,29 +120,34 @@ impl BoundedLog {
     fn try_write(&mut self, bytes: &[u8]) -> Result<usize> {
         let path = &self.target.path.clone();
         let mut file = File::from(sink::open(path, OFlags::CREATE).map_err(Error::other)?);
-        let mut length = file.metadata()?.len();
+        let mut files = self.files(&file)?;
+        let end = self.end.find(files, &self.place);
         let room = match self.target.bound {
             Bound::Unlimited => u64::MAX,
             Bound::TwoFiles(limit) => {
-                if length >= limit / 2 {
+                if files.length >= limit / 2 {
+                    self.end.forget();
                     file = self.rotate()?;
-                    length = 0;
+                    files = self.files(&file)?;
                 }
-                (limit / 2).saturating_sub(length)
+                (limit / 2).saturating_sub(files.length)
             }
             Bound::OneFile(limit) => {
-                if length.saturating_add(bytes.len() as u64) > limit {
-                    length -= self.halve(length.saturating_sub(limit / 2))?;
+                if files.length.saturating_add(bytes.len() as u64) > limit {
+                    self.end.forget();
+                    files.length -= self.halve(files.length.saturating_sub(limit / 2))?;
                 }
-                limit.saturating_sub(length)
+                limit.saturating_sub(files.length)
             }
         };
         let count = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
         match bytes.get(..count) {
             Some(part) if !part.is_empty() => {
-                self.note_time(&file, length)?;
+                self.note_time(files);
                 let written = file.write(part)?;
                 self.times.after(written as u64);
+                files.length += written as u64;
+                self.end.leave(files, end + written as u64);
                 Ok(written)
             }
             // A limit of no bytes.
@@ -147,14 +155,23 @@ impl BoundedLog {
         }
     }
 
-    /// Notes when that came which is going to be written to a file behind so many bytes.
-    fn note_time(&mut self, file: &File, length: u64) -> Result<()> {
-        if length == 0 && matches!(self.target.bound, Bound::TwoFiles(_)) {
+    /// The files of the log, of which this one is written to.
+    fn files(&self, file: &File) -> Result<Files> {
+        let older = match self.target.bound {
+            Bound::TwoFiles(_) => older(&self.target.path).symlink_metadata().map_or(0, |older| older.len()),
+            Bound::OneFile(_) | Bound::Unlimited => 0,
+        };
+        let metadata = file.metadata()?;
+        Ok(Files { inode: metadata.ino(), length: metadata.len(), older })
+    }
+
+    /// Notes when that came which is going to be written.
+    fn note_time(&mut self, files: Files) {
+        if files.length == 0 && matches!(self.target.bound, Bound::TwoFiles(_)) {
             // What was kept of an earlier end: this file may have the inode of one that is gone.
             let _none = std::fs::remove_file(writer::kept(&self.target.path));
         }
-        self.times.before(file.metadata()?.ino(), length, self.now);
-        Ok(())
+        self.times.before(files.inode, files.length, self.now);
     }
 
     /// The file becomes the older one. Gives the next one, which is there before others may look again.
@@ -169,7 +186,8 @@ impl BoundedLog {
         next.map(File::from)
     }
 
-    fn remove_older(&self) -> Result<()> {
+    fn remove_older(&mut self) -> Result<()> {
+        self.end.forget();
         let place = self.place.lock();
         let older = older(&self.target.path);
         let gone = older.symlink_metadata()?.len();

@@ -4,7 +4,7 @@
 //! end; without one it is this process. A container whose reader is killed waits once its pipe is full, and goes on when
 //! the next one reads.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +14,7 @@ use rustix::io::Errno;
 
 use crate::control::model::id::ContainerId;
 use crate::control::output::bounded_log::{self, Bound, LogTarget};
+use crate::control::output::last_sinks::LastSinks;
 use crate::control::output::place::Place;
 use crate::control::output::read::{LogPart, OpenLog, Trimmed};
 use crate::control::output::reader::{self, OutputReader, Progress, Until};
@@ -28,9 +29,6 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 /// How much output is kept in memory of a container whose log cannot be opened.
 const STAND_IN_BYTES: u64 = 64 * 1024;
 
-/// Of how many containers that have ended it is known to which files of their own they wrote.
-const MAX_OWN_FILES: usize = 64;
-
 /// All logs.
 #[derive(Debug)]
 pub(crate) struct LogStore {
@@ -42,8 +40,7 @@ pub(crate) struct LogStore {
     /// With a monitor, an end of each pipe: what is in there stays when the container ends and the monitor was killed.
     held: Mutex<BTreeMap<PathBuf, OwnedFd>>,
     trimmed: Trimmed,
-    /// The files of their own to which the last containers wrote that have ended, the latest first.
-    own_files: Mutex<VecDeque<(ContainerId, Sink)>>,
+    last_sinks: LastSinks,
 }
 
 /// Where a part of a container's output begins.
@@ -76,15 +73,9 @@ impl LogStore {
         }
         let readers = (!settings.monitor).then(Arc::default);
         let (limit, state_dir) = (settings.log_limit.max(2), settings.state_dir.clone());
-        Self {
-            dir,
-            limit,
-            state_dir,
-            readers,
-            held: Mutex::default(),
-            trimmed: Trimmed::default(),
-            own_files: Mutex::default(),
-        }
+        let last_sinks = LastSinks::of(&state_dir);
+        let (held, trimmed) = (Mutex::default(), Trimmed::default());
+        Self { dir, limit, state_dir, readers, held, trimmed, last_sinks }
     }
 
     /// The container's directory, with its pipe.
@@ -93,7 +84,12 @@ impl LogStore {
     }
 
     fn path(&self, id: &ContainerId, sink: &Sink) -> PathBuf {
-        if let Sink::File { path, .. } = sink { path.clone() } else { self.dir.join(format!("{id}.log")) }
+        if let Sink::File { path, .. } = sink { path.clone() } else { self.own_path(id) }
+    }
+
+    /// The daemon's log of a container.
+    fn own_path(&self, id: &ContainerId) -> PathBuf {
+        self.dir.join(format!("{id}.log"))
     }
 
     /// Where the output of a container is written by us, if it is.
@@ -111,12 +107,13 @@ impl LogStore {
     /// # Errors
     /// The kernel's.
     pub(crate) fn create(&self, id: &ContainerId, sink: &Sink) -> Result<Output> {
-        let ours = self.dir.join(format!("{id}.log"));
+        let ours = self.own_path(id);
         let path = self.path(id, sink);
         // Who follows goes on with the first byte of the new one.
         let start =
             self.read(id, sink, None, 0).map_or_else(|_| self.trimmed.of(&path), |before| before.next);
         self.trimmed.set(&path, start);
+        self.last_sinks.forget(id);
         for of_before in [times::kept(&ours), bounded_log::older(&ours)] {
             let _none = std::fs::remove_file(of_before);
         }
@@ -213,24 +210,16 @@ impl LogStore {
             // The monitor that read it was killed. A process that outlived the container may go on writing.
             let _all = (0..LAST_TURNS).all(|_| left.read() == Progress::More);
         }
-        if *sink == Sink::Log {
-            times::keep(&home, &self.path(id, sink));
-        }
+        times::keep(&home, &self.path(id, sink), &times::kept(&self.own_path(id)));
         if let Ok(place) = Place::of(&home).lock() {
             self.trimmed.set(&self.path(id, sink), place.read());
         }
-        let mut own_files = lock(&self.own_files);
-        own_files.retain(|(known, _)| known != id);
-        if matches!(sink, Sink::File { .. }) {
-            own_files.truncate(MAX_OWN_FILES - 1);
-            own_files.push_front((id.clone(), sink.clone()));
-        }
+        self.last_sinks.keep(id, sink);
     }
 
     /// Where the last container of this id wrote, which has ended.
     pub(crate) fn last_sink(&self, id: &ContainerId) -> Sink {
-        let own_files = lock(&self.own_files);
-        own_files.iter().find(|(known, _)| known == id).map(|(_, sink)| sink.clone()).unwrap_or_default()
+        self.last_sinks.sink(id)
     }
 
     /// A part of a container's output: what follows the place `from`, or else the last bytes; at most `bytes`.
@@ -260,8 +249,8 @@ impl LogStore {
     ) -> Result<(LogPart, Vec<Came>)> {
         self.look(id, sink, |log, home| {
             let mut entries = times::read(home);
-            if entries.is_empty() && *sink == Sink::Log {
-                entries = times::read_file(&times::kept(&self.path(id, sink)));
+            if entries.is_empty() && self.has_kept_times(id, sink) {
+                entries = times::read_file(&times::kept(&self.own_path(id)));
             }
             let all = known::all(log, &entries);
             let from = match begin {
@@ -274,6 +263,15 @@ impl LogStore {
             let came = known::between(&all, start, part.next);
             Ok((part, came))
         })
+    }
+
+    /// Whether the times that were kept at the end of a container are those of its log. Other programs may write to a file of
+    /// its own.
+    fn has_kept_times(&self, id: &ContainerId, sink: &Sink) -> bool {
+        match sink {
+            Sink::File { path, .. } => self.last_sinks.is_as_it_was(id, path),
+            _ => *sink == Sink::Log,
+        }
     }
 
     /// The most bytes that are read at once.
@@ -295,8 +293,17 @@ impl LogStore {
         let older = (*sink == Sink::Log).then(|| bounded_log::older(&path));
         let place = Place::of(&home).lock();
         let gone = place.as_ref().map_or_else(|_| self.trimmed.of(&path), |place| place.read());
-        let log = OpenLog::open(&path, older.as_deref(), gone);
+        let log = match OpenLog::open(&path, older.as_deref(), gone) {
+            // It was removed or moved, by logrotate for one. What the container writes next goes into a new one.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && place.is_ok() => {
+                Ok(OpenLog::empty(gone))
+            }
+            log => log,
+        };
         log.and_then(|log| look(&log, &home)).map_err(|error| {
+            if let Err(error) = sink.must_be_readable(id) {
+                return error;
+            }
             let kind = match error.kind() {
                 std::io::ErrorKind::NotFound => ErrorKind::NotFound,
                 _ => ErrorKind::System,

@@ -223,3 +223,58 @@ fn whatever_happens_a_line_has_the_time_when_it_came_or_none() {
         }
     }
 }
+
+/// What another program does to a log with the first file or both.
+fn take_away(path: &std::path::Path, how: u32) {
+    let older = bounded_log::older(path);
+    match how {
+        0 => drop(fs::remove_file(path)),
+        // As logrotate does; the second has the name of the older file of a log that has two.
+        1 => drop(fs::rename(path, path.with_extension("old"))),
+        2 => drop(fs::rename(path, older)),
+        3 => {
+            fs::rename(path, path.with_extension("old")).unwrap();
+            File::create_new(path).unwrap();
+        }
+        4 => drop(File::options().write(true).open(path).map(|log| log.set_len(0))),
+        5 => drop(fs::remove_file(older)),
+        _ => {}
+    }
+}
+
+#[test]
+fn those_who_follow_a_log_get_all_once_whatever_takes_it_away() {
+    for bound in [Bound::TwoFiles(400), Bound::OneFile(400), Bound::Unlimited] {
+        for how in 0..6 {
+            let dir = tempfile::tempdir().unwrap();
+            Place::of(dir.path()).create(7).unwrap();
+            let (path, mut log) = (path(&dir), reader(&dir, bound));
+            let older = bounded_log::older(&path);
+            let older = matches!(bound, Bound::TwoFiles(_)).then_some(&*older);
+            let (mut place, mut written, mut followed) = (0, Vec::new(), Vec::new());
+            let mut look = |place: &mut u64| {
+                let start = Place::of(dir.path()).lock().unwrap().read();
+                let Ok(log) = OpenLog::open(&path, older, start) else { return };
+                let part = log.part(Some(*place), u64::MAX).unwrap();
+                *place = part.next.max(*place);
+                followed.extend(part.bytes);
+            };
+            for round in 0..60_u64 {
+                let line = format!("line {round}\n");
+                log.write_at(line.as_bytes(), Some(round));
+                written.extend(line.bytes());
+                look(&mut place);
+                if round % 7 == 6 {
+                    take_away(&path, how);
+                    // Also one that looks just now.
+                    look(&mut place);
+                }
+            }
+            assert_eq!(
+                String::from_utf8(followed).unwrap(),
+                String::from_utf8(written).unwrap(),
+                "{bound:?} {how}"
+            );
+        }
+    }
+}

@@ -79,6 +79,14 @@ impl LockedPlace {
         self.write(self.read().saturating_add(gone))
     }
 
+    /// The log begins at this place now.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(crate) fn set(&self, start: u64) -> Result<()> {
+        self.write(start)
+    }
+
     fn write(&self, start: u64) -> Result<()> {
         self.0.write_all_at(format!("{start:0DIGITS$}").as_bytes(), 0)
     }

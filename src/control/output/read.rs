@@ -87,6 +87,11 @@ impl OpenLog {
         Ok(log)
     }
 
+    /// One of which nothing is left but the place of what follows.
+    pub(crate) fn empty(place: u64) -> Self {
+        Self { pieces: Vec::new(), start: place }
+    }
+
     /// The oldest first.
     pub(crate) fn pieces(&self) -> &[Piece] {
         &self.pieces

@@ -4,13 +4,15 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags};
+use serde::{Deserialize, Serialize};
 
+use crate::control::model::id::ContainerId;
 use crate::control::output::journald;
 use crate::dobby::runtime::OutputTarget;
 use crate::error::{Error, ErrorKind, Result, Tried};
 
 /// Where a container writes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Sink {
     /// The daemon's log of it.
     #[default]
@@ -35,6 +37,24 @@ impl Sink {
     /// Whether what is written there cannot be read again.
     pub(crate) fn is_write_only(&self) -> bool {
         matches!(self, Self::Journal { .. } | Self::Discard)
+    }
+
+    /// Refuses a place from which nothing can be read.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], which says where the output of the container `id` goes.
+    pub(crate) fn must_be_readable(&self, id: &ContainerId) -> Result<()> {
+        let (place, advice) = match self {
+            Self::Log | Self::File { .. } => return Ok(()),
+            Self::Journal { .. } => ("to the journal", format!("read it with journalctl -t {id}")),
+            Self::Discard => (
+                "nowhere",
+                "its configuration says so (logging, sink devnull); take the plugin out to have a log"
+                    .to_owned(),
+            ),
+        };
+        let what = format!("container {id} has no log: its output goes {place}");
+        Err(Error::new(ErrorKind::NotFound, what).advise(advice))
     }
 
     /// The place that a configuration names.

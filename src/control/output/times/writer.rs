@@ -56,14 +56,13 @@ pub(crate) fn whole(entries: &[Entry]) -> Vec<u8> {
     bytes
 }
 
-/// Keeps the times of a container that has ended beside its log, those that are known by now.
-pub(crate) fn keep(dir: &Path, log: &Path) {
+/// Keeps the times of a container that has ended in the file `path`, those of its log that are known by now.
+pub(crate) fn keep(dir: &Path, log: &Path, path: &Path) {
     let mut entries = read(dir);
     let (Ok(end), false) = (log.symlink_metadata(), entries.is_empty()) else { return };
     // What a process writes that outlives the container.
     entries.push(Entry { file: end.ino(), offset: end.len(), time: None });
-    let path = kept(log);
-    let written = sink::open(&path, OFlags::CREATE | OFlags::TRUNC).and_then(|file| {
+    let written = sink::open(path, OFlags::CREATE | OFlags::TRUNC).and_then(|file| {
         File::from(file).write_all(&whole(&entries)).tried(|| format!("cannot write {}", path.display()))
     });
     if let Err(error) = written {

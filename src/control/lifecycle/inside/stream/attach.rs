@@ -163,7 +163,8 @@ impl<O: Outlet> Follower<'_, O> {
         let count = part.bytes.len();
         let gap = |place: u64| part.next.saturating_sub(place).saturating_sub(count as u64);
         let lost = self.place.map_or(0, gap);
-        self.place = Some(part.next);
+        // A log that is taken away has nothing at its place until more is written.
+        self.place = Some(part.next.max(self.place.unwrap_or(0)));
         if lost > 0 {
             self.lost += lost;
             self.note(&format!("lost {lost} bytes of output")).await;
