@@ -164,7 +164,7 @@ fn image(plan: &Plan, bundle: &Bundle, admin: &Admin) -> Result<String> {
         return Ok(format!("is in use by a container, through {}", device.path().display()));
     }
     match inspect(image.file()).tried(|| "cannot read it")? {
-        Condition::Ext4 { ours: true, dirty: false, .. } | Condition::Blank => {
+        Condition::Ext4 { ours: true, dirty: false, .. } | Condition::Blank { ours: true } => {
             Ok("was left by an earlier run; its dumps are harvested first, then it is created again".into())
         }
         Condition::Ext4 { ours: true, dirty: true, .. } => {
@@ -172,7 +172,7 @@ fn image(plan: &Plan, bundle: &Bundle, admin: &Admin) -> Result<String> {
             Ok("was in use when the power went; it is repaired and harvested first, then created again"
                 .into())
         }
-        Condition::Ext4 { ours: false, .. } | Condition::Unknown => {
+        Condition::Ext4 { ours: false, .. } | Condition::Blank { ours: false } | Condition::Unknown => {
             Err(Error::new(ErrorKind::Config, "was not made by this program, so the hook will not touch it")
                 .advise("harvest it by hand and remove it, or name another image"))
         }

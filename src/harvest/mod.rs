@@ -121,7 +121,7 @@ fn harvest_once(image: &LockedImage, job: Job<'_>, published: &Published) -> Res
         };
     }
     let (reading, ours) = match image.condition()? {
-        Condition::Blank => (Reading::default(), true),
+        Condition::Blank { ours: true } => (Reading::default(), true),
         Condition::Ext4 { ours, dirty, errors, .. } => {
             let mut reading = read(image, job, (ours, dirty), published).map_err(within)?;
             if errors {
@@ -133,7 +133,7 @@ fn harvest_once(image: &LockedImage, job: Job<'_>, published: &Published) -> Res
             reading.damaged |= errors;
             (reading, ours)
         }
-        Condition::Unknown => return Err(no_file_system(image)),
+        Condition::Blank { ours: false } | Condition::Unknown => return Err(no_file_system(image)),
     };
     finish(image, reading, ours)
 }

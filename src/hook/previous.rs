@@ -13,7 +13,6 @@ use crate::image::lock::LockedImage;
 use crate::image::mark::Mark;
 use crate::image::memory;
 use crate::image::memory::save::save_beside;
-use crate::image::superblock::Condition;
 use crate::settings::Plan;
 use crate::settings::admin::Admin;
 
@@ -30,7 +29,7 @@ const WAITING_TIMEOUT: Duration = Duration::from_secs(1);
 /// [`ErrorKind::NoSpace`] when too many images of that name wait already.
 pub fn make_way(plan: &Plan, ours: &Mark, admin: &Admin, deadline: Deadline) -> Result<()> {
     if aside::is_reserved(&plan.image) {
-        let what = format!("{} has the name of an image that was set aside", plan.image.display());
+        let what = format!("{} has the name of a file that only the hook makes", plan.image.display());
         return Err(Error::new(ErrorKind::Config, what).advise("name another image"));
     }
     harvest_waiting(&plan.image, admin);
@@ -78,7 +77,7 @@ fn set_aside(image: &LockedImage, ours: &Mark, admin: &Admin) -> Result<PathBuf>
 }
 
 fn check_ours(image: &LockedImage, plan: &Plan) -> Result<()> {
-    if !matches!(image.condition()?, Condition::Unknown | Condition::Ext4 { ours: false, .. }) {
+    if image.condition()?.is_ours() {
         return Ok(());
     }
     let image = image.path().display();

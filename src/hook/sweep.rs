@@ -179,7 +179,7 @@ fn images_in(dir: &Path, sweep: &mut Sweep) -> Vec<PathBuf> {
 fn is_image_of_ours(path: &Path) -> bool {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = rustix::fs::open(path, flags, Mode::empty()).map(File::from);
-    file.is_ok_and(|file| matches!(inspect(&file), Ok(Condition::Ext4 { ours: true, .. })))
+    file.is_ok_and(|file| inspect(&file).is_ok_and(Condition::is_ours))
 }
 
 /// Harvests an image that no record has led to; and whose it was, if it says so.
@@ -187,7 +187,7 @@ fn orphan(path: &Path, admin: &Admin) -> (Option<String>, Settled) {
     let mut container = None;
     let is_ours = |image: &LockedImage| {
         container = Mark::read(image.file()).container;
-        Ok(matches!(image.condition()?, Condition::Ext4 { ours: true, .. }))
+        Ok(image.condition()?.is_ours())
     };
     let mut settled = Settled::default();
     settled.harvest(path, &Mark::default(), &terms(admin), is_ours);

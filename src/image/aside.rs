@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::image::identity::Identity;
 use crate::image::lock::LockedImage;
 use crate::image::memory::copy::to_disk;
+use crate::image::temporary::is_temporary;
 
 /// Between the name of an image and its identity, when it waits for its harvest.
 const WAITING: &str = ".aside-";
@@ -103,10 +104,10 @@ pub fn is_damaged(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.as_bytes().starts_with(b"damaged"))
 }
 
-/// Whether a name is one that only this module gives.
+/// Whether a name is one that only the hook gives: another image of that name would be taken for what it stands for.
 #[must_use]
 pub fn is_reserved(path: &Path) -> bool {
-    is_damaged(path) || home(path) != path
+    is_damaged(path) || home(path) != path || is_temporary(path)
 }
 
 /// Where an image was before it waited for its harvest.
@@ -139,7 +140,13 @@ mod tests {
         assert!(is_damaged(Path::new("/d/a.img.damaged1")) && !is_damaged(Path::new("/d/damaged.img")));
         // One that waited and turns out to be damaged gets the name that it would have had.
         assert_eq!(home(Path::new("/d/a.img.aside-0123")), Path::new("/d/a.img"));
-        for (name, is) in [("a.img", false), ("a.img.aside-0123", true), ("a.damaged2", true)] {
+        for (name, is) in [
+            ("a.img", false),
+            ("a.img.aside-0123", true),
+            ("a.damaged2", true),
+            (".a.img.new", true),
+            ("a.new", false),
+        ] {
             assert_eq!(is_reserved(&Path::new("/d").join(name)), is, "{name}");
         }
     }

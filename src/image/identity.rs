@@ -31,7 +31,7 @@ impl Identity {
         let metadata = file.metadata().tried(what)?;
         let token = match inspect(file).tried(what)? {
             Condition::Ext4 { token, .. } => token,
-            Condition::Blank | Condition::Unknown => None,
+            Condition::Blank { .. } | Condition::Unknown => None,
         };
         Ok(Self { device: metadata.dev(), inode: metadata.ino(), token })
     }

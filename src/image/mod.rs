@@ -12,4 +12,5 @@ pub mod mount;
 pub mod read;
 pub mod repair;
 pub mod superblock;
+pub mod temporary;
 pub mod token;

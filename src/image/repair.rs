@@ -15,6 +15,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result, Tried, Unreadable};
 use crate::image::lock::LockedImage;
 use crate::image::read::files::pump;
+use crate::image::temporary;
 use crate::tool;
 
 /// How long `e2fsck` may take.
@@ -107,8 +108,7 @@ fn unnamed(image: &Path) -> std::io::Result<File> {
     match rustix::fs::openat(CWD, dir, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, mode) {
         Ok(fd) => Ok(fd.into()),
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
-            let name = image.file_name().unwrap_or_default().to_string_lossy();
-            let temporary = dir.join(format!(".{name}.repair"));
+            let temporary = temporary::path(image, temporary::REPAIR);
             // What is there was left by a hook that was killed: we hold the lock of the image.
             let _stale = std::fs::remove_file(&temporary);
             let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;

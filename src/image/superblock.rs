@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
+use crate::image::mark::Mark;
 use crate::image::token::{OFFSET, SEED, Token};
 
 /// The volume label by which an image is known to be ours.
@@ -36,10 +37,21 @@ pub enum Condition {
         /// Whether it has a journal; the smallest images have no room for one.
         journal: bool,
     },
-    /// Nothing was ever written to it: every byte is zero, or there is none.
-    Blank,
+    /// Every byte is zero, or there is none.
+    Blank {
+        /// Whether its mark says that we made it, so that a creation was interrupted. Nothing else can say so.
+        ours: bool,
+    },
     /// Something else.
     Unknown,
+}
+
+impl Condition {
+    /// Whether we made it.
+    #[must_use]
+    pub fn is_ours(self) -> bool {
+        matches!(self, Self::Ext4 { ours: true, .. } | Self::Blank { ours: true })
+    }
 }
 
 /// Looks at the superblock in `file`.
@@ -50,12 +62,12 @@ pub fn inspect(file: &File) -> io::Result<Condition> {
     let mut block = [0; 256];
     match file.read_exact_at(&mut block, OFFSET) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            return Ok(if is_blank(file)? { Condition::Blank } else { Condition::Unknown });
+            return without_superblock(file);
         }
         other => other?,
     }
     if field16(&block, 0x38) != MAGIC {
-        return Ok(if is_blank(file)? { Condition::Blank } else { Condition::Unknown });
+        return without_superblock(file);
     }
     let state = field16(&block, 0x3A);
     let dirty = state != STATE_CLEAN || field32(&block, 0x60) & INCOMPAT_RECOVER != 0;
@@ -63,6 +75,11 @@ pub fn inspect(file: &File) -> io::Result<Condition> {
     let token = block.get(SEED..).and_then(|rest| rest.first_chunk()).copied().and_then(Token::from_seed);
     let journal = field32(&block, 0x5C) & COMPAT_HAS_JOURNAL != 0;
     Ok(Condition::Ext4 { ours: label(&block) == LABEL.as_bytes(), dirty, errors, token, journal })
+}
+
+fn without_superblock(file: &File) -> io::Result<Condition> {
+    let ours = || Mark::read(file).container.is_some();
+    Ok(if is_blank(file)? { Condition::Blank { ours: ours() } } else { Condition::Unknown })
 }
 
 /// The little-endian number at `at`, 0 when there is none.

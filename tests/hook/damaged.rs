@@ -312,18 +312,6 @@ fn enter(pid: i64) -> Child {
     command.arg("none").stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap()
 }
 
-#[test]
-fn an_image_of_zeros_is_made_anew() {
-    let world = HookWorld::new("crun");
-    let bundle = world.bundle("app", &["write", "a.dmp", "500", "none"]);
-    for length in [0, 4096, DEFAULT_IMGSIZE] {
-        File::create(world.image("app")).unwrap().set_len(length).unwrap();
-        let run = world.run(&bundle, "c").expect(0);
-        assert_eq!(world.dumps().len(), 1, "{length}: {}", run.story());
-    }
-    bundle.edit(|config| config["hooks"] = json!({}));
-}
-
 /// A device that breaks its images at every start keeps the newest four, and its app starts with a minidump directory.
 #[test]
 fn of_many_damaged_images_the_oldest_go_and_the_app_starts() {

@@ -8,6 +8,7 @@
 )]
 
 mod added;
+mod blank;
 mod bytes;
 mod commands;
 mod crash_loop;

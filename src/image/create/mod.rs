@@ -15,6 +15,7 @@ use crate::host;
 use crate::image::lock::LockedImage;
 use crate::image::loopback::LoopDevice;
 use crate::image::superblock::LABEL;
+use crate::image::temporary;
 use crate::image::token::Token;
 use crate::settings::{DEFAULT_IMGSIZE, Plan};
 use crate::tool;
@@ -123,8 +124,7 @@ impl NewImage {
         match rustix::fs::openat(CWD, dir, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, mode) {
             Ok(fd) => Ok(Self { file: fd.into(), path: path.to_owned(), temporary: None }),
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                let temporary = dir.join(format!(".{name}.new"));
+                let temporary = temporary::path(path, temporary::NEW);
                 remove_stale(&temporary)?;
                 let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let fd = rustix::fs::openat(CWD, &temporary, flags, mode).tried(what)?;

@@ -110,7 +110,7 @@ fn is_dirty(image: &LockedImage) -> Result<bool> {
     }
     match inspect(image.file()).tried(|| format!("cannot read the image {shown}"))? {
         Condition::Ext4 { dirty, .. } => Ok(dirty),
-        Condition::Blank | Condition::Unknown => {
+        Condition::Blank { .. } | Condition::Unknown => {
             let what = format!("the image {shown} holds no file system of its type");
             Err(Error::new(ErrorKind::Corrupt, what).advise("it is left untouched; remove it"))
         }
