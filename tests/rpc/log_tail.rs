@@ -1,5 +1,6 @@
 //! `logs --tail`: the last lines, however long they are, and each of them whole.
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::daemon_world::DaemonWorld;
@@ -44,4 +45,33 @@ fn as_many_lines_come_as_are_wanted() {
     }
     assert_eq!(says(&world, &["logs", "--bytes", "300000", &id]).len(), 300_000);
     assert_eq!(says(&world, &["logs", &id]).len(), 65_536);
+}
+
+/// The beginnings of a log are cut off as it grows, also within a line.
+#[test]
+fn a_log_that_was_cut_has_only_whole_lines() {
+    let mut world = DaemonWorld::with(&["--log-limit", "9000"]);
+    for (name, file) in [("ours", None), ("own", Some(world.path("own.log")))] {
+        let id = world.id(name);
+        let script = format!("for n in $(busybox seq 900); do echo line $n {}; done", "x".repeat(60));
+        let bundle = world.bundle(&id, &["sh", "-c", &script]);
+        if let Some(file) = &file {
+            let path = bundle.join("config.json");
+            let mut config: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+            let data = json!({"sink": "file", "fileOptions": {"path": file, "limit": 9000}});
+            config["rdkPlugins"] = json!({"logging": {"required": true, "data": data}});
+            std::fs::write(path, config.to_string()).unwrap();
+        }
+        world.done("startContainer", &json!({"containerId": id, "bundlePath": bundle}));
+        world.done("waitContainer", &json!({"containerId": id, "timeout": 60_000}));
+        for is_killed in [false, true] {
+            if is_killed {
+                world.end(Signal::KILL);
+                world.start();
+            }
+            let printed = says(&world, &["logs", "-n", "9999", &id]);
+            let count = u32::try_from(printed.lines().count()).unwrap();
+            assert!(count > 40 && printed == lines(901 - count..=900), "{name}: {printed}");
+        }
+    }
 }

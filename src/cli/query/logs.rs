@@ -108,9 +108,9 @@ impl Logs {
         };
         let start = first.max(end.saturating_sub(most));
         let Some(lines) = self.tail else { return Ok(start..end) };
-        let is_whole = start == first;
+        let is_whole = start == first && begin["cut"] != true;
         // The end of a line right before it makes it whole.
-        let part = if is_whole { start } else { start - 1 }..end;
+        let part = if is_whole { start } else { start.saturating_sub(1) }..end;
         let found = tail::begin(lines, part, is_whole, |places| {
             let (log, part) = self.bytes_at(client, places.start, places.end - places.start)?;
             Ok((first_place(&log, &part), log))

@@ -12,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rustix::fs::{Mode, OFlags};
 
 use crate::control::output::log_end::{Files, LogEnd};
-use crate::control::output::place::Place;
+use crate::control::output::place::{LockedPlace, Place};
 use crate::control::output::sink;
 use crate::control::output::times::writer::{self, Times};
 
@@ -46,6 +46,8 @@ pub(crate) struct BoundedLog {
     /// When the bytes came that are being written.
     now: Option<u64>,
     end: LogEnd,
+    /// Whether what is being written follows what was left out, within a line.
+    has_gap: bool,
     /// How many bytes were lost since the last write, and why.
     lost: Option<(u64, ErrorKind)>,
 }
@@ -57,7 +59,7 @@ pub(crate) fn older(path: &Path) -> PathBuf {
 
 impl BoundedLog {
     pub(crate) fn new(target: LogTarget, place: Place, times: Times) -> Self {
-        Self { target, place, times, now: None, end: LogEnd::default(), lost: None }
+        Self { target, place, times, now: None, end: LogEnd::default(), has_gap: false, lost: None }
     }
 
     /// Writes all that has just come, or counts what there was no room for: a container neither waits for the disk nor fails
@@ -71,13 +73,14 @@ impl BoundedLog {
     pub(crate) fn write_at(&mut self, mut bytes: &[u8], now: Option<u64>) {
         self.now = now;
         let mut written = self.note_lost();
-        let hopeless = self.hopeless(bytes.len());
+        let hopeless = self.hopeless(bytes);
         bytes = bytes.get(hopeless..).unwrap_or_default();
         while let Ok(()) = written
             && !bytes.is_empty()
         {
             written = self.write_some(bytes).map(|count| bytes = bytes.get(count..).unwrap_or_default());
         }
+        self.has_gap = false;
         if let Err(error) = written {
             let before = self.lost.map_or(0, |(lost, _)| lost);
             self.lost = Some((before.saturating_add(bytes.len() as u64), error.kind()));
@@ -85,14 +88,18 @@ impl BoundedLog {
     }
 
     /// How many bytes at the beginning of so many cannot stay: a small limit must not cost one write for each of them.
-    fn hopeless(&mut self, bytes: usize) -> usize {
+    fn hopeless(&mut self, bytes: &[u8]) -> usize {
         let (Bound::TwoFiles(limit) | Bound::OneFile(limit)) = self.target.bound else { return 0 };
-        let hopeless = bytes.saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX));
+        let hopeless = bytes.len().saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX));
+        self.has_gap = hopeless > 0 && bytes.get(hopeless - 1) != Some(&b'\n');
         if hopeless > 0
             && let Ok(place) = self.place.lock()
         {
             // Who follows finds less than there was; the log stays as it is.
             let _unknown = place.add(hopeless as u64);
+            if self.has_gap {
+                let _unknown = place.note_line(false);
+            }
             self.end.skip(hopeless as u64);
         }
         hopeless
@@ -147,7 +154,8 @@ impl BoundedLog {
                 let written = file.write(part)?;
                 self.times.after(written as u64);
                 files.length += written as u64;
-                self.end.leave(files, end + written as u64);
+                let ends_line = part.get(..written).is_some_and(|part| part.ends_with(b"\n"));
+                self.end.leave(files, end + written as u64, ends_line);
                 Ok(written)
             }
             // A limit of no bytes.
@@ -178,11 +186,10 @@ impl BoundedLog {
     fn rotate(&self) -> Result<File> {
         let place = self.place.lock();
         let older = older(&self.target.path);
-        let gone = older.symlink_metadata().map_or(0, |older| older.len());
+        let gone = last_of(&older);
         std::fs::rename(&self.target.path, older)?;
         let next = sink::open(&self.target.path, OFlags::CREATE).map_err(Error::other);
-        // Without its directory a container has no readers who follow.
-        place.map_or(Ok(()), |place| place.add(gone))?;
+        self.note_gone(place, gone)?;
         next.map(File::from)
     }
 
@@ -190,9 +197,9 @@ impl BoundedLog {
         self.end.forget();
         let place = self.place.lock();
         let older = older(&self.target.path);
-        let gone = older.symlink_metadata()?.len();
+        let gone = last_of(&older);
         std::fs::remove_file(older)?;
-        place.map_or(Ok(()), |place| place.add(gone))
+        self.note_gone(place, gone)
     }
 
     /// Takes about `gone` bytes away at the beginning of the file; how many.
@@ -201,14 +208,37 @@ impl BoundedLog {
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = File::from(rustix::fs::open(&self.target.path, flags, Mode::empty())?);
         let times = self.times.take();
+        let mut last = [0];
+        // Unknown is as good as within a line.
+        let _unknown = file.read_exact_at(&mut last, gone.saturating_sub(1));
         // What another writer adds meanwhile is not waited for.
         let kept = move_to_beginning(&file, gone, file.metadata()?.len().saturating_sub(gone));
         file.set_len(*kept.as_ref().unwrap_or(&0))?;
         kept?;
         self.times.put(&times, file.metadata()?.ino(), gone);
-        place.map_or(Ok(()), |place| place.add(gone))?;
+        self.note_gone(place, (gone, last == *b"\n"))?;
         Ok(gone)
     }
+
+    /// So many bytes are gone at the beginning of the log, whose last one did or did not end a line. Without its directory a
+    /// container has no readers who follow.
+    fn note_gone(&self, place: Result<LockedPlace>, (bytes, ended_line): (u64, bool)) -> Result<()> {
+        match place {
+            Ok(place) if bytes > 0 => {
+                place.add(bytes).and_then(|()| place.note_line(ended_line && !self.has_gap))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How long a file is, and whether it ends with a line.
+fn last_of(path: &Path) -> (u64, bool) {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let Ok(file) = rustix::fs::open(path, flags, Mode::empty()).map(File::from) else { return (0, false) };
+    let (length, mut last) = (file.metadata().map_or(0, |file| file.len()), [0]);
+    let read = file.read_exact_at(&mut last, length.saturating_sub(1));
+    (length, read.is_ok() && last == *b"\n")
 }
 
 /// Copies `length` bytes at `start` to the beginning; how many there were.
@@ -266,7 +296,12 @@ mod tests {
                     all.extend(bytes);
                     assert!(length(&path) + length(&older) <= limit, "{bound:?}");
                     if limit > 1 {
-                        let start = place.lock().unwrap().read();
+                        let locked = place.lock().unwrap();
+                        let (start, is_cut) = (locked.read(), locked.is_cut());
+                        drop(locked);
+                        let gone = usize::try_from(start - 5).unwrap();
+                        let begins_line = gone == 0 || all.get(gone - 1) == Some(&b'\n');
+                        assert!(begins_line || is_cut, "{bound:?}");
                         let part =
                             OpenLog::open(&path, Some(&older), start).unwrap().part(None, u64::MAX).unwrap();
                         assert_eq!(part.next, 5 + all.len() as u64, "{bound:?}");

@@ -1,4 +1,5 @@
-//! Where containers wrote that have ended, if that is not the daemon's log: known over restarts of the daemon.
+//! Where containers wrote that have ended, if that is not the daemon's log, and whether that was cut: known over restarts of
+//! the daemon.
 
 use std::fs::{DirBuilder, Metadata};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -14,8 +15,8 @@ use crate::host;
 
 /// The directory of the notes, beside those of the containers. No container has such an id.
 const SINKS: &str = "+sinks";
-/// Of how many containers there are notes.
-const MAX_NOTES: usize = 64;
+/// How many files there are: a note of each container, and perhaps the times of its output.
+const MAX_FILES: usize = 128;
 
 /// All notes.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ struct Note {
     sink: Sink,
     /// Of its own file, as it was at the container's end.
     file: Option<Version>,
+    /// Whether its log's first line has lost its beginning.
+    is_cut: bool,
 }
 
 /// What changes with what is written to a file: its number, its length, and when it was written, in nanoseconds.
@@ -49,16 +52,21 @@ impl LastSinks {
     }
 
     fn path(&self, id: &ContainerId) -> PathBuf {
-        self.dir.join(id.as_str())
+        self.dir.join(format!("{id}.json"))
+    }
+
+    /// Where the times of what is in a container's own file are kept.
+    pub(crate) fn times(&self, id: &ContainerId) -> PathBuf {
+        self.dir.join(format!("{id}.times"))
     }
 
     /// A container has ended, and all that it wrote is there. Without a note its output is looked for in the daemon's log.
-    pub(crate) fn keep(&self, id: &ContainerId, sink: &Sink) {
-        if *sink == Sink::Log {
+    pub(crate) fn keep(&self, id: &ContainerId, sink: &Sink, is_cut: bool) {
+        if *sink == Sink::Log && !is_cut {
             return self.forget(id);
         }
         let file = if let Sink::File { path, .. } = sink { Version::of(path) } else { None };
-        if let Err(error) = self.write(id, &Note { sink: sink.clone(), file }) {
+        if let Err(error) = self.write(id, &Note { sink: sink.clone(), file, is_cut }) {
             log::debug!("{}", error.report());
         }
     }
@@ -69,10 +77,10 @@ impl LastSinks {
         host::write::write_private(&self.path(id), &serde_json::to_vec(note).unwrap_or_default())?;
         let modified = |file: Metadata| file.modified().unwrap_or(SystemTime::UNIX_EPOCH);
         let entries = std::fs::read_dir(&self.dir).tried(what)?.flatten();
-        let mut notes: Vec<_> =
+        let mut files: Vec<_> =
             entries.filter_map(|entry| Some((entry.metadata().map(modified).ok()?, entry.path()))).collect();
-        notes.sort();
-        for (_, oldest) in notes.iter().take(notes.len().saturating_sub(MAX_NOTES)) {
+        files.sort();
+        for (_, oldest) in files.iter().take(files.len().saturating_sub(MAX_FILES)) {
             let _gone = std::fs::remove_file(oldest);
         }
         Ok(())
@@ -80,7 +88,9 @@ impl LastSinks {
 
     /// A container of this id begins another log.
     pub(crate) fn forget(&self, id: &ContainerId) {
-        let _none = std::fs::remove_file(self.path(id));
+        for path in [self.path(id), self.times(id)] {
+            let _none = std::fs::remove_file(path);
+        }
     }
 
     fn note(&self, id: &ContainerId) -> Option<Note> {
@@ -90,6 +100,11 @@ impl LastSinks {
     /// Where the last container of this id wrote, which has ended.
     pub(crate) fn sink(&self, id: &ContainerId) -> Sink {
         self.note(id).map(|note| note.sink).unwrap_or_default()
+    }
+
+    /// Whether the first line of its log has lost its beginning.
+    pub(crate) fn is_cut(&self, id: &ContainerId) -> bool {
+        self.note(id).is_some_and(|note| note.is_cut)
     }
 
     /// Whether a container's own file is as it was at the end of the container. Another one may write to it.
@@ -109,18 +124,20 @@ mod tests {
         let id = |number: usize| format!("a{number}").parse::<ContainerId>().unwrap();
         std::fs::write(&file, "text").unwrap();
         let own = Sink::File { path: file.clone(), limit: Some(7) };
-        for number in 0..MAX_NOTES + 5 {
-            sinks.keep(&id(number), &own);
+        for number in 0..MAX_FILES + 5 {
+            sinks.keep(&id(number), &own, false);
         }
-        assert_eq!(std::fs::read_dir(dir.path().join(SINKS)).unwrap().count(), MAX_NOTES);
-        let last = id(MAX_NOTES + 4);
+        assert_eq!(std::fs::read_dir(dir.path().join(SINKS)).unwrap().count(), MAX_FILES);
+        let last = id(MAX_FILES + 4);
         let next = LastSinks::of(dir.path());
         assert!(next.sink(&last) == own && next.is_as_it_was(&last, &file));
         std::fs::write(&file, "longer").unwrap();
         assert!(!next.is_as_it_was(&last, &file));
-        next.keep(&last, &Sink::Discard);
+        next.keep(&last, &Sink::Discard, false);
         assert_eq!((next.sink(&last), next.sink(&id(0))), (Sink::Discard, Sink::Log));
-        next.keep(&last, &Sink::Log);
-        assert_eq!(next.sink(&last), Sink::Log);
+        next.keep(&last, &Sink::Log, true);
+        assert_eq!((next.sink(&last), next.is_cut(&last)), (Sink::Log, true));
+        next.keep(&last, &Sink::Log, false);
+        assert_eq!((next.sink(&last), next.is_cut(&last)), (Sink::Log, false));
     }
 }

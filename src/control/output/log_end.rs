@@ -14,24 +14,38 @@ pub(crate) struct Files {
     pub(crate) older: u64,
 }
 
-/// How the last write left a log, and the place behind it.
+/// How the last write left a log, if that is known.
 #[derive(Debug, Default)]
-pub(crate) struct LogEnd(Option<(Files, u64)>);
+pub(crate) struct LogEnd(Option<Left>);
+
+#[derive(Debug)]
+struct Left {
+    files: Files,
+    /// The place behind it.
+    end: u64,
+    /// Whether it ended with a line.
+    ends_line: bool,
+}
 
 impl LogEnd {
     /// The place of what is written next to these files. Where another program has taken something away, the place of the first
     /// byte moves on by as much.
     pub(crate) fn find(&self, now: Files, place: &Place) -> u64 {
         let is_there = |left: Files| left.inode == now.inode && left.length <= now.length;
-        match self.0 {
-            Some((left, end)) if is_there(left) && left.older == now.older => {
-                end + (now.length - left.length)
+        match &self.0 {
+            Some(Left { files, end, .. }) if is_there(*files) && files.older == now.older => {
+                end + (now.length - files.length)
             }
-            Some((_, end)) => {
+            Some(Left { end, ends_line, .. }) => {
                 let begin = end.saturating_sub(now.older.saturating_add(now.length));
                 // What cannot be written down is found out again by the next write, or not at all.
-                let _unknown = place.lock().and_then(|place| place.set(begin.max(place.read())));
-                end
+                let _unknown = place.lock().and_then(|place| {
+                    if now.older + now.length == 0 {
+                        place.note_line(*ends_line)?;
+                    }
+                    place.set(begin.max(place.read()))
+                });
+                *end
             }
             None => {
                 let begin = place.lock().map_or(0, |place| place.read());
@@ -42,14 +56,14 @@ impl LogEnd {
 
     /// So many bytes that came are not written.
     pub(crate) fn skip(&mut self, bytes: u64) {
-        if let Some((_, end)) = &mut self.0 {
-            *end += bytes;
+        if let Some(left) = &mut self.0 {
+            left.end += bytes;
         }
     }
 
-    /// This is how a write has left the files, and the place behind it.
-    pub(crate) fn leave(&mut self, files: Files, end: u64) {
-        self.0 = Some((files, end));
+    /// This is how a write has left the files, the place behind it, and whether it ended with a line.
+    pub(crate) fn leave(&mut self, files: Files, end: u64, ends_line: bool) {
+        self.0 = Some(Left { files, end, ends_line });
     }
 
     /// The files were changed here, and the place of the first byte with them.

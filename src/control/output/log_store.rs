@@ -210,11 +210,12 @@ impl LogStore {
             // The monitor that read it was killed. A process that outlived the container may go on writing.
             let _all = (0..LAST_TURNS).all(|_| left.read() == Progress::More);
         }
-        times::keep(&home, &self.path(id, sink), &times::kept(&self.own_path(id)));
-        if let Ok(place) = Place::of(&home).lock() {
+        let place = Place::of(&home).lock();
+        if let Ok(place) = &place {
             self.trimmed.set(&self.path(id, sink), place.read());
         }
-        self.last_sinks.keep(id, sink);
+        self.last_sinks.keep(id, sink, place.is_ok_and(|place| place.is_cut()));
+        times::keep(&home, &self.path(id, sink), &self.kept_times(id, sink));
     }
 
     /// Where the last container of this id wrote, which has ended.
@@ -250,7 +251,7 @@ impl LogStore {
         self.look(id, sink, |log, home| {
             let mut entries = times::read(home);
             if entries.is_empty() && self.has_kept_times(id, sink) {
-                entries = times::read_file(&times::kept(&self.own_path(id)));
+                entries = times::read_file(&self.kept_times(id, sink));
             }
             let all = known::all(log, &entries);
             let from = match begin {
@@ -263,6 +264,11 @@ impl LogStore {
             let came = known::between(&all, start, part.next);
             Ok((part, came))
         })
+    }
+
+    /// Where the times of a container's log are kept at its end.
+    fn kept_times(&self, id: &ContainerId, sink: &Sink) -> PathBuf {
+        if *sink == Sink::Log { times::kept(&self.own_path(id)) } else { self.last_sinks.times(id) }
     }
 
     /// Whether the times that were kept at the end of a container are those of its log. Other programs may write to a file of
@@ -292,7 +298,10 @@ impl LogStore {
         }
         let older = (*sink == Sink::Log).then(|| bounded_log::older(&path));
         let place = Place::of(&home).lock();
-        let gone = place.as_ref().map_or_else(|_| self.trimmed.of(&path), |place| place.read());
+        let (gone, is_cut) = match &place {
+            Ok(place) => (place.read(), place.is_cut()),
+            Err(_) => (self.trimmed.of(&path), self.last_sinks.is_cut(id)),
+        };
         let log = match OpenLog::open(&path, older.as_deref(), gone) {
             // It was removed or moved, by logrotate for one. What the container writes next goes into a new one.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && place.is_ok() => {
@@ -300,7 +309,7 @@ impl LogStore {
             }
             log => log,
         };
-        log.and_then(|log| look(&log, &home)).map_err(|error| {
+        log.and_then(|log| look(&log.cut(is_cut), &home)).map_err(|error| {
             if let Err(error) = sink.must_be_readable(id) {
                 return error;
             }

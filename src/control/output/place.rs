@@ -15,6 +15,9 @@ use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 const PLACE: &str = "output.place";
 /// Digits of the largest number, so that each write replaces all of the one before.
 const DIGITS: usize = 20;
+/// What stands behind the digits when the log's first line has lost its beginning.
+const CUT: u8 = b'-';
+const WHOLE: u8 = b'.';
 /// How often and after which pause a lock is tried: the other side holds it for the time of a copy.
 const LOCK_ATTEMPTS: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(1);
@@ -38,7 +41,9 @@ impl Place {
     /// # Errors
     /// The kernel's.
     pub(crate) fn create(&self, start: u64) -> Result<()> {
-        self.open(OFlags::CREATE)?.write(start)
+        let place = self.open(OFlags::CREATE)?;
+        place.write(start)?;
+        place.note_line(true)
     }
 
     /// Locks it, to cut the log or to read from it. After a while it goes on without the lock: neither a container nor the
@@ -69,6 +74,20 @@ impl LockedPlace {
         let mut digits = [0; DIGITS];
         let read = self.0.read_exact_at(&mut digits, 0).ok();
         read.and_then(|()| std::str::from_utf8(&digits).ok()?.parse().ok()).unwrap_or(0)
+    }
+
+    /// Whether the first line has lost its beginning.
+    pub(crate) fn is_cut(&self) -> bool {
+        let mut mark = [0];
+        self.0.read_exact_at(&mut mark, DIGITS as u64).is_ok() && mark == [CUT]
+    }
+
+    /// Notes whether the first byte begins a line.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(crate) fn note_line(&self, begins_line: bool) -> Result<()> {
+        self.0.write_all_at(&[if begins_line { WHOLE } else { CUT }], DIGITS as u64)
     }
 
     /// Bytes at the beginning are gone.
@@ -108,6 +127,12 @@ mod tests {
         assert_eq!(place.lock().unwrap().read(), 1007, "not for ever");
         locked.add(u64::MAX).unwrap();
         assert_eq!(locked.read(), u64::MAX);
+        assert!(!locked.is_cut());
+        locked.note_line(false).unwrap();
+        locked.add(1).unwrap();
+        assert!(locked.is_cut());
+        place.create(7).unwrap();
+        assert!(!locked.is_cut());
         std::fs::write(dir.path().join(PLACE), "x").unwrap();
         assert_eq!(locked.read(), 0);
     }

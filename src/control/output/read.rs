@@ -23,6 +23,8 @@ pub struct LogPart {
     pub next: u64,
     /// The place behind all that there is.
     pub end: u64,
+    /// Whether it begins with the first line that there is, and that has lost its beginning.
+    pub is_cut: bool,
 }
 
 /// How many bytes were cut off each log.
@@ -53,6 +55,7 @@ impl Trimmed {
 pub(crate) struct OpenLog {
     pieces: Vec<Piece>,
     start: u64,
+    is_cut: bool,
 }
 
 /// One file of a log.
@@ -78,7 +81,7 @@ impl OpenLog {
             Err(error) if error.kind() == ErrorKind::NotFound && older.is_some() => None,
             newer => Some(newer?),
         };
-        let mut log = Self { pieces: Vec::new(), start: gone };
+        let mut log = Self::empty(gone);
         for file in older.into_iter().chain(newer) {
             let metadata = file.metadata()?;
             let (inode, length, place) = (metadata.ino(), metadata.len(), log.end());
@@ -89,7 +92,12 @@ impl OpenLog {
 
     /// One of which nothing is left but the place of what follows.
     pub(crate) fn empty(place: u64) -> Self {
-        Self { pieces: Vec::new(), start: place }
+        Self { pieces: Vec::new(), start: place, is_cut: false }
+    }
+
+    /// The same log, whose first line has lost its beginning or not.
+    pub(crate) fn cut(self, is_cut: bool) -> Self {
+        Self { is_cut, ..self }
     }
 
     /// The oldest first.
@@ -120,7 +128,8 @@ impl OpenLog {
             let count = (bytes - read).min(piece.length.saturating_sub(skipped));
             copy(&piece.file, skipped, count, &mut part)?;
         }
-        Ok(LogPart { next: start + part.len() as u64, end, bytes: part })
+        let is_cut = self.is_cut && start == self.start;
+        Ok(LogPart { next: start + part.len() as u64, end, is_cut, bytes: part })
     }
 }
 

@@ -29,7 +29,7 @@
 //! | `+ended.DELIVERED.STARTED.ID` | an entry of the outbox: events that may not have been delivered | the outbox |
 //! | `+events`, `+events.1` | the journal: the events of the last time with their numbers | a reboot |
 //! | `+monitor.HASH` | the socket of a monitor | the next daemon, when the monitor has ended |
-//! | `+sinks/ID` | where a container wrote that has ended, if not into the daemon's log; of 64 containers | the next start of that id; a reboot |
+//! | `+sinks/ID.json`, `+sinks/ID.times` | where a container wrote that has ended, if not into the daemon's log, and when; whether its log was cut; of at least 64 containers | the next start of that id; a reboot |
 //! | `+loops/announced.json` | which crash loops were announced | a reboot |
 //! | `+minidumps/` | dumps for which no other place was left | the administrator |
 

@@ -3,7 +3,8 @@
 //! Beyond the seed. Parameters: `containerId`, `bytes` (at most, default 64 KiB, up to 256 KiB), `from` (the place to
 //! read from; the end when absent), or `sinceTime` (from the first line of this time on), `timestamps` (whether times are
 //! wanted), `encoding` (`text` or `base64`). Result: `containerId` as sent, `log`, `next` (the place of what follows, as
-//! long as the same daemon answers), `end` (the place behind the last byte), `times`, `success`.
+//! long as the same daemon answers), `end` (the place behind the last byte), `cut` (true when `log` begins within a line
+//! whose beginning is gone), `times`, `success`.
 
 use serde_json::{Value, json};
 
@@ -30,6 +31,7 @@ pub(crate) const METHOD: Method = Method {
         "log",
         "next (the place of what follows, for the next call to the same daemon)",
         "end (the place behind all that there is)",
+        "cut (true when log begins with the first line that there is, and that has lost its beginning; else absent)",
         "times (place and time, in milliseconds since 1970 or null, of each change; with timestamps)",
         "success",
     ],
@@ -58,6 +60,9 @@ async fn call(manager: Manager, params: Params) -> CallResult {
     let log = encoding.put(&part.bytes);
     let mut result =
         json!({"containerId": sent, "log": log, "next": part.next, "end": part.end, "success": true});
+    if part.is_cut {
+        result["cut"] = true.into();
+    }
     if params.flag("timestamps")? {
         let time = |came: &Came| json!({"place": came.place, "time": came.time});
         result["times"] = came.iter().map(time).collect::<Value>();
