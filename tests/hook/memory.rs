@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::identity::{Pin, pid};
-use crate::images::dump_bytes;
+use crate::images::{dump_bytes, whole_dump};
+use crate::running::Going;
 use crate::support::hook_world::{Bundle, HookWorld, SOURCE};
 use crate::support::host::{command, files_below, files_in, mounts_below, wait_until};
 use crate::support::test_runtimes::runtimes;
@@ -361,6 +362,18 @@ fn an_image_in_memory_needs_no_attributes() {
     accept(&world);
     sweep(&world, 0);
     assert_dump(&world, "app");
+}
+
+#[test]
+fn dumps_of_a_container_that_goes_on_come_out_of_the_memory() {
+    let mut going = Going::of(world("crun", ""));
+    let image = going.world.memory_image("app");
+    going.write("a.dmp", &whole_dump(9000));
+    going.harvest().expect(0);
+    assert!(fs::read(going.world.dump()).unwrap() == whole_dump(9000), "{}", going.world.log());
+    assert!(going.names().is_empty() && image.exists(), "{}", going.world.log());
+    going.end();
+    assert!(!image.exists(), "{}", going.world.log());
 }
 
 /// Starts at the same time mount one file system.
