@@ -34,8 +34,8 @@ impl Settled {
     }
 
     /// Harvests the image at `path` if `is_ours` says so of it. One in memory that cannot be harvested is written to the
-    /// disk, and is for all others the image there. Gives whether something is left of it, or may be; `None` when there is
-    /// no such image.
+    /// disk, and is for all others the image there. Gives whether something is left of it, or may be; `None` when
+    /// nothing of the kind lies there.
     pub fn harvest(
         &mut self,
         path: &Path,

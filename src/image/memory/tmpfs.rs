@@ -85,7 +85,7 @@ pub fn sees(place: &Path, identity: &Identity) -> Result<bool> {
     Ok(device(host::nearest(place))? == Some(identity.device) || mountinfo::is_of_first_process()?)
 }
 
-/// The device of the file system of `path`; `None` when there is no such path.
+/// The device of the file system of `path`; `None` when nothing lies there.
 fn device(path: &Path) -> Result<Option<u64>> {
     match std::fs::symlink_metadata(path) {
         Ok(metadata) => Ok(Some(metadata.dev())),
