@@ -59,8 +59,9 @@ impl PidFd {
     pub fn has_ended(&self) -> io::Result<bool> {
         match &self.fd {
             Some(fd) => {
-                let mut fds = [PollFd::new(fd, PollFlags::IN)];
-                Ok(poll(&mut fds, Some(&Timespec::default()))? > 0)
+                let look = || poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&Timespec::default()));
+                // A signal interrupts also a look that does not wait.
+                Ok(rustix::io::retry_on_intr(look)? > 0)
             }
             None => {
                 Ok(!stat(self.pid.as_raw_pid())?.is_some_and(|stat| self.is_same(&stat) && !stat.is_dead()))

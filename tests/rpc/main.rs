@@ -24,6 +24,7 @@ mod full_state;
 mod guards;
 mod http;
 mod inside;
+mod interrupted;
 mod limits;
 mod log_files;
 mod log_tail;
