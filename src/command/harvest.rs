@@ -64,6 +64,7 @@ fn by_hand(image: &Path, destination: &Path, admin: &Admin) -> Result<Harvest> {
     let mark = Mark::read(locked.file());
     let job = Job {
         destination,
+        mount: None,
         owner: Owner::from(&mark),
         admin,
         if_attached: IfAttached::Publish,

@@ -18,6 +18,7 @@ use crate::harvest::marks::Marks;
 use crate::host;
 use crate::image::read::files::Time;
 use crate::proc::journal::is_in_order;
+use crate::proc::mount_point;
 use crate::settings::admin::Admin;
 use crate::sys;
 
@@ -81,6 +82,21 @@ impl<'a> Destination<'a> {
         let dir = host::open_dir(path)?;
         let in_order = is_in_order(&dir);
         Ok(Self { dir, path: path.to_owned(), admin, said, unmarked, in_order })
+    }
+
+    /// The same, if it lies below the mount point `mount`, where one was noted: in what that hides, no dump would be found.
+    ///
+    /// # Errors
+    /// As [`Destination::open`], and [`ErrorKind::System`] when nothing is mounted there.
+    pub(super) fn open_on(path: &Path, mount: Option<&Path>, admin: &'a Admin) -> Result<Self> {
+        let check = || match mount {
+            Some(mount) if mount_point::is_missing(mount, path) => Err(not_mounted(path, mount)),
+            _ => Ok(()),
+        };
+        // Before a directory is made, and once more when it is open: a file system may be unmounted in between.
+        check()?;
+        let destination = Self::open(path, admin)?;
+        check().map(|()| destination)
     }
 
     /// The path of the directory.
@@ -239,6 +255,14 @@ impl<'a> Destination<'a> {
             other => other.tried(|| format!("cannot sync the directory {}", self.path.display())),
         }
     }
+}
+
+fn not_mounted(path: &Path, mount: &Path) -> Error {
+    let (path, mount) = (path.display(), mount.display());
+    let what = format!("{mount} is not mounted, as it was for {path} when the container started");
+    Error::new(ErrorKind::System, what).advise(
+        "the dumps stay in the image: mount it, or take them out with 'oci-minidump-hook harvest IMAGE --to DIR'",
+    )
 }
 
 /// Whether the lock of a file could be taken. It goes with the descriptor.

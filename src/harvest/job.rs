@@ -31,6 +31,8 @@ impl<'a> From<&'a Mark> for Owner<'a> {
 pub struct Job<'a> {
     /// The directory on the host for the dumps.
     pub destination: &'a Path,
+    /// Where its file system must be mounted: else the dumps would go where a later mount hides them.
+    pub mount: Option<&'a Path>,
     /// Whose dumps they are.
     pub owner: Owner<'a>,
     /// The administrator's settings.

@@ -75,6 +75,7 @@ pub fn publish(image: &LockedImage, fallback: &Mark, terms: &Terms<'_>) -> Resul
     let owner = owner(image, fallback, terms.admin)?;
     let job = Job {
         destination: owner.destination.as_deref().unwrap_or(&terms.admin.host_destination),
+        mount: owner.mount.as_deref(),
         owner: Owner::from(&owner),
         admin: terms.admin,
         if_attached: IfAttached::Publish,
@@ -108,14 +109,15 @@ pub fn owner(image: &LockedImage, fallback: &Mark, admin: &Admin) -> Result<Mark
         let is_same = |other: &crate::image::identity::Identity| other.is_same(&identity);
         let mut paths = record.paths.into_iter();
         if let Some(prepared) = paths.find(|prepared| prepared.identity.as_ref().is_some_and(is_same)) {
-            let destination = Some(prepared.plan.host_destination);
+            let (destination, mount) = (Some(prepared.plan.host_destination), prepared.mount);
             let Record { id, app_state, subject, .. } = record;
-            return Ok(Mark { container: Some(id), app_state, destination, subject });
+            return Ok(Mark { container: Some(id), app_state, destination, mount, subject });
         }
     }
     Ok(Mark {
         container: mark.container.or_else(|| fallback.container.clone()),
         app_state: mark.app_state.or_else(|| fallback.app_state.clone()),
+        mount: if mark.destination.is_some() { mark.mount } else { fallback.mount.clone() },
         destination: mark.destination.or_else(|| fallback.destination.clone()),
         subject: mark.subject,
     })

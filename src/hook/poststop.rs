@@ -69,7 +69,7 @@ fn without_record(options: &Options, state: &State, dir: &Path, terms: &Terms<'_
             container: Some(state.id.clone()),
             app_state: state.app_state().map(str::to_owned),
             destination: Some(plan.host_destination),
-            subject: None,
+            ..Mark::default()
         };
         settled.harvest_all(&plan.image, &mark, terms);
         harvest_waiting(&plan.image, terms.admin);

@@ -1,7 +1,7 @@
 //! prestart: an image is made and mounted, and put into the container as its minidump directory.
 
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::deadline::Deadline;
@@ -28,7 +28,7 @@ use crate::oci::bundle::Bundle;
 use crate::oci::run::Run;
 use crate::oci::state::State;
 use crate::oci::subject::Subject;
-use crate::proc::{selinux, user_namespace};
+use crate::proc::{mount_point, selinux, user_namespace};
 use crate::settings::admin::Admin;
 use crate::settings::{Backing, Plan, Plans};
 use crate::sys;
@@ -57,6 +57,8 @@ struct Ready<'a> {
     image: LockedImage,
     identity: Identity,
     backing: Backing,
+    /// Where the file system of the destination is mounted.
+    mount: Option<PathBuf>,
 }
 
 /// Prepares every plan. When a plan fails that is not required, the container starts without it.
@@ -195,6 +197,7 @@ fn ready<'a>(plan: &'a Plan, start: &Start<'_>) -> Result<Ready<'a>> {
         container: Some(start.state.id.clone()),
         app_state: start.state.app_state().map(str::to_owned),
         destination: Some(plan.host_destination.clone()),
+        mount: mount_point::of(&plan.host_destination).filter(|point| point != Path::new("/")),
         // What this run is, an earlier one need not have been.
         subject: None,
     };
@@ -206,7 +209,7 @@ fn ready<'a>(plan: &'a Plan, start: &Start<'_>) -> Result<Ready<'a>> {
     let identity = Identity::of(image.file())?;
     let device = LoopDevice::attach(image.file(), image.path(), false)?;
     let source = mount(&device, writable(&image, start)?, start.container)?;
-    Ok(Ready { plan, source, device, image: image.publish()?, identity, backing })
+    Ok(Ready { plan, source, device, image: image.publish()?, identity, backing, mount: mark.mount })
 }
 
 /// Makes the image of a plan. One that finds no room in memory lies on the disk: no container starts without its directory
@@ -283,6 +286,7 @@ fn write_record(
         plan: ready.plan.clone(),
         identity: Some(ready.identity),
         memory: (ready.backing == Backing::Memory).then(|| ready.image.path().to_owned()),
+        mount: ready.mount.clone(),
     };
     let mut record = Record::new(&start.state.id, start.bundle.dir(), start.state.app_state(), pid);
     record.paths = all.iter().map(prepared).collect();

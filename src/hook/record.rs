@@ -68,6 +68,9 @@ pub struct Prepared {
     /// Where the image lies in memory, when it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<PathBuf>,
+    /// Where the file system of the destination was mounted, unless that is `/` or not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mount: Option<PathBuf>,
 }
 
 impl Prepared {

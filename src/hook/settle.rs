@@ -116,13 +116,14 @@ pub fn settle(record: &Record, terms: &Terms<'_>) -> Settled {
 /// The image of one directory is where it was made, or waits beside that.
 fn settle_path(record: &Record, prepared: &Prepared, terms: &Terms<'_>, settled: &mut Settled) {
     let image = &prepared.plan.image;
+    let mark = Mark { mount: prepared.mount.clone(), ..mark(record, &prepared.plan) };
     let mut is_found = false;
     for place in [prepared.memory.as_ref(), Some(image)].into_iter().flatten() {
         let mut is_left = false;
         let waiting = prepared.identity.map(|identity| aside::waiting_path(place, &identity));
         for path in [Some(place), waiting.as_ref()].into_iter().flatten() {
             let is_ours = |image: &LockedImage| is_of(record, prepared, image);
-            let left = settled.harvest(path, &mark(record, &prepared.plan), terms, is_ours);
+            let left = settled.harvest(path, &mark, terms, is_ours);
             is_found |= left.is_some();
             is_left |= left == Some(true);
         }
@@ -168,6 +169,7 @@ fn mark(record: &Record, plan: &Plan) -> Mark {
         container: Some(record.id.clone()),
         app_state: record.app_state.clone(),
         destination: Some(plan.host_destination.clone()),
+        mount: None,
         subject: record.subject.clone(),
     }
 }

@@ -14,6 +14,7 @@ const CONTAINER: &str = "user.oci-minidump.container";
 const APP_STATE: &str = "user.oci-minidump.app-state";
 const SUBJECT: &str = "user.oci-minidump.subject";
 const DESTINATION: &str = "user.oci-minidump.destination";
+const MOUNT: &str = "user.oci-minidump.mount";
 /// The longest value that is read, in bytes: a path.
 const MAX_VALUE: usize = 4096;
 
@@ -26,6 +27,8 @@ pub struct Mark {
     pub app_state: Option<String>,
     /// The directory on the host for its dumps.
     pub destination: Option<PathBuf>,
+    /// Where the file system of that directory was mounted when the container started, unless that is `/` or not known.
+    pub mount: Option<PathBuf>,
     /// What the engine says of the container, when crash records are kept.
     pub subject: Option<Subject>,
 }
@@ -39,6 +42,7 @@ impl Mark {
             (CONTAINER, self.container.as_deref().map(str::as_bytes)),
             (APP_STATE, self.app_state.as_deref().map(str::as_bytes)),
             (DESTINATION, self.destination.as_deref().map(|path| path.as_os_str().as_bytes())),
+            (MOUNT, self.mount.as_deref().map(|path| path.as_os_str().as_bytes())),
             // The last: it is the one to be without where room is short.
             (SUBJECT, subject.as_deref().map(str::as_bytes)),
         ];
@@ -55,11 +59,15 @@ impl Mark {
     #[must_use]
     pub fn read(image: &File) -> Self {
         let text = |name| value(image, name).and_then(|bytes| String::from_utf8(bytes).ok());
-        let destination = value(image, DESTINATION).map(|bytes| PathBuf::from(OsStr::from_bytes(&bytes)));
+        let path = |name| {
+            let path = value(image, name).map(|bytes| PathBuf::from(OsStr::from_bytes(&bytes)));
+            path.filter(|path| path.is_absolute())
+        };
         Self {
             container: text(CONTAINER),
             app_state: text(APP_STATE),
-            destination: destination.filter(|path| path.is_absolute()),
+            destination: path(DESTINATION),
+            mount: path(MOUNT),
             subject: value(image, SUBJECT).and_then(|text| Subject::from_json(&text)),
         }
     }

@@ -6,6 +6,7 @@
 pub mod boot;
 pub mod cgroup;
 pub mod journal;
+pub mod mount_point;
 pub mod mountinfo;
 pub mod pidfd;
 pub mod selinux;

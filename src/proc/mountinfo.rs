@@ -14,6 +14,8 @@ const OWN: &str = "/proc/thread-self/mountinfo";
 pub struct Mount {
     /// The mount's number, as `statx` gives it.
     pub id: u64,
+    /// The number of the mount on which it lies, or its own for the topmost.
+    pub parent: u64,
     /// Major and minor number of the device.
     pub device: (u32, u32),
     /// Which directory of the file system is mounted.
@@ -65,7 +67,8 @@ pub fn parse(text: &[u8]) -> Vec<Mount> {
 fn parse_line(line: &[u8]) -> Option<Mount> {
     let mut fields = line.split(|byte| *byte == b' ');
     let id = number(fields.next()?)?;
-    let mut device = fields.nth(1)?.split(|byte| *byte == b':');
+    let parent = number(fields.next()?)?;
+    let mut device = fields.next()?.split(|byte| *byte == b':');
     let device = (number(device.next()?)?, number(device.next()?)?);
     let (root, point) = (unescape(fields.next()?), unescape(fields.next()?));
     let is_shared =
@@ -78,7 +81,7 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
         .split(|b| *b == b' ');
     let fs_type = rest.next()?.to_vec();
     let fs_options = rest.nth(1).unwrap_or_default().to_vec();
-    Some(Mount { id, device, root, point, is_shared, fs_type, fs_options })
+    Some(Mount { id, parent, device, root, point, is_shared, fs_type, fs_options })
 }
 
 fn number<T: std::str::FromStr>(field: &[u8]) -> Option<T> {

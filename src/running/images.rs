@@ -96,11 +96,13 @@ impl RunningImage {
             container: Some(self.record.id.clone()),
             app_state: self.record.app_state.clone(),
             destination: Some(self.prepared.plan.host_destination.clone()),
+            mount: self.prepared.mount.clone(),
             subject: self.record.subject.clone(),
         };
         let owner = owner(&image, &fallback, admin)?;
         let job = Job {
             destination: owner.destination.as_deref().unwrap_or(&admin.host_destination),
+            mount: owner.mount.as_deref(),
             owner: Owner::from(&owner),
             admin,
             if_attached: IfAttached::Publish,

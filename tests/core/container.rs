@@ -57,7 +57,8 @@ impl Container {
         let mut container =
             Self { record: Record::new("app", Path::new("/b"), None, pid.cast_signed()), dir, process };
         container.record.core = true;
-        container.record.paths = vec![Prepared { plan: container.plan(), identity: None, memory: None }];
+        container.record.paths =
+            vec![Prepared { plan: container.plan(), identity: None, memory: None, mount: None }];
         change(&mut container.record);
         container.record.write(&container.dir.path().join("records")).unwrap();
         container.settings("");

@@ -57,7 +57,10 @@ fn a_read_only_destination_keeps_the_image() {
             "mount",
             &["-t".as_ref(), "tmpfs".as_ref(), "-o".as_ref(), "ro".as_ref(), "tmpfs".as_ref(), dir.as_ref()],
         );
-        kept_until_mended(&world, "Read-only file system", || drop(command("umount", &[dir.as_ref()])));
+        kept_until_mended(&world, "Read-only file system", || {
+            command("mount", &["-o".as_ref(), "remount,rw".as_ref(), dir.as_ref()]);
+        });
+        command("umount", &[dir.as_ref()]);
     }
 }
 

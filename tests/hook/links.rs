@@ -77,7 +77,8 @@ impl<F: ImageFiles> ImageFiles for Counted<F> {
 fn harvest(files: &mut impl ImageFiles, to: &Path, deadline: Deadline) -> Result<Taken> {
     let admin = Admin::default();
     let (owner, if_attached, detach_timeout) = (Owner::default(), IfAttached::Refuse, Duration::ZERO);
-    let job = Job { destination: to, owner, admin: &admin, if_attached, detach_timeout, deadline };
+    let (destination, mount, admin) = (to, None, &admin);
+    let job = Job { destination, mount, owner, admin, if_attached, detach_timeout, deadline };
     take(
         files,
         job,

@@ -60,4 +60,5 @@ mod stdin;
 mod support;
 mod surroundings;
 mod sweep;
+mod unmounted;
 mod unprivileged;

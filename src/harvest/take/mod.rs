@@ -200,7 +200,8 @@ impl<'a, F: ImageFiles + ?Sized> Taking<'a, F> {
         if let Some(destination) = &self.destination {
             return Ok(destination.clone());
         }
-        let destination = Rc::new(Destination::open(self.job.destination, self.job.admin)?);
+        let Job { destination, mount, admin, .. } = self.job;
+        let destination = Rc::new(Destination::open_on(destination, mount, admin)?);
         Ok(self.destination.insert(destination).clone())
     }
 

@@ -59,6 +59,7 @@ fn check(scratch: &Scratch, admin: &Admin) {
     inspect(&scratch.image).expect("it can be read");
     let job = Job {
         destination: &scratch.destination,
+        mount: None,
         owner: Owner { container: Some("app"), app_state: None, subject: None },
         admin,
         if_attached: IfAttached::Refuse,

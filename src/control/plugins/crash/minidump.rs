@@ -169,7 +169,8 @@ fn publish_dump(path: &Path, id: &str, note: &DumpNote, container_dir: &Containe
     let publish = |destination: &Path| {
         let (detach_timeout, deadline) = (Duration::ZERO, Deadline::NONE);
         let if_attached = IfAttached::Refuse;
-        let job = harvest::Job { destination, owner, admin: &admin, if_attached, detach_timeout, deadline };
+        let (admin, mount) = (&admin, None);
+        let job = harvest::Job { destination, mount, owner, admin, if_attached, detach_timeout, deadline };
         let bounds = Bounds { budget: MAX_DUMP, deadline, is_mounted: false };
         let taken = take(&mut OneFile(&file), job, bounds, &Published::default())?;
         taken.failures.into_iter().next().map_or(Ok(()), Err)
