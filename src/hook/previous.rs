@@ -55,9 +55,13 @@ fn clear(image: &LockedImage, plan: &Plan, ours: &Mark, (admin, deadline): (&Adm
         },
         Err(error) if error.kind() == ErrorKind::Corrupt => {
             // Never within the message: what is not logged is not evaluated.
-            let kept = aside::keep_damaged(image)?;
-            log::warn!("{}; it is kept as {}", error.report(), kept.display());
-            return Ok(());
+            match aside::keep_damaged(image) {
+                Ok(kept) => {
+                    log::warn!("{}; it is kept as {}", error.report(), kept.display());
+                    return Ok(());
+                }
+                Err(kept) => format!("{}; {}", error.report(), kept.report()),
+            }
         }
         Err(error) => error.report(),
     };

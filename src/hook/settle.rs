@@ -92,19 +92,21 @@ impl Settled {
     }
 }
 
-/// Does for a run of a container that has ended whatever its poststop should do. What cannot be done now stays, with the
-/// record, for the next poststop, start or `sweep`.
+/// Does for a run of a container that has ended whatever its poststop should do. What cannot be done now with its own images
+/// stays, with the record, for the next poststop, start or `sweep`.
 pub fn settle(record: &Record, terms: &Terms<'_>) -> Settled {
     let mut settled = Settled::default();
     for prepared in &record.paths {
         settle_path(record, prepared, terms, &mut settled);
     }
+    // What lies where the run got no image is an earlier run's: that one's record, the next start and `sweep`, by the image
+    // itself, find it. A record of each run that got none would be one too many, for as long as a destination fails.
+    let is_complete = settled.is_complete();
     for plan in &record.left {
-        // The image may be an earlier run's.
         let mark = Mark { subject: None, ..mark(record, plan) };
         settled.harvest_all(&plan.image, &mark, terms);
     }
-    if settled.is_complete()
+    if is_complete
         && record.liveness() != Liveness::Running
         && let Err(error) = record.remove()
     {

@@ -1,6 +1,7 @@
 //! Images that were moved out of the way of the next one, in the same directory: with dumps that cannot be harvested yet, or
 //! damaged beyond reading.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -35,21 +36,22 @@ pub fn waiting_path(image: &Path, identity: &Identity) -> PathBuf {
 /// The kernel's.
 pub fn waiting(image: &Path) -> Result<Vec<PathBuf>> {
     let start = with_addition(image, WAITING.as_ref());
-    let (dir, start) = (image.parent().unwrap_or(Path::new("/")), start.file_name().unwrap_or_default());
+    let start = start.file_name().unwrap_or_default().as_bytes();
+    let is_waiting = |path: &PathBuf| path.file_name().unwrap_or_default().as_bytes().starts_with(start);
+    let mut found = entries(image)?;
+    found.retain(|path| is_waiting(path) && !is_damaged(path));
+    Ok(found)
+}
+
+/// All files in the directory of an image.
+fn entries(image: &Path) -> Result<Vec<PathBuf>> {
+    let dir = image.parent().unwrap_or(Path::new("/"));
     let what = || format!("cannot list {}", dir.display());
     let entries = match std::fs::read_dir(dir) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other.tried(what)?,
     };
-    let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry.tried(what)?;
-        let path = entry.path();
-        if entry.file_name().as_bytes().starts_with(start.as_bytes()) && !is_damaged(&path) {
-            found.push(path);
-        }
-    }
-    Ok(found)
+    entries.map(|entry| Ok(entry.tried(what)?.path())).collect()
 }
 
 /// Moves an image out of the way, to be harvested later: it may be attached and mounted, and stays so.
@@ -76,26 +78,56 @@ pub fn free_waiting_path(image: &LockedImage, path: &Path) -> Result<PathBuf> {
     Ok(waiting_path(path, &image.identity()?))
 }
 
-/// Moves a damaged image out of the way, for people to look at; of several, the oldest goes. One in memory goes to the disk.
+/// Moves a damaged image out of the way, for people to look at. The oldest of too many go, but for those that a process has
+/// locked or attached, and those that are not to be trusted. Their numbers say which is older: clocks jump.
+/// One in memory goes to the disk.
 ///
 /// # Errors
-/// The kernel's.
+/// The kernel's, of the new name.
 pub fn keep_damaged(image: &LockedImage) -> Result<PathBuf> {
     let disk = image.disk_place().filter(|_| matches!(image.attached(Duration::ZERO), Ok(None)));
     let home = home(disk.unwrap_or(image.path()));
-    let names = (1..=MAX_DAMAGED).map(|n| with_addition(&home, format!("{DAMAGED}{n}").as_ref()));
-    let age = |path: &PathBuf| std::fs::symlink_metadata(path).and_then(|metadata| metadata.modified()).ok();
-    // No age is the smallest: a name that is free.
-    let target = names.min_by_key(age).unwrap_or_default();
-    if let Some(oldest) = LockedImage::open(&target, Duration::ZERO)? {
-        log::warn!("{} makes room for a newer damaged image", target.display());
-        oldest.remove()?;
-    }
+    let kept = damaged(&home)?;
+    let next = kept.keys().last().map_or(1, |number| number.saturating_add(1));
+    let target = with_addition(&home, format!("{DAMAGED}{next}").as_ref());
     match disk {
         Some(_) => to_disk(image, None, &target)?,
         None => image.rename(&target)?,
     }
+    let mut surplus = (kept.len() + 1).saturating_sub(MAX_DAMAGED);
+    for path in kept.values() {
+        if surplus == 0 {
+            break;
+        }
+        match remove_damaged(path) {
+            Ok(()) => {
+                log::warn!("{} makes room for a newer damaged image", path.display());
+                surplus -= 1;
+            }
+            Err(error) => log::warn!("{}; a newer one makes room", error.report()),
+        }
+    }
     Ok(target)
+}
+
+/// The damaged images that were at `home`, by their numbers.
+fn damaged(home: &Path) -> Result<BTreeMap<u64, PathBuf>> {
+    let start = with_addition(home, DAMAGED.as_ref());
+    let number = |path: &PathBuf| {
+        let number = path.file_name()?.as_bytes().strip_prefix(start.file_name()?.as_bytes())?;
+        std::str::from_utf8(number).ok()?.parse().ok()
+    };
+    let entries = entries(home)?.into_iter();
+    Ok(entries.filter_map(|path| Some((number(&path)?, path))).collect())
+}
+
+fn remove_damaged(path: &Path) -> Result<()> {
+    let Some(image) = LockedImage::open(path, Duration::ZERO)? else { return Ok(()) };
+    // Without a wait: a person may look at it for long.
+    match image.attached(Duration::ZERO)? {
+        Some(device) => Err(image.in_use(&device)),
+        None => image.remove(),
+    }
 }
 
 /// Whether a file was kept by [`keep_damaged`].

@@ -73,8 +73,11 @@ fn resolve(mounts: &[Mount], path: &Path) -> Option<PathBuf> {
         }
         let next = real.join(part);
         let is_slow = |mount: &Mount| SLOW.iter().any(|name| mount.fs_type.starts_with(name));
+        if is_slow(holder(mounts, &next)?) {
+            real = next;
+            continue;
+        }
         match std::fs::read_link(&next) {
-            _ if is_slow(holder(mounts, &next)?) => real = next,
             Ok(_) if links == MAX_LINKS => return None,
             Ok(target) => {
                 links += 1;

@@ -169,6 +169,7 @@ fn files_of_others_beside_the_images_are_passed_over() {
 fn images_that_wait_for_a_person_are_named() {
     let world = HookWorld::new("crun");
     let app = ended(&world, "app");
+    world.settle();
     let image = world.image("app");
     let (second, damaged) = (image.with_file_name("second"), image.with_file_name("other.img.damaged1"));
     fs::hard_link(&image, &second).unwrap();

@@ -119,6 +119,32 @@ fn a_poststop_of_a_container_that_runs_changes_nothing() {
     assert_dump(&world, "late.dmp", &dump_bytes(700), "one");
 }
 
+/// Each run of a container whose images cannot be harvested any more would leave a record of its own.
+#[test]
+fn records_of_a_destination_that_fails_for_long_do_not_grow() {
+    let world = HookWorld::new("crun");
+    let bundle = world.bundle("app", &["write", "a.dmp", "3000", "none"]);
+    bundle.set_required(false);
+    fs::write(world.dumps_dir(), "in the way").unwrap();
+    let records = |runs: std::ops::Range<u32>| {
+        for number in runs {
+            set_actions(&bundle, &["write", &format!("{number}.dmp"), "3000", "none"]);
+            // Without the directory, its program fails.
+            let name = format!("c{number}");
+            world.run(&bundle, &name);
+            world.control(&["delete"], &name, &[]);
+        }
+        files_in(&world.path("records")).len()
+    };
+    // Eight wait, and one lies where it was made.
+    assert_eq!(records(0..11), 9, "{}", world.log());
+    assert_eq!(records(11..14), 9, "{}", world.log());
+    fs::remove_file(world.dumps_dir()).unwrap();
+    let swept = sweep(&world);
+    assert_eq!(world.dumps().len(), 9, "{swept}\n{}", world.log());
+    assert_eq!(files_in(&world.path("records")).len(), 0, "{swept}");
+}
+
 /// The next run of the same container does not get at dumps that are not safe yet: it could write over them.
 #[test]
 fn dumps_that_could_not_be_harvested_are_out_of_reach_of_the_next_run() {
