@@ -34,6 +34,7 @@ mod killed;
 mod links;
 mod list;
 mod memory;
+mod many;
 mod mistakes;
 mod naming;
 mod neighbour;
