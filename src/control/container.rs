@@ -46,6 +46,9 @@ pub(crate) struct Container {
     /// Whether a thread works on its mounts: its file systems can keep that for as long as they like.
     pub(crate) being_mounted: Arc<AtomicBool>,
     pub(crate) input: InputWay,
+    /// The places of its first byte of output, and behind its last one: a log is one of all containers of an id.
+    pub(crate) output_begin: OnceLock<u64>,
+    pub(crate) output_end: OnceLock<u64>,
     cgroups: OnceLock<Cgroups>,
     status: watch::Sender<Status>,
 }
@@ -104,6 +107,8 @@ impl Container {
             being_read: Arc::default(),
             being_mounted: Arc::default(),
             input: InputWay::default(),
+            output_begin: OnceLock::new(),
+            output_end: OnceLock::new(),
             cgroups: OnceLock::new(),
             status: watch::Sender::new(status),
         }

@@ -14,7 +14,7 @@ fn piped(mut command: Command) -> Child {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-fn with_input(command: Command, input: &[u8]) -> Output {
+pub(crate) fn with_input(command: Command, input: &[u8]) -> Output {
     let mut child = piped(command);
     let (mut stdin, input) = (child.stdin.take().unwrap(), input.to_vec());
     let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));

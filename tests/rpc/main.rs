@@ -5,6 +5,7 @@
 
 mod appearance;
 mod attach;
+mod attach_ends;
 mod attach_input;
 mod attach_unread;
 mod browser;
@@ -31,6 +32,7 @@ mod log_tail;
 mod log_times;
 mod outbox;
 mod output;
+mod own_run;
 mod page;
 mod pids;
 mod places;

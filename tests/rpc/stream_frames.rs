@@ -24,13 +24,13 @@ fn begin(ws: &mut Ws, stream: u32, container: &str, command: &[&str]) {
     call(ws, stream, "execStream", json!({"containerId": container, "command": command}));
 }
 
-fn call(ws: &mut Ws, stream: u32, method: &str, mut params: Value) {
+pub(crate) fn call(ws: &mut Ws, stream: u32, method: &str, mut params: Value) {
     params["stream"] = stream.into();
     let id = format!("stream {stream}");
     ws.send(&json!({"id": id, "method": format!("{PLUGIN}.{method}"), "params": params}).to_string());
 }
 
-fn frame(ws: &mut Ws, kind: u8, stream: u32, rest: &[u8]) {
+pub(crate) fn frame(ws: &mut Ws, kind: u8, stream: u32, rest: &[u8]) {
     let bytes = [&[kind][..], &stream.to_be_bytes(), rest].concat();
     ws.socket.send(Message::binary(bytes)).unwrap();
 }
@@ -50,13 +50,13 @@ fn next(ws: &mut Ws) -> Sent {
 }
 
 /// Waits until a stream says that its command runs.
-fn runs(ws: &mut Ws, stream: u32) {
+pub(crate) fn runs(ws: &mut Ws, stream: u32) {
     let window = u32::try_from(WINDOW).unwrap().to_be_bytes().to_vec();
     assert_eq!(next(ws), Sent::Frame(CREDIT, stream, window));
 }
 
 /// What comes until the answer to the call of a stream: its outputs, and the answer.
-fn rest(ws: &mut Ws, stream: u32) -> ([Vec<u8>; 2], Value) {
+pub(crate) fn rest(ws: &mut Ws, stream: u32) -> ([Vec<u8>; 2], Value) {
     let mut outputs = [Vec::new(), Vec::new()];
     loop {
         match next(ws) {

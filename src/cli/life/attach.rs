@@ -47,8 +47,10 @@ impl AttachVerb {
         let wanted = Wanted {
             input,
             terminal: has_terminal && input && stdin().is_terminal(),
+            feeds_terminal: has_terminal && input && !stdin().is_terminal(),
             raw_output: self.raw || has_terminal,
             is_attached: true,
+            once_it_runs: &|| (),
             on_signal: OnSignal::End,
         };
         let mut params = json!({"containerId": self.id, "stream": STREAM, "readOnly": !input});
@@ -57,7 +59,16 @@ impl AttachVerb {
         }
         let end = session::run(client, "attachContainer", params, wanted)?;
         warn_of_lost(&end);
-        Ok(end.code(not_run::NOT_RUN))
+        Ok(code(&end))
+    }
+}
+
+/// The exit code at the end of a container's stream. The container goes on when the user's output is closed, which is as if
+/// SIGPIPE had ended this program.
+pub(crate) fn code(end: &End) -> u8 {
+    match end {
+        End::OutputClosed => End::Signal(13).code(not_run::NOT_RUN),
+        end => end.code(not_run::NOT_RUN),
     }
 }
 

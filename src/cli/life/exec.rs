@@ -69,8 +69,10 @@ impl ExecVerb {
         let wanted = Wanted {
             input: self.interactive || !stdin().is_terminal(),
             terminal: self.tty,
+            feeds_terminal: false,
             raw_output: true,
             is_attached: false,
+            once_it_runs: &|| (),
             on_signal: OnSignal::PassOn,
         };
         let mut params = json!({

@@ -138,6 +138,7 @@ impl Session<'_> {
             self.typed.taken(bytes);
             return Ok(());
         }
+        (self.wanted.once_it_runs)();
         self.typed.begin(bytes);
         if self.wanted.terminal && self.wanted.input {
             self.raw = Some(RawMode::enter(stdin())?);
@@ -203,7 +204,7 @@ impl Session<'_> {
             // A terminal that has gone gives an error.
             Ok(0) | Err(_) => {
                 self.input = None;
-                self.typed.end();
+                self.typed.end(self.wanted.feeds_terminal);
             }
         }
         Ok(false)

@@ -5,9 +5,6 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::error::{Result, Tried};
 
-/// Those that ask a process to end.
-pub(crate) const END: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
-
 /// Has signals wait from now on to be read.
 ///
 /// # Errors

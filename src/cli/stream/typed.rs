@@ -11,6 +11,9 @@ const CHUNK: usize = 16 * 1024;
 /// The most input that waits here, in bytes.
 const MAX_WAITING: usize = 1024 * 1024;
 
+/// The keys that end the input of a program on a terminal (Ctrl-D): behind a part of a line, the first one ends only that.
+const END_OF_INPUT: [u8; 2] = [4, 4];
+
 /// The user's input.
 #[derive(Debug, Default)]
 pub(crate) struct Typed {
@@ -23,6 +26,8 @@ pub(crate) struct Typed {
     /// How much was dropped, for lack of room here.
     dropped: usize,
     has_ended: bool,
+    /// Whether it ends within a line.
+    is_within_line: bool,
 }
 
 impl Typed {
@@ -58,6 +63,7 @@ impl Typed {
 
     /// Takes what was read; whether the keys that detach came at its end.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> bool {
+        self.is_within_line = bytes.last().map_or(self.is_within_line, |last| *last != b'\n');
         let Some(keys) = &mut self.keys else {
             self.waiting.extend(bytes);
             return false;
@@ -69,8 +75,11 @@ impl Typed {
         is_detached
     }
 
-    /// Nothing more will come.
-    pub(crate) fn end(&mut self) {
+    /// Nothing more will come. Where it feeds a terminal, a key says so.
+    pub(crate) fn end(&mut self, feeds_terminal: bool) {
+        if feeds_terminal {
+            self.waiting.extend(END_OF_INPUT.iter().take(if self.is_within_line { 2 } else { 1 }));
+        }
         self.has_ended = true;
     }
 
@@ -121,7 +130,7 @@ mod tests {
         assert_eq!(typed.wanted(), CHUNK);
         assert!(!typed.push(b"a\x10\x11b"));
         assert_eq!(typed.wanted(), 0);
-        typed.end();
+        typed.end(false);
         let next = [typed.next(), typed.next(), typed.next()];
         assert_eq!(next, [Some(b"a\x10\x11b".to_vec()), Some(vec![]), None]);
         assert_eq!((typed.left(), typed.wanted()), (4, CHUNK));

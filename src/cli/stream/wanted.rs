@@ -14,10 +14,14 @@ pub(crate) struct Wanted<'a> {
     pub(crate) input: bool,
     /// The terminal.
     pub(crate) terminal: bool,
+    /// Whether the input is not a terminal, and goes to one: its end is a key there.
+    pub(crate) feeds_terminal: bool,
     /// Whether control characters of the output may drive the user's terminal.
     pub(crate) raw_output: bool,
     /// Whether it goes on without the user: there are keys to detach, and without input its own stays open.
     pub(crate) is_attached: bool,
+    /// Called when the command runs.
+    pub(crate) once_it_runs: &'a dyn Fn(),
     /// What signals to this program lead to.
     pub(crate) on_signal: OnSignal<'a>,
 }

@@ -68,6 +68,9 @@ pub(crate) async fn clean_up(
     let is_gone = leave_registry(ctx, container, removed, next.as_ref());
     cleanup::announce_state_once(ctx, container, State::Stopped);
     ctx.outbox.deliver(posted);
+    if let Some(end) = ctx.logs.end(&container.id, &container.policy().sink) {
+        let _first = container.output_end.set(end);
+    }
     let last = if is_gone { Phase::Gone(Ending::Ended(exit)) } else { Phase::Undeletable(exit) };
     cleanup::transition(container, last);
     next

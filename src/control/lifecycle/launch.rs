@@ -49,7 +49,9 @@ pub(crate) async fn run(
     let passed = passed.into_iter().map(|passed| passed.resolve(&output.fd)).collect::<Result<_>>()?;
     let stdin = container.policy().stdin;
     let launch = Launch { verb, id: &container.id, bundle: dir.path(), log: log.as_deref(), passed, stdin };
-    let begin = ctx.logs.read(&container.id, &container.policy().sink, None, 0).map_or(0, |log| log.next);
+    let begin = ctx.logs.end(&container.id, &container.policy().sink).unwrap_or(0);
+    // It is launched once.
+    let _first = container.output_begin.set(begin);
     let before = Snapshot::look(&container.policy().dump_dirs);
     let ran = ctx.runtime.run(launch, &dir.file(PID_FILE), output).await;
     if ran.is_err() {

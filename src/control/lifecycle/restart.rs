@@ -43,7 +43,6 @@ fn count(restarts: u32, ran: Duration, exit: ExitStatus) -> Option<u32> {
 /// `None` when it does not run; nothing is left of it then.
 pub(crate) async fn restart(ctx: &Context, container: &Arc<Container>) -> Option<Arc<Process>> {
     let (id, sink) = (&container.id, &container.policy().sink);
-    log::info!("container {id} is restarted");
     container.dir.discard(PID_FILE);
     let output = ctx.logs.append(id, sink).or_else(|_| launch::open_log(ctx, container));
     let ran = match output {
@@ -52,6 +51,7 @@ pub(crate) async fn restart(ctx: &Context, container: &Arc<Container>) -> Option
     };
     match ran.and_then(|()| launch::track_init(ctx, container)) {
         Ok(init) => {
+            log::info!("container {id} is restarted");
             let init = launch::mark_running(container, init);
             launch::announce_running(ctx, container);
             Some(init)

@@ -237,6 +237,11 @@ impl LogStore {
         self.look(id, sink, |log, _| log.part(from, self.most(sink, bytes)))
     }
 
+    /// The place of what a container writes next, if its log can be read.
+    pub(crate) fn end(&self, id: &ContainerId, sink: &Sink) -> Option<u64> {
+        self.read(id, sink, None, 0).ok().map(|log| log.next)
+    }
+
     /// A part of a container's output, and when it came.
     ///
     /// # Errors

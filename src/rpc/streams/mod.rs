@@ -81,6 +81,14 @@ impl Wanted {
         Ok(Self::Exec(container, request))
     }
 
+    /// Whether it only looks on: the connections and the containers bound those.
+    fn only_looks(&self) -> bool {
+        match self {
+            Self::Exec(..) => false,
+            Self::Attach(_, request) | Self::Run(_, request) => request.only_looks,
+        }
+    }
+
     /// Why it ends with the daemon.
     fn farewell(&self) -> &'static str {
         match self {
@@ -96,7 +104,7 @@ pub struct OpenStream {
     wanted: Wanted,
     inlet: Rc<Inlet>,
     outlet: Frames,
-    _place: OwnedSemaphorePermit,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 /// Makes frames of what comes out of a stream.
@@ -143,7 +151,7 @@ impl Streams {
         if self.open.len() >= MAX_STREAMS {
             return Err(busy(&format!("a connection can have {MAX_STREAMS} streams at a time")));
         }
-        let place = Arc::clone(&self.places).try_acquire_owned();
+        let place = (!wanted.only_looks()).then(|| Arc::clone(&self.places).try_acquire_owned()).transpose();
         let place = place.map_err(|_| busy("the daemon has as many streams as it can serve at a time"))?;
         let inlet = Rc::new(Inlet::default());
         self.open.insert(number, (Rc::downgrade(&inlet), wanted.farewell()));

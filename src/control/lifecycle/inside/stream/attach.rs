@@ -49,7 +49,10 @@ pub(crate) async fn attach(
     outlet: &impl Outlet,
 ) -> Result<AttachEnd> {
     let _seat = container.input.sit_down(request.only_looks)?;
-    let place = (begin == Begin::Now).then(|| end_of_log(ctx, &container));
+    let place = match begin {
+        Begin::Now => ctx.logs.end(&container.id, &container.policy().sink).or(Some(0)),
+        Begin::Start => container.output_begin.get().copied(),
+    };
     outlet.put(StreamPart::Credit(WINDOW)).await;
     let (run, run_changed) = watch::channel(Arc::clone(&container));
     let (size, fed) = (Cell::new(request.terminal.filter(|_| !request.only_looks)), Notify::new());
@@ -85,11 +88,6 @@ pub(crate) async fn attach(
     }
 }
 
-/// The place of what a container writes next.
-fn end_of_log(ctx: &Context, container: &Container) -> u64 {
-    ctx.logs.read(&container.id, &container.policy().sink, None, 0).map_or(0, |end| end.next)
-}
-
 /// Passes on what a container writes.
 struct Follower<'a, O> {
     ctx: &'a Context,
@@ -114,13 +112,17 @@ impl<O: Outlet> Follower<'_, O> {
     ) -> AttachEnd {
         loop {
             let exit = self.follow(&container).await;
-            match container.successor.get().cloned() {
-                Some(next) if next.running().await => {
-                    run.send_replace(Arc::clone(&next));
-                    container = next;
+            let Some(next) = container.successor.get().cloned() else {
+                return AttachEnd { exit, lost: self.lost };
+            };
+            if !next.running().await {
+                if let Some(error) = next.failure.get() {
+                    self.note(&container, &format!("it cannot be restarted: {}", error.report())).await;
                 }
-                _ => return AttachEnd { exit, lost: self.lost },
+                return AttachEnd { exit, lost: self.lost };
             }
+            run.send_replace(Arc::clone(&next));
+            container = next;
         }
     }
 
@@ -151,15 +153,21 @@ impl<O: Outlet> Follower<'_, O> {
         let credit = self.inlet.reserve(CHUNK).await;
         let bytes = u64::try_from(credit.bytes()).unwrap_or(u64::MAX);
         let from = Some(self.place.unwrap_or(0));
-        let part = match self.ctx.logs.read(&container.id, &container.policy().sink, from, bytes) {
+        let mut part = match self.ctx.logs.read(&container.id, &container.policy().sink, from, bytes) {
             Ok(part) => part,
             Err(error) => {
                 if !std::mem::replace(&mut self.is_hidden, true) {
-                    self.note(&format!("the output is not shown: {}", error.report())).await;
+                    self.note(container, &format!("its output is not shown: {}", error.report())).await;
                 }
                 return false;
             }
         };
+        if let Some(end) = container.output_end.get() {
+            // What is behind it, another container of the id has written.
+            let begin = part.next.saturating_sub(part.bytes.len() as u64);
+            part.bytes.truncate(usize::try_from(end.saturating_sub(begin)).unwrap_or(usize::MAX));
+            part.next = part.next.min(*end);
+        }
         let count = part.bytes.len();
         let gap = |place: u64| part.next.saturating_sub(place).saturating_sub(count as u64);
         let lost = self.place.map_or(0, gap);
@@ -167,7 +175,7 @@ impl<O: Outlet> Follower<'_, O> {
         self.place = Some(part.next.max(self.place.unwrap_or(0)));
         if lost > 0 {
             self.lost += lost;
-            self.note(&format!("lost {lost} bytes of output")).await;
+            self.note(container, &format!("lost {lost} bytes of output")).await;
         }
         if count == 0 {
             return lost > 0;
@@ -179,8 +187,10 @@ impl<O: Outlet> Follower<'_, O> {
     }
 
     /// Says something that the container did not write. It is short and comes seldom, and takes no credit.
-    async fn note(&self, text: &str) {
-        self.outlet.put(StreamPart::Stderr(format!("\r\n[ocicontainer: {text}]\r\n").into_bytes())).await;
+    async fn note(&self, container: &Container, text: &str) {
+        let line_end = if container.policy().stdin == Stdin::Terminal { "\r\n" } else { "\n" };
+        let text = format!("{line_end}[ocicontainer: {text}]{line_end}");
+        self.outlet.put(StreamPart::Stderr(text.into_bytes())).await;
     }
 }
 
