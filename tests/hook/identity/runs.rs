@@ -22,6 +22,8 @@ fn a_late_delete_or_sweep_leaves_the_image_of_the_next_container() {
             wait_until_stopped(&world, "one");
             set_actions(&bundle, &["write", "b.dmp", "6000", "sleep", "100"]);
             start(&world, &bundle, "two");
+            let written = directory(pid(&world, "two")).join("b.dmp");
+            wait_until(|| fs::metadata(&written).is_ok_and(|file| file.len() == 6000));
             if is_delete {
                 world.control(&["delete"], "one", &[]).expect(0);
             } else {
