@@ -18,5 +18,8 @@ fn a_look_at_a_process_that_is_interrupted_says_nothing_of_it() {
     world.done("stopContainer", &json!({"containerId": id, "timeout": 0}));
     world.until("it is killed", || state(&world, &id) == "gone");
     let calls = gate.leave(&world);
-    assert!(calls.contains("EINTR"), "{calls}");
+    // A kernel without descriptors of processes is asked by other calls.
+    let me = rustix::process::getpid();
+    let is_asked = rustix::process::pidfd_open(me, rustix::process::PidfdFlags::empty()).is_ok();
+    assert_eq!(calls.contains("EINTR"), is_asked, "{calls}");
 }
