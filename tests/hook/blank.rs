@@ -55,7 +55,7 @@ fn what_an_interrupted_creation_leaves_goes() {
     }
 }
 
-/// The names that a creation and a repair have for a moment are no image's: the next one removes what has them.
+/// The names that a creation and a repair have for a moment may not be an image's: the next one removes what has them.
 #[test]
 fn an_image_has_no_name_that_only_the_hook_gives() {
     let world = HookWorld::new("crun");

@@ -50,7 +50,7 @@ pub(super) fn open_file(path: &Path, writable: bool) -> std::io::Result<File> {
 /// The numbers of the devices to which something is attached.
 ///
 /// # Errors
-/// [`ErrorKind::Unsupported`] when it cannot be known: then no image may be taken for one that nobody uses.
+/// [`ErrorKind::Unsupported`] when it cannot be known: then no image may be taken for one that is not in use.
 pub(super) fn attached() -> Result<Vec<u32>> {
     if rustix::fs::statfs(SYS_BLOCK).is_ok_and(|stat| stat.f_type == SYSFS_MAGIC) {
         let mut numbers = Vec::new();

@@ -21,7 +21,7 @@ const DETACH_POLL_INTERVAL: Duration = Duration::from_millis(2);
 /// How long the device of a reader is waited for.
 const READER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A loop device with an image attached. It detaches by itself when nobody has it open or mounted any more.
+/// A loop device with an image attached. It detaches by itself when no process has it open or mounted any more.
 #[derive(Debug)]
 pub struct LoopDevice {
     file: File,
@@ -107,7 +107,7 @@ impl LoopDevice {
         .advise("try again"))
     }
 
-    /// Detaches the device, at once or when whoever has it mounted is done.
+    /// Detaches the device, at once or when the process that has it mounted is done.
     ///
     /// # Errors
     /// The kernel's.
@@ -169,7 +169,7 @@ impl LoopDevice {
     }
 
     /// Detaches the devices that hooks have left which were killed in the middle of attaching an image in `dir` on an
-    /// old kernel, before the image had its name: nobody else finds them any more.
+    /// old kernel, before the image had its name: nothing else finds them any more.
     ///
     /// Another hook may be just there: it has the device open, so that detaching waits for it, which is what it was about
     /// to ask for.
