@@ -203,7 +203,7 @@ async fn find_init(ctx: &Context, container: &Container) -> Result<Process> {
             let state = ctx.runtime.state(&container.id).await?;
             let ran = state.is_some_and(|state| {
                 let runs = ["running", "paused"].contains(&state.status.as_str());
-                state.bundle == container.dir.path() && (runs || !init.runs())
+                state.bundle == container.dir.path() && (runs || init.has_ended())
             });
             if !ran {
                 return Err(Error::new(ErrorKind::NotFound, "it is not running"));

@@ -163,7 +163,7 @@ pub(crate) fn recover(ctx: &Arc<Context>, container: &Arc<Container>) -> bool {
 /// there may be nothing left to thaw.
 async fn thaw(ctx: &Context, id: &ContainerId, init: &Process) -> Result<()> {
     match ctx.runtime.resume(id).await {
-        Err(_) if !init.runs() => Ok(()),
+        Err(_) if init.has_ended() => Ok(()),
         other => other,
     }
 }
@@ -176,7 +176,7 @@ async fn escalate_to_kill(
     patience: Duration,
 ) {
     let id = &container.id;
-    if tokio::time::timeout(patience, container.ending()).await.is_ok() || !init.runs() {
+    if tokio::time::timeout(patience, container.ending()).await.is_ok() || init.has_ended() {
         return;
     }
     log::warn!("container {id} ignores SIGTERM and is killed");
@@ -189,7 +189,8 @@ async fn escalate_to_kill(
     {
         log::error!("container {id}: {}", error.report());
     }
-    if tokio::time::timeout(ctx.settings.stop_timeout, container.ending()).await.is_err() && init.runs() {
+    if tokio::time::timeout(ctx.settings.stop_timeout, container.ending()).await.is_err() && !init.has_ended()
+    {
         let key = format!("container {id}");
         ctx.health.degrade(&key, format!("container {id} is still running after SIGKILL"));
         container.ending().await;

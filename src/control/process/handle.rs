@@ -97,7 +97,7 @@ impl Process {
     /// Holds on to the process that was written down, if it still runs.
     pub(crate) fn reopen(identity: ProcessIdentity) -> Option<Self> {
         let process = Self::open(identity.pid).ok()?;
-        (process.identity == identity && process.runs()).then_some(process)
+        (process.identity == identity && !process.has_ended()).then_some(process)
     }
 
     /// A runtime that was called with `--bundle BUNDLE` and is still at work.
@@ -122,9 +122,14 @@ impl Process {
         self.identity
     }
 
-    /// Whether it has not ended; a zombie has. A process that cannot be looked at is not one of ours.
+    /// Whether it is known not to have ended; a zombie has. What was read by its number is of it then.
     pub(crate) fn runs(&self) -> bool {
         self.held.as_ref().is_some_and(|held| held.has_ended().is_ok_and(|ended| !ended))
+    }
+
+    /// Whether it is known to have ended: one that cannot be looked at just now is not given up.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.held.as_ref().is_none_or(|held| held.has_ended().unwrap_or(false))
     }
 
     /// Sends it a signal; false when it has ended.
@@ -202,7 +207,7 @@ impl Process {
             // An error means that the I/O driver is gone, and with it everything else.
             Some(pidfd) => drop(pidfd.readable().await),
             None => {
-                while self.runs() {
+                while !self.has_ended() {
                     tokio::time::sleep(POLL_INTERVAL).await;
                 }
             }
