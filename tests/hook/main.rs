@@ -8,6 +8,7 @@
 )]
 
 mod added;
+mod attached;
 mod blank;
 mod bytes;
 mod commands;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::attached::Attached;
 use crate::images::dump_bytes;
 use crate::support::hook_world::{Bundle, HookWorld};
 use crate::support::host::command;
@@ -97,30 +98,16 @@ fn many_sweeps_and_a_start_at_once_lose_nothing() {
     assert!(fs::read(world.dump()).unwrap() == dump_bytes(5000), "{}", world.log());
 }
 
-/// A loop device of somebody else's, detached in the end.
-struct Foreign(String);
-
-impl Foreign {
-    fn attach(file: &Path) -> Self {
-        fs::write(file, vec![0; 1 << 20]).unwrap();
-        let arguments = ["--find".as_ref(), "--show".as_ref(), file.as_os_str()];
-        Self(command("losetup", &arguments).trim().to_owned())
-    }
-
-    /// The file it is attached to, as the kernel names it.
-    fn backing(&self) -> String {
-        let name = Path::new(&self.0).file_name().unwrap().to_str().unwrap();
-        fs::read_to_string(format!("/sys/block/{name}/loop/backing_file"))
-            .unwrap_or_default()
-            .trim()
-            .to_owned()
-    }
+/// A loop device of another program, with some file attached.
+fn foreign(file: &Path) -> Attached {
+    fs::write(file, vec![0; 1 << 20]).unwrap();
+    Attached::new(file, &[])
 }
 
-impl Drop for Foreign {
-    fn drop(&mut self) {
-        command("losetup", &["--detach".as_ref(), self.0.as_ref()]);
-    }
+/// The file that a device is attached to, as the kernel names it.
+fn backing(device: &Attached) -> String {
+    let name = device.device().file_name().unwrap().to_str().unwrap();
+    fs::read_to_string(format!("/sys/block/{name}/loop/backing_file")).unwrap_or_default().trim().to_owned()
 }
 
 /// Devices are known by the inode behind them: one whose deleted file had an image's name is not ours, nor is one of a
@@ -128,11 +115,11 @@ impl Drop for Foreign {
 #[test]
 fn loop_devices_of_others_are_left_alone() {
     let world = HookWorld::new("crun");
-    let namesake = Foreign::attach(&world.image("app"));
+    let namesake = foreign(&world.image("app"));
     fs::remove_file(world.image("app")).unwrap();
     let beside = world.path("images").join("beside.img");
-    let neighbour = Foreign::attach(&beside);
-    let before = [namesake.backing(), neighbour.backing()];
+    let neighbour = foreign(&beside);
+    let before = [backing(&namesake), backing(&neighbour)];
     assert!(before[0].ends_with("app.img (deleted)") && before[1].ends_with("beside.img"), "{before:?}");
     let bundle = ended(&world, "app");
     let swept = sweep(&world, 0);
@@ -140,7 +127,7 @@ fn loop_devices_of_others_are_left_alone() {
     bundle.edit(|config| config["hooks"]["poststop"] = json!([world.hook_entry("poststop")]));
     world.run(&bundle, "again").expect(0);
     assert!(!world.image("app").exists());
-    assert_eq!([namesake.backing(), neighbour.backing()], before);
+    assert_eq!([backing(&namesake), backing(&neighbour)], before);
     drop((namesake, neighbour));
     fs::remove_file(beside).unwrap();
 }
