@@ -112,7 +112,8 @@ fn write(image: &File, value: &[u8]) -> rustix::io::Result<()> {
     }
 }
 
-/// What tells a dump from others in its image: the high bytes of a hash, which all of it went into. A container that makes two the same withholds one of its own.
+/// What tells a dump from others in its image: the high bytes of a hash, which all of it went into. A container that makes
+/// two the same withholds one of its own.
 fn key(dump: &Candidate, destination: &Path) -> u64 {
     let mut key = fnv1a_on(FNV1A, destination.as_os_str().as_bytes());
     key = fnv1a_on(key, &dump.place.path());
