@@ -121,21 +121,22 @@ impl Subscriptions {
 
     /// The notifications for those after the first `known` subscriptions that said what they saw last: of what came `since`,
     /// and before it of what is not known any more.
-    pub fn messages_since(&self, known: usize, since: impl Fn(u64) -> Since) -> Vec<String> {
+    pub async fn messages_since(&self, known: usize, since: impl AsyncFn(u64) -> Since) -> Vec<String> {
         let new = self.entries.iter().filter(|entry| entry.serial >= known);
-        let entries = new.filter_map(|entry| Some((entry, entry.since?)));
-        let messages = entries.flat_map(|(entry, number)| {
-            let Since { events, complete } = since(number);
-            let first = events.first().map(|(number, _)| *number);
-            let lost = json!({"since": number, "first": first});
-            let lost = (!complete).then(|| notification(&format!("{}.onEventsLost", entry.prefix), &lost));
-            let kept = events.into_iter().flat_map(|(number, event)| {
+        let mut messages = Vec::new();
+        for (entry, number) in new.filter_map(|entry| Some((entry, entry.since?))) {
+            let Since { events, complete } = since(number).await;
+            if !complete {
+                let first = events.first().map(|(number, _)| *number);
+                let lost = json!({"since": number, "first": first});
+                messages.push(notification(&format!("{}.onEventsLost", entry.prefix), &lost));
+            }
+            for (number, event) in events {
                 let (name, params) = numbered(number, &event, self.api);
-                render(std::iter::once(entry), Target::Plugin, name, &params)
-            });
-            lost.into_iter().chain(kept).collect::<Vec<_>>()
-        });
-        messages.collect()
+                messages.extend(render(std::iter::once(entry), Target::Plugin, name, &params));
+            }
+        }
+        messages
     }
 
     /// The notifications of a change of the plugin's state for this connection.

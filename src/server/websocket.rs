@@ -294,8 +294,9 @@ impl Session {
         for (number, event) in manager.replay(&self.events) {
             say(socket, self.subscriptions.messages_after(known, number, &event)).await?;
         }
-        let since = |number| manager.since(number, &self.events);
-        say(socket, self.subscriptions.messages_since(known, since)).await
+        let since = async |number| manager.since(number, &self.events).await;
+        let missed = self.subscriptions.messages_since(known, since).await;
+        say(socket, missed).await
     }
 
     /// An event, to a client that listens. One that reads too slowly has lost events and must know it.

@@ -49,10 +49,10 @@ async fn a_clock_that_was_set_back_hides_no_event() {
         (Begin::After(15), &[10, 11, 12, 13, 14], true),
         (Begin::After(u64::MAX), &[10, 11, 12, 13, 14], true),
     ] {
-        let past = manager.past(begin);
+        let past = manager.past(begin).await.unwrap();
         assert_eq!((numbers(&past), past.lost, past.more), (expected.to_vec(), lost, false), "{begin:?}");
     }
-    let ended = manager.ended();
+    let ended = manager.ended().await.unwrap();
     assert_eq!(ended.iter().map(|ended| ended.number).collect::<Vec<_>>(), [14, 13, 12, 11, 10]);
     assert_eq!((ended[3].time, ended[1].time, ended[1].exit), (None, Some(50), Some(ExitStatus::Code(3))));
 }
@@ -63,7 +63,7 @@ async fn a_long_past_is_bounded_and_comes_in_parts() {
     let manager = with_journal(&world, (0..1200).map(Some)).await;
     let (mut begin, mut all) = (Begin::Oldest, Vec::new());
     loop {
-        let past = manager.past(begin);
+        let past = manager.past(begin).await.unwrap();
         assert!(past.events.len() <= MAX_EVENTS && !past.lost);
         all.extend(numbers(&past));
         if !past.more {
@@ -72,14 +72,14 @@ async fn a_long_past_is_bounded_and_comes_in_parts() {
         begin = Begin::After(*all.last().unwrap());
     }
     assert_eq!(all, (10..1210).collect::<Vec<_>>());
-    let ended = manager.ended();
+    let ended = manager.ended().await.unwrap();
     assert_eq!((ended.len(), ended[0].number), (MAX_ENDED, 1209));
     // Half a line, of a disk that was full.
     let journal = world.settings.state_dir.join("+events");
     let mut text = fs::read(&journal).unwrap();
     text.truncate(text.len() - 20);
     fs::write(&journal, text).unwrap();
-    assert_eq!(manager.ended()[0].number, 1208);
+    assert_eq!(manager.ended().await.unwrap()[0].number, 1208);
 }
 
 #[tokio::test]
@@ -87,16 +87,16 @@ async fn one_that_is_there_again_has_not_ended() {
     let world = ManagerWorld::new("there", "crun");
     let manager = world.open().await;
     let (id, bundle) = (world.id("a"), world.script("b", "exit 4"));
-    assert!(manager.ended().is_empty());
+    assert!(manager.ended().await.unwrap().is_empty());
     for _ in 0..2 {
         world.start(&manager, &id, &bundle).await;
         manager.wait(&id, Some(LONG)).await.unwrap();
     }
-    let ended = manager.ended();
+    let ended = manager.ended().await.unwrap();
     assert_eq!((ended.len(), &ended[0].id, ended[0].exit), (1, &id, Some(ExitStatus::Code(4))));
     let sleeper = world.sleeper("c");
     world.start(&manager, &id, &sleeper).await;
-    assert!(manager.ended().is_empty());
+    assert!(manager.ended().await.unwrap().is_empty());
     manager.delete(&id, true).await.unwrap();
     world.nothing_is_left(&manager).await;
 }

@@ -11,6 +11,7 @@ use crate::control::events::replay::Replay;
 use crate::control::model::event::{Event, Origin};
 use crate::control::model::id::ContainerId;
 use crate::control::model::state::{ExitStatus, State};
+use crate::error::{self, Error, ErrorKind};
 
 /// How many events a slow subscriber may lag behind.
 const MAX_LAG: usize = 1024;
@@ -27,8 +28,8 @@ struct Numbered {
 pub(crate) struct EventBus {
     sender: broadcast::Sender<Numbered>,
     sent: Mutex<Sent>,
-    /// Held by the one that looks for an end in the journal: many clients may ask at once.
-    looking: tokio::sync::Mutex<()>,
+    /// Held by the one that reads the journal: many clients may ask at once.
+    reading: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -49,7 +50,7 @@ impl EventBus {
     /// With the journal in the state directory.
     pub(crate) fn new(state_dir: PathBuf) -> Self {
         let sent = Sent { journal: Journal::open(state_dir), replay: Replay::new() };
-        Self { sender: broadcast::Sender::new(MAX_LAG), sent: Mutex::new(sent), looking: Default::default() }
+        Self { sender: broadcast::Sender::new(MAX_LAG), sent: Mutex::new(sent), reading: Default::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Sent> {
@@ -99,32 +100,45 @@ impl EventBus {
         self.lock().replay.before(subscription.next)
     }
 
-    /// The number of the next event.
-    pub(crate) fn next(&self) -> u64 {
-        self.lock().journal.next()
+    /// Has `see` go through all events that are still known, in the order in which they were sent, and gives what it found. It
+    /// also gets the number of the event that comes behind them. The journal is long: that happens in a thread of its own,
+    /// without a lock, for one client after the other.
+    ///
+    /// # Errors
+    /// [`ErrorKind::System`] when `see` failed.
+    pub(crate) async fn past<T, F>(&self, see: F) -> error::Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut dyn Iterator<Item = PastEvent>, u64) -> T + Send + 'static,
+    {
+        let _reading = self.reading.lock().await;
+        let (mut past, next) = {
+            let sent = self.lock();
+            (sent.journal.past(), sent.journal.next())
+        };
+        let read = tokio::task::spawn_blocking(move || see(&mut past, next)).await;
+        read.map_err(|error| {
+            Error::new(ErrorKind::System, "cannot read the journal of events").caused_by(error)
+        })
     }
 
-    /// Has `see` look at all events that are still known, in the order in which they were sent.
-    pub(crate) fn past(&self, see: impl FnMut(PastEvent)) {
-        let past = self.lock().journal.past();
-        past.for_each(see);
-    }
-
-    /// How the last container of this id ended, if its end is still known. Read apart from the daemon's thread.
+    /// How the last container of this id ended, if its end is still known.
     pub(crate) async fn last_end(&self, id: &ContainerId) -> Option<ExitStatus> {
-        let _looking = self.looking.lock().await;
-        let (past, id) = (self.lock().journal.past(), id.clone());
+        let id = id.clone();
         let end = move |past: PastEvent| match past.event {
             Event::Stopped { id: ended, exit, .. } if ended == id => Some(exit),
             _ => None,
         };
-        tokio::task::spawn_blocking(move || past.filter_map(end).last()).await.ok().flatten()
+        self.past(|past, _next| past.filter_map(end).last()).await.ok().flatten()
     }
 
-    /// The events between the one with this number and the next that `subscription` receives.
-    pub(crate) fn since(&self, number: u64, subscription: &Subscription) -> Since {
-        let mut since = self.lock().journal.since(number);
-        since.events.retain(|(number, _)| *number < subscription.next);
+    /// The events between the one with this number and the next that `subscription` receives. None, and not all, if they
+    /// cannot be read.
+    pub(crate) async fn since(&self, number: u64, subscription: &Subscription) -> Since {
+        let end = subscription.next;
+        let read = self.past(move |past, next| Since::read(past, number, next)).await;
+        let mut since = read.unwrap_or_default();
+        since.events.retain(|(number, _)| *number < end);
         since
     }
 }
@@ -169,5 +183,39 @@ impl Subscription {
     fn take(&mut self, Numbered { number, event }: Numbered) -> Event {
         self.next = number + 1;
         event
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn events_are_sent_while_a_client_has_the_journal_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let bus = EventBus::new(dir.path().to_owned());
+        let event = Event::Stopped { id: "a".parse().unwrap(), descriptor: 1, exit: ExitStatus::Code(3) };
+        bus.send(Origin::ThisDaemon, 7, event.clone());
+        let first = bus.lock().journal.next() - 1;
+        let (sent, waited) = mpsc::channel();
+        let read = bus.past(move |past, next| {
+            waited.recv().unwrap();
+            (past.map(|past| past.number).collect::<Vec<_>>(), next)
+        });
+        let others = async {
+            let mut subscription = bus.subscribe();
+            bus.send(Origin::ThisDaemon, 7, event.clone());
+            assert_eq!(subscription.recv().await, Ok(event.clone()));
+            sent.send(()).unwrap();
+            first + 1
+        };
+        let (read, last) = tokio::join!(read, others);
+        let (numbers, next) = read.unwrap();
+        assert_eq!(next, first + 1);
+        assert!(numbers == [first] || numbers == [first, last], "{numbers:?}");
+        let since = bus.since(first, &bus.subscribe()).await;
+        assert_eq!(since, Since { events: vec![(last, event)], complete: true });
     }
 }

@@ -268,9 +268,8 @@ impl Manager {
 
     /// What came after the event with this number, and before what `subscription` receives next: for a client that saw that
     /// event and lost its connection since, also if that was to an earlier daemon.
-    #[must_use]
-    pub fn since(&self, number: u64, subscription: &Subscription) -> Since {
-        self.ctx().bus.since(number, subscription)
+    pub async fn since(&self, number: u64, subscription: &Subscription) -> Since {
+        self.ctx().bus.since(number, subscription).await
     }
 
     /// What the daemon cannot do at the moment.

@@ -7,6 +7,7 @@ use crate::control::manager::Manager;
 use crate::control::model::event::Event;
 use crate::control::model::id::ContainerId;
 use crate::control::model::state::ExitStatus;
+use crate::error::Result;
 
 /// The most containers that are listed which have ended.
 pub const MAX_ENDED: usize = 100;
@@ -54,26 +55,39 @@ pub struct Past {
 impl Manager {
     /// The last containers that have ended, the newest first and each once; without those that are there again. As many as
     /// the journal still knows, and at most [`MAX_ENDED`].
-    #[must_use]
-    pub fn ended(&self) -> Vec<Ended> {
-        let mut ended = Ends::default();
-        self.ctx().bus.past(|past| ended.see(past));
+    ///
+    /// # Errors
+    /// [`ErrorKind::System`](crate::error::ErrorKind::System) when the journal cannot be read.
+    pub async fn ended(&self) -> Result<Vec<Ended>> {
+        let ends = |past: &mut dyn Iterator<Item = PastEvent>, _next| {
+            let mut ends = Ends::default();
+            past.for_each(|past| ends.see(past));
+            ends.0
+        };
+        let ended = self.ctx().bus.past(ends).await?;
         let is_there = |id: &ContainerId| self.ctx().registry.look_up(id).is_some();
-        ended.0.into_iter().rev().filter(|ended| !is_there(&ended.id)).collect()
+        Ok(ended.into_iter().rev().filter(|ended| !is_there(&ended.id)).collect())
     }
 
     /// At most [`MAX_EVENTS`] of the events that are still known. All of them are behind a number that is not known.
-    #[must_use]
-    pub fn past(&self, begin: Begin) -> Past {
-        let next = self.ctx().bus.next();
-        let is_known = |number: u64| number < next;
-        let mut found = Past::default();
+    ///
+    /// # Errors
+    /// [`ErrorKind::System`](crate::error::ErrorKind::System) when the journal cannot be read.
+    pub async fn past(&self, begin: Begin) -> Result<Past> {
+        self.ctx().bus.past(move |past, next| Past::read(past, next, begin)).await
+    }
+}
+
+impl Past {
+    /// Of a journal whose next event has the number `next`.
+    fn read(past: &mut dyn Iterator<Item = PastEvent>, next: u64, begin: Begin) -> Self {
+        let mut found = Self::default();
         let mut begun = match begin {
             Begin::Oldest => true,
-            Begin::After(number) => !is_known(number),
+            Begin::After(number) => number >= next,
             Begin::Time(_) => false,
         };
-        self.ctx().bus.past(|past| {
+        for past in past {
             begun |= match begin {
                 Begin::Oldest => true,
                 Begin::After(number) => past.number > number,
@@ -84,7 +98,7 @@ impl Manager {
             } else {
                 found.more |= begun;
             }
-        });
+        }
         if let Begin::After(number) = begin {
             let first = found.events.first().map_or(next, |first| first.number);
             found.lost = number.checked_add(1) != Some(first);

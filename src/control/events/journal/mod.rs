@@ -77,7 +77,7 @@ impl Journal {
     }
 
     fn open_at(dir: PathBuf, beginning: Beginning) -> Self {
-        let lines = read(&dir);
+        let lines: Vec<Line> = lines(&dir).collect();
         let numbers = Numbers::open(&dir, lines.last().map(|last| last.number), beginning);
         let json = |event: &Event| serde_json::to_string(event).unwrap_or_default();
         let (mut earlier, mut states) = (HashMap::new(), HashMap::new());
@@ -142,27 +142,30 @@ impl Journal {
         lines(&self.dir).map(|Line { number, time, event, .. }| PastEvent { number, time, event })
     }
 
-    /// What came after the event with this number. All there is if that number was not given out since the last reboot.
-    pub(crate) fn since(&self, number: u64) -> Since {
-        let is_known = number < self.next();
-        let lines = read(&self.dir);
-        let wanted = lines.into_iter().filter(|line| !is_known || line.number > number);
-        let events: Vec<(u64, Event)> = wanted.map(|line| (line.number, line.event)).collect();
+    #[cfg(test)]
+    fn since(&self, number: u64) -> Since {
+        Since::read(self.past(), number, self.next())
+    }
+}
+
+impl Since {
+    /// What came after the event with this number, of a journal whose next event had the number `next` when it was opened.
+    /// All there is if that number was not given out since the last reboot.
+    pub(crate) fn read(past: impl Iterator<Item = PastEvent>, number: u64, next: u64) -> Self {
+        let is_known = number < next;
+        let wanted = past.filter(|past| past.number < next && (!is_known || past.number > number));
+        let events: Vec<(u64, Event)> = wanted.map(|past| (past.number, past.event)).collect();
         // One that could not be written leaves a gap.
         let follows = |(at, (found, _)): (u64, &(u64, Event))| found.checked_sub(number) == Some(at);
         let all = (1..).zip(&events).all(follows);
         let last = events.last().map_or(number, |(number, _)| *number);
-        let complete = is_known && all && last.saturating_add(1) == self.next();
-        Since { events, complete }
+        let complete = is_known && all && last.saturating_add(1) == next;
+        Self { events, complete }
     }
 }
 
 /// All lines of both files. One that was cut by a full disk or the end of a daemon is left out, and so is one whose number
 /// does not grow: it was put there by somebody else.
-fn read(dir: &Path) -> Vec<Line> {
-    lines(dir).collect()
-}
-
 fn lines(dir: &Path) -> impl Iterator<Item = Line> + Send + use<> {
     let files = [OLDER, JOURNAL].map(|name| File::open(dir.join(name)).ok()).into_iter().flatten();
     let lines = files.flat_map(|file| BufReader::new(file).split(b'\n').map_while(Result::ok));

@@ -37,6 +37,6 @@ async fn call(manager: Manager, _params: Params) -> CallResult {
             "sequence": ended.number,
         })
     };
-    let ended: Vec<Value> = manager.ended().iter().map(entry).collect();
+    let ended: Vec<Value> = manager.ended().await?.iter().map(entry).collect();
     Ok(json!({"ended": ended, "success": true}))
 }

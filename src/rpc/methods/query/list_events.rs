@@ -43,7 +43,7 @@ async fn call(manager: Manager, params: Params) -> CallResult {
         }
         entry
     };
-    let past = manager.past(begin);
+    let past = manager.past(begin).await?;
     let events: Vec<Value> = past.events.into_iter().map(entry).collect();
     Ok(json!({"events": events, "more": past.more, "lost": past.lost, "success": true}))
 }
