@@ -36,7 +36,8 @@ fn parse_line(line: &[u8]) -> Option<Cgroup> {
 /// The groups of `pid` that we are not in ourselves: those that were made for it. Empty when it cannot be known.
 #[must_use]
 pub fn own_of(pid: i32) -> Vec<Cgroup> {
-    let of = |process: &str| std::fs::read(format!("/proc/{process}/cgroup")).ok().map(|text| parse(&text));
+    let of =
+        |process: &str| crate::proc::read(format!("/proc/{process}/cgroup")).ok().map(|text| parse(&text));
     let (Some(theirs), Some(ours)) = (of(&pid.to_string()), of("self")) else { return Vec::new() };
     let is_shared = |group: &Cgroup| ours.iter().any(|own| own.is_within(group));
     // A path that is not UTF-8 could not be written to a record.

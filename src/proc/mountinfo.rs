@@ -35,7 +35,7 @@ pub struct Mount {
 /// # Errors
 /// The kernel's.
 pub fn own() -> Result<Vec<Mount>> {
-    Ok(parse(&std::fs::read(OWN).tried(|| format!("cannot read {OWN}"))?))
+    Ok(parse(&crate::proc::read(OWN).tried(|| format!("cannot read {OWN}"))?))
 }
 
 /// The same for a thread whose root has another `/proc`, or none: its working directory is the host's.
@@ -44,7 +44,7 @@ pub fn own() -> Result<Vec<Mount>> {
 /// The kernel's.
 pub fn own_by_working_directory() -> Result<Vec<Mount>> {
     let path = OWN.trim_start_matches("/proc/");
-    Ok(parse(&std::fs::read(path).tried(|| format!("cannot read {OWN}"))?))
+    Ok(parse(&crate::proc::read(path).tried(|| format!("cannot read {OWN}"))?))
 }
 
 /// Whether the calling thread is in the mount namespace of the first process: as a rule, the host's. The numbers of mounts
@@ -54,7 +54,7 @@ pub fn own_by_working_directory() -> Result<Vec<Mount>> {
 /// The kernel's.
 pub fn is_of_first_process() -> Result<bool> {
     let first = "/proc/1/mountinfo";
-    let theirs = parse(&std::fs::read(first).tried(|| format!("cannot read {first}"))?);
+    let theirs = parse(&crate::proc::read(first).tried(|| format!("cannot read {first}"))?);
     Ok(own()?.iter().any(|mount| theirs.iter().any(|other| other.id == mount.id)))
 }
 

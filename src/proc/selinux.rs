@@ -13,11 +13,11 @@ const CONTEXT: &str = "/proc/self/attr/current";
 /// # Errors
 /// The kernel's.
 pub fn is_enabled() -> Result<bool> {
-    let filesystems = std::fs::read(FILESYSTEMS).tried(|| format!("cannot read {FILESYSTEMS}"))?;
+    let filesystems = crate::proc::read(FILESYSTEMS).tried(|| format!("cannot read {FILESYSTEMS}"))?;
     if !has_selinuxfs(&filesystems) {
         return Ok(false);
     }
-    let context = std::fs::read(CONTEXT).tried(|| format!("cannot read {CONTEXT}"))?;
+    let context = crate::proc::read(CONTEXT).tried(|| format!("cannot read {CONTEXT}"))?;
     Ok(is_context(&context))
 }
 

@@ -35,7 +35,7 @@ impl Stat {
 /// The kernel's, and `InvalidData` for a file that the manual page does not describe: it is then unknown whether there is
 /// such a process. So it is where `/proc` is not mounted.
 pub fn stat(pid: i32) -> io::Result<Option<Stat>> {
-    let text = match std::fs::read(format!("/proc/{pid}/stat")) {
+    let text = match crate::proc::read(format!("/proc/{pid}/stat")) {
         // ESRCH: it ended between the opening and the reading.
         Err(error) if error.raw_os_error() == Some(nix::libc::ESRCH) => return Ok(None),
         Err(error) if error.kind() == io::ErrorKind::NotFound && Path::new("/proc/self/stat").exists() => {

@@ -3,7 +3,7 @@
 /// The number of the process `pid` in the innermost pid namespace that it is in; `None` when it is gone.
 #[must_use]
 pub fn innermost_pid(pid: i32) -> Option<i32> {
-    parse(&std::fs::read(format!("/proc/{pid}/status")).ok()?)
+    parse(&crate::proc::read(format!("/proc/{pid}/status")).ok()?)
 }
 
 /// Reads the line `NStgid`. The name in the first line may hold any bytes but a newline.

@@ -12,7 +12,7 @@ const MAP: &str = "/proc/self/uid_map";
 pub fn check_root() -> Result<()> {
     let is_root = rustix::process::geteuid().is_root();
     // What cannot be read forbids nothing: the mount will tell.
-    let is_initial = !is_root || std::fs::read(MAP).map_or(true, |map| is_whole(&map));
+    let is_initial = !is_root || crate::proc::read(MAP).map_or(true, |map| is_whole(&map));
     if is_root && is_initial {
         return Ok(());
     }

@@ -32,7 +32,7 @@ pub(crate) struct Cgroups {
 impl Cgroups {
     /// Those of a process, or `None` when it is gone or is in no cgroup of its own.
     pub(crate) fn of(pid: i32) -> Option<Self> {
-        let groups = std::fs::read(format!("/proc/{pid}/cgroup")).ok()?;
+        let groups = crate::proc::read(format!("/proc/{pid}/cgroup")).ok()?;
         Some(Self::parse(&groups, &mountinfo::own().ok()?))
     }
 

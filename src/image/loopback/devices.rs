@@ -10,7 +10,8 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 pub(super) const SYS_BLOCK: &str = "/sys/block";
 /// `SYSFS_MAGIC`, linux/magic.h.
 const SYSFS_MAGIC: rustix::fs::FsWord = 0x6265_6572;
-/// Where the kernel lists block devices that have a size, one line each.
+/// Where the kernel lists block devices that have a size, one line each: one file, where sysfs has an attribute to be looked
+/// for of each device.
 const PARTITIONS: &str = "/proc/partitions";
 /// How often a device is opened that is just being given up.
 const OPEN_ATTEMPTS: u32 = 30;
@@ -47,34 +48,42 @@ pub(super) fn open_file(path: &Path, writable: bool) -> std::io::Result<File> {
     File::options().read(true).write(writable).open(path)
 }
 
-/// The numbers of the devices to which something is attached.
+/// The numbers of the devices to which something is attached that has a size.
 ///
 /// # Errors
 /// [`ErrorKind::Unsupported`] when it cannot be known: then no image may be taken for one that is not in use.
 pub(super) fn attached() -> Result<Vec<u32>> {
-    if rustix::fs::statfs(SYS_BLOCK).is_ok_and(|stat| stat.f_type == SYSFS_MAGIC) {
-        let mut numbers = Vec::new();
-        for entry in std::fs::read_dir(SYS_BLOCK).tried(|| format!("cannot list {SYS_BLOCK}"))? {
-            let entry = entry.tried(|| format!("cannot list {SYS_BLOCK}"))?;
-            let number = entry.file_name().to_str().and_then(number_of);
-            // It spares opening every device.
-            numbers.extend(number.filter(|_| entry.path().join("loop").exists()));
-        }
-        return Ok(numbers);
+    match crate::proc::read(PARTITIONS) {
+        // Masked by another file, it says nothing.
+        Ok(lines) if lines.starts_with(b"major minor") => Ok(lines
+            .split(|byte| *byte == b'\n')
+            .filter_map(|line| number_of(str::from_utf8(line).ok()?.split_ascii_whitespace().nth(3)?))
+            .collect()),
+        _ => attached_by_sysfs(),
     }
-    // A chroot, a rescue system, a container: the kernel lists every device that has a size here, too.
-    let partitions = std::fs::read_to_string(PARTITIONS).map_err(|error| {
+}
+
+/// The same of sysfs: for each device there is, whether it has an attribute that only one has to which something is attached.
+fn attached_by_sysfs() -> Result<Vec<u32>> {
+    let stat = rustix::fs::statfs(SYS_BLOCK);
+    if !stat.as_ref().is_ok_and(|stat| stat.f_type == SYSFS_MAGIC) {
         let what = format!(
-            "cannot know which images are in use: no sysfs on {SYS_BLOCK}, and cannot read {PARTITIONS}"
+            "cannot know which images are in use: no sysfs on {SYS_BLOCK}, and {PARTITIONS} lists no devices"
         );
-        Error::new(ErrorKind::Unsupported, what).caused_by(error).advise("mount /sys or /proc")
-    })?;
-    // Masked by another file, it says nothing.
-    if !partitions.starts_with("major minor") {
-        let what = format!("cannot know which images are in use: {PARTITIONS} lists no devices");
-        return Err(Error::new(ErrorKind::Unsupported, what).advise("mount /sys"));
+        let error = Error::new(ErrorKind::Unsupported, what).advise("mount /proc or /sys");
+        return Err(match stat {
+            Ok(_) => error,
+            Err(why) => error.caused_by(why),
+        });
     }
-    Ok(partitions.lines().filter_map(|line| number_of(line.split_ascii_whitespace().nth(3)?)).collect())
+    let mut numbers = Vec::new();
+    for entry in std::fs::read_dir(SYS_BLOCK).tried(|| format!("cannot list {SYS_BLOCK}"))? {
+        let entry = entry.tried(|| format!("cannot list {SYS_BLOCK}"))?;
+        let number = entry.file_name().to_str().and_then(number_of);
+        // It spares opening every device.
+        numbers.extend(number.filter(|_| entry.path().join("loop").exists()));
+    }
+    Ok(numbers)
 }
 
 /// The number in the name of a loop device.

@@ -192,7 +192,7 @@ impl Inside {
         let what = || format!("cannot look at the mounts of container {}", container.id);
         let path = format!("/proc/{pid}/ns/mnt");
         let namespace = File::open(&path).tried(what)?;
-        let text = std::fs::read(format!("/proc/{pid}/mountinfo")).tried(what)?;
+        let text = crate::proc::read(format!("/proc/{pid}/mountinfo")).tried(what)?;
         let is_hosts = std::fs::read_link(&path).ok() == std::fs::read_link("/proc/self/ns/mnt").ok();
         // All of that was read by pid.
         if !init.runs() {
