@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import select
 import shutil
 import socket
@@ -19,7 +20,8 @@ TRAP = "trap 'exit 0' TERM; echo x >/sync/ready; while :; do sleep 1000 & wait $
 
 def built():
     """The static program that is shipped."""
-    return next(REPOSITORY.glob("target/*-musl/release/ocicontainer"), REPOSITORY / "target/release/ocicontainer")
+    static = REPOSITORY / f"target/{platform.machine()}-unknown-linux-musl/release/ocicontainer"
+    return static if static.exists() else REPOSITORY / "target/release/ocicontainer"
 
 
 class World:
