@@ -24,6 +24,16 @@ def built():
     return static if static.exists() else REPOSITORY / "target/release/ocicontainer"
 
 
+def own_cgroup():
+    """The file that this process writes its number into to enter the cgroup it is in."""
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        procs = Path("/sys/fs/cgroup", controllers, path.lstrip("/"), "cgroup.procs")
+        if os.access(procs, os.W_OK):
+            return procs
+    raise RuntimeError("no cgroup of this process can be written to")
+
+
 class World:
     """A rootfs, bundles, a FIFO on which every container says that it runs, a daemon."""
 
