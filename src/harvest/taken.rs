@@ -112,7 +112,7 @@ impl Taken {
     }
 }
 
-/// Says what was harvested.
+/// Says what was harvested, once it is safe: an image in memory has it for no second harvest when the power goes.
 pub(super) fn log_dump(dump: &Harvested, container: Option<&str>) {
     let who = container.map_or_else(String::new, |id| format!(" of container {id}"));
     let (path, size) = (dump.path.display(), dump.size);

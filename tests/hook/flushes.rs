@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::images::{image, whole_dump};
+use crate::images::{dump_bytes, image, whole_dump};
 use crate::support::hook_world::HookWorld;
 use crate::support::host::{command, hook_program};
 use crate::support::programs::kernel_without;
@@ -76,4 +76,28 @@ fn one_flush_makes_all_dumps_last_where_a_journal_keeps_the_order() {
             }
         }
     }
+}
+
+/// Who reads that a dump was harvested may count on it: an image in memory does not survive a power cut.
+#[test]
+fn a_dump_is_on_the_disk_before_it_is_said_to_be_harvested() {
+    let world = HookWorld::new("crun");
+    let made = image(&world, 8 << 20, |root| {
+        // Of dumps that are not whole, stderr gets a line, too.
+        for name in ["a.dmp", "b.dmp"] {
+            fs::write(root.join(name), dump_bytes(5000)).unwrap();
+        }
+    });
+    let (to, trace) = (world.dumps_dir(), world.path("trace"));
+    fs::create_dir_all(&to).unwrap();
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-y", "-s", "200", "-e", "trace=fsync,write", "-o"]).arg(&trace);
+    strace.arg(hook_program()).arg("--settings").arg(world.path("settings.toml"));
+    strace.arg("harvest").arg(&made).arg("--to").arg(&to);
+    let run = world.feed(strace, "").expect(0);
+    let trace = fs::read_to_string(trace).unwrap();
+    let directory = format!("<{}>", to.display());
+    let flushed = trace.lines().position(|line| line.contains("fsync(") && line.contains(&directory));
+    let said = trace.lines().position(|line| line.contains("harvested a truncated minidump"));
+    assert!(flushed.is_some() && said.is_some_and(|said| Some(said) > flushed), "{}\n{trace}", run.story());
 }

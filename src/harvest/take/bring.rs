@@ -87,7 +87,6 @@ impl<F: ImageFiles + ?Sized> Taking<'_, F> {
         let path = destination.path().join(published.name);
         self.not_kept += if published.already { 0 } else { not_kept };
         let harvested = Harvested { path, size, truncated, already: published.already };
-        log_dump(&harvested, job.owner.container);
         if !dump.is_known {
             self.left = self.left.saturating_sub(size);
         }
@@ -95,6 +94,7 @@ impl<F: ImageFiles + ?Sized> Taking<'_, F> {
         if self.files.removes() {
             destination.sync()?;
             self.published.synced();
+            self.taken.dumps.last().inspect(|harvested| log_dump(harvested, job.owner.container));
             self.files.remove(&dump.candidate)?;
         }
         Ok(())

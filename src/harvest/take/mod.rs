@@ -13,6 +13,7 @@ use crate::harvest::destination::Destination;
 use crate::harvest::job::Job;
 use crate::harvest::retention;
 use crate::harvest::take::published::Published;
+use crate::harvest::taken::log_dump;
 use crate::image::known;
 use crate::image::read::files::{Candidate, ImageFiles, Kind, Listing, Place, Time};
 
@@ -63,6 +64,7 @@ pub fn take(
         if !taken.is_again {
             destination.sync()?;
             published.synced();
+            taken.dumps.iter().for_each(|dump| log_dump(dump, job.owner.container));
         }
         // So that `list` finds the dumps. They are safe without that.
         if let Err(error) = known::remember(&job.admin.known_destinations(), destination.path()) {
