@@ -146,6 +146,17 @@ pub fn read_text(path: &Path, max: u64) -> Result<String> {
     })
 }
 
+/// A path as JSON can hold it.
+///
+/// # Errors
+/// [`ErrorKind::Config`] when it is not UTF-8.
+pub fn json_path(path: &Path) -> Result<&str> {
+    path.to_str().ok_or_else(|| {
+        Error::new(ErrorKind::Config, format!("the path {} is not UTF-8, as JSON is", path.display()))
+            .advise("move it, or name it by a link whose path is UTF-8")
+    })
+}
+
 /// Where programs of the host are looked for; never in the caller's PATH or the current directory.
 const PROGRAM_DIRS: [&str; 6] =
     ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];

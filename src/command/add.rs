@@ -9,6 +9,7 @@ use crate::command::check::check;
 use crate::command::say;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::harvest::name::fnv1a;
+use crate::host::json_path;
 use crate::oci::bundle::Bundle;
 use crate::oci::hooks;
 use crate::settings::admin::{self, Admin};
@@ -74,11 +75,7 @@ fn registered_settings(settings: &Path) -> Result<Vec<String>> {
     }
     let absolute =
         std::path::absolute(settings).tried(|| format!("cannot resolve the path {}", settings.display()))?;
-    let path = absolute.into_os_string().into_string().map_err(|path| {
-        let what = format!("the path of the settings {} is not UTF-8, as config.json is", path.display());
-        Error::new(ErrorKind::Config, what).advise("move them")
-    })?;
-    Ok(vec!["--settings".to_owned(), path])
+    Ok(vec!["--settings".to_owned(), json_path(&absolute)?.to_owned()])
 }
 
 /// A bundle without a root file system, or with the dumps in it, is a mistake that the next start would end with.

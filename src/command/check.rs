@@ -146,7 +146,10 @@ fn look_at(plan: &Plan, bundle: &Bundle, admin: &Admin) -> Vec<Finding> {
             format!("directory {} in the container", plan.container_source.display()),
             mount_point(plan, bundle),
         ),
-        Finding::of(format!("destination {}", plan.host_destination.display()), destination(plan, bundle)),
+        Finding::of(
+            format!("destination {}", plan.host_destination.display()),
+            destination(plan, bundle, admin),
+        ),
     ]
 }
 
@@ -154,6 +157,7 @@ fn image(plan: &Plan, bundle: &Bundle, admin: &Admin) -> Result<String> {
     if bundle.has_in_rootfs(&plan.image)? {
         return Err(Error::new(ErrorKind::Config, "lies in the container's root file system"));
     }
+    memory::refuse(admin, &plan.image)?;
     let open = |path: &Path| LockedImage::open(path, std::time::Duration::ZERO);
     let image = match open(&memory::place(admin, &plan.image))? {
         None => open(&plan.image)?,
@@ -218,10 +222,11 @@ fn mount_point(plan: &Plan, bundle: &Bundle) -> Result<String> {
     }
 }
 
-fn destination(plan: &Plan, bundle: &Bundle) -> Result<String> {
+fn destination(plan: &Plan, bundle: &Bundle, admin: &Admin) -> Result<String> {
     if bundle.has_in_rootfs(&plan.host_destination)? {
         return Err(Error::new(ErrorKind::Config, "lies in the container's root file system"));
     }
+    memory::refuse(admin, &plan.host_destination)?;
     match std::fs::symlink_metadata(&plan.host_destination) {
         Ok(_) => host::open_dir(&plan.host_destination).map(|_| "is there".to_owned()),
         Err(_) => {

@@ -85,7 +85,7 @@ pub fn config(rootfs: &Path, annotations: &[(String, String)]) -> Value {
     json!({
         "ociVersion": "1.0.2",
         "process": {"user": {"uid": 0, "gid": 0}, "args": [PROGRAM, VERB, SOURCE], "env": ["PATH=/"], "cwd": "/"},
-        "root": {"path": rootfs},
+        "root": {"path": rootfs.to_string_lossy()},
         "mounts": mounts,
         "linux": {"namespaces": namespaces},
         "annotations": annotations,

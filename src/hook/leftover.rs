@@ -141,12 +141,8 @@ fn release(image: &LockedImage, device: &LoopDevice, admin: &Admin) -> Result<Li
 /// Unmounts a device wherever it is mounted in our own mount namespace: a container without one of its own leaves its mount
 /// there.
 fn unmount_here(device: &LoopDevice) -> Vec<Error> {
-    let mounts = device.number().and_then(|number| {
-        let wanted = (rustix::fs::major(number), rustix::fs::minor(number));
-        Ok(mountinfo::own()?.into_iter().filter(move |mount| mount.device == wanted))
-    });
-    let points: Vec<_> = match mounts {
-        Ok(mounts) => mounts.map(|mount| mount.point).collect(),
+    let points: Vec<_> = match device.number().and_then(mountinfo::of_device) {
+        Ok(mounts) => mounts.into_iter().map(|mount| mount.point).collect(),
         Err(error) => return vec![error],
     };
     let unmount_one = |point: &std::path::PathBuf| {

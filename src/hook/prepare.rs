@@ -187,11 +187,8 @@ fn ready<'a>(plan: &'a Plan, start: &Start<'_>) -> Result<Ready<'a>> {
             let what = format!("{key} {} lies in the container's root file system", path.display());
             return Err(Error::new(ErrorKind::Config, format!("{what} ({}.{key})", plan.origin)));
         }
-        if path.starts_with(start.admin.memory_dir()) {
-            let what = format!("{key} {} lies where images in memory are", path.display());
-            return Err(Error::new(ErrorKind::Config, format!("{what} ({}.{key})", plan.origin))
-                .advise("name a place on the disk; image_backing in the settings puts images into memory"));
-        }
+        memory::refuse(start.admin, path)
+            .map_err(|error| error.within(format!("{key} {} ({}.{key})", path.display(), plan.origin)))?;
     }
     let mark = Mark {
         container: Some(start.state.id.clone()),

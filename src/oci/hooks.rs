@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::host::json_path;
 
 /// The file name by which an entry is known to be ours, wherever it is installed.
 pub const PROGRAM: &str = "oci-minidump-hook";
@@ -30,8 +31,9 @@ const STAGES: [(&str, Place, u32); 2] = [("prestart", Place::Last, 30), ("postst
 /// for each stage. Who registered us at createRuntime instead of prestart is left alone.
 ///
 /// # Errors
-/// [`ErrorKind::Config`] when `hooks` or one of its stages has the wrong type.
+/// [`ErrorKind::Config`] when `hooks` or one of its stages has the wrong type, or the program's path is not UTF-8.
 pub fn register(config: &mut Value, program: &Path, extra: &[String]) -> Result<bool> {
+    let program = json_path(program)?;
     let before = config.get("hooks").cloned();
     let at_create_runtime = stage(config, "createRuntime").iter().any(is_ours);
     let hooks = section(config)?;

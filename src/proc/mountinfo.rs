@@ -38,7 +38,16 @@ pub fn own() -> Result<Vec<Mount>> {
     Ok(parse(&crate::proc::read(OWN).tried(|| format!("cannot read {OWN}"))?))
 }
 
-/// The same for a thread whose root has another `/proc`, or none: its working directory is the host's.
+/// Those of a file system, known by the device number of its files (`st_dev`), whatever is mounted over them.
+///
+/// # Errors
+/// The kernel's.
+pub fn of_device(device: u64) -> Result<Vec<Mount>> {
+    let wanted = (rustix::fs::major(device), rustix::fs::minor(device));
+    Ok(own()?.into_iter().filter(|mount| mount.device == wanted).collect())
+}
+
+/// The same as [`own`] for a thread whose root has another `/proc`, or none: its working directory is the host's.
 ///
 /// # Errors
 /// The kernel's.

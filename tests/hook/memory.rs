@@ -304,10 +304,37 @@ fn another_mount_namespace_neither_mounts_the_memory_nor_gives_images_up() {
 fn a_configuration_names_no_image_in_memory() {
     let world = world("crun", "");
     let bundle = world.bundle("app", &["none"]);
-    let mut entry = world.entry("app");
-    entry["image"] = json!(world.memory_image("app"));
-    bundle.set_paths(&json!([entry]));
-    world.run(&bundle, "c").fails_with("lies where images in memory are");
+    let entry = world.entry("app");
+    for (key, place) in
+        [("image", world.memory_image("app")), ("hostDestination", world.memory_dir().join("dumps"))]
+    {
+        let mut entry = entry.clone();
+        entry[key] = json!(place);
+        bundle.set_paths(&json!([entry]));
+        world.run(&bundle, "c").fails_with("lies where images in memory are");
+        let checked = world.hook(&["check", bundle.dir.to_str().unwrap()]).expect(4);
+        assert!(checked.stdout().contains("lies where images in memory are"), "{}", checked.story());
+    }
+}
+
+/// Something else is mounted over the images: a record of an image that cannot be seen stays, with the image.
+#[test]
+fn a_mount_over_the_memory_hides_images_and_costs_none() {
+    let world = world("crun", "");
+    let bundle = dumping(&world, "app");
+    world.create(&bundle, "c").expect(0);
+    world.control(&["start"], "c", &[]).expect(0);
+    crate::cycle::wait_until_stopped(&world, "c");
+    let over = world.memory_dir();
+    command("mount", &["-t".as_ref(), "tmpfs".as_ref(), "over".as_ref(), over.as_ref()]);
+    world.control(&["delete"], "c", &[]).expect(0);
+    let swept = sweep(&world, 0);
+    let records = || files_in(&world.path("records")).iter().filter(|path| path.is_file()).count();
+    assert_eq!((&swept["in_use"], records()), (&json!([world.memory_image("app")]), 1), "{swept}");
+    command("umount", &[over.as_ref()]);
+    assert_eq!(sweep(&world, 0)["harvested"].as_array().unwrap().len(), 1);
+    assert_dump(&world, "app");
+    assert_eq!(records(), 0);
 }
 
 /// On kernels before 6.6, a tmpfs takes no attributes of ours.

@@ -5,11 +5,13 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::process::Command;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use serde_json::{Value, json};
 
 use crate::support::daemon_world::{DaemonWorld, leave_the_hosts_mounts};
+use crate::support::host::daemon_program;
 
 /// A mount whose path is not UTF-8, among the mounts of this thread.
 struct OddMount(PathBuf);
@@ -79,4 +81,30 @@ fn a_process_whose_name_is_not_text_is_listed_and_stopped() {
     world.done("stopContainer", &json!({"containerId": id, "force": true}));
     let end = world.done("waitContainer", &about);
     assert_eq!(end["signal"], 9, "{end}\n{}", world.log());
+}
+
+#[test]
+fn a_path_that_json_cannot_hold_is_refused_in_words() {
+    let world = DaemonWorld::new();
+    let odd = world.dir.path().join(OsStr::from_bytes(b"b\xff"));
+    let bundle = world.bundle("b", &["true"]);
+    fs::rename(&bundle, &odd).unwrap();
+    let id = world.id("a");
+    let spec = world.path("spec.json");
+    fs::write(&spec, "{}").unwrap();
+    let odd = odd.as_os_str();
+    let cases: [&[&OsStr]; 4] = [
+        &["start".as_ref(), id.as_ref(), odd],
+        &["run".as_ref(), id.as_ref(), odd],
+        &["run".as_ref(), "-d".as_ref(), id.as_ref(), odd],
+        &["start-spec".as_ref(), id.as_ref(), spec.as_ref(), "--westeros".as_ref(), odd],
+    ];
+    for words in cases {
+        let mut command = Command::new(daemon_program());
+        let run = command.arg("--socket").arg(world.path("socket")).args(words).output().unwrap();
+        let said = String::from_utf8_lossy(&run.stderr);
+        assert!(said.contains("is not UTF-8, as JSON is; move it"), "{words:?}: {run:?}");
+        assert!(matches!(run.status.code(), Some(4 | 125)), "{words:?}: {run:?}");
+    }
+    assert!(!world.log().contains("panicked"), "{}", world.log());
 }

@@ -9,6 +9,7 @@ use crate::cli::client::Client;
 use crate::cli::dobby_tool::failure::{Failure, Outcome};
 use crate::cli::term;
 use crate::error::{Error, ErrorKind};
+use crate::host::json_path;
 
 /// What `start` is given.
 #[derive(Debug, Default)]
@@ -47,10 +48,12 @@ impl Start {
 /// An existing path, without links.
 fn real_path(path: &str) -> Result<PathBuf, Failure> {
     let what = || format!("Path '{path}' does not exist");
-    Path::new(path).canonicalize().map_err(|error| Failure {
+    let real = Path::new(path).canonicalize().map_err(|error| Failure {
         words: what(),
         error: Error::new(ErrorKind::NotFound, format!("cannot find {path}")).caused_by(error),
-    })
+    })?;
+    json_path(&real).map_err(Failure::general(format!("cannot use the path '{path}'")))?;
+    Ok(real)
 }
 
 pub(crate) fn start(client: &mut Client, args: &[String]) -> Outcome {

@@ -12,6 +12,7 @@ use crate::cli::stream::raw;
 use crate::cli::term;
 use crate::cli::waiting::waiting;
 use crate::error::{Result, Tried};
+use crate::host::json_path;
 
 /// Start a container from an OCI bundle
 #[derive(Debug, Args)]
@@ -81,9 +82,9 @@ impl StartVerb {
         let size = self.tty.then(|| raw::window(&stdin()));
         Ok(json!({
             "containerId": self.id,
-            "bundlePath": bundle,
+            "bundlePath": json_path(&bundle)?,
             "command": shell_words::join(&self.command),
-            "westerosSocket": self.westeros,
+            "westerosSocket": self.westeros.as_deref().map(json_path).transpose()?,
             "envvar": env,
             "interactive": self.interactive,
             "terminal": size.map(|size| json!({"rows": size.rows, "columns": size.columns})),

@@ -10,6 +10,7 @@ use crate::cli::term;
 use crate::cli::waiting::waiting;
 use crate::dobby::read::input::Input;
 use crate::error::Result;
+use crate::host::json_path;
 
 /// Start a container from a legacy Dobby specification
 #[derive(Debug, Args)]
@@ -38,7 +39,7 @@ impl StartSpec {
             "containerId": self.id,
             "dobbySpec": spec,
             "command": shell_words::join(&self.command),
-            "westerosSocket": self.westeros,
+            "westerosSocket": self.westeros.as_deref().map(json_path).transpose()?,
             "envvar": self.env,
         });
         let waiting = waiting(&self.common, &self.id);

@@ -11,6 +11,7 @@ use crate::control::bundle::{hook, source};
 use crate::control::model::command_line::split_words;
 use crate::control::model::request::{StartRequest, WindowSize};
 use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::host::json_path;
 use crate::oci::bundle::Bundle;
 
 /// How many variables one request may set.
@@ -67,14 +68,9 @@ fn set_root(config: &mut Map<String, Value>, path: &Path) -> Result<()> {
         return Err(wrong(&format!("its root {} is not a directory", path.display())));
     }
     if let Some(root) = config.get_mut("root").and_then(Value::as_object_mut) {
-        root.insert("path".to_owned(), text(&path)?);
+        root.insert("path".to_owned(), json_path(&path)?.into());
     }
     Ok(())
-}
-
-fn text(path: &Path) -> Result<Value> {
-    let utf8 = path.to_str().ok_or_else(|| wrong(&format!("the path {} is not UTF-8", path.display())))?;
-    Ok(utf8.into())
 }
 
 /// The source of a bind mount may be relative to the bundle (config.md, "Mounts"), which the runtime would look
@@ -172,10 +168,10 @@ fn check_socket(path: &Path, user: u32) -> Result<()> {
 }
 
 fn mount_socket(config: &mut Map<String, Value>, socket: &Path) -> Result<()> {
-    let source = text(socket)?;
+    let source = json_path(socket)?;
     let mounts = config.entry("mounts").or_insert_with(|| json!([]));
     let Value::Array(mounts) = mounts else { return Err(wrong("'mounts' is not an array")) };
-    let is_it = |mount: &Value| mount.get("source") == Some(&source) && mount["destination"] == WESTEROS;
+    let is_it = |mount: &Value| mount["source"] == source && mount["destination"] == WESTEROS;
     if !mounts.iter().any(is_it) {
         mounts.push(json!({
             "destination": WESTEROS,

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::control::bundle::config;
 use crate::error::{Error, ErrorKind, Result};
+use crate::host::json_path;
 
 /// The list at `path`, made if it is missing.
 ///
@@ -61,9 +62,7 @@ impl Bind<'_> {
     /// # Errors
     /// [`ErrorKind::Config`] for a path that JSON cannot hold, or that leads out of the container; the kernel's.
     pub(crate) fn add_to(&self, config: &mut Value) -> Result<()> {
-        let source = self.source.to_str().ok_or_else(|| {
-            Error::new(ErrorKind::Config, format!("the path {} is not UTF-8", self.source.display()))
-        })?;
+        let source = json_path(self.source)?;
         let mounts = list(config, &["mounts"])?;
         if mounts.iter().any(|mount| mount["source"] == source && mount["destination"] == self.destination) {
             return Ok(());

@@ -10,7 +10,7 @@ pub mod tmpfs;
 
 use std::path::{Path, PathBuf};
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::image::create::NewImage;
 use crate::settings::Plan;
 use crate::settings::admin::Admin;
@@ -31,6 +31,18 @@ pub fn places(admin: &Admin, image: &Path) -> [PathBuf; 2] {
 #[must_use]
 pub fn disk_place(admin: &Admin, path: &Path) -> Option<PathBuf> {
     path.strip_prefix(admin.memory_dir()).ok().map(|rest| Path::new("/").join(rest))
+}
+
+/// Refuses a place that a configuration names where images in memory are.
+///
+/// # Errors
+/// [`ErrorKind::Config`].
+pub fn refuse(admin: &Admin, path: &Path) -> Result<()> {
+    if path.starts_with(admin.memory_dir()) {
+        return Err(Error::new(ErrorKind::Config, "lies where images in memory are")
+            .advise("name a place on the disk; image_backing in the settings puts images into memory"));
+    }
+    Ok(())
 }
 
 /// Makes the image that `plan` describes in memory; otherwise as [`NewImage::make`].

@@ -77,12 +77,15 @@ pub fn is_ready(dir: &Path) -> Result<bool> {
 }
 
 /// Whether an image that was made at `place`, in memory, would be seen there if it still were. In another mount namespace it
-/// might not be.
+/// might not be, nor where something else was mounted over it.
 ///
 /// # Errors
 /// The kernel's.
 pub fn sees(place: &Path, identity: &Identity) -> Result<bool> {
-    Ok(device(host::nearest(place))? == Some(identity.device) || mountinfo::is_of_first_process()?)
+    if device(host::nearest(place))? == Some(identity.device) {
+        return Ok(true);
+    }
+    Ok(mountinfo::is_of_first_process()? && mountinfo::of_device(identity.device)?.is_empty())
 }
 
 /// The device of the file system of `path`; `None` when nothing lies there.

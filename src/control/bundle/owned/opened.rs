@@ -96,11 +96,9 @@ impl OwnedBundle {
         std::fs::create_dir(&target).tried(|| format!("cannot make {}", target.display()))?;
         place.allow_traversal()?;
         hold(&found, &target).tried(what)?;
-        let target: Value = target.to_str().map(Value::from).ok_or_else(|| {
-            Error::new(ErrorKind::Config, format!("the path {} is not UTF-8", target.display()))
-        })?;
+        let target = host::json_path(&target)?;
         if let Some(path) = self.bundle.config_mut().pointer_mut("/root/path") {
-            *path = target;
+            *path = target.into();
         }
         Ok(self.bundle)
     }
