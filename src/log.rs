@@ -9,7 +9,8 @@ use std::os::unix::fs::FileTypeExt;
 use std::sync::Mutex;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use syslog::{Facility, Formatter3164, Logger, LoggerBackend};
+use syslog::{Facility, LogFormat, Logger, LoggerBackend, Severity};
+use time::OffsetDateTime;
 
 const DEV_LOG: &str = "/dev/log";
 
@@ -17,7 +18,7 @@ const DEV_LOG: &str = "/dev/log";
 struct TwoVoices {
     stderr: LevelFilter,
     to_syslog: LevelFilter,
-    syslog: Option<Mutex<Logger<LoggerBackend, Formatter3164>>>,
+    syslog: Option<Mutex<Logger<LoggerBackend, Format>>>,
 }
 
 /// Starts logging: to stderr what is at least as grave as `stderr`, to syslog what is at least `syslog`.
@@ -37,16 +38,11 @@ pub fn set_level(level: LevelFilter) {
 }
 
 /// A connection to `/dev/log` that never blocks: a stuck syslog daemon must not hold up a container.
-fn connect(program: &str) -> Option<Logger<LoggerBackend, Formatter3164>> {
+fn connect(program: &str) -> Option<Logger<LoggerBackend, Format>> {
     if !std::fs::metadata(DEV_LOG).ok()?.file_type().is_socket() {
         return None;
     }
-    let formatter = Formatter3164 {
-        facility: Facility::LOG_DAEMON,
-        hostname: None,
-        process: program.to_owned(),
-        pid: std::process::id(),
-    };
+    let formatter = Format { program: program.to_owned() };
     let logger = syslog::unix_custom(formatter, DEV_LOG).ok()?;
     match &logger.backend {
         LoggerBackend::Unix(socket) => socket.set_nonblocking(true).ok()?,
@@ -54,6 +50,27 @@ fn connect(program: &str) -> Option<Logger<LoggerBackend, Formatter3164>> {
         _ => return None,
     }
     Some(logger)
+}
+
+/// The lines of RFC 3164, in UTC. Those of the syslog crate bring the reader of its description of a time: 40 KB.
+struct Format {
+    program: String,
+}
+
+impl LogFormat<String> for Format {
+    fn format<W: std::io::Write>(&self, to: &mut W, severity: Severity, message: String) -> syslog::Result<()> {
+        let line = self.line(severity, OffsetDateTime::now_utc(), &message);
+        write!(to, "{line}").map_err(syslog::Error::Write)
+    }
+}
+
+impl Format {
+    fn line(&self, severity: Severity, now: OffsetDateTime, message: &str) -> String {
+        let priority = Facility::LOG_DAEMON as u8 | severity as u8;
+        let (month, (hour, minute, second)) = (now.month().to_string(), now.time().as_hms());
+        let time = format!("{month:.3} {:02} {hour:02}:{minute:02}:{second:02}", now.day());
+        format!("<{priority}>{time} {}[{}]: {message}", self.program, std::process::id())
+    }
 }
 
 impl Log for TwoVoices {
@@ -177,6 +194,13 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(escape(text), expected);
         }
+    }
+
+    #[test]
+    fn a_line_for_syslog_is_that_of_rfc_3164() {
+        let now = OffsetDateTime::from_unix_timestamp(1_756_789_021).unwrap();
+        let line = Format { program: "hook".to_owned() }.line(Severity::LOG_WARNING, now, "no room");
+        assert_eq!(line, format!("<28>Sep 02 04:57:01 hook[{}]: no room", std::process::id()));
     }
 
     #[test]
