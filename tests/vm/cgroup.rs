@@ -1,12 +1,12 @@
-//! In a guest that has cgroup v2 alone: the hook's whole cycle, the methods of the daemon, and the kernel's handler of core
-//! files.
+//! In a guest that has cgroup v2 alone: the hook's whole cycle, the methods of the daemon, what a container pays for its image,
+//! and the kernel's handler of core files.
 
 use crate::guest::{Guest, Place};
 use crate::options::Options;
-use crate::tell::Counts;
+use crate::tell::{Counts, tell};
 
 /// The guest's scripts, and how many checks each makes: one that is left out is a failure.
-const SCRIPTS: [(&str, u64); 2] = [("cycle", 33), ("methods", 36)];
+const SCRIPTS: [(&str, u64); 3] = [("cycle", 33), ("methods", 36), ("memory", 8)];
 /// The same for the kernel's handler of core files, which is global to a host: it can be set in a guest alone.
 const CORE: [(&str, u64); 2] = [("core", 35), ("stock", 24)];
 
@@ -35,6 +35,9 @@ fn judge(script: &str, checks: u64, said: &[String], counts: &mut Counts) {
     let mut passed = 0;
     for line in said {
         passed += u64::from(line.starts_with("@ok "));
+        if let Some(figure) = line.strip_prefix("@figure ") {
+            tell(&format!("cgroup v2, {script}: {figure}"));
+        }
         if let Some(what) = line.strip_prefix("@failed ") {
             counts.fail(format!("cgroup v2, {script}: {what}"));
         }

@@ -12,7 +12,8 @@ nothing_left() { # no image, record, loop device, container or cgroup
     local n left
     # A loop device goes a moment after its last user.
     for n in 1 2 3 4 5 6 7 8 9 10; do [ -z "$(losetup --list --noheadings)" ] || sleep 0.1; done
-    left=$(find $images /run/oci-minidump -mindepth 1; losetup --list --noheadings; crun list -q; ls -d $cgroups/app* 2>/dev/null)
+    # The memory for images stays, empty.
+    left=$(find $images /run/oci-minidump -mindepth 1 ! \( -path '*/memory*' -type d \); losetup --list --noheadings; crun list -q; ls -d $cgroups/app* 2>/dev/null)
     echo "$left"
     [ -z "$left" ]
 }
