@@ -1,8 +1,8 @@
-//! Whether a guest found after a power cut what it must find.
+//! Whether a guest found after a power cut what it must find, with images on the disk.
 
 use std::collections::BTreeMap;
 
-use crate::cuts::AllDue;
+use crate::found::Found;
 use crate::tell::Counts;
 
 /// How long after the app closed a dump a power cut may take it, in seconds, by the guest's clock. The journal is
@@ -11,13 +11,13 @@ const WINDOW: f64 = 2.0;
 
 /// A dump that the app had closed before the cut.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Due {
+struct Due {
     /// How long it had been closed at the cut, in seconds, at least.
     age: f64,
 }
 
-/// The dumps that the app closed, from what the guest said up to the cut.
-pub(crate) fn closed_dumps(said: &[String]) -> AllDue {
+/// The dumps that the app closed, by name, from what the guest said up to the cut.
+fn closed_dumps(said: &[String]) -> BTreeMap<String, Due> {
     let mut closed: BTreeMap<String, Option<f64>> = BTreeMap::new();
     let mut now = None;
     for line in said {
@@ -33,29 +33,17 @@ pub(crate) fn closed_dumps(said: &[String]) -> AllDue {
     closed.into_iter().map(|(name, since)| (name, Due { age: age(since) })).collect()
 }
 
-/// What a guest found.
-#[derive(Debug, Default)]
-struct Found {
-    /// Dumps on the host by name, before and after the harvest, with what they are like.
-    before: BTreeMap<String, String>,
-    after: BTreeMap<String, String>,
-    images: u64,
-}
-
-/// Judges what a guest said of the time up to `@looked`. Gives a line about it.
-pub(crate) fn judge(said: &[String], due: &AllDue, last: &str, counts: &mut Counts) -> String {
-    let end = said.iter().position(|line| line == "@looked").unwrap_or(said.len());
-    let said = &said[..end];
+/// Judges what a guest said of the time up to `@looked`, by what it had said in the boot `before`, up to the cut. Gives a line
+/// about it.
+pub(crate) fn judge(said: &[String], before: &[String], last: &str, counts: &mut Counts) -> String {
+    let due = closed_dumps(before);
     let mut wrong = Vec::new();
-    let found = found(said, &mut wrong);
+    let found = Found::read(said, &mut wrong);
     for (name, like) in found.before.iter().filter(|(_, like)| *like != "whole") {
         wrong.push(format!("{name} had its final name before the boot and is {like}"));
     }
-    for name in found.after.keys().filter(|name| !name.starts_with('g') || name.matches('-').count() != 1) {
-        wrong.push(format!("{name} has a name that no app gave"));
-    }
     let mut outcome = Outcome::default();
-    for (name, due) in due {
+    for (name, due) in &due {
         outcome.add(name, *due, found.after.get(name).map(String::as_str), &mut wrong);
     }
     let unfinished = found.after.keys().filter(|name| !due.contains_key(*name)).count() as u64;
@@ -66,14 +54,14 @@ pub(crate) fn judge(said: &[String], due: &AllDue, last: &str, counts: &mut Coun
         (_, some) if some < found.after.len() => "image there, some dumps published",
         (_, _) => "image there, all dumps published",
     };
-    counts.count(&format!("cuts {last}: {stage}"), 1);
-    counts.count("dumps closed for longer than the window: on the host, whole", outcome.safe);
-    counts.count("dumps closed within the window: on the host, whole", outcome.lucky);
-    counts.count("dumps closed within the window: cut or lost", outcome.lost);
-    counts.count("dumps not closed at the cut: on the host, as the image had them", unfinished);
-    counts.count("file systems clean after a cut (the disk's and the images')", found.images + 1);
+    counts.count(&format!("disk: cuts {last}: {stage}"), 1);
+    counts.count("disk: dumps closed for longer than the window: on the host, whole", outcome.safe);
+    counts.count("disk: dumps closed within the window: on the host, whole", outcome.lucky);
+    counts.count("disk: dumps closed within the window: cut or lost", outcome.lost);
+    counts.count("disk: dumps not closed at the cut: on the host, as the image had them", unfinished);
+    counts.count("disk: file systems clean after a cut (the disk's and the images')", found.images + 1);
     for what in &wrong {
-        counts.fail(format!("after a cut {last}: {what}\n{}", said.join("\n")));
+        counts.fail(format!("after a cut {last}: {what}\n{}", found.said.join("\n")));
     }
     counts.oldest_lost = counts.oldest_lost.max(outcome.oldest_lost);
     format!(
@@ -107,25 +95,4 @@ impl Outcome {
             }
         }
     }
-}
-
-/// Reads the guest's report.
-fn found(said: &[String], wrong: &mut Vec<String>) -> Found {
-    let mut found = Found::default();
-    for line in said.iter().filter(|line| line.starts_with('@')) {
-        let words: Vec<&str> = line.split(' ').collect();
-        match words[..] {
-            ["@before", name, like] => drop(found.before.insert(name.to_owned(), like.to_owned())),
-            ["@after", name, like] => drop(found.after.insert(name.to_owned(), like.to_owned())),
-            ["@image", _, "0" | "1", "0"] => found.images += 1,
-            ["@fsck" | "@harvested", "0"] | ["@inside", ..] | ["@prestart" | "@poststop"] => {}
-            _ => wrong.push(line.clone()),
-        }
-    }
-    for mark in ["@fsck", "@harvested"] {
-        if !said.iter().any(|line| line.starts_with(mark)) {
-            wrong.push(format!("the guest told nothing of {mark}"));
-        }
-    }
-    found
 }

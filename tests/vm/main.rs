@@ -5,12 +5,16 @@
 use std::process::ExitCode;
 
 mod cache;
+mod cache_memory;
 mod cgroup;
+mod crash_states;
 mod cuts;
+mod found;
 mod guest;
 mod interrupt;
 mod judge;
 mod options;
+mod promise;
 #[path = "../support/mod.rs"]
 mod support;
 mod tell;

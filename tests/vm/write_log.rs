@@ -9,7 +9,7 @@ const MAGIC: u64 = 0x006a_7366_7773_6872;
 const FLUSH: u64 = 1;
 const FUA: u64 = 2;
 const DISCARD: u64 = 4;
-/// A note in the log; the device's end leaves one.
+/// A note in the log; the device's end leaves one, and so does a message to it.
 const MARK: u64 = 8;
 
 /// A write to the disk.
@@ -23,30 +23,51 @@ pub(crate) struct Write {
     flushes: bool,
 }
 
-/// All writes, in the order in which they ended.
-pub(crate) fn read(path: &Path) -> Vec<Write> {
+/// What happened to a disk.
+#[derive(Debug)]
+pub(crate) struct Log {
+    /// All writes, in the order in which they ended.
+    pub(crate) writes: Vec<Write>,
+    /// The notes, with how many writes had ended before each.
+    marks: Vec<(String, usize)>,
+}
+
+impl Log {
+    /// How many writes had ended at a note.
+    pub(crate) fn at(&self, mark: &str) -> Result<usize, String> {
+        let found = self.marks.iter().find(|(text, _)| text == mark);
+        found.map(|(_, count)| *count).ok_or_else(|| format!("the log has no mark {mark}: {:?}", self.marks))
+    }
+}
+
+/// Reads a log.
+pub(crate) fn read(path: &Path) -> Log {
     let log = File::open(path).unwrap();
     let mut head = [0; 28];
     log.read_exact_at(&mut head, 0).unwrap();
     assert_eq!((number(&head, 0), number(&head, 8)), (MAGIC, 1), "not a write log");
     let sector = u64::from(u32::from_le_bytes(head[24..28].try_into().unwrap()));
-    let mut writes = Vec::new();
+    let (mut writes, mut marks) = (Vec::new(), Vec::new());
     let mut position = sector;
     for _ in 0..number(&head, 16) {
         let mut entry = [0; 32];
         log.read_exact_at(&mut entry, position).unwrap();
-        let [at, sectors, flags] = [0, 8, 16].map(|offset| number(&entry, offset));
+        let [at, sectors, flags, length] = [0, 8, 16, 24].map(|offset| number(&entry, offset));
+        let mut text = vec![0; if flags & MARK != 0 { length as usize } else { 0 }];
+        log.read_exact_at(&mut text, position + 32).unwrap();
         position += sector;
         assert!(flags & DISCARD == 0, "a discard, which ext4 does not do unless asked to");
         let mut bytes = vec![0; (sectors * sector) as usize];
         log.read_exact_at(&mut bytes, position).unwrap();
         position += sectors * sector;
         if flags & MARK != 0 {
+            let text = String::from_utf8_lossy(&text).trim_end_matches('\0').to_owned();
+            marks.push((text, writes.len()));
             continue;
         }
         writes.push(Write { at: at * sector, bytes, durable: flags & FUA != 0, flushes: flags & FLUSH != 0 });
     }
-    writes
+    Log { writes, marks }
 }
 
 fn number(bytes: &[u8], at: usize) -> u64 {
