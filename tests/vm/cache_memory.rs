@@ -104,7 +104,11 @@ fn harvest(
         "a disk with a cache: {variant}: {count} writes and flushes, the hook's {begin} to {}",
         end.end
     ));
-    for (kept, count) in states(&log.writes, &mut Random::new(options.seed)) {
+    let states = states(&log.writes, &mut Random::new(options.seed));
+    if !states.values().any(|count| *count >= end.end) {
+        return Err("no state after the hook's end was looked at".to_owned());
+    }
+    for (kept, count) in states {
         apply(base, &copy, &log.writes, &kept);
         match end.judge(&copy, &place.0, count) {
             Ok(outcome) => {

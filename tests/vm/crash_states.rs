@@ -1,6 +1,6 @@
 //! The states in which a power cut may leave a disk that caches writes, and what is on it then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
@@ -12,6 +12,9 @@ const ALL_SUBSETS: usize = 4;
 const SAMPLES: u64 = 16;
 /// Of more states than that, so many random ones are looked at.
 const MAX_STATES: usize = 400;
+/// Of more points of a log than that, so many random ones are looked at, and the last ones.
+const MAX_POINTS: u64 = 200;
+const LAST_POINTS: usize = 100;
 /// The dumps that guest/publish makes.
 pub(crate) const DUMPS: [(&str, u64); 3] =
     [("a-5000.dmp", 5000), ("b-300000.dmp", 300_000), ("c-1500000.dmp", 1_500_000)];
@@ -22,7 +25,13 @@ pub(crate) const IMAGE: &str = "app.img";
 /// without some of those that the cache may lose there. With each, the last point of the log at which it may be.
 pub(crate) fn states(writes: &[Write], random: &mut Random) -> BTreeMap<Vec<usize>, usize> {
     let mut states = BTreeMap::new();
-    for count in 0..=writes.len() {
+    // Of many points, so many random ones: the states of all of them would not find room.
+    let all = writes.len() as u64 + 1;
+    let last = writes.len().saturating_sub(LAST_POINTS)..=writes.len();
+    let some = (0..MAX_POINTS).map(|_| random.between(0, all) as usize).chain(last);
+    let points: BTreeSet<usize> =
+        if all <= MAX_POINTS { (0..=writes.len()).collect() } else { some.collect() };
+    for count in points {
         let candidates = volatile(writes, count);
         let mut add = |mask: u64| {
             let lost = candidates.iter().enumerate().filter(|(n, _)| mask >> (n % 64) & 1 == 1);
@@ -35,13 +44,11 @@ pub(crate) fn states(writes: &[Write], random: &mut Random) -> BTreeMap<Vec<usiz
             (0..SAMPLES).for_each(|_| add(random.next() | random.next() << 48));
         }
     }
+    let mut states: Vec<_> = states.into_iter().collect();
     while states.len() > MAX_STATES {
-        let surplus = (states.len() - MAX_STATES).div_ceil(2);
-        let unlucky: Vec<_> =
-            states.keys().filter(|_| random.next().is_multiple_of(2)).take(surplus).cloned().collect();
-        states.retain(|state, _| !unlucky.contains(state));
+        states.swap_remove(random.between(0, states.len() as u64) as usize);
     }
-    states
+    states.into_iter().collect()
 }
 
 /// Whether the file system is clean once its journal was replayed, which the next boot does.
