@@ -58,7 +58,12 @@ struct Format {
 }
 
 impl LogFormat<String> for Format {
-    fn format<W: std::io::Write>(&self, to: &mut W, severity: Severity, message: String) -> syslog::Result<()> {
+    fn format<W: std::io::Write>(
+        &self,
+        to: &mut W,
+        severity: Severity,
+        message: String,
+    ) -> syslog::Result<()> {
         let line = self.line(severity, OffsetDateTime::now_utc(), &message);
         write!(to, "{line}").map_err(syslog::Error::Write)
     }

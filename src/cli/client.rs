@@ -120,6 +120,11 @@ impl Client {
         self.call("register", json!({"event": event, "id": PREFIX})).map(drop)
     }
 
+    /// The lowest number of the events that have come and were not taken yet.
+    pub(crate) fn first_number(&self) -> Option<u64> {
+        self.events.iter().filter_map(|event| event["params"]["sequence"].as_u64()).min()
+    }
+
     /// Waits for the next event: its name and parameters.
     pub(crate) fn next_event(&mut self) -> Result<(String, Value)> {
         loop {

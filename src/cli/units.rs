@@ -24,16 +24,16 @@ pub(crate) fn time(milliseconds: u64) -> String {
     }
 }
 
-/// A moment in milliseconds since 1970, as text.
+/// A moment in milliseconds since 1970, as text. All have one width.
 pub(crate) fn moment(milliseconds: u64) -> Option<String> {
-    let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(milliseconds) * 1_000_000).ok()?;
-    moment.format(&Rfc3339).ok()
+    let seconds = OffsetDateTime::from_unix_timestamp(i64::try_from(milliseconds / 1000).ok()?).ok()?;
+    let seconds = seconds.format(&Rfc3339).ok()?;
+    Some(format!("{}.{:03}Z", seconds.trim_end_matches('Z'), milliseconds % 1000))
 }
 
-/// The same with nine digits of a second: all have one width. The last six are not known.
+/// The same with nine digits of a second. The last six are not known.
 pub(crate) fn wide_moment(milliseconds: u64) -> Option<String> {
-    let seconds = moment(milliseconds / 1000 * 1000)?;
-    Some(format!("{}.{:03}000000Z", seconds.trim_end_matches('Z'), milliseconds % 1000))
+    Some(format!("{}000000Z", moment(milliseconds)?.trim_end_matches('Z')))
 }
 
 /// How long ago a moment in milliseconds since 1970 was. The clock may have been set back since.

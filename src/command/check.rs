@@ -169,7 +169,10 @@ fn image(plan: &Plan, bundle: &Bundle, admin: &Admin) -> Result<String> {
     }
     match inspect(image.file()).tried(|| "cannot read it")? {
         Condition::Ext4 { ours: true, dirty: false, .. } | Condition::Blank { ours: true } => {
-            Ok("was left by an earlier run; its dumps are harvested first, then it is created again".into())
+            let place = image.path().display();
+            Ok(format!(
+                "was left by an earlier run ({place}); its dumps are harvested first, then it is created again"
+            ))
         }
         Condition::Ext4 { ours: true, dirty: true, .. } => {
             tool::find("e2fsck", "e2fsprogs")?;
@@ -193,9 +196,14 @@ fn new_image(plan: &Plan, admin: &Admin) -> Result<String> {
         return Err(Error::new(ErrorKind::NoSpace, what));
     }
     let place = match admin.backing_of(plan) {
-        Backing::Disk => "",
-        Backing::Memory if plan.imgsize > admin.memory_size => ", on the disk: memory_size is less",
-        Backing::Memory => ", in memory; here only if it cannot be harvested",
+        Backing::Disk => String::new(),
+        Backing::Memory if plan.imgsize > admin.memory_size => {
+            ", on the disk: memory_size is less".to_owned()
+        }
+        Backing::Memory => match memory::tmpfs::check(&admin.memory_dir()) {
+            Ok(_) => ", in memory; here only if it cannot be harvested".to_owned(),
+            Err(error) => format!(", on the disk: {}", error.report()),
+        },
     };
     if plan.imgsize == DEFAULT_IMGSIZE {
         return Ok(format!("will be made ({} bytes{place})", plan.imgsize));

@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind, ExitCode, Result};
 use crate::harvest::{Harvest, IfAttached, ImageOutcome, Job, LOCK_TIMEOUT, Owner, harvest_locked};
 use crate::image::lock::LockedImage;
 use crate::image::mark::Mark;
+use crate::image::memory;
 use crate::log::escape;
 use crate::running::once;
 use crate::settings::admin::Admin;
@@ -26,6 +27,9 @@ pub fn harvest(
     admin: &Admin,
     out: &mut impl Write,
 ) -> Result<()> {
+    // One in memory is asked for by the name that it has in the configuration.
+    let in_memory = memory::place(admin, image);
+    let image = if !image.exists() && in_memory.exists() { &in_memory } else { image };
     let harvest = by_hand(image, destination, admin)?;
     if harvest.image == ImageOutcome::Absent {
         return Err(Error::new(ErrorKind::Input, format!("there is no image {}", image.display())));

@@ -11,6 +11,7 @@ use crate::image::lock::LockedImage;
 use crate::image::loopback::LoopDevice;
 use crate::image::mark::Mark;
 use crate::image::memory;
+use crate::image::memory::tmpfs::Missing;
 use crate::settings::Plan;
 
 /// What settling did.
@@ -150,9 +151,21 @@ fn note_unseen(prepared: &Prepared, is_found: bool, settled: &mut Settled) {
     let (Some(place), Some(identity), false) = (&prepared.memory, &prepared.identity, is_found) else {
         return;
     };
-    match memory::tmpfs::sees(place, identity) {
-        Ok(true) => {}
-        Ok(false) => settled.in_use.push(place.clone()),
+    let shown = place.display();
+    match memory::tmpfs::missing(place, identity) {
+        Ok(Missing::Removed) => {}
+        Ok(Missing::Hidden) => {
+            log::warn!(
+                "image {shown} cannot be seen: another file system is mounted there, or this is not the host's mount \
+                 namespace; run 'oci-minidump-hook sweep' on the host when that has ended"
+            );
+            settled.in_use.push(place.clone());
+        }
+        Ok(Missing::Unmounted) => {
+            log::error!(
+                "image {shown} is gone with the file system that it was on, and so are its dumps: it was unmounted"
+            );
+        }
         Err(error) => settled.failures.push(error),
     }
 }

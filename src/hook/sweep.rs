@@ -150,7 +150,11 @@ impl Sweep {
 /// and is looked at first.
 fn images_in(dir: &Path, sweep: &mut Sweep) -> Vec<PathBuf> {
     let entries = match std::fs::read_dir(dir) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
+        Err(error)
+            if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) =>
+        {
+            return Vec::new();
+        }
         other => other.tried(|| format!("cannot list {}", dir.display())),
     };
     let us = rustix::process::geteuid().as_raw();

@@ -31,7 +31,7 @@ pub struct LockedImage {
 }
 
 impl LockedImage {
-    /// Opens and locks the image at `path`; `None` when there is no such file.
+    /// Opens and locks the image at `path`; `None` when there is no such file, nor one of its directories.
     ///
     /// # Errors
     /// [`ErrorKind::Attack`] for anything but a regular file of root's (or our own) with one name,
@@ -42,7 +42,7 @@ impl LockedImage {
             let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
             let file: File = match rustix::fs::openat(CWD, path, flags, Mode::empty()) {
                 Ok(fd) => fd.into(),
-                Err(Errno::NOENT) => return Ok(None),
+                Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
                 Err(error) => return Err(refuse(path, error)),
             };
             check(&file, path)?;

@@ -184,9 +184,9 @@ impl ServeOptions {
         let seconds = |given: Option<u64>, or| given.map_or(or, Duration::from_secs);
         Settings {
             runtime: self.runtime.clone().unwrap_or(default.runtime),
-            runtime_root: self.runtime_root.clone(),
-            state_dir: self.state_dir.clone().unwrap_or(default.state_dir),
-            log_dir: self.log_dir.clone().unwrap_or(default.log_dir),
+            runtime_root: self.runtime_root.clone().map(absolute),
+            state_dir: self.state_dir.clone().map_or(default.state_dir, absolute),
+            log_dir: self.log_dir.clone().map_or(default.log_dir, absolute),
             log_limit: self.log_limit.unwrap_or(default.log_limit),
             stop_timeout: seconds(self.stop_timeout, default.stop_timeout),
             runtime_timeout: seconds(self.runtime_timeout, default.runtime_timeout),
@@ -268,6 +268,11 @@ impl ServeOptions {
         }
         Ok(())
     }
+}
+
+/// A path of the command line; the runtime gets it in another working directory.
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 /// What some options say, without those that say nothing.

@@ -76,7 +76,10 @@ impl Listeners {
         let mut listeners = Self::default();
         if let Some(address) = config.listen {
             let what = || format!("cannot listen on {address}");
-            let socket = StdTcpListener::bind(address).tried(what).map_err(|error| {
+            let bound = StdTcpListener::bind(address);
+            let is_taken = matches!(&bound, Err(error) if error.kind() == std::io::ErrorKind::AddrInUse);
+            let socket = bound.tried(what).map_err(|error| {
+                let error = if is_taken { error.of_kind(ErrorKind::Busy) } else { error };
                 error.advise(
                     "if another daemon or Thunder has the port, choose another by --listen, or --no-tcp",
                 )

@@ -312,9 +312,49 @@ fn a_configuration_names_no_image_in_memory() {
         entry[key] = json!(place);
         bundle.set_paths(&json!([entry]));
         world.run(&bundle, "c").fails_with("lies where images in memory are");
-        let checked = world.hook(&["check", bundle.dir.to_str().unwrap()]).expect(4);
+        let checked = world.hook(&["check", bundle.dir.to_str().unwrap()]);
         assert!(checked.stdout().contains("lies where images in memory are"), "{}", checked.story());
     }
+}
+
+/// Where a directory for the memory cannot be, an image lies on the disk, and `check` says so.
+#[test]
+fn what_lies_in_the_way_of_the_memory_costs_no_start() {
+    let world = world("crun", "");
+    let bundle = dumping(&world, "app");
+    let memory = world.memory_dir();
+    let check = || world.hook(&["check", bundle.dir.to_str().unwrap()]).stdout();
+    assert!(check().contains(", in memory; here only"), "{}", check());
+    let ways: [fn(&Path); 3] = [
+        |memory| fs::write(memory, "").unwrap(),
+        |memory| symlink("/tmp", memory).unwrap(),
+        |memory| {
+            fs::create_dir(memory).unwrap();
+            fs::set_permissions(memory, fs::Permissions::from_mode(0o777)).unwrap();
+        },
+    ];
+    for put in ways {
+        put(&memory);
+        assert!(check().contains(", on the disk: "), "{}", check());
+        world.run(&bundle, "c").expect(0);
+        assert_dump(&world, "app");
+        sweep(&world, 0);
+        fs::remove_file(world.dumps_dir().join("app.dmp")).unwrap();
+        fs::remove_file(&memory).or_else(|_| fs::remove_dir(&memory)).unwrap();
+    }
+}
+
+/// A person names the image as the configuration does.
+#[test]
+fn an_image_in_memory_is_harvested_by_hand() {
+    let world = world("crun", "");
+    let bundle = ended(&world, "app");
+    let checked = world.hook(&["check", bundle.dir.to_str().unwrap()]);
+    assert!(checked.stdout().contains(world.memory_image("app").to_str().unwrap()), "{}", checked.story());
+    let to = world.dumps_dir();
+    world.hook(&["harvest", world.image("app").to_str().unwrap(), "--to", to.to_str().unwrap()]).expect(0);
+    assert_dump(&world, "app");
+    sweep(&world, 0);
 }
 
 /// Something else is mounted over the images: a record of an image that cannot be seen stays, with the image.
@@ -328,6 +368,7 @@ fn a_mount_over_the_memory_hides_images_and_costs_none() {
     let over = world.memory_dir();
     command("mount", &["-t".as_ref(), "tmpfs".as_ref(), "over".as_ref(), over.as_ref()]);
     world.control(&["delete"], "c", &[]).expect(0);
+    assert!(world.log().contains("app.img cannot be seen: another file system"), "{}", world.log());
     let swept = sweep(&world, 0);
     let records = || files_in(&world.path("records")).iter().filter(|path| path.is_file()).count();
     assert_eq!((&swept["in_use"], records()), (&json!([world.memory_image("app")]), 1), "{swept}");

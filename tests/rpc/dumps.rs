@@ -1,8 +1,10 @@
 //! Crash dumps: told as events, listed and explained without a daemon.
 
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::daemon_world::{DaemonWorld, PLUGIN};
@@ -151,4 +153,49 @@ fn an_empty_place_has_an_empty_list() {
     assert!(text.starts_with("TIME  CONTAINER  PROGRAM"), "{text}");
     let listed = dumps(&["list", path, "--json"]);
     assert_eq!((listed.status.code(), &listed.stdout[..]), (Some(0), &b"[]\n"[..]));
+}
+
+/// What ended while no daemon ran is announced by the next one kind by kind, as a client subscribes; people read it in order.
+#[test]
+fn what_came_without_a_daemon_is_printed_in_order() {
+    let mut world = DaemonWorld::new();
+    std::fs::copy(sample_dump("breakpad-segv-uid0.dmp"), world.path("rootfs/crash")).unwrap();
+    std::fs::create_dir(world.path("dumps")).unwrap();
+    let mut pids = Vec::new();
+    for name in ["a", "b"] {
+        let wait = "until [ -e /go ]; do sleep 0.05; done";
+        let bundle = dumping(&world, &format!("{wait}; cat /crash >/opt/minidumps/{name}.dmp; exit 3"));
+        let file = bundle.join("config.json");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace("dump.img", &format!("{name}.img"))).unwrap();
+        let id = world.id(name);
+        world.done("startContainer", &json!({"containerId": id, "bundlePath": bundle}));
+        pids.push(world.done("getContainerInfo", &json!({"containerId": id}))["info"]["pids"][0].clone());
+    }
+    world.end(Signal::KILL);
+    std::fs::write(world.path("rootfs/go"), "").unwrap();
+    let has_ended = |pid: &Value| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit(')').next().is_none_or(|rest| rest.is_empty() || rest.starts_with(" Z"))
+    };
+    world.until("both have ended", || pids.iter().all(has_ended));
+    world.start();
+    let count = || std::fs::read_dir(world.path("dumps")).unwrap().count();
+    world.until("both are cleaned up", || count() == 2 && world.runtime_list().is_empty());
+    let mut command = Command::new(daemon_program());
+    let words = ["events", "--json", "--socket", world.path("socket").to_str().unwrap()].map(str::to_owned);
+    let mut client = command.args(words).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(client.stdout.take().unwrap()).lines();
+    let (mut numbers, mut left) = (Vec::new(), 4);
+    for line in lines.map_while(Result::ok) {
+        let entry: Value = serde_json::from_str(&line).unwrap();
+        numbers.push(entry["params"]["sequence"].as_u64().unwrap());
+        left -= i32::from(["onMinidump", "onContainerStopped"].contains(&entry["event"].as_str().unwrap()));
+        if left == 0 {
+            break;
+        }
+    }
+    client.kill().unwrap();
+    client.wait().unwrap();
+    assert!(left == 0 && numbers.is_sorted(), "{numbers:?}\n{}", world.log());
 }

@@ -74,7 +74,7 @@ impl Events {
             EVENTS.iter().try_for_each(|event| client.subscribe(event))?;
         }
         let seen = match self.since {
-            None if !self.no_stream => None,
+            None if !self.no_stream => self.of_earlier_daemon(&mut client)?,
             since => self.past(&mut client, since.map_or_else(|| json!({}), Since::params))?,
         };
         if self.no_stream {
@@ -91,6 +91,17 @@ impl Events {
                 add_exit(&mut client, &mut entry);
             }
             self.print(&entry)?;
+        }
+    }
+
+    /// Prints what comes at once, of containers of an earlier daemon. It comes kind by kind, as was subscribed to: its order and
+    /// its times are in the journal.
+    fn of_earlier_daemon(&self, client: &mut Client) -> Result<Option<u64>> {
+        // With the answer to another call, all of it is there.
+        client.call("getDaemonInfo", json!({}))?;
+        match client.first_number() {
+            Some(first) => self.past(client, json!({"since": first.saturating_sub(1)})),
+            None => Ok(None),
         }
     }
 

@@ -31,14 +31,8 @@ const LOCK_INTERVAL: Duration = Duration::from_millis(2);
 pub fn make_ready(admin: &Admin) -> Result<()> {
     let dir = admin.memory_dir();
     host::make_dir(&dir, 0o700)?;
-    if is_ready(&dir)? {
+    if check(&dir)? {
         return Ok(());
-    }
-    host::check_trusted(&dir)?;
-    if !mountinfo::is_of_first_process()? {
-        let what = format!("{} is not mounted, and this is not the host's mount namespace", dir.display());
-        return Err(Error::new(ErrorKind::Unsupported, what)
-            .advise("run 'oci-minidump-hook sweep' on the host once, which mounts it"));
     }
     // The directory below the mount: the lock of all that mount there.
     let below = host::open_dir(&dir)?;
@@ -55,6 +49,27 @@ pub fn make_ready(admin: &Admin) -> Result<()> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::NOATIME;
     mount("oci-minidump", &dir, "tmpfs", flags, options)
         .tried(|| format!("cannot mount a tmpfs on {}", dir.display()))
+}
+
+/// Whether the file system is mounted on `dir`; otherwise, it can be.
+///
+/// # Errors
+/// As [`make_ready`], which mounts it then.
+pub fn check(dir: &Path) -> Result<bool> {
+    if std::fs::symlink_metadata(dir).is_ok_and(|metadata| !metadata.is_dir()) {
+        return Err(Error::new(ErrorKind::Config, format!("{} is not a directory", dir.display()))
+            .advise("remove it, and images can lie in memory"));
+    }
+    if is_ready(dir)? {
+        return Ok(true);
+    }
+    host::check_trusted(host::nearest(dir))?;
+    if !mountinfo::is_of_first_process()? {
+        let what = format!("{} is not mounted, and this is not the host's mount namespace", dir.display());
+        return Err(Error::new(ErrorKind::Unsupported, what)
+            .advise("run 'oci-minidump-hook sweep' on the host once, which mounts it"));
+    }
+    Ok(false)
 }
 
 /// Whether the file system is mounted.
@@ -76,16 +91,27 @@ pub fn is_ready(dir: &Path) -> Result<bool> {
     Err(Error::new(ErrorKind::Config, what).advise("unmount it"))
 }
 
-/// Whether an image that was made at `place`, in memory, would be seen there if it still were. In another mount namespace it
-/// might not be, nor where something else was mounted over it.
+/// What can be known of an image in memory that is not at its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// It was removed: its file system is there.
+    Removed,
+    /// Its file system cannot be seen: this is another mount namespace, or something else is mounted over it.
+    Hidden,
+    /// It went with its file system, which is mounted nowhere.
+    Unmounted,
+}
+
+/// What became of an image that was made at `place`, in memory, and is not there.
 ///
 /// # Errors
 /// The kernel's.
-pub fn sees(place: &Path, identity: &Identity) -> Result<bool> {
+pub fn missing(place: &Path, identity: &Identity) -> Result<Missing> {
     if device(host::nearest(place))? == Some(identity.device) {
-        return Ok(true);
+        return Ok(Missing::Removed);
     }
-    Ok(mountinfo::is_of_first_process()? && mountinfo::of_device(identity.device)?.is_empty())
+    let is_gone = mountinfo::is_of_first_process()? && mountinfo::of_device(identity.device)?.is_empty();
+    Ok(if is_gone { Missing::Unmounted } else { Missing::Hidden })
 }
 
 /// The device of the file system of `path`; `None` when nothing lies there.
