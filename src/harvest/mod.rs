@@ -184,7 +184,7 @@ fn bounds(image: &LockedImage, job: Job<'_>, is_mounted: bool) -> Result<Bounds>
 
 fn no_file_system(image: &LockedImage) -> Error {
     Error::new(ErrorKind::Corrupt, format!("{} holds no ext4 file system", image.path().display()))
-        .advise("it is left untouched; remove it or name another image")
+        .advise("it is left untouched; name another image, or move this file away")
 }
 
 /// What came of reading an image.

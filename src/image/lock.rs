@@ -176,7 +176,7 @@ fn refuse(path: &Path, error: Errno) -> Error {
 
 fn trap(path: &Path, what: &str) -> Error {
     Error::new(ErrorKind::Attack, format!("the image {} {what}", path.display()))
-        .advise("it is left untouched; find out who put it there, and remove it or name another image")
+        .advise("it is left untouched; find out who put it there, and move it away or name another image")
 }
 
 fn check(file: &File, path: &Path) -> Result<()> {

@@ -1,6 +1,6 @@
 //! The numbers of events: each is given out once, whatever becomes of the daemon, its disk and the clock.
 //!
-//! Which one comes next lies in a file that is written in place before the number is used. That works on a full disk, too,
+//! Which one comes next lies in a file that is written in place before an event is sent with the number. That works on a full disk, too,
 //! where the journal gets no line. When it does not work, the file goes, and the next daemon begins with other numbers.
 
 use std::fs::{File, OpenOptions};

@@ -115,7 +115,15 @@ impl Journal {
     /// Writes an event down, which is sent from now on, and gives its number. A disk that is full costs clients that come
     /// back the event, and they learn that.
     pub(crate) fn add(&mut self, attempt: u64, event: &Event) -> u64 {
-        let number = self.numbers.take();
+        // In this order: a daemon that is killed in between has sent the event, as its line says. Without the line, the number
+        // would be missing for ever, and clients that come back would take an event for lost.
+        self.write(attempt, event);
+        self.numbers.take()
+    }
+
+    /// Writes the line of an event with the next number.
+    fn write(&mut self, attempt: u64, event: &Event) {
+        let number = self.next();
         let line = Line { number, attempt, time: now(), event: event.clone() };
         let text = serde_json::to_string(&line).map_err(std::io::Error::from);
         let written = text.and_then(|text| self.append(&text));
@@ -123,7 +131,6 @@ impl Journal {
             log::warn!("event {number} is not kept for clients that come back: {error}");
         }
         self.cut = written.is_err();
-        number
     }
 
     fn append(&self, line: &str) -> std::io::Result<()> {

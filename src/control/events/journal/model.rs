@@ -12,6 +12,9 @@ struct World {
     dir: TempDir,
     boot: u32,
     sent: Vec<(u64, Event)>,
+    /// How many were sent when something went wrong last that a client must be told of: a line that found no room, or numbers
+    /// that could not be kept.
+    trouble: usize,
 }
 
 impl World {
@@ -21,11 +24,26 @@ impl World {
         Journal::open_at(self.dir.path().to_owned(), beginning)
     }
 
+    fn event(&self) -> Event {
+        let descriptor = i32::try_from(self.sent.len()).unwrap();
+        Event::Stopped { id: "a".parse().unwrap(), descriptor, exit: ExitStatus::Code(3) }
+    }
+
     /// Sends an event, of which the journal gets no line when the disk is full.
     fn send(&mut self, journal: &mut Journal, disk_is_full: bool) {
-        let descriptor = i32::try_from(self.sent.len()).unwrap();
-        let event = Event::Stopped { id: "a".parse().unwrap(), descriptor, exit: ExitStatus::Code(3) };
+        let event = self.event();
         let number = if disk_is_full { journal.numbers.take() } else { journal.add(7, &event) };
+        self.sent.push((number, event));
+        if disk_is_full {
+            self.trouble = self.sent.len();
+        }
+    }
+
+    /// A daemon is killed while it sends an event: no subscriber got it, but it counts as sent.
+    fn send_killed(&mut self, journal: &mut Journal) {
+        let event = self.event();
+        let number = journal.next();
+        journal.write(7, &event);
         self.sent.push((number, event));
     }
 
@@ -51,6 +69,8 @@ impl World {
             // All that is known is new to a client of before a reboot.
             assert!(at >= since_boot || since.events.len() == journal.past().count(), "{number}: {since:?}");
             assert!(!since.complete || (at >= since_boot && since.events == truth), "{number}: {since:?}");
+            let was_fine = at >= since_boot.max(self.trouble);
+            assert!(since.complete || !was_fine, "a false alarm for {number}: {since:?}");
         }
     }
 }
@@ -63,16 +83,22 @@ fn full_disks_kills_and_reboots_give_no_number_twice() {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             state >> 33
         };
-        let mut world = World { dir: tempfile::tempdir().unwrap(), boot: 0, sent: Vec::new() };
+        let mut world = World { dir: tempfile::tempdir().unwrap(), boot: 0, sent: Vec::new(), trouble: 0 };
         let (mut uptime, mut since_boot, mut disk_is_full) = (20_000, 0, false);
         let mut journal = world.daemon(uptime);
         for _ in 0..60 {
             uptime += 1 + random() % 3;
-            match random() % 14 {
+            match random() % 15 {
                 0 => disk_is_full = !disk_is_full,
                 1 => world.set_forgetful(random() % 2 == 0),
-                2 => {
+                kind @ (2 | 4) => {
+                    if kind == 4 && !disk_is_full {
+                        world.send_killed(&mut journal);
+                    }
                     drop(journal);
+                    if !world.dir.path().join(numbers::FILE).is_file() {
+                        world.trouble = world.sent.len();
+                    }
                     journal = world.daemon(uptime);
                 }
                 3 => {
