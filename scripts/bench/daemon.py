@@ -1,5 +1,6 @@
 """A daemon, its containers and its clients, for the benchmarks of `ocicontainer`."""
 
+import contextlib
 import json
 import os
 import platform
@@ -221,8 +222,10 @@ def port_of(world):
     """The daemon's TCP port, from the list of listening sockets."""
     inodes = set()
     for entry in os.listdir(f"/proc/{world.daemon.pid}/fd"):
-        link = os.readlink(f"/proc/{world.daemon.pid}/fd/{entry}")
-        inodes.add(link.removeprefix("socket:[").removesuffix("]"))
+        # Descriptors of other connections go meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            link = os.readlink(f"/proc/{world.daemon.pid}/fd/{entry}")
+            inodes.add(link.removeprefix("socket:[").removesuffix("]"))
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
         if fields[3] == "0A" and fields[9] in inodes:
