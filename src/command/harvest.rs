@@ -28,7 +28,7 @@ pub fn harvest(
     out: &mut impl Write,
 ) -> Result<()> {
     // One in memory is asked for by the name that it has in the configuration.
-    let in_memory = memory::place(admin, image);
+    let in_memory = memory::place(admin, &std::path::absolute(image).unwrap_or_default());
     let image = if !image.exists() && in_memory.exists() { &in_memory } else { image };
     let harvest = by_hand(image, destination, admin)?;
     if harvest.image == ImageOutcome::Absent {

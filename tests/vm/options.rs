@@ -67,7 +67,7 @@ impl Options {
                     options.backings = match value()?.as_str() {
                         "disk" => vec![Backing::Disk],
                         "memory" => vec![Backing::Memory],
-                        other => return Err(format!("there is no backing {other}")),
+                        other => return Err(format!("the backing {other} is not known")),
                     };
                 }
                 "--seed" => options.seed = number(&value()?)?,

@@ -12,7 +12,7 @@ struct World {
     dir: TempDir,
     boot: u32,
     sent: Vec<(u64, Event)>,
-    /// How many were sent when something went wrong last that a client must be told of: a line that found no room, or numbers
+    /// How many were sent when something went wrong last that a client must learn of: a line that found no room, or numbers
     /// that could not be kept.
     trouble: usize,
 }
