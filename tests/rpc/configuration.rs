@@ -118,7 +118,7 @@ fn an_address_that_is_taken_is_named() {
     };
     let port = format!("127.0.0.1:{}", world.port);
     let (code, error) = serve(&other.path().join("socket"), &port);
-    assert!(code == Some(1) && error.contains(&port) && error.contains("--listen"), "{code:?} {error}");
+    assert!(code == Some(6) && error.contains(&port) && error.contains("--listen"), "{code:?} {error}");
     let (code, error) = serve(&world.path("socket"), "127.0.0.1:0");
     assert!(code == Some(6) && error.contains("another daemon answers"), "{code:?} {error}");
     let file = other.path().join("file");
