@@ -163,7 +163,8 @@ fn note_unseen(prepared: &Prepared, is_found: bool, settled: &mut Settled) {
         }
         Ok(Missing::Unmounted) => {
             log::error!(
-                "image {shown} is gone with the file system that it was on, which was unmounted, and so are dumps that were not harvested"
+                "image {shown} is gone with the file system that it was on, which was unmounted, and so are dumps that \
+                 were not harvested"
             );
         }
         Err(error) => settled.failures.push(error),
