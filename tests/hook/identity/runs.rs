@@ -86,10 +86,11 @@ fn a_process_name_that_is_not_text_hides_no_container() {
 }
 
 /// A script around `"$0" "$@"` for each place from which less is seen, and the exit code of a harvest there.
-const ELSEWHERE: [(&str, &[&str], &str, i32); 4] = [
+const ELSEWHERE: [(&str, &[&str], &str, i32); 5] = [
     ("another pid namespace", &["--pid", "--fork", "--mount-proc"], "exec \"$0\" \"$@\"", 0),
     ("the /proc of another pid namespace", &["--pid", "--fork"], "exec \"$0\" \"$@\"", 0),
     ("an empty /sys", &[], "mount -t tmpfs tmpfs /sys && exec \"$0\" \"$@\"", 0),
+    ("a masked /proc/partitions", &[], "mount --bind /dev/null /proc/partitions && exec \"$0\" \"$@\"", 0),
     (
         "nothing to see loop devices by",
         &[],
