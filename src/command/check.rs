@@ -165,7 +165,8 @@ fn image(plan: &Plan, bundle: &Bundle, admin: &Admin) -> Result<String> {
     };
     let Some(image) = image else { return new_image(plan, admin) };
     if let Some(device) = LoopDevice::of(image.file())? {
-        return Ok(format!("is in use by a container, through {}", device.path().display()));
+        let (place, device) = (image.path().display(), device.path().display());
+        return Ok(format!("is in use by a container ({place}, through {device})"));
     }
     match inspect(image.file()).tried(|| "cannot read it")? {
         Condition::Ext4 { ours: true, dirty: false, .. } | Condition::Blank { ours: true } => {

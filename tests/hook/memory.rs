@@ -131,6 +131,8 @@ fn ended(world: &HookWorld, name: &str) -> Bundle {
     let bundle = dumping(world, name);
     bundle.edit(|config| config["hooks"]["poststop"] = json!([]));
     world.run(&bundle, name).expect(0);
+    // The kernel may take a moment to unmount it.
+    world.settle();
     assert!(world.memory_image(name).exists(), "{}", world.log());
     bundle
 }
