@@ -5,7 +5,7 @@
 //! ```
 //!
 //! CALL is one of fsopen, openat2, mount_setattr, pidfd_open, close_range, memfd_create, fallocate, sync_file_range, fsetxattr,
-//! LOOP_CONFIGURE (an ioctl), or O_TMPFILE (a flag of openat).
+//! statx, LOOP_CONFIGURE (an ioctl), or O_TMPFILE (a flag of openat).
 
 use std::error::Error;
 use std::io::Write;
@@ -78,6 +78,7 @@ fn missing(call: &str) -> Result<Missing, Box<dyn Error>> {
         // A file system that cannot take room in advance.
         "fallocate" => always(libc::SYS_fallocate, 324, libc::EOPNOTSUPP),
         // A file system that keeps no attributes.
+        "statx" => always(libc::SYS_statx, 383, libc::ENOSYS),
         "fsetxattr" => always(libc::SYS_fsetxattr, 228, libc::EOPNOTSUPP),
         // An ioctl that a kernel before 5.8 does not know.
         "LOOP_CONFIGURE" => Missing {

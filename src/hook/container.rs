@@ -20,6 +20,8 @@ pub struct Owner {
 /// A container that is created but whose program does not run yet.
 #[derive(Debug)]
 pub struct Container {
+    /// When its init started, in clock ticks since boot; `None` when `/proc` does not show it.
+    pub started: Option<u64>,
     /// Its mount namespace; `None` when it is the host's.
     pub mount_namespace: Option<File>,
     /// Its user namespace; `None` when it is the host's.
@@ -49,7 +51,8 @@ impl Container {
         if init.has_ended().tried(what)? {
             return Err(Error::new(ErrorKind::System, format!("the container's process {pid} has ended")));
         }
-        Ok(Self { mount_namespace, user_namespace, rootfs, owner: Owner { inside: user, outside } })
+        let (started, owner) = (init.start_time(), Owner { inside: user, outside });
+        Ok(Self { started, mount_namespace, user_namespace, rootfs, owner })
     }
 }
 

@@ -115,20 +115,20 @@ fn try_prepare(state: &State, plans: &Plans, bundle: &Bundle, admin: &Admin) -> 
                 log::warn!("container {}: {}", state.id, error.report());
             }
         }
-        _ => settle_earlier_runs(&start),
+        (_, record) => settle_earlier_runs(&start, record.as_ref()),
     }
     placed
 }
 
 /// Makes up for poststops of this container that never came. What cannot be done at once is for `sweep`.
-fn settle_earlier_runs(start: &Start<'_>) {
+fn settle_earlier_runs(start: &Start<'_>, this: Option<&Record>) {
     let terms = Terms {
         admin: start.admin,
         lock_timeout: Duration::ZERO,
         detach_timeout: Duration::ZERO,
         deadline: start.deadline,
     };
-    let records = Record::of(&start.admin.state_dir, &start.state.id, start.bundle.dir());
+    let records = Record::of_others(&start.admin.state_dir, &start.state.id, start.bundle.dir(), this);
     for record in records.unwrap_or_else(|error| vec![Err(error)]) {
         let settled = match record {
             Ok(record) if record.liveness() != Liveness::Ended => continue,
@@ -285,7 +285,8 @@ fn write_record(
         memory: (ready.backing == Backing::Memory).then(|| ready.image.path().to_owned()),
         mount: ready.mount.clone(),
     };
-    let mut record = Record::new(&start.state.id, start.bundle.dir(), start.state.app_state(), pid);
+    let init = (pid, start.container.started.unwrap_or(0));
+    let mut record = Record::new(&start.state.id, start.bundle.dir(), start.state.app_state(), init);
     record.paths = all.iter().map(prepared).collect();
     record.left = left;
     record.core = core;

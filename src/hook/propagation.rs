@@ -3,11 +3,14 @@
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags, statx};
+use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, mount_change};
 
 use crate::error::{Error, ErrorKind, Result, Tried};
-use crate::proc::mountinfo;
+
+/// How many directories lie above one at most: as many as the longest path has.
+const MAX_DEPTH: usize = 2048;
 
 /// Makes the mount on which the directory `target` lies one that passes nothing on, if it is shared. It still receives what
 /// the host mounts. The calling thread must be in the container's mount namespace, and in the host's `/proc`.
@@ -15,24 +18,57 @@ use crate::proc::mountinfo;
 /// # Errors
 /// The kernel's, and [`ErrorKind::System`] when the mount cannot be reached.
 pub fn isolate(target: &OwnedFd) -> Result<()> {
-    let id = mount_id(target)?;
-    let Some(mount) =
-        mountinfo::own_by_working_directory()?.into_iter().find(|mount| mount.id == id && mount.is_shared)
-    else {
-        return Ok(());
-    };
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let what = || format!("cannot keep mounts on {} in the container", mount.point.display());
-    let root = rustix::fs::openat(CWD, &mount.point, flags, Mode::empty()).tried(what)?;
-    if mount_id(&root)? != id {
-        return Err(Error::new(ErrorKind::System, what()).advise("another mount hides it"));
-    }
-    mount_change(descriptor(&root), MountPropagationFlags::DOWNSTREAM).tried(what)
+    let root = mount_root(target)?;
+    // One that is not shared stays as it is. Whether it is would have to be read from mountinfo, which takes the kernel longer
+    // the more is mounted.
+    mount_change(descriptor(&root), MountPropagationFlags::DOWNSTREAM)
+        .tried(|| "cannot keep mounts on the container's directory in the container")
 }
 
-/// The number of the mount on which a file lies, as mountinfo has it (proc_pid_fdinfo(5)).
-fn mount_id(file: impl AsFd) -> Result<u64> {
-    let path = format!("thread-self/fdinfo/{}", file.as_fd().as_raw_fd());
+/// The uppermost directory of the mount on which a directory lies.
+fn mount_root(dir: &OwnedFd) -> Result<OwnedFd> {
+    let what = || "cannot find the mount of the container's directory";
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut root = dir.try_clone().tried(what)?;
+    let mut place = Place::of(&root)?;
+    for _ in 0..MAX_DEPTH {
+        let above = rustix::fs::openat(&root, "..", flags, Mode::empty()).tried(what)?;
+        let next = Place::of(&above)?;
+        // Above the root directory is the root directory.
+        if next.mount != place.mount || next == place {
+            return Ok(root);
+        }
+        (root, place) = (above, next);
+    }
+    Err(Error::new(ErrorKind::System, what()).advise("it moves all the time"))
+}
+
+/// A directory, and the number of the mount on which it lies, as mountinfo has it.
+#[derive(Debug, PartialEq, Eq)]
+struct Place {
+    mount: u64,
+    inode: u64,
+}
+
+impl Place {
+    fn of(dir: &OwnedFd) -> Result<Self> {
+        let what = || "cannot inspect the container's directory";
+        match statx(dir, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID | StatxFlags::INO) {
+            Ok(stat) if stat.stx_mask & StatxFlags::MNT_ID.bits() != 0 => {
+                Ok(Self { mount: stat.stx_mnt_id, inode: stat.stx_ino })
+            }
+            // Before Linux 5.8, and 4.11.
+            Ok(_) | Err(Errno::NOSYS) => {
+                Ok(Self { mount: mount_id(dir)?, inode: rustix::fs::fstat(dir).tried(what)?.st_ino })
+            }
+            Err(error) => Err(error).tried(what),
+        }
+    }
+}
+
+/// The number of the mount on which a file lies, for kernels that do not give it with the rest (proc_pid_fdinfo(5)).
+fn mount_id(file: &OwnedFd) -> Result<u64> {
+    let path = format!("thread-self/fdinfo/{}", file.as_raw_fd());
     let text = std::fs::read_to_string(&path).tried(|| format!("cannot read /proc/{path}"))?;
     let id = text.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok());
     id.ok_or_else(|| Error::new(ErrorKind::Unsupported, format!("/proc/{path} names no mount")))

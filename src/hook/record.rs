@@ -93,15 +93,16 @@ pub enum Liveness {
 }
 
 impl Record {
-    /// A record of now, of a container whose init is `pid`.
+    /// A record of now, of a container whose init is the process `pid` and started at that time, in clock ticks since boot; 0
+    /// when that is not known.
     #[must_use]
-    pub fn new(id: &str, bundle: &Path, app_state: Option<&str>, pid: i32) -> Self {
+    pub fn new(id: &str, bundle: &Path, app_state: Option<&str>, (pid, started): (i32, u64)) -> Self {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         Self {
             id: id.to_owned(),
             bundle: normalised(bundle),
             app_state: app_state.map(str::to_owned),
-            init: (pid, proc::stat::stat(pid).ok().flatten().map_or(0, |stat| stat.start_time)),
+            init: (pid, started),
             pid_namespace: pid_namespace(),
             core: false,
             subject: None,
@@ -146,9 +147,23 @@ impl Record {
     /// # Errors
     /// The kernel's, when the directory cannot be listed.
     pub fn of(state_dir: &Path, id: &str, bundle: &Path) -> Result<Vec<Result<Self>>> {
+        Self::of_others(state_dir, id, bundle, None)
+    }
+
+    /// The same without that of `this` run.
+    ///
+    /// # Errors
+    /// Those of [`Self::of`].
+    pub fn of_others(
+        state_dir: &Path,
+        id: &str,
+        bundle: &Path,
+        this: Option<&Self>,
+    ) -> Result<Vec<Result<Self>>> {
         let bundle = normalised(bundle);
-        let records = files(state_dir, &format!("{id}."))?;
-        let records = records.iter().filter_map(|file| read(file).transpose());
+        let mut files = files(state_dir, &format!("{id}."))?;
+        files.retain(|file| this.is_none_or(|this| this.file != *file));
+        let records = files.iter().filter_map(|file| read(file).transpose());
         let is_of = |record: &Result<Self>| {
             record.as_ref().map_or(true, |record| record.id == id && normalised(&record.bundle) == bundle)
         };
@@ -270,7 +285,9 @@ mod tests {
     use super::*;
 
     fn record(id: &str, bundle: &str) -> Record {
-        Record::new(id, Path::new(bundle), None, std::process::id().cast_signed())
+        let pid = std::process::id().cast_signed();
+        let started = proc::stat::stat(pid).unwrap().unwrap().start_time;
+        Record::new(id, Path::new(bundle), None, (pid, started))
     }
 
     #[test]

@@ -47,15 +47,6 @@ pub fn of_device(device: u64) -> Result<Vec<Mount>> {
     Ok(own()?.into_iter().filter(|mount| mount.device == wanted).collect())
 }
 
-/// The same as [`own`] for a thread whose root has another `/proc`, or none: its working directory is the host's.
-///
-/// # Errors
-/// The kernel's.
-pub fn own_by_working_directory() -> Result<Vec<Mount>> {
-    let path = OWN.trim_start_matches("/proc/");
-    Ok(parse(&crate::proc::read(path).tried(|| format!("cannot read {OWN}"))?))
-}
-
 /// Whether the calling thread is in the mount namespace of the first process: as a rule, the host's. The numbers of mounts
 /// say so, which are not the same in two namespaces; the namespace itself may be kept from us.
 ///
@@ -99,6 +90,9 @@ fn number<T: std::str::FromStr>(field: &[u8]) -> Option<T> {
 
 /// A path as mountinfo writes it: blanks, tabs, newlines and backslashes are octal numbers.
 fn unescape(field: &[u8]) -> PathBuf {
+    if !field.contains(&b'\\') {
+        return PathBuf::from(OsString::from_vec(field.to_vec()));
+    }
     let mut path = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((byte, tail)) = rest.split_first() {

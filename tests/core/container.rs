@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use oci_minidump::hook::record::{Prepared, Record};
+use oci_minidump::proc::stat::stat;
 use oci_minidump::settings::Plan;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
@@ -54,8 +55,10 @@ impl Container {
                 || fs::read_to_string(format!("/proc/{pid}/syscall")).is_ok_and(|call| call.len() > 20);
             wait_until(|| is_asleep() && is_held());
         }
+        let pid = pid.cast_signed();
+        let started = stat(pid).unwrap().unwrap().start_time;
         let mut container =
-            Self { record: Record::new("app", Path::new("/b"), None, pid.cast_signed()), dir, process };
+            Self { record: Record::new("app", Path::new("/b"), None, (pid, started)), dir, process };
         container.record.core = true;
         container.record.paths =
             vec![Prepared { plan: container.plan(), identity: None, memory: None, mount: None }];
