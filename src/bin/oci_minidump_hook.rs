@@ -19,6 +19,9 @@ use oci_minidump::oci::state::State;
 use oci_minidump::settings::admin::Admin;
 use oci_minidump::{crash, dump, process};
 
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 const PROGRAM: &str = "oci-minidump-hook";
 /// How long a runtime may take to write the state.
 const STATE_TIMEOUT: Duration = Duration::from_secs(10);
