@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -14,8 +15,9 @@ use crate::control::monitor::client::{self, Launched, Monitor};
 use crate::control::monitor::wire::LaunchRequest;
 use crate::control::output::log_store::Output;
 use crate::control::process::helper::{Finished, Helper, Running, Streams};
+use crate::control::process::program::Program;
 use crate::control::settings::Settings;
-use crate::error::{Error, ErrorKind, ExitCode, Result};
+use crate::error::{Error, ErrorKind, ExitCode, Result, Tried};
 use crate::host;
 use crate::oci::hooks::PROGRAM;
 
@@ -27,7 +29,7 @@ const QUICK_TIMEOUT: Duration = Duration::from_secs(5);
 /// The runtime that holds the containers. Every call has a deadline.
 #[derive(Debug)]
 pub(crate) struct Runtime {
-    program: PathBuf,
+    program: Arc<Program>,
     root: Option<PathBuf>,
     deadline: Duration,
     /// The parent of containers; without it we are.
@@ -93,14 +95,19 @@ impl Runtime {
             program = host::find_program(&program, &[]).unwrap_or(program);
         }
         let monitor = settings.monitor.then(|| Monitor::new(settings.state_dir.clone()));
+        let program = Arc::new(Program::new(program));
         Self { program, root: settings.runtime_root.clone(), deadline: settings.runtime_timeout, monitor }
     }
 
     /// A call of the runtime, with its global options.
     fn call(&self, streams: Streams, log: Option<&Path>, deadline: Duration) -> Helper {
-        let mut helper = Helper::new(&self.program, streams, deadline);
+        let mut helper = self.helper(streams, deadline);
         helper.args(self.global_options(log));
         helper
+    }
+
+    fn helper(&self, streams: Streams, deadline: Duration) -> Helper {
+        Helper::opened(self.program.path(), self.program.opened(), streams, deadline)
     }
 
     fn global_options(&self, log: Option<&Path>) -> Vec<OsString> {
@@ -121,17 +128,19 @@ impl Runtime {
         args.extend(["--".into(), launch.id.as_str().into()]);
         if let Some(monitor) = &self.monitor {
             let (dir, pid_file) = (launch.bundle.to_owned(), pid_file.to_owned());
-            let (program, target) = (self.program.clone(), output.target);
-            let stdin = launch.stdin;
-            let request = LaunchRequest { dir, pid_file, program, args, stdin, target };
-            let runtime = client::Runtime { request, output: output.fd, passed: launch.passed };
+            let (program, opened) = (self.program.path().to_owned(), self.program.opened());
+            let opened =
+                opened.map(|file| file.try_clone()).transpose().tried(|| "cannot open the runtime")?;
+            let (is_opened, stdin, target) = (opened.is_some(), launch.stdin, output.target);
+            let request = LaunchRequest { dir, pid_file, program, is_opened, args, stdin, target };
+            let runtime = client::Runtime { request, output: output.fd, opened, passed: launch.passed };
             return monitor.run(runtime, self.deadline).await;
         }
         if launch.stdin != Stdin::Null {
             let what = "without a monitor, no container can have a terminal or open standard input";
             return Err(Error::new(ErrorKind::Unsupported, what));
         }
-        let mut helper = Helper::new(&self.program, Streams::File(output.fd), self.deadline).detached();
+        let mut helper = self.helper(Streams::File(output.fd), self.deadline).detached();
         helper.args(args).pass(&launch.passed)?;
         Ok(Launched { finished: helper.run().await?, input: None })
     }
@@ -232,7 +241,7 @@ impl Runtime {
     }
 
     fn name(&self) -> std::path::Display<'_> {
-        self.program.display()
+        self.program.path().display()
     }
 
     /// The error of a call that failed; `text` is what it wrote elsewhere than to its captured stderr.

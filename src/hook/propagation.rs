@@ -3,11 +3,11 @@
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags, statx};
-use rustix::io::Errno;
+use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountPropagationFlags, mount_change};
 
 use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::proc::mountinfo;
 
 /// How many directories lie above one at most: as many as the longest path has.
 const MAX_DEPTH: usize = 2048;
@@ -53,16 +53,11 @@ struct Place {
 impl Place {
     fn of(dir: &OwnedFd) -> Result<Self> {
         let what = || "cannot inspect the container's directory";
-        match statx(dir, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID | StatxFlags::INO) {
-            Ok(stat) if stat.stx_mask & StatxFlags::MNT_ID.bits() != 0 => {
-                Ok(Self { mount: stat.stx_mnt_id, inode: stat.stx_ino })
-            }
-            // Before Linux 5.8, and 4.11.
-            Ok(_) | Err(Errno::NOSYS) => {
-                Ok(Self { mount: mount_id(dir)?, inode: rustix::fs::fstat(dir).tried(what)?.st_ino })
-            }
-            Err(error) => Err(error).tried(what),
-        }
+        let mount = match mountinfo::id_of(dir).tried(what)? {
+            Some(mount) => mount,
+            None => mount_id(dir)?,
+        };
+        Ok(Self { mount, inode: rustix::fs::fstat(dir).tried(what)?.st_ino })
     }
 }
 

@@ -13,6 +13,7 @@ pub mod journal;
 pub mod mount_point;
 pub mod mountinfo;
 pub mod pidfd;
+pub mod security_modules;
 pub mod selinux;
 pub mod stat;
 pub mod status;

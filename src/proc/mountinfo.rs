@@ -1,8 +1,13 @@
 //! The mounts of a mount namespace: `/proc/PID/mountinfo` (proc_pid_mountinfo(5)).
 
 use std::ffi::OsString;
+use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+
+use rustix::fs::{AtFlags, StatxFlags, statx};
+use rustix::io::Errno;
 
 use crate::error::{Result, Tried};
 
@@ -36,6 +41,19 @@ pub struct Mount {
 /// The kernel's.
 pub fn own() -> Result<Vec<Mount>> {
     Ok(parse(&crate::proc::read(OWN).tried(|| format!("cannot read {OWN}"))?))
+}
+
+/// The number of the mount on which a file lies; `None` before Linux 5.8.
+///
+/// # Errors
+/// The kernel's.
+pub fn id_of(file: impl AsFd) -> io::Result<Option<u64>> {
+    match statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID) {
+        Ok(stat) => Ok((stat.stx_mask & StatxFlags::MNT_ID.bits() != 0).then_some(stat.stx_mnt_id)),
+        // Before 4.11.
+        Err(Errno::NOSYS) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Those of a file system, known by the device number of its files (`st_dev`), whatever is mounted over them.

@@ -38,6 +38,7 @@ mod pids;
 mod places;
 mod protocol;
 mod restarts;
+mod runtime_program;
 mod since;
 mod started;
 mod states;

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus, waitid};
@@ -18,7 +18,7 @@ use crate::control::output::reader::Until;
 use crate::control::output::readers::Readers;
 use crate::control::output::terminal::Terminal;
 use crate::control::process::handle::ProcessIdentity;
-use crate::control::process::helper::PATH;
+use crate::control::process::helper::{self, PATH};
 use crate::proc;
 
 /// The socket through which a terminal comes, in the container's directory.
@@ -254,8 +254,12 @@ fn spawn(request: &LaunchRequest, mut fds: Vec<OwnedFd>) -> std::io::Result<Star
     if fds.is_empty() {
         return Err(Errno::INVAL.into());
     }
-    let passed = fds.split_off(1);
+    let mut passed = fds.split_off(1);
     let output = fds.pop().ok_or(Errno::INVAL)?;
+    if request.is_opened && passed.is_empty() {
+        return Err(Errno::INVAL.into());
+    }
+    let opened = request.is_opened.then(|| passed.remove(0));
     let (stdin, input) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
     let input = Some(input).filter(|_| request.stdin == Stdin::Pipe);
     if let Some(input) = &input {
@@ -269,7 +273,7 @@ fn spawn(request: &LaunchRequest, mut fds: Vec<OwnedFd>) -> std::io::Result<Star
         args.splice(place..place, ["--console-socket".into(), socket.path().into()]);
         console = Some(socket);
     }
-    let mut command = Command::new(&request.program);
+    let mut command = helper::command(&request.program, opened.as_ref());
     command.args(&args).env_clear().env("PATH", PATH).process_group(0);
     command.stdin(stdin).stdout(Stdio::from(output.try_clone()?)).stderr(output);
     crate::sys::pass_on(&mut command, &passed)?;

@@ -43,6 +43,8 @@ pub(crate) struct Monitor {
 pub(crate) struct Runtime {
     pub(crate) request: LaunchRequest,
     pub(crate) output: OwnedFd,
+    /// The runtime's program, if it is open.
+    pub(crate) opened: Option<OwnedFd>,
     pub(crate) passed: Vec<OwnedFd>,
 }
 
@@ -198,10 +200,10 @@ impl Monitor {
     }
 
     async fn see_through(&self, runtime: Runtime, started: &mut Started) -> Result<ExitStatus> {
-        let Runtime { request, output, passed } = runtime;
+        let Runtime { request, output, opened, passed } = runtime;
         let (line, pid) = self.call().await?;
         self.watch(pid);
-        let fds: Vec<_> = std::iter::once(output).chain(passed).collect();
+        let fds: Vec<_> = std::iter::once(output).chain(opened).chain(passed).collect();
         let program = request.program.display().to_string();
         wire::send(line.get_ref(), &Request::Launch(request).encode(), &fds)
             .tried(|| "cannot ask the monitor of containers")?;

@@ -27,7 +27,9 @@ use crate::control::model::state::ExitStatus;
 use crate::control::output::bounded_log::{Bound, LogTarget};
 
 /// The version of all this, which the socket's name stands for as well.
-pub(crate) const VERSION: u32 = 4;
+pub(crate) const VERSION: u32 = 5;
+/// The word that says that the program comes along.
+const OPENED: &str = "opened";
 /// The largest message, in bytes: some paths, and the runtime's options.
 const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 /// The most descriptors with a request.
@@ -48,7 +50,8 @@ pub(crate) enum Request {
     Close(PathBuf),
 }
 
-/// A runtime to run. With it come the descriptor for its output, and those that it inherits as 3, 4, and so on.
+/// A runtime to run. With it come the descriptor for its output, its program if that is open, and the descriptors that it
+/// inherits as 3, 4, and so on.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct LaunchRequest {
     /// The container's directory, where the note goes, and where the pipe lies if its output is one.
@@ -56,6 +59,8 @@ pub(crate) struct LaunchRequest {
     /// Where the runtime writes the number of the container's first process.
     pub(crate) pid_file: PathBuf,
     pub(crate) program: PathBuf,
+    /// Whether the program comes along, open.
+    pub(crate) is_opened: bool,
     /// Its arguments, with `--` before the container's id.
     pub(crate) args: Vec<OsString>,
     /// What the container has as its standard input.
@@ -88,11 +93,12 @@ impl Request {
         let mut words: Vec<&OsStr> = vec![self.verb().as_ref()];
         let limit;
         match self {
-            Self::Launch(LaunchRequest { dir, pid_file, program, args, stdin, target }) => {
+            Self::Launch(LaunchRequest { dir, pid_file, program, is_opened, args, stdin, target }) => {
                 limit = limit_of(target.as_ref());
                 words.extend([dir.as_os_str(), stdin_word(*stdin).as_ref()]);
                 words.extend(target_words(target.as_ref(), &limit));
-                words.extend([pid_file.as_os_str(), program.as_os_str()]);
+                let opened = if *is_opened { OPENED } else { "" };
+                words.extend([pid_file.as_os_str(), program.as_os_str(), opened.as_ref()]);
                 words.extend(args.iter().map(OsString::as_os_str));
             }
             Self::Read(dir, target) => {
@@ -129,8 +135,13 @@ impl Request {
                 let stdin = stdin_of(&words.next()?)?;
                 let target = target_of(&mut words)?;
                 let (pid_file, program) = (PathBuf::from(words.next()?), PathBuf::from(words.next()?));
+                let opened = words.next()?;
+                let is_opened = opened == OPENED;
+                if !is_opened && !opened.is_empty() {
+                    return None;
+                }
                 let args = words.by_ref().collect();
-                Self::Launch(LaunchRequest { dir, pid_file, program, args, stdin, target })
+                Self::Launch(LaunchRequest { dir, pid_file, program, is_opened, args, stdin, target })
             }
             "read" => Self::Read(dir, target_of(&mut words)??),
             "read-terminal" => Self::ReadTerminal(dir, target_of(&mut words)?),
@@ -251,7 +262,16 @@ mod tests {
             for args in [vec![], vec!["run".into(), OsString::new(), odd.clone()]] {
                 let (dir, program, target) = ("/run/c".into(), "/usr/bin/crun".into(), target.clone());
                 let (pid_file, stdin) = ("/run/c/container.pid".into(), Stdin::Terminal);
-                same(Request::Launch(LaunchRequest { dir, pid_file, program, args, stdin, target }));
+                let is_opened = !args.is_empty();
+                same(Request::Launch(LaunchRequest {
+                    dir,
+                    pid_file,
+                    program,
+                    is_opened,
+                    args,
+                    stdin,
+                    target,
+                }));
             }
             same(Request::ReadTerminal("/run/c".into(), target));
         }

@@ -1,10 +1,11 @@
 //! Runs a helper program: with a deadline, bounded output, and never left running by accident.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::Pid;
@@ -39,6 +40,9 @@ pub(crate) enum Streams {
 /// A helper to run.
 #[derive(Debug)]
 pub(crate) struct Helper {
+    program: PathBuf,
+    /// The program itself, held open until it runs.
+    opened: Option<Arc<OwnedFd>>,
     command: Command,
     streams: Streams,
     deadline: Duration,
@@ -67,9 +71,20 @@ impl Helper {
     /// kills it, and so does the end of this process.
     #[must_use]
     pub(crate) fn new(program: &Path, streams: Streams, deadline: Duration) -> Self {
-        let mut command = Command::new(program);
+        Self::opened(program, None, streams, deadline)
+    }
+
+    /// The same of a program that has been `opened`.
+    #[must_use]
+    pub(crate) fn opened(
+        program: &Path,
+        opened: Option<Arc<OwnedFd>>,
+        streams: Streams,
+        deadline: Duration,
+    ) -> Self {
+        let mut command = command(program, opened.as_deref());
         command.env_clear().env("PATH", PATH).process_group(0);
-        Self { command, streams, deadline, attached: true }
+        Self { program: program.to_owned(), opened, command, streams, deadline, attached: true }
     }
 
     /// The same, but neither a dropped run nor the end of this process ends the helper.
@@ -108,13 +123,14 @@ impl Helper {
     /// # Errors
     /// [`ErrorKind::Unsupported`] when there is no such program; the kernel's.
     pub(crate) fn start(self) -> Result<Running> {
-        let Self { mut command, streams, deadline, attached } = self;
-        let name = command.get_program().to_string_lossy().into_owned();
+        let Self { program, opened, mut command, streams, deadline, attached } = self;
+        let name = program.display().to_string();
         let limit = connect(&mut command, streams, &name)?;
         if attached {
             crate::sys::tie_child(&mut command, None);
         }
         let spawned = reaper::spawn(&mut command);
+        drop(opened);
         let (mut child, pid, status) = spawned.map_err(|error| cannot_run(&name, error))?;
         let guard = KillGuard { pid, armed: attached };
         let stdout = receiver(child.stdout.take().map(OwnedFd::from), &name)?;
@@ -130,6 +146,15 @@ impl Helper {
     pub(crate) async fn run(self) -> Result<Finished> {
         Ok(self.start()?.finish().await)
     }
+}
+
+/// A command of a program, from the file that it was opened as, if it was. This must stay open until the command runs.
+pub(crate) fn command(program: &Path, opened: Option<&OwnedFd>) -> Command {
+    let Some(file) = opened else { return Command::new(program) };
+    // Our own number of it: in the child, another file may have that by then.
+    let mut command = Command::new(format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()));
+    command.arg0(program);
+    command
 }
 
 /// A program that could not be started.

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns, unshare};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, UnmountFlags, move_mount, open_tree, unmount as detach};
 use serde::{Deserialize, Serialize};
 
@@ -170,11 +170,9 @@ fn clone(source: &Path, attributes: u64, recursive: bool) -> Result<OwnedFd> {
 /// The kernel's number of the mount on which a file lies. Not from /proc, which in a container is the container's.
 fn mount_id(file: impl AsFd) -> Result<u64> {
     let what = || "cannot identify a mount";
-    let found = rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).tried(what)?;
-    if StatxFlags::from_bits_retain(found.stx_mask).contains(StatxFlags::MNT_ID) {
-        return Ok(found.stx_mnt_id);
-    }
-    Err(Error::new(ErrorKind::Unsupported, what()).advise("Linux 5.8 or later is needed"))
+    mountinfo::id_of(file)
+        .tried(what)?
+        .ok_or_else(|| Error::new(ErrorKind::Unsupported, what()).advise("Linux 5.8 or later is needed"))
 }
 
 /// The mount namespace of a container, its mounts, and which of them pass on what is mounted on them.
