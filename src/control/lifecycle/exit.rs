@@ -41,10 +41,15 @@ pub(crate) async fn clean_up(
     container.input.set(None);
     let _change = container.change.lock().await;
     run_notes::save_exit(container, exit);
-    if let Ok(SavedState { init: Some(init), .. }) = container.dir.load() {
+    let init = container.dir.load().ok().and_then(|SavedState { init, .. }| init);
+    if let Some(init) = init {
         run_notes::note_run(container, Some((init, exit)));
     }
     let (deleted, mut events) = cleanup::delete_ended(ctx, container, exit).await;
+    if let Some(init) = init {
+        // The monitor reads what it wrote before that.
+        init.reaped().await;
+    }
     ctx.logs.finish(&container.id, &container.policy().sink);
     let next = if deleted.is_ok() { next_attempt(container, exit).await } else { None };
     let (id, descriptor) = (container.id.clone(), container.descriptor);

@@ -14,8 +14,8 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 
 /// The first argument of the program that becomes a monitor.
 pub const ARGUMENT: &str = "+monitor";
-/// The descriptor of the socket that a monitor inherits.
-const LISTENER: i32 = 3;
+/// The descriptor of the socket that a monitor inherits: its standard input.
+const LISTENER: i32 = 0;
 /// How long a monitor waits for the daemon that started it.
 const FIRST_CALL: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 /// How long until something is tried again that the kernel had no room for: a note, a connection.
@@ -28,11 +28,14 @@ const MAX_CLIENTS: usize = 32;
 /// # Errors
 /// It was not started by a daemon; the kernel's.
 pub fn run_monitor() -> Result<()> {
-    let listener = crate::sys::exits::inherited(LISTENER).map_err(|error| {
-        Error::new(ErrorKind::Usage, format!("{ARGUMENT} is what the daemon calls itself")).caused_by(error)
-    })?;
+    let usage = || Error::new(ErrorKind::Usage, format!("{ARGUMENT} is what the daemon calls itself"));
+    let listener = crate::sys::exits::inherited(LISTENER).map_err(|error| usage().caused_by(error))?;
+    if rustix::net::sockopt::socket_acceptconn(&listener) != Ok(true) {
+        return Err(usage());
+    }
+    std::env::set_current_dir("/").tried(|| "cannot enter /")?;
     // What systemd handed to the daemon must not stay open here. Before Linux 5.9 it does.
-    let _unsupported = crate::sys::close_from(4);
+    let _unsupported = crate::sys::close_from(3);
     // What must not end with the daemon's terminal or service. A leader of a group has no need of it.
     let _session = rustix::process::setsid();
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).tried(|| "cannot adopt orphans")?;

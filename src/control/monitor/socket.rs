@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use rustix::io::Errno;
 use rustix::net::{
@@ -36,18 +37,32 @@ const BEQUEATHED: [&str; 9] =
 pub(crate) fn socket_name() -> std::io::Result<String> {
     let mut hasher = DefaultHasher::new();
     VERSION.hash(&mut hasher);
+    unchanged()?.hash(&mut hasher);
+    // These, others may change.
+    for name in ["limits", "cgroup"] {
+        crate::proc::read(format!("/proc/self/{name}")).unwrap_or_default().hash(&mut hasher);
+    }
+    Ok(format!("{SOCKET_PREFIX}{:016x}", hasher.finish()))
+}
+
+/// What of it only this process could change, and does not.
+fn unchanged() -> std::io::Result<u64> {
+    static KNOWN: OnceLock<u64> = OnceLock::new();
+    if let Some(known) = KNOWN.get() {
+        return Ok(*known);
+    }
+    let mut hasher = DefaultHasher::new();
     for name in ["exe", "ns/cgroup", "ns/ipc", "ns/mnt", "ns/net", "ns/pid", "ns/user", "ns/uts"] {
         // A kernel may have fewer of them.
         let found = std::fs::metadata(format!("/proc/self/{name}")).map(|found| (found.dev(), found.ino()));
         found.ok().hash(&mut hasher);
     }
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let lines = status.lines().filter(|line| BEQUEATHED.iter().any(|name| line.starts_with(name)));
-    lines.for_each(|line| line.hash(&mut hasher));
-    for name in ["limits", "cgroup"] {
-        std::fs::read(format!("/proc/self/{name}")).unwrap_or_default().hash(&mut hasher);
-    }
-    Ok(format!("{SOCKET_PREFIX}{:016x}", hasher.finish()))
+    let status = crate::proc::read("/proc/self/status")?;
+    let lines = status.split(|byte| *byte == b'\n');
+    lines
+        .filter(|line| BEQUEATHED.iter().any(|name| line.starts_with(name.as_bytes())))
+        .for_each(|line| line.hash(&mut hasher));
+    Ok(*KNOWN.get_or_init(|| hasher.finish()))
 }
 
 /// Removes the socket of a monitor that has ended.
@@ -94,9 +109,9 @@ fn try_start(state_dir: &Path, name: &str) -> Result<()> {
     let what = || "cannot start the monitor of containers";
     let listener = listener(state_dir, name).tried(what)?;
     let mut command = Command::new("/proc/self/exe");
-    command.arg0("ocicontainer").arg(ARGUMENT).env_clear().current_dir("/").process_group(0);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    crate::sys::pass_on(&mut command, &[listener]).tried(what)?;
+    // Nothing more: with a directory or further descriptors, all of our memory would be copied to set it up.
+    command.arg0("ocicontainer").arg(ARGUMENT).env_clear().process_group(0);
+    command.stdin(listener).stdout(Stdio::null()).stderr(Stdio::null());
     // It is reaped as everything is.
     reaper::spawn(&mut command).tried(what).map(drop)
 }

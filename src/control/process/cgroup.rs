@@ -142,8 +142,12 @@ pub(crate) fn is_pure_v2() -> bool {
 
 /// Whether the host has a controller, of either version.
 pub(crate) fn has(controller: &str) -> bool {
+    // Of version 1, the hierarchies in which we are: where they are mounted would take the kernel ten times as long to say.
+    let groups = proc::read("/proc/self/cgroup").unwrap_or_default();
     let listed = || read(Path::new(V2_CONTROLLERS));
-    hierarchy(controller).is_some()
+    proc::cgroup::parse(&groups)
+        .iter()
+        .any(|group| group.controllers.split(',').any(|name| name == controller))
         || listed().is_some_and(|names| names.split_whitespace().any(|name| name == controller))
 }
 

@@ -25,6 +25,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// How long the exit status of a process that ended may take to reach us, and how often it is looked for.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(1);
 const STATUS_INTERVAL: Duration = Duration::from_millis(2);
+/// How long a process that has ended may take to be reaped.
+const REAP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Reads how a process ended.
 pub(crate) type ExitNote<'a> = dyn Fn(ProcessIdentity) -> Option<ExitStatus> + Send + Sync + 'a;
@@ -36,6 +38,20 @@ pub(crate) struct ProcessIdentity {
     pub(crate) pid: i32,
     /// When it started, in clock ticks since boot: proc(5), field 22 of `stat`.
     pub(crate) start_time: u64,
+}
+
+impl ProcessIdentity {
+    /// Waits until a process that has ended is reaped, unless its parent takes too long for that.
+    pub(crate) async fn reaped(self) {
+        let is_there = || {
+            let stat = proc::stat::stat(self.pid).ok().flatten();
+            stat.is_some_and(|stat| stat.start_time == self.start_time && stat.is_dead())
+        };
+        let began = tokio::time::Instant::now();
+        while is_there() && began.elapsed() < REAP_TIMEOUT {
+            tokio::time::sleep(STATUS_INTERVAL).await;
+        }
+    }
 }
 
 /// A process we hold on to.
