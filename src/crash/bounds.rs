@@ -1,9 +1,15 @@
 //! How much a crash may cost: the handler runs outside of every container's limits, on the container's behalf.
 
+use std::time::Duration;
+
 use rustix::process::{Resource, Rlimit};
+
+use crate::error::ExitCode;
 
 /// How long all of it may take, in seconds. The crashed process is held that long.
 const MAX_SECONDS: u32 = 10;
+/// When the kernel ends it, in seconds, if it cannot even say that it took too long.
+const LAST_SECONDS: u32 = MAX_SECONDS + 1;
 /// The most address space, in bytes. 32,000 mappings take about 10 MB.
 const MAX_MEMORY: u64 = 256 << 20;
 /// The most bytes of a file: no dump has more.
@@ -13,7 +19,22 @@ const NICE: i32 = 10;
 
 /// Ends this process when it takes too long.
 pub fn start_alarm() {
-    let _none_before = nix::unistd::alarm::set(MAX_SECONDS);
+    let _none_before = nix::unistd::alarm::set(LAST_SECONDS);
+}
+
+/// Ends this process when it takes too long, and says so. Before [`limit`], which leaves little memory for a thread.
+pub fn give_up_later(container: &str, pid: i32) {
+    let container = container.to_owned();
+    let give_up = move || {
+        std::thread::sleep(Duration::from_secs(MAX_SECONDS.into()));
+        log::error!(
+            "the crash of process {pid} in container {container}: there is no dump of it within {MAX_SECONDS} s; the core file or \
+             the destination is too slow"
+        );
+        std::process::exit(ExitCode::Timeout as i32);
+    };
+    // Without it, nothing is said.
+    let _thread = std::thread::Builder::new().spawn(give_up);
 }
 
 /// The next program gets as much time as it wants.

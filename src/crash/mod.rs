@@ -94,6 +94,7 @@ fn handle(
     record: &Record,
     (stdin, admin): (impl Read, &Admin),
 ) -> Result<()> {
+    bounds::give_up_later(&record.id, request.pid);
     bounds::limit();
     if !pattern::holds_processes() {
         log::warn!(

@@ -26,7 +26,11 @@ pub(super) fn destination<'a>(record: &Record, admin: &'a Admin) -> Result<Desti
     let Some(plan) = plans.into_iter().next() else {
         return Err(Error::new(ErrorKind::Config, "its record names no destination"));
     };
-    Destination::open(&plan.host_destination, admin)
+    Destination::open(&plan.host_destination, admin).map_err(|error| {
+        error.advise(
+            "put this right before the next crash; this one leaves no dump, since the kernel does not wait",
+        )
+    })
 }
 
 /// How many dumps of a crash loop are kept: a container may crash as often as it wants, also where nothing is set.

@@ -76,8 +76,7 @@ impl<'a> Destination<'a> {
     /// # Errors
     /// [`ErrorKind::Attack`] when it is a symbolic link or its parent is not to be trusted; else the kernel's.
     pub fn open(path: &Path, admin: &'a Admin) -> Result<Self> {
-        host::make_dir(path, 0o750)
-            .map_err(|e| e.advise("the dumps stay in the image until this is put right"))?;
+        host::make_dir(path, 0o750)?;
         let (said, unmarked) = (Cell::new(false), Cell::new(false));
         let dir = host::open_dir(path)?;
         let in_order = is_in_order(&dir);
@@ -95,7 +94,8 @@ impl<'a> Destination<'a> {
         };
         // Before a directory is made, and once more when it is open: a file system may be unmounted in between.
         check()?;
-        let destination = Self::open(path, admin)?;
+        let destination = Self::open(path, admin)
+            .map_err(|e| e.advise("the dumps stay in the image until this is put right"))?;
         check().map(|()| destination)
     }
 

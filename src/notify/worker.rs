@@ -171,7 +171,7 @@ impl Working<'_> {
     /// Does what is left to do, also when a part of it fails.
     fn hand_over(&self, entry: &mut Entry, dump: &Dump) -> Result<()> {
         let (notify, path) = (&self.admin.notify, dump.path.display());
-        let time = notify.deadline.as_deadline();
+        let time = notify.deadline.duration();
         // Before the program moves the dump.
         let webhook = notify.webhook.as_ref().filter(|_| !entry.posted);
         let webhook = webhook.map(|webhook| (webhook, dump.document()));

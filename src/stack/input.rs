@@ -21,7 +21,7 @@ pub const MAX_SIZE: u64 = 64 << 20;
 /// The most threads, modules or pieces of memory that a dump may list.
 const MAX_RECORDS: u32 = 8192;
 /// The most bytes of a name; two for a character.
-const MAX_NAME: u64 = 2048;
+const MAX_NAME: u64 = 8192;
 /// The most bytes of what identifies a module's build.
 const MAX_CODEVIEW: u64 = 2048;
 /// Stream types: threads, modules, memory, names of threads.

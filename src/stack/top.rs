@@ -35,13 +35,17 @@ pub struct Crashes {
     time: Option<OffsetDateTime>,
 }
 
-/// Counts the dumps in `entries`, most frequent first, then newest first. Files that are not dumps do not count; dumps
-/// whose stacks cannot be walked are the same when program, signal and place are. Symbols are read once for all dumps.
+/// Counts the dumps in `entries`, most frequent first, then newest first. Files that are not dumps do not count, nor do those
+/// that are gone by now; dumps whose stacks cannot be walked are the same when program, signal and place are. Symbols are read
+/// once for all dumps.
 #[must_use]
 pub fn count(entries: &[Entry], symbols: &Symbols) -> Vec<Crashes> {
     let mut groups: BTreeMap<[Option<String>; 3], Crashes> = BTreeMap::new();
     for entry in entries.iter().filter(|entry| entry.error.is_none()) {
         let one = one(entry, symbols);
+        if one.fingerprint.is_none() && !entry.path.exists() {
+            continue;
+        }
         let same = one.fingerprint.clone().or_else(|| one.place.clone());
         let group = groups.entry([one.program.clone(), one.signal.clone(), same]);
         group.and_modify(|group| group.add(&one)).or_insert(one);
@@ -83,7 +87,8 @@ impl Crashes {
         let word = |text: &Option<String>| text.as_deref().map_or("-".to_owned(), escape);
         let (program, signal, place) = (word(&self.program), word(&self.signal), word(&self.place));
         let last = self.time.map_or("at an unknown time".to_owned(), |time| ago(time, now));
-        format!("{}x {program} {signal} {place} last {last}", self.count)
+        let unread = if self.fingerprint.is_none() { " (stack not read)" } else { "" };
+        format!("{}x {program} {signal} {place}{unread} last {last}", self.count)
     }
 }
 

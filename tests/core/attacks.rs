@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use oci_minidump::proc::cgroup::Cgroup;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use crate::container::{Container, head_of};
+use crate::container::{Container, handler, head_of};
 
 /// What is in a file that no dump may show.
 const CONTENT: &str = "not for a dump";
@@ -72,6 +72,22 @@ fn hostile_core_files_give_a_reason_and_no_dump() {
         assert!(said(&output).contains("core file cannot be used"), "{}", said(&output));
     }
     assert!(container.dumps().is_empty());
+}
+
+#[test]
+fn a_core_file_that_does_not_end_is_given_up_with_a_reason() {
+    let container = Container::new();
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    std::io::Write::write_all(&mut writer, &container.head().bytes()[..100]).unwrap();
+    let held = container.hold();
+    let mut handler = handler(&container.path("settings.toml"), &[container.pid(); 2], Some(&held), &[]);
+    // The other end stays open.
+    let output = handler.stdin(reader).output().unwrap();
+    let text = said(&output);
+    assert!(output.status.code() == Some(11) && text.contains("in container app"), "{output:?}");
+    assert!(text.contains("there is no dump of it within 10 s"), "{text}");
+    assert_eq!(container.dumps(), [] as [std::path::PathBuf; 0]);
+    drop(writer);
 }
 
 #[test]

@@ -110,8 +110,12 @@ impl Container {
 
     /// Calls the handler as the kernel does, with `stdin` and the previous handler `previous`.
     pub(crate) fn crash(&self, stdin: &[u8], previous: &[&str]) -> Output {
-        let held = pidfd_open(Pid::from_raw(self.pid().cast_signed()).unwrap(), PidfdFlags::empty()).unwrap();
-        self.crash_held(&[self.pid(), self.pid()], Some(held), stdin, previous)
+        self.crash_held(&[self.pid(), self.pid()], Some(self.hold()), stdin, previous)
+    }
+
+    /// What holds the process, as the kernel gives it.
+    pub(crate) fn hold(&self) -> OwnedFd {
+        pidfd_open(Pid::from_raw(self.pid().cast_signed()).unwrap(), PidfdFlags::empty()).unwrap()
     }
 
     /// The same with other numbers, and with a pidfd or without.
@@ -177,7 +181,16 @@ pub(crate) fn call(
     held: Option<OwnedFd>,
     (stdin, previous): (&[u8], &[&str]),
 ) -> Output {
-    let number = held.as_ref().map_or_else(String::new, |held| {
+    let mut command = handler(settings, ids, held.as_ref(), previous);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    // It may have read enough.
+    let _closed = child.stdin.take().unwrap().write_all(stdin);
+    child.wait_with_output().unwrap()
+}
+
+/// The command of such a call, without a core file.
+pub(crate) fn handler(settings: &Path, ids: &[u32; 2], held: Option<&OwnedFd>, previous: &[&str]) -> Command {
+    let number = held.map_or_else(String::new, |held| {
         rustix::io::fcntl_setfd(held, rustix::io::FdFlags::empty()).unwrap();
         held.as_raw_fd().to_string()
     });
@@ -187,9 +200,6 @@ pub(crate) fn call(
     if !previous.is_empty() {
         command.arg("--").args(previous);
     }
-    let command = command.env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    // It may have read enough.
-    let _closed = child.stdin.take().unwrap().write_all(stdin);
-    child.wait_with_output().unwrap()
+    command.env_clear().stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
 }

@@ -130,6 +130,15 @@ fn the_same_crashes_are_counted_and_the_most_frequent_comes_first() {
         assert!(line.starts_with(start), "{top}");
     }
     assert_eq!(text(&["top", "--limit", "1"], &[dir.path()]).lines().count(), 1);
+    // One that is too large to be read.
+    let file = fs::File::options().write(true).open(dir.path().join(format!("0-{THREAD_DUMP}"))).unwrap();
+    file.set_len(65 << 20).unwrap();
+    let top = text(&["top"], &[dir.path()]);
+    let lines: Vec<&str> = top.lines().map(|line| line.split(" last ").next().unwrap()).collect();
+    let (rest, unread) =
+        ("2x crashbp SIGSEGV crashbp+0x573ca", "1x crashbp SIGSEGV crashbp+0x573ca (stack not read)");
+    assert!(lines.len() == 4 && lines.contains(&rest) && lines.contains(&unread), "{top}");
+    file.set_len(fs::metadata(samples::path(THREAD_DUMP)).unwrap().len()).unwrap();
     let json: Value = serde_json::from_str(&text(&["top", "--json"], &[dir.path()])).unwrap();
     assert_eq!((&json[0]["count"], &json[0]["last"]), (&3.into(), &"2026-11-22T01:57:21Z".into()));
     assert!(oracle::stacks(Path::new(json[0]["newest"].as_str().unwrap()), &[]).len() == 7);

@@ -128,7 +128,7 @@ fn refusal(dump: &[u8]) -> String {
 #[test]
 fn lists_and_names_that_are_too_large_are_refused_before_they_are_read() {
     let mut dump = Dump::new();
-    with_stack(dump.module(&"x".repeat(2000), &[]), 1, &chain(6));
+    with_stack(dump.module(&"x".repeat(5000), &[]), 1, &chain(6));
     assert!(refusal(&dump.bytes()).contains("larger than those of any real dump"));
     for kind in [MODULES, NAMES] {
         let mut dump = Dump::new();

@@ -35,6 +35,27 @@ fn health_tells_of_a_full_disk() {
     }
 }
 
+/// A file that a container's configuration names is the container's business: its output is lost then, and the log says so.
+#[test]
+fn a_bad_path_in_a_configuration_does_not_degrade_the_daemon() {
+    let world = DaemonWorld::new();
+    let directory = world.path("rootfs").display().to_string();
+    for (n, path) in ["/nowhere/x.log", "relative.log", &directory].into_iter().enumerate() {
+        let id = world.id(&format!("bad{n}"));
+        let bundle = world.bundle(&id, &["sleep", "100"]);
+        let mut config: Value =
+            serde_json::from_slice(&fs::read(bundle.join("config.json")).unwrap()).unwrap();
+        let data = json!({"sink": "file", "fileOptions": {"path": path, "limit": 1000}});
+        config["rdkPlugins"] = json!({"logging": {"required": true, "data": data}});
+        fs::write(bundle.join("config.json"), config.to_string()).unwrap();
+        world.done("startContainer", &json!({"containerId": id, "bundlePath": bundle}));
+        assert_eq!(health(&world), (200, json!([])));
+        let said = format!("container {id} runs without a log: ");
+        assert!(world.log().contains(&said), "{}", world.log());
+    }
+    assert!(!Path::new("/relative.log").exists());
+}
+
 /// A cgroup with room for no more processes than it has; every process leaves it in the end.
 struct Crowd(PathBuf);
 

@@ -13,6 +13,7 @@ use crate::control::model::state::{ExitStatus, State};
 use crate::control::monitor::client::Launched;
 use crate::control::monitor::note::Note;
 use crate::control::output::log_store::{LogStore, Output};
+use crate::control::output::sink::Sink;
 use crate::control::phase::Phase;
 use crate::control::plugins::plugin::{ContainerRef, Passed};
 use crate::control::plugins::plugin_set::PluginSet;
@@ -101,11 +102,18 @@ fn failure(ctx: &Context, container: &Container, finished: &Finished, begin: u64
 pub(crate) fn open_log(ctx: &Context, container: &Container) -> Result<Output> {
     match ctx.logs.create(&container.id, &container.policy().sink) {
         Ok(log) => {
-            ctx.health.recover("log");
+            if container.policy().sink == Sink::Log {
+                ctx.health.recover("log");
+            }
             Ok(log)
         }
-        Err(error) => {
+        Err(error) if container.policy().sink == Sink::Log => {
             ctx.health.degrade("log", format!("containers run without a log: {}", error.report()));
+            LogStore::stand_in()
+        }
+        // What is wrong with a file that the container's configuration names says nothing of the daemon.
+        Err(error) => {
+            log::warn!("container {} runs without a log: {}", container.id, error.report());
             LogStore::stand_in()
         }
     }

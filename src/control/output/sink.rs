@@ -81,6 +81,9 @@ impl Sink {
 /// [`ErrorKind::Config`] for what is not a regular file; the kernel's.
 pub(crate) fn open(path: &Path, more: OFlags) -> Result<OwnedFd> {
     let shown = path.display();
+    if !path.is_absolute() {
+        return Err(Error::new(ErrorKind::Config, format!("the log {shown} is not an absolute path")));
+    }
     let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = rustix::fs::open(path, flags | more, Mode::from_raw_mode(0o640))
         .tried(|| format!("cannot open the log {shown}"))?;

@@ -34,6 +34,7 @@ pub struct Notify {
     #[serde(deserialize_with = "file")]
     pub metrics: Option<PathBuf>,
     /// How long the program, or the answer to a post, may take: `30s`, `5min`, at most `1h`.
+    #[serde(deserialize_with = "deadline")]
     pub deadline: Span,
     /// How often one dump is handed over without success before it is given up, at most 1000 times.
     #[serde(deserialize_with = "attempts")]
@@ -80,12 +81,6 @@ impl Span {
     pub fn duration(self) -> Duration {
         Duration::from_secs(self.seconds)
     }
-
-    /// The same, from a second to an hour.
-    #[must_use]
-    pub fn as_deadline(self) -> Duration {
-        Duration::from_secs(self.seconds.clamp(1, MAX_DEADLINE))
-    }
 }
 
 impl TryFrom<String> for Span {
@@ -111,6 +106,14 @@ fn file<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D
     absolute(&text).map(Some).map_err(|rule| de::Error::custom(format!("metrics {text:?} {rule}")))
 }
 
+fn deadline<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
+    let deadline = Span::deserialize(deserializer)?;
+    if (1..=MAX_DEADLINE).contains(&deadline.seconds) {
+        return Ok(deadline);
+    }
+    Err(de::Error::custom(format!("deadline {deadline} is not a time from 1s to 1h")))
+}
+
 fn attempts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     let attempts = u32::deserialize(deserializer)?;
     if (1..=MAX_ATTEMPTS).contains(&attempts) {
@@ -133,7 +136,7 @@ mod tests {
                    metrics = \"/var/x.prom\"\ndeadline = \"5min\"\nattempts = 3\nkeep = \"2d\"\nretry = \"0s\"";
         let notify = parse(all).unwrap();
         assert!(notify.is_on() && notify.attempts == 3 && notify.keep.seconds == 172_800);
-        assert_eq!((notify.deadline.as_deadline(), notify.retry.seconds), (Duration::from_secs(300), 0));
+        assert_eq!((notify.deadline.duration(), notify.retry.seconds), (Duration::from_secs(300), 0));
         assert_eq!(parse("").unwrap(), Notify::default());
         for text in ["45s", "1min", "90min", "12h", "7d"] {
             assert_eq!(Span::try_from(text.to_owned()).unwrap().to_string(), text);
@@ -145,6 +148,8 @@ mod tests {
             "metrics = \"/\"",
             "deadline = 60",
             "deadline = \"60\"",
+            "deadline = \"0s\"",
+            "deadline = \"3601s\"",
             "keep = \"400d\"",
             "retry = \"-1s\"",
             "attempts = 0",
