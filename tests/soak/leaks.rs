@@ -132,7 +132,8 @@ fn watches(place: &Place) -> Vec<String> {
     watches
 }
 
-/// How many descriptors the daemon has, without its ends of the pipes of its watch.
+/// How many descriptors the daemon has, without its ends of the pipes of its watch, and without that of the runtime, which its
+/// first call opens.
 fn own_descriptors(place: &Place) -> usize {
     let all = descriptors(&place.pid().to_string());
     let watches = watches(place);
@@ -141,7 +142,9 @@ fn own_descriptors(place: &Place) -> usize {
     let inherited = descriptors("self");
     let is_of_watch =
         |link: &&String| link.starts_with("pipe:") && pipes.contains(link) && !inherited.contains(link);
-    all.len() - all.iter().filter(is_of_watch).count()
+    // A mount of its own has no other path.
+    let has_runtime = all.iter().any(|link| link == "/");
+    all.len() - all.iter().filter(is_of_watch).count() - usize::from(has_runtime)
 }
 
 fn loop_devices(place: &Place) -> Vec<String> {
