@@ -57,6 +57,15 @@ fn a_shared_root_file_system_passes_no_mount_on() {
     }
 }
 
+/// Before Linux 5.8 the number of a mount is in `/proc` alone.
+#[test]
+fn a_shared_root_file_system_passes_no_mount_on_without_numbers_of_mounts() {
+    let world = HookWorld::new("crun").without("statx");
+    let bundle = world.bundle("app", &["write", "a.dmp", "5000", "none"]);
+    bundle.edit(|config| config["linux"]["rootfsPropagation"] = json!("shared"));
+    on_a_shared_host(|| run_twice(&world, &bundle));
+}
+
 #[test]
 fn a_shared_volume_passes_no_mount_on() {
     for runtime in runtimes() {
