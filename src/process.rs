@@ -5,10 +5,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 
 use nix::sys::signal::{SigSet, Signal};
 use rustix::fs::Mode;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::error::{Error, ErrorKind, Result, Tried};
 
-/// Puts right the signal mask (crun blocks everything), the umask, and the descriptors that leaked from the runtime.
+/// How many descriptors we may need at least: without openat2(2), a path in a container takes about ten for a moment.
+const MIN_DESCRIPTORS: u64 = 64;
+
+/// Puts right the signal mask (crun blocks everything), the umask, the descriptors that leaked from the runtime, and how many
+/// there may be.
 pub fn inherit_nothing() {
     // A small RLIMIT_FSIZE must give an error that can be reported, not a signal that kills.
     let mut mask = SigSet::empty();
@@ -20,6 +25,22 @@ pub fn inherit_nothing() {
     if crate::sys::close_from(3).is_err() {
         // Before Linux 5.9; what was leaked stays open, but every child gets only what it is given.
         log::debug!("cannot close inherited descriptors");
+    }
+    allow_descriptors();
+}
+
+/// Raises a limit on descriptors that is too low for us: to the hard limit at least, which root may raise, too.
+fn allow_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    let is_enough = |limit: Option<u64>| limit.is_none_or(|limit| limit >= MIN_DESCRIPTORS);
+    if is_enough(limit.current) {
+        return;
+    }
+    let wanted = Some(MIN_DESCRIPTORS);
+    let maximum = if is_enough(limit.maximum) { limit.maximum } else { wanted };
+    if setrlimit(Resource::Nofile, Rlimit { current: wanted, maximum }).is_err() {
+        // Whether what there is suffices shows in what follows.
+        let _lower = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
     }
 }
 

@@ -22,7 +22,9 @@ pub fn mount_point(root: &OwnedFd, path: &Path) -> Result<OwnedFd> {
     // Without openat2(2) the library looks at /proc, and panics when that fails at the wrong moment.
     caught(|| find_or_make(root, path)).unwrap_or_else(|| {
         let what = format!("cannot find {} in the container", path.display());
-        Err(Error::new(ErrorKind::System, what).advise("the library pathrs panicked; is /proc mounted?"))
+        Err(Error::new(ErrorKind::System, what).advise(
+            "the library pathrs panicked: is /proc mounted, and is there room for descriptors (ulimit -n)?",
+        ))
     })
 }
 
