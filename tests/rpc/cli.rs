@@ -128,10 +128,11 @@ fn exit_codes_tell_what_kind_of_thing_went_wrong() {
     std::fs::write(world.path("bad.json"), "{").unwrap();
     let (spec, bad) = (world.path("spec.json"), world.path("bad.json"));
     let other = world.id("other");
-    let cases: [(&[&str], i32); 14] = [
+    let cases: [(&[&str], i32); 15] = [
         (&["exec", "-d", "--timeout", "3", &id, "true"], 2),
         (&["list", "--nope"], 2),
         (&["nope"], 2),
+        (&["+monitor"], 2),
         (&["state", "nobody"], 10),
         (&["stop", "nobody"], 10),
         (&["logs", "nobody"], 10),
