@@ -32,7 +32,9 @@ pub fn sweep(json: bool, admin: &Admin, out: &mut impl Write) -> Result<ExitCode
         for path in &sweep.damaged {
             say(out, format_args!("{} is damaged: look at it, or remove it", path.display()))?;
         }
-        let (images, running, failed) = (sweep.harvested.len(), sweep.in_use.len(), sweep.failures.len());
+        // One whose dumps could not all be published is among the failures.
+        let images = sweep.harvested.iter().filter(|swept| swept.harvest.failure().is_none()).count();
+        let (running, failed) = (sweep.in_use.len(), sweep.failures.len());
         say(out, format_args!("{images} images harvested, {running} in use, {failed} failed"))?;
     }
     Ok(if sweep.failures.is_empty() { ExitCode::Ok } else { ExitCode::Failure })
