@@ -84,8 +84,9 @@ impl Container {
     }
 
     pub(crate) fn settings(&self, more: &str) {
-        fs::write(self.path("settings.toml"), format!("state_dir = {:?}\n{more}", self.path("records")))
-            .unwrap();
+        let (state_dir, known_dirs) = (self.path("records"), self.path("image-dirs"));
+        let text = format!("state_dir = {state_dir:?}\nknown_dirs = {known_dirs:?}\n{more}");
+        fs::write(self.path("settings.toml"), text).unwrap();
     }
 
     pub(crate) fn pid(&self) -> u32 {

@@ -16,10 +16,7 @@ fn the_program_gets_the_dump_without_the_limits_of_the_handler() {
     );
     fs::write(&program, script).unwrap();
     fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
-    container.settings(&format!(
-        "known_dirs = {:?}\n[notify]\nexec = [{program:?}, \"{{path}}\"]\n",
-        container.path("image-dirs")
-    ));
+    container.settings(&format!("[notify]\nexec = [{program:?}, \"{{path}}\"]\n"));
     let output = container.crash(&container.head().bytes(), &["/bin/false"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     wait_until(|| said.exists());
