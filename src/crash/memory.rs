@@ -3,6 +3,7 @@
 #![warn(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use crate::coredump::{Head, registers};
@@ -71,6 +72,18 @@ fn around(head: &Head, address: u64) -> Option<(u64, u64)> {
 }
 
 impl Saved {
+    /// Overwrites what was saved of a range with zeros.
+    pub fn blank(&mut self, range: &Range<u64>) {
+        for piece in &mut self.pieces {
+            let place =
+                |address: u64| usize::try_from(address.saturating_sub(piece.start)).unwrap_or(usize::MAX);
+            let end = place(range.end).min(piece.bytes.len());
+            if let Some(bytes) = piece.bytes.get_mut(place(range.start)..end) {
+                bytes.fill(0);
+            }
+        }
+    }
+
     /// Saves a piece that overlaps no other; gives its place in the list.
     fn add(&mut self, memory: &File, start: u64, end: u64) -> Option<usize> {
         let end_of =

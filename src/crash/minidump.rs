@@ -7,6 +7,7 @@ use crate::crash::process::{Crashed, MAX_TEXT};
 use crate::crash::{memory, modules};
 use crate::dump::write::{Contents, Crash, Thread};
 use crate::error::Result;
+use crate::proc::stat;
 
 /// The most bytes of `/proc/PID/maps` and of the command line that are kept.
 const MAX_MAPS: u64 = 512 << 10;
@@ -27,7 +28,11 @@ const STATUS_LINES: [&[u8]; 9] =
 pub fn contents(head: &Head, crashed: &Crashed, signal: u32) -> Result<Contents> {
     let cpu = head.machine.cpu;
     let file = crashed.memory()?;
-    let saved = memory::save(head, &file);
+    let mut saved = memory::save(head, &file);
+    // It lies at the end of the first thread's stack, and holds secrets.
+    if let Some(environment) = crashed.read("stat", MAX_TEXT).ok().and_then(|text| stat::environment(&text)) {
+        saved.blank(&environment);
+    }
     let names = crashed.thread_names();
     let threads = head.threads.iter().zip(saved.stacks).map(|(thread, stack)| Thread {
         id: thread.id,
@@ -57,7 +62,7 @@ pub fn contents(head: &Head, crashed: &Crashed, signal: u32) -> Result<Contents>
     })
 }
 
-/// The streams of text. What cannot be read is left out. The environment always is: it holds secrets.
+/// The streams of text. What cannot be read is left out. The environment always is.
 fn texts(head: &Head, crashed: &Crashed) -> Vec<(u32, Vec<u8>)> {
     let status = crashed.read("status", MAX_TEXT).map(|text| inner_status(&text, head.process.id));
     let texts = [

@@ -1,7 +1,9 @@
 //! What identifies a process and whether it runs: `/proc/PID/stat` (proc_pid_stat(5)).
 
 use std::io;
+use std::ops::Range;
 use std::path::Path;
+use std::str::SplitAsciiWhitespace;
 use std::time::Duration;
 
 /// The fields of `/proc/PID/stat` that are used.
@@ -67,12 +69,10 @@ pub fn exit_of_zombie(pid: i32, start_time: u64) -> Option<i32> {
     may_know.then_some(stat.exit)
 }
 
-/// Reads the text of such a file. The name in the second field may hold anything, so the others count from the last closing
-/// parenthesis.
+/// Reads the text of such a file.
 #[must_use]
 pub fn parse(text: &[u8]) -> Option<Stat> {
-    let end = text.iter().rposition(|byte| *byte == b')')?;
-    let mut fields = std::str::from_utf8(text.get(end + 1..)?).ok()?.split_ascii_whitespace();
+    let mut fields = fields(text)?;
     let state = *fields.next()?.as_bytes().first()?;
     let parent = fields.next()?.parse().ok()?;
     let threads = fields.nth(15)?.parse().ok()?;
@@ -80,6 +80,22 @@ pub fn parse(text: &[u8]) -> Option<Stat> {
     // Since Linux 3.5.
     let exit = fields.nth(29).and_then(|field| field.parse().ok()).unwrap_or(0);
     Some(Stat { state, parent, threads, start_time, exit })
+}
+
+/// Where the environment that a program was started with lies in its memory, by the text of such a file. `None` also for who
+/// may not know, and before Linux 3.5.
+#[must_use]
+pub fn environment(text: &[u8]) -> Option<Range<u64>> {
+    let mut places = fields(text)?.skip(47).map(|field| field.parse().ok());
+    let range = places.next()??..places.next()??;
+    (!range.is_empty()).then_some(range)
+}
+
+/// The fields from the third on. The name in the second one may hold anything, so they count from the last closing
+/// parenthesis.
+fn fields(text: &[u8]) -> Option<SplitAsciiWhitespace<'_>> {
+    let end = text.iter().rposition(|byte| *byte == b')')?;
+    Some(std::str::from_utf8(text.get(end + 1..)?).ok()?.split_ascii_whitespace())
 }
 
 #[cfg(test)]
@@ -95,6 +111,15 @@ mod tests {
         assert_eq!(parse(cut), parsed(b'S'));
         assert_eq!(parse(b"7 (a"), None);
         assert_eq!(parse(b"7 (a) S 1"), None);
+    }
+
+    #[test]
+    fn our_environment_is_where_the_kernel_put_it() {
+        let text = std::fs::read("/proc/self/stat").unwrap();
+        let environment = environment(&text).unwrap();
+        let length = std::fs::read("/proc/self/environ").unwrap().len();
+        assert_eq!(environment.end - environment.start, length as u64);
+        assert_eq!(super::environment(b"7 (a) S 3 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0\n"), None);
     }
 
     #[test]

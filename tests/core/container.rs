@@ -18,6 +18,9 @@ use crate::support::host::{files_in, hook_program, wait_until};
 /// `rsp` and `rip` among the general registers.
 const POINTERS: [usize; 2] = [152, 128];
 
+/// What the environment of the process holds.
+pub(crate) const SECRET: &str = "of the environment";
+
 /// A directory of its own, and a process in a mount namespace of its own.
 #[derive(Debug)]
 pub(crate) struct Container {
@@ -39,6 +42,7 @@ impl Container {
         let process = command
             .args(options)
             .args(["sleep", "1000"])
+            .env("OCI_MINIDUMP_TEST", SECRET)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

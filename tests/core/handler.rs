@@ -8,8 +8,9 @@ use minidump::{
 };
 use oci_minidump::dump::{Completeness, completeness};
 use oci_minidump::harvest::marks;
+use oci_minidump::proc::stat;
 
-use crate::container::{Container, head_of};
+use crate::container::{Container, SECRET, head_of};
 use crate::support::host::{hook_program, wait_until};
 
 fn stderr(output: &std::process::Output) -> String {
@@ -30,6 +31,24 @@ fn a_whole_minidump_is_on_the_host_with_its_containers_mark() {
     let file = std::fs::File::open(path).unwrap();
     assert_eq!(completeness(&file).unwrap(), Completeness::Complete);
     assert!(file.metadata().unwrap().len() < 64 << 10);
+}
+
+#[test]
+fn the_environment_at_the_end_of_the_stack_is_blank() {
+    let container = Container::new();
+    container.crash(&container.head().bytes(), &[]);
+    let path = &container.dumps()[0];
+    let dump = Minidump::read_path(path).unwrap();
+    let memory = dump.get_stream::<MinidumpMemoryList<'_>>().unwrap();
+    let text = std::fs::read(format!("/proc/{}/stat", container.pid())).unwrap();
+    let place = stat::environment(&text).unwrap();
+    let saved = memory.memory_at_address(place.start).unwrap();
+    let offset = |address: u64| (address - saved.base_address) as usize;
+    assert!(saved.bytes[offset(place.start)..offset(place.end)].iter().all(|byte| *byte == 0));
+    // The program's path follows it.
+    assert!(saved.bytes[offset(place.end)..].starts_with(b"/usr/bin/sleep\0"));
+    let bytes = std::fs::read(path).unwrap();
+    assert!(!bytes.windows(SECRET.len()).any(|bytes| bytes == SECRET.as_bytes()));
 }
 
 #[test]
