@@ -77,6 +77,7 @@ impl<'a> Destination<'a> {
     /// [`ErrorKind::Attack`] when it is a symbolic link or its parent is not to be trusted; else the kernel's.
     pub fn open(path: &Path, admin: &'a Admin) -> Result<Self> {
         host::make_dir(path, 0o750)?;
+        host::check_trusted(path.parent().unwrap_or(Path::new("/")))?;
         let (said, unmarked) = (Cell::new(false), Cell::new(false));
         let dir = host::open_dir(path)?;
         let in_order = is_in_order(&dir);

@@ -1,11 +1,11 @@
 //! What a harvest may take, and what it took.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::deadline::Deadline;
+use crate::dump::show::info;
 use crate::dump::show::report::Report;
 use crate::error::Error;
 use crate::image::read::files::{Place, Rest};
@@ -127,7 +127,8 @@ pub(super) fn log_dump(dump: &Harvested, container: Option<&str>) {
 
 /// What crashed, as the dump says; nothing when that cannot be read.
 fn crash(path: &Path) -> String {
-    let report = File::open(path).ok().and_then(|file| Report::read(&file).ok());
+    // Who may write to the destination may have put a FIFO in its place, which must not be waited for.
+    let report = info::open(path).and_then(|file| Report::read(&file)).ok();
     report.map_or_else(String::new, |report| {
         let program = report.program.as_ref().map_or("a program", |program| program.name.as_str());
         format!(": {}: {report}", escape(program))

@@ -126,7 +126,11 @@ impl Record {
         let text = serde_json::to_vec(self).map_err(std::io::Error::other).tried(what)?;
         let temporary = temporary(state_dir, &self.id, &self.bundle);
         // It lives on a file system that a reboot empties, so there is nothing to sync.
-        let result = std::fs::write(&temporary, text).and_then(|()| std::fs::rename(&temporary, &self.file));
+        let write =
+            || std::fs::write(&temporary, &text).and_then(|()| std::fs::rename(&temporary, &self.file));
+        // A late poststop of an earlier run takes it for its own.
+        let is_gone = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+        let result = write().or_else(|error| if is_gone(&error) { write() } else { Err(error) });
         if result.is_err() {
             // The error that matters is the first one; the temporary file may not even exist.
             let _gone = std::fs::remove_file(&temporary);
@@ -174,9 +178,13 @@ impl Record {
     /// harvested and the next run got the image again.
     ///
     /// # Errors
-    /// The kernel's, and [`ErrorKind::Corrupt`] when one cannot be understood: it may be one of them.
+    /// The kernel's, and [`ErrorKind::System`] when one cannot be understood: it may be one of them. That says nothing of the
+    /// image.
     pub fn of_image(state_dir: &Path, identity: &Identity) -> Result<Vec<Self>> {
-        let mut records = Self::all(state_dir)?.into_iter().collect::<Result<Vec<Self>>>()?;
+        let unknown =
+            |error| Error::new(ErrorKind::System, "it is not known whose image it is").caused_by(error);
+        let records = Self::all(state_dir)?.into_iter().collect::<Result<Vec<Self>>>();
+        let mut records = records.map_err(unknown)?;
         let is_same = |prepared: &Prepared| prepared.identity.is_some_and(|other| other.is_same(identity));
         records.retain(|record| record.paths.iter().any(is_same));
         records.sort_by_key(|record| std::cmp::Reverse(record.prepared));

@@ -146,8 +146,7 @@ impl Sweep {
     }
 }
 
-/// The files in `dir` that may be images: others than root's are not ours. A file with a second name may be of anything,
-/// and is looked at first.
+/// The files in `dir` that say that they are images of ours. Another program's files are never locked, nor opened for writing.
 fn images_in(dir: &Path, sweep: &mut Sweep) -> Vec<PathBuf> {
     let entries = match std::fs::read_dir(dir) {
         Err(error)
@@ -161,7 +160,7 @@ fn images_in(dir: &Path, sweep: &mut Sweep) -> Vec<PathBuf> {
     let may_be_image = |path: &PathBuf| {
         let metadata = std::fs::symlink_metadata(path);
         let is_trusted = |m: &std::fs::Metadata| m.is_file() && [0, us].contains(&m.uid());
-        metadata.is_ok_and(|m| is_trusted(&m) && (m.nlink() == 1 || is_image_of_ours(path)))
+        metadata.is_ok_and(|m| is_trusted(&m)) && (aside::is_damaged(path) || is_image_of_ours(path))
     };
     match entries {
         Ok(entries) => {
@@ -179,11 +178,11 @@ fn images_in(dir: &Path, sweep: &mut Sweep) -> Vec<PathBuf> {
     }
 }
 
-/// Whether a file says that it is an image of ours.
+/// Whether a file says that it is an image of ours, or cannot be read: then what follows says so.
 fn is_image_of_ours(path: &Path) -> bool {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = rustix::fs::open(path, flags, Mode::empty()).map(File::from);
-    file.is_ok_and(|file| inspect(&file).is_ok_and(Condition::is_ours))
+    file.is_ok_and(|file| inspect(&file).map_or(true, Condition::is_ours))
 }
 
 /// Harvests an image that no record has led to; and whose it was, if it says so.

@@ -40,9 +40,10 @@ impl Mark {
         let subject = self.subject.as_ref().map(Subject::to_json);
         let attributes = [
             (CONTAINER, self.container.as_deref().map(str::as_bytes)),
-            (APP_STATE, self.app_state.as_deref().map(str::as_bytes)),
             (DESTINATION, self.destination.as_deref().map(|path| path.as_os_str().as_bytes())),
             (MOUNT, self.mount.as_deref().map(|path| path.as_os_str().as_bytes())),
+            // An annotation may have any length.
+            (APP_STATE, self.app_state.as_deref().map(str::as_bytes)),
             // The last: it is the one to be without where room is short.
             (SUBJECT, subject.as_deref().map(str::as_bytes)),
         ];

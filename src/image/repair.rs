@@ -24,6 +24,8 @@ const E2FSCK_TIMEOUT: Duration = Duration::from_secs(20);
 const CHUNK: usize = 64 << 10;
 /// Exit codes of e2fsck(8) that mean: as good as new.
 const REPAIRED: i32 = 1 | 2;
+/// From this code on, it has not looked at the file system: it could not be started as it was to be.
+const NOT_RUN: i32 = 16;
 
 /// A repaired copy of an image.
 #[derive(Debug)]
@@ -131,13 +133,20 @@ fn e2fsck(image: &LockedImage, file: &File, mode: &str, deadline: Deadline) -> R
     outcome.and_then(ended).map_err(within)
 }
 
-/// What e2fsck found. One that a signal ended, such as that of the kernel when memory runs out, says nothing of the image.
+/// What e2fsck found. One that a signal ended, such as that of the kernel when memory runs out, says nothing of the image, and
+/// neither does one that could not run, such as one without its libraries.
 fn ended(outcome: tool::Outcome) -> Result<tool::Outcome> {
-    if outcome.code.is_some() {
-        return Ok(outcome);
+    match outcome.code {
+        Some(code) if code < NOT_RUN => Ok(outcome),
+        Some(code) => {
+            let what = format!("e2fsck cannot run (exit code {code}): {}", outcome.output_tail);
+            Err(Error::new(ErrorKind::Unsupported, what).advise("install e2fsprogs again"))
+        }
+        None => {
+            let what = format!("e2fsck was killed: {}", outcome.output_tail);
+            Err(Error::new(ErrorKind::System, what).advise("sweep harvests the image later"))
+        }
     }
-    let what = format!("e2fsck was killed: {}", outcome.output_tail);
-    Err(Error::new(ErrorKind::System, what).advise("sweep harvests the image later"))
 }
 
 #[cfg(test)]
@@ -145,9 +154,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_check_that_was_killed_does_not_condemn_the_image() {
+    fn a_check_that_was_killed_or_cannot_run_does_not_condemn_the_image() {
         let outcome = |code| tool::Outcome { code, output_tail: String::new() };
         assert_eq!(ended(outcome(None)).unwrap_err().kind(), ErrorKind::System);
         assert_eq!(ended(outcome(Some(4))).unwrap().code, Some(4), "errors are left");
+        for code in [16, 32, 127, 128] {
+            assert_eq!(ended(outcome(Some(code))).unwrap_err().kind(), ErrorKind::Unsupported, "{code}");
+        }
     }
 }

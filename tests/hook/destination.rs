@@ -172,6 +172,24 @@ fn a_destination_among_strangers_is_refused_and_the_image_kept() {
     assert!(fs::read(to.join("a.dmp")).unwrap() == dump_bytes(500));
 }
 
+/// Its owner could exchange a directory on the way for a link, and have root write anywhere.
+#[test]
+fn a_destination_that_is_there_among_strangers_is_refused_too() {
+    let world = HookWorld::new("crun");
+    let theirs = world.path("theirs");
+    let to = theirs.join("dumps");
+    fs::create_dir_all(&to).unwrap();
+    std::os::unix::fs::chown(&theirs, Some(4711), None).unwrap();
+    let image = image(&world, 1 << 20, |dir| fs::write(dir.join("a.dmp"), dump_bytes(500)).unwrap());
+    let words = ["harvest", image.to_str().unwrap(), "--to", to.to_str().unwrap()];
+    let run = world.hook(&words).expect(5);
+    assert!(run.stderr().contains("belongs to user 4711"), "{}", run.story());
+    assert!(image.exists() && fs::read_dir(&to).unwrap().count() == 0, "{}", run.story());
+    std::os::unix::fs::chown(&theirs, Some(0), None).unwrap();
+    world.hook(&words).expect(0);
+    assert!(fs::read(to.join("a.dmp")).unwrap() == dump_bytes(500));
+}
+
 #[test]
 fn the_images_own_directory_can_be_the_destination() {
     let world = HookWorld::new("crun");

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use rustix::fs::{FlockOperation, inotify};
 use serde_json::{Value, json};
 
 use crate::attached::Attached;
@@ -216,4 +217,46 @@ fn without_a_log_images_are_set_aside_and_containers_start() {
         assert_eq!(names(), Vec::<String>::new());
         assert!(fs::read(world.dump()).unwrap() == dump_bytes(5000));
     }
+}
+
+/// A record that cannot be read, of whatever container, says nothing of the image.
+#[test]
+fn a_record_that_cannot_be_read_condemns_no_image() {
+    let world = HookWorld::new("crun");
+    let bundle = ended(&world, "app");
+    // Without its mark, the records say whose it is.
+    for name in ["container", "destination"] {
+        rustix::fs::removexattr(world.image("app"), format!("user.oci-minidump.{name}")).unwrap();
+    }
+    world.control(&["delete"], "app", &[]);
+    let record = world.path("records/other.json");
+    fs::write(&record, "{").unwrap();
+    bundle.edit(|config| config["process"]["args"].as_array_mut().unwrap()[2..].fill(json!("none")));
+    world.run(&bundle, "again").expect(0);
+    assert!(world.log().contains("remove it"), "{}", world.log());
+    fs::remove_file(record).unwrap();
+    let swept = sweep(&world, 0);
+    assert_eq!(swept["damaged"], json!([]), "{swept}");
+    assert!(fs::read(world.dump()).unwrap() == dump_bytes(5000), "{swept}");
+}
+
+/// What lies beside images is another program's: never locked, never opened for writing, never counted.
+#[test]
+fn a_file_beside_images_is_not_touched() {
+    let world = HookWorld::new("crun");
+    let other = world.path("images/service.pid");
+    fs::create_dir_all(other.parent().unwrap()).unwrap();
+    fs::write(&other, "4711").unwrap();
+    let held = fs::File::open(&other).unwrap();
+    rustix::fs::flock(&held, FlockOperation::LockExclusive).unwrap();
+    let watch = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
+    inotify::add_watch(&watch, &other, inotify::WatchFlags::CLOSE_WRITE).unwrap();
+    ended(&world, "app");
+    let swept = sweep(&world, 0);
+    assert_eq!((&swept["in_use"], &swept["failures"]), (&json!([]), &json!([])), "{swept}");
+    assert!(fs::read(world.dump()).unwrap() == dump_bytes(5000), "{swept}");
+    let mut buffer = [std::mem::MaybeUninit::uninit(); 512];
+    let event = inotify::Reader::new(&watch, &mut buffer).next().map(|event| event.events());
+    assert_eq!(event.unwrap_err(), rustix::io::Errno::AGAIN);
+    fs::remove_file(other).unwrap();
 }

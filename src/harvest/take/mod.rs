@@ -79,7 +79,15 @@ pub fn take(
         return Ok(taken);
     }
     all?;
-    unreadable.map_or(Ok(taken), Err)
+    match unreadable {
+        Some(error) if taken.failures.is_empty() => Err(error),
+        // What can be read and is not on the host yet must not be given up with the rest.
+        Some(error) => {
+            taken.failures.push(error);
+            Ok(taken)
+        }
+        None => Ok(taken),
+    }
 }
 
 /// A harvest under way.
