@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use listenfd::ListenFd;
 use rustix::fs::Mode;
+use rustix::net::sockopt::socket_acceptconn;
+use rustix::net::{Shutdown, shutdown};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::error::{Error, ErrorKind, Result, Tried};
@@ -49,7 +51,7 @@ impl Listeners {
     /// The sockets that systemd hands over, or else those of the settings.
     ///
     /// # Errors
-    /// An address is in use, or a socket cannot be made.
+    /// An address is in use, or a socket cannot be made, or one of systemd's cannot be used.
     pub fn open(config: &ServerConfig) -> Result<Self> {
         let mut handed = ListenFd::from_env();
         if handed.len() > 0 { Self::take(&mut handed, config) } else { Self::bind(config) }
@@ -66,7 +68,21 @@ impl Listeners {
             let socket = handed.take_tcp_listener(index).tried(what)?;
             let socket = socket.ok_or_else(|| Error::new(ErrorKind::Config, what()))?;
             let address = socket.local_addr().tried(what)?;
-            config.check_address(address)?;
+            if config.listen.is_none() {
+                // systemd keeps it open: without this, clients would wait for an answer.
+                shutdown(&socket, Shutdown::Both).tried(|| format!("cannot close {address} of systemd's"))?;
+                log::warn!("{address}, which systemd has handed over, is closed: no_tcp is set");
+                continue;
+            }
+            if socket_acceptconn(&socket).tried(what)? {
+                config.check_address(address)?;
+            } else {
+                let what =
+                    format!("{address}, which systemd has handed over, is closed since no_tcp was set");
+                return Err(
+                    Error::new(ErrorKind::Config, what).advise("run 'systemctl restart ocicontainer.socket'")
+                );
+            }
             listeners.tcp.push(tcp(socket).tried(what)?);
         }
         Ok(listeners)

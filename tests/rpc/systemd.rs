@@ -1,9 +1,9 @@
 //! What systemd and the daemon give each other: sockets, readiness, the watchdog.
 
 use std::io::Write;
-use std::net::TcpStream;
-use std::os::unix::net::UnixDatagram;
-use std::process::{Command, Stdio};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -14,14 +14,12 @@ use crate::support::host::daemon_program;
 use crate::support::syscall_gate::SyscallGate;
 use crate::support::wire::PATIENCE;
 
-#[test]
-fn systemd_hands_over_sockets_and_hears_of_readiness() {
-    let dir = tempfile::tempdir().unwrap();
+/// A daemon in `dir` whose sockets systemd hands over: `handed`, and those in `more`. Its first client is there.
+fn activated(dir: &tempfile::TempDir, more: &[&str], options: &[&str]) -> (std::process::Child, UnixStream) {
     let socket = dir.path().join("handed");
-    let notify = UnixDatagram::bind(dir.path().join("notify")).unwrap();
-    notify.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut command = Command::new("systemd-socket-activate");
-    command.arg("-l").arg(&socket).arg("--setenv=NOTIFY_SOCKET").arg(daemon_program()).arg("serve");
+    command.arg("-l").arg(&socket).args(more).arg("--setenv=NOTIFY_SOCKET").arg(daemon_program());
+    command.arg("serve").args(options);
     command.arg("--state-dir").arg(dir.path().join("state")).arg("--log-dir").arg(dir.path().join("log"));
     command
         .arg("--socket")
@@ -30,16 +28,25 @@ fn systemd_hands_over_sockets_and_hears_of_readiness() {
         .arg(dir.path().join("runtime"))
         .arg("--hook")
         .arg(crate::support::hook_wrapper::make(dir.path(), ""));
-    command.env("NOTIFY_SOCKET", dir.path().join("notify")).stderr(Stdio::null());
-    let mut daemon = command.spawn().unwrap();
+    let log = std::fs::File::create(dir.path().join("daemon.log")).unwrap();
+    command.env("NOTIFY_SOCKET", dir.path().join("notify")).stderr(log);
+    let daemon = command.spawn().unwrap();
     let begin = std::time::Instant::now();
-    let stream = loop {
-        match std::os::unix::net::UnixStream::connect(&socket) {
-            Ok(stream) => break stream,
+    loop {
+        match UnixStream::connect(&socket) {
+            Ok(stream) => return (daemon, stream),
             Err(_) if begin.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(10)),
             Err(error) => panic!("{error}"),
         }
-    };
+    }
+}
+
+#[test]
+fn systemd_hands_over_sockets_and_hears_of_readiness() {
+    let dir = tempfile::tempdir().unwrap();
+    let notify = UnixDatagram::bind(dir.path().join("notify")).unwrap();
+    notify.set_read_timeout(Some(PATIENCE)).unwrap();
+    let (mut daemon, stream) = activated(&dir, &[], &[]);
     let body = r#"{"id":1,"method":"OCIContainer.versions"}"#;
     let answer = crate::support::wire::Http::over(stream).request("POST", "/jsonrpc", &[], body);
     assert_eq!(answer.body, r#"{"jsonrpc":"2.0","id":1,"result":[]}"#);
@@ -49,7 +56,23 @@ fn systemd_hands_over_sockets_and_hears_of_readiness() {
     assert!(!dir.path().join("unused").exists(), "no socket beside those handed over");
     kill_process(Pid::from_child(&daemon), Signal::TERM).unwrap();
     assert!(daemon.wait().unwrap().success());
-    assert!(socket.exists(), "a socket of systemd's is left to systemd");
+    assert!(dir.path().join("handed").exists(), "a socket of systemd's is left to systemd");
+}
+
+/// What the socket unit says must not open what the settings close.
+#[test]
+fn no_tcp_closes_what_systemd_hands_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (mut daemon, stream) = activated(&dir, &["-l", &port.to_string()], &["--no-tcp"]);
+    let body = r#"{"id":1,"method":"OCIContainer.versions"}"#;
+    let answer = crate::support::wire::Http::over(stream).request("POST", "/jsonrpc", &[], body);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let log = std::fs::read_to_string(dir.path().join("daemon.log")).unwrap();
+    assert!(log.contains("is closed: no_tcp is set"), "{log}");
+    assert_eq!(TcpStream::connect(port).unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
+    kill_process(Pid::from_child(&daemon), Signal::TERM).unwrap();
+    assert!(daemon.wait().unwrap().success());
 }
 
 /// A daemon that systemd's watchdog watches, and the socket on which systemd listens.
