@@ -237,7 +237,10 @@ fn destination(plan: &Plan, bundle: &Bundle, admin: &Admin) -> Result<String> {
     }
     memory::refuse(admin, &plan.host_destination)?;
     match std::fs::symlink_metadata(&plan.host_destination) {
-        Ok(_) => host::open_dir(&plan.host_destination).map(|_| "is there".to_owned()),
+        Ok(_) => {
+            host::check_trusted(plan.host_destination.parent().unwrap_or(Path::new("/")))?;
+            host::open_dir(&plan.host_destination).map(|_| "is there".to_owned())
+        }
         Err(_) => {
             host::check_trusted(host::nearest(&plan.host_destination))?;
             Ok("will be made when there is a dump (mode 0750)".into())

@@ -7,6 +7,7 @@ use crate::command::{say, say_json};
 use crate::doctor::finding::Finding;
 use crate::doctor::{engines, host, kernel, trial};
 use crate::error::{ExitCode, Result};
+use crate::log::escape;
 
 /// Looks at everything; with `crash`, runs a container that crashes in each engine, too.
 ///
@@ -32,7 +33,8 @@ pub(super) fn show(findings: &[Finding], json: bool, out: &mut impl Write) -> Re
         return say_json(out, &findings);
     }
     for Finding { ok, subject, text } in findings {
-        say(out, format_args!("{} {subject}: {text}", if *ok { "ok     " } else { "PROBLEM" }))?;
+        let (mark, subject, text) = (if *ok { "ok     " } else { "PROBLEM" }, escape(subject), escape(text));
+        say(out, format_args!("{mark} {subject}: {text}"))?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::images::{dump_bytes, image};
 use crate::support::hook_world::{AWKWARD, HookWorld};
-use crate::support::host::{away_from_the_host, command, files_in};
+use crate::support::host::{away_from_the_host, command, files_in, hook_program};
 use crate::support::test_runtimes::runtimes;
 
 const UNKNOWN: &str = "{\n\t\"ociVersion\": \"1.0.2\",\n\t\"root\": {\n\t\t\"path\": \"rootfs\"\n\t},\n\t\"x-vendor\": {\n\t\t\"limit\": 18446744073709551615,\n\t\t\"half\": 0.5\n\t},\n\t\"rdkPlugins\": {\n\t\t\"networking\": {\n\t\t\t\"required\": false\n\t\t}\n\t}\n}\n";
@@ -248,4 +248,28 @@ fn help_names_every_exit_code_and_command() {
         format!("oci-minidump-hook {}\n", env!("CARGO_PKG_VERSION"))
     );
     world.hook(&["bogus"]).expect(2);
+}
+
+/// What a bundle says drives no terminal.
+#[test]
+fn what_check_quotes_is_escaped() {
+    let world = HookWorld::new("crun");
+    let bundle = world.bundle("app", &["none"]);
+    bundle.edit(|config| {
+        config["hooks"]["prestart"] = json!([{"path": "/\u{1b}]0;owned\u{7}/oci-minidump-hook"}]);
+    });
+    let run = world.hook(&["check", bundle.dir.to_str().unwrap()]).expect(4);
+    assert!(run.stdout().contains("owned") && !run.stdout().contains('\u{1b}'), "{}", run.story());
+}
+
+/// A reader such as `head` has what it wanted when it closes its end.
+#[test]
+fn a_list_whose_reader_is_gone_is_no_failure() {
+    let world = HookWorld::new("crun");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = std::process::Command::new(hook_program());
+    command.arg("--settings").arg(world.path("settings.toml")).arg("list").stdout(writer);
+    let output = command.output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
 }

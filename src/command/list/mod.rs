@@ -17,6 +17,7 @@ use std::time::SystemTime;
 
 use crate::command::list::entry::Entry;
 use crate::command::list::filter::Filter;
+use crate::dump::show::to_reader;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::log::escape_json;
 use crate::settings::admin::Admin;
@@ -42,7 +43,7 @@ pub fn list(
 ) -> Result<()> {
     let entries = find(dirs, filter, admin)?;
     let written = if json { write_json(&entries, out) } else { table::write(&entries, out) };
-    written.and_then(|()| out.flush()).tried(|| "cannot write the list")
+    to_reader(written.and_then(|()| out.flush())).tried(|| "cannot write the list")
 }
 
 /// The newest dump in all places that are known.

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::report::Report;
+use super::to_reader;
 use crate::error::{Error, ErrorKind, ExitCode, Result, Tried};
 use crate::log::{escape, escape_json};
 
@@ -73,7 +74,7 @@ pub fn info_with(
         entries.push(Entry { file, report, error, json, lines });
     }
     let written = if json { write_json(&entries, out) } else { write_text(&entries, out) };
-    written.and_then(|()| out.flush()).tried(|| "cannot write the report")?;
+    to_reader(written.and_then(|()| out.flush())).tried(|| "cannot write the report")?;
     Ok(worst)
 }
 
