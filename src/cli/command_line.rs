@@ -162,9 +162,13 @@ fn options_behind_the_verb(mut words: Vec<OsString>) -> Vec<OsString> {
     if end > words.len() {
         return words;
     }
-    let options: Vec<OsString> = words.drain(1..end).collect();
-    // This one has verbs of its own.
-    let verbs = if words.get(1).is_some_and(|verb| verb == "dumps") { 2 } else { 1 };
+    let mut options: Vec<OsString> = words.drain(1..end).collect();
+    // This one has verbs of its own, which ask no daemon.
+    let is_dumps = words.get(1).is_some_and(|verb| verb == "dumps");
+    if is_dumps {
+        options.retain(|option| option == "--json");
+    }
+    let verbs = if is_dumps { 2 } else { 1 };
     let place = (1 + verbs).min(words.len());
     words.splice(place..place, options);
     words
@@ -182,6 +186,7 @@ mod tests {
             ("p --socket /s --json state a", "p state --socket /s --json a"),
             ("p --socket=/s exec a -- ls --json", "p exec --socket=/s a -- ls --json"),
             ("p --json dumps list /d", "p dumps list --json /d"),
+            ("p --socket /s --json --socket=/t dumps list /d", "p dumps list --json /d"),
             ("p --socket /s", "p --socket /s"),
             ("p --socket", "p --socket"),
             ("p --help list", "p --help list"),

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::cli::common::Common;
 use crate::cli::term;
-use crate::error::Result;
+use crate::error::{Result, Tried};
 
 /// Mount a directory of the host in a running container
 #[derive(Debug, Args)]
@@ -25,9 +25,11 @@ pub(crate) struct MountVerb {
 
 impl MountVerb {
     pub(crate) fn run(&self) -> Result<()> {
+        // The daemon's working directory is another.
+        let source = std::path::absolute(&self.source).tried(|| format!("cannot resolve {}", self.source))?;
         let params = json!({
             "containerId": self.id,
-            "source": self.source,
+            "source": source,
             "target": self.target,
             "flags": self.options,
         });

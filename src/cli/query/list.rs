@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::cli::common::Common;
 use crate::cli::term;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 
 /// List all containers
 #[derive(Debug, Args)]
@@ -24,8 +24,11 @@ impl ListVerb {
         let mut rows = Vec::new();
         for container in result["containers"].as_array().into_iter().flatten() {
             let id = container["Id"].as_str().unwrap_or_default();
-            // One that ended since then has no state any more.
-            let Ok(state) = client.about("getContainerState", id) else { continue };
+            let state = match client.about("getContainerState", id) {
+                // It ended since then.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                state => state?,
+            };
             let state = state["state"].as_str().unwrap_or_default().to_owned();
             rows.push(vec![container["Descriptor"].to_string(), id.to_owned(), state]);
         }

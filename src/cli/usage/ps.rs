@@ -67,7 +67,10 @@ fn filter(text: &str) -> Result<(Field, String)> {
         Some(("state" | "status", value)) => {
             Err(Error::new(ErrorKind::Usage, format!("the state {value} is not known")))
         }
-        Some(("exited", code)) if code.parse::<u8>().is_ok() => Ok((Field::Exited, code.to_owned())),
+        Some(("exited", code)) => match code.parse::<u8>() {
+            Ok(code) => Ok((Field::Exited, code.to_string())),
+            Err(_) => Err(Error::new(ErrorKind::Usage, format!("{code} is not an exit code (0 to 255)"))),
+        },
         _ => Err(Error::new(
             ErrorKind::Usage,
             "a filter is id=TEXT (or name=), state=STATE (or status=) or exited=CODE",
@@ -94,8 +97,11 @@ impl Ps {
         let mut rows = Vec::new();
         let summaries = client.call("listSummaries", Value::Null)?;
         for summary in summaries["containers"].as_array().into_iter().flatten() {
-            // One that has ended meanwhile is not shown.
-            rows.extend(row(&mut client, summary).ok().filter(|row| self.wants(row)));
+            match row(&mut client, summary) {
+                // It has ended meanwhile.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                row => rows.extend(Some(row?).filter(|row| self.wants(row))),
+            }
         }
         let with_ends = self.all || self.last.is_some() || self.wants_ended();
         if self.last.is_some() {
@@ -150,11 +156,13 @@ impl Ps {
     }
 
     fn wants(&self, row: &Value) -> bool {
-        self.filter.iter().all(|(field, value)| match field {
+        let meets = |(field, value): &(Field, String)| match field {
             Field::Id => row["id"].as_str().is_some_and(|id| id.contains(value)),
             Field::State => row["state"].as_str().is_some_and(|state| state.to_lowercase() == *value),
             Field::Exited => code(row).is_some_and(|code| code.to_string() == *value),
-        })
+        };
+        // Of several values of one field, one suffices.
+        self.filter.iter().all(|(field, _)| self.filter.iter().filter(|(other, _)| other == field).any(meets))
     }
 }
 
