@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use oci_minidump::control::{Event, ExecRequest, Manager, StartRequest, State};
 use oci_minidump::error::ErrorKind;
 
-use crate::support::manager_world::{LONG, ManagerWorld, next};
+use crate::support::host::{fifo, release};
+use crate::support::manager_world::{LONG, ManagerWorld, next, until};
 
 #[tokio::test]
 async fn fifty_at_once() {
@@ -128,17 +129,22 @@ async fn a_race_on_one_id_has_defined_answers() {
 async fn locks_are_per_container() {
     let mut world = ManagerWorld::new("slow", "crun");
     world.settings.hook = None;
+    world.settings.runtime_timeout = LONG * 3;
     let manager = world.open().await;
+    let (begun, go) = (world.dir.join("begun"), fifo(world.dir.join("go")));
+    let script = format!("cat > {}; read go < {}", begun.display(), go.display());
     let slow = world.bundle("slow", &["true"], |config| {
-        let hook = serde_json::json!({"path": "/bin/sleep", "args": ["sleep", "3"]});
+        let hook = serde_json::json!({"path": "/bin/sh", "args": ["sh", "-c", script]});
         config["hooks"] = serde_json::json!({"prestart": [hook]});
     });
     let (starter, request) = (manager.clone(), StartRequest::new(world.id("slow"), slow));
     let slow = tokio::spawn(async move { starter.start(request).await });
+    until("the slow one is at it", || begun.exists()).await;
     let (id, bundle) = (world.id("a"), world.sleeper("b"));
     world.start(&manager, &id, &bundle).await;
     manager.delete(&id, true).await.unwrap();
     assert_eq!(manager.state(&world.id("slow")).unwrap(), State::Starting, "the slow one is still at it");
+    release(&go);
     slow.await.unwrap().unwrap();
     manager.wait(&world.id("slow"), Some(LONG)).await.unwrap();
     world.nothing_is_left(&manager).await;

@@ -71,7 +71,13 @@ fn a_slow_call_on_one_container_delays_no_other() {
     let call = |id: &str, method: &str, params: Value| {
         json!({"id": id, "method": format!("{PLUGIN}.{method}"), "params": params}).to_string()
     };
-    ws.send(&call("slow", "runCommand", json!({"containerId": slow, "command": "sleep 3"})));
+    // It ends when all others have been answered.
+    let command = "sh -c 'while ! test -e /go; do sleep 0.05; done'";
+    ws.send(&call(
+        "slow",
+        "runCommand",
+        json!({"containerId": slow, "command": command, "timeout": 600_000}),
+    ));
     for n in 0..20 {
         let id = n.to_string();
         for (method, params) in [
@@ -84,6 +90,7 @@ fn a_slow_call_on_one_container_delays_no_other() {
             assert_eq!((&answer["id"], &answer["result"]["success"]), (&json!(id), &json!(true)), "{answer}");
         }
     }
+    std::fs::write(world.path("rootfs/go"), "").unwrap();
     let last: Value = serde_json::from_str(&ws.text()).unwrap();
     assert_eq!((&last["id"], &last["result"]["exitCode"]), (&json!("slow"), &json!(0)));
 }
