@@ -21,18 +21,19 @@ fn by_descriptor(world: &DaemonWorld) -> Value {
     required("minidump", &json!({"destinationPath": world.path("dumps")}))
 }
 
-/// Starts a container in which `/crasher` is.
+/// Starts a container in which `/crasher` is, and `/go`, which is empty.
 fn start_crasher(world: &DaemonWorld, way: Way, id: &str, script: &str, plugins: &Value) {
-    let inside = world.path("rootfs/crasher");
+    let (inside, go) = (world.path("rootfs/crasher"), world.path("rootfs/go"));
     if !inside.exists() {
         fs::copy(crasher(), &inside).unwrap();
+        fs::create_dir(&go).unwrap();
     }
     match way {
         Way::Bundle => way.start(world, id, script, plugins),
         Way::Spec => {
-            let mount = json!({"source": inside, "destination": "/crasher", "type": "bind", "options": ["bind", "ro"]});
-            let args = ["sh", "-c", script];
-            start(world, id, &with(&json!({"args": args, "mounts": [mount], "rdkPlugins": plugins})));
+            let mount = |source, destination| json!({"source": source, "destination": destination, "type": "bind", "options": ["bind", "ro"]});
+            let (args, mounts) = (["sh", "-c", script], [mount(&inside, "/crasher"), mount(&go, "/go")]);
+            start(world, id, &with(&json!({"args": args, "mounts": mounts, "rdkPlugins": plugins})));
         }
     }
 }
@@ -171,15 +172,10 @@ fn a_dump_that_nobody_can_take_stays_with_the_daemon() {
 fn a_dump_outlives_the_daemon() {
     let mut world = world();
     for way in WAYS {
-        let (id, go) = (world.id(&format!("next-{way:?}")), world.path("rootfs/go"));
+        let (id, go) = (world.id(&format!("next-{way:?}")), world.path("rootfs/go/now"));
         let _none = fs::remove_file(&go);
-        let script = "while ! test -e /crasher-go; do sleep 0.02; done; exec /crasher /tmp segv";
-        let wait = match way {
-            Way::Bundle => script.replace("/crasher-go", "/go"),
-            // The daemon is away for longer than that.
-            Way::Spec => "sleep 0.3; exec /crasher /tmp segv".to_owned(),
-        };
-        start_crasher(&world, way, &id, &wait, &by_descriptor(&world));
+        let script = "while ! test -e /go/now; do sleep 0.02; done; exec /crasher /tmp segv";
+        start_crasher(&world, way, &id, script, &by_descriptor(&world));
         let program = PathBuf::from(format!("/proc/{}/stat", crate::daemon::pid(&world, &id)));
         world.end(Signal::KILL);
         fs::write(&go, "").unwrap();
