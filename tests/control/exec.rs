@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use oci_minidump::control::{ContainerId, ExecLimits, ExecOutput, ExecRequest, ExitStatus, Manager};
 
-use crate::support::manager_world::{LONG, ManagerWorld};
+use crate::support::manager_world::{LONG, ManagerWorld, until};
 use crate::support::test_runtimes::runtimes;
 
 fn words(words: &[&str]) -> ExecRequest {
@@ -93,26 +93,20 @@ async fn a_command_that_does_not_end_is_killed_inside() {
         let manager = world.open().await;
         let (id, bundle) = (world.id("a"), world.sleeper("b"));
         world.start(&manager, &id, &bundle).await;
-        let limits = ExecLimits { timeout: Duration::from_millis(400), ..ExecLimits::default() };
-        let endless = words(&["/bin/sh", "-c", "echo begun; while :; do :; done"]);
+        let limits = ExecLimits { timeout: Duration::from_secs(4), ..ExecLimits::default() };
+        let endless = words(&["/bin/sh", "-c", "echo begun; > /opt/begun; while :; do :; done"]);
         let output = manager.exec_wait(&id, endless.clone(), limits).await.unwrap();
         assert!(output.timed_out, "{output:?}");
         assert_eq!((output.exit, &*output.stdout), (ExitStatus::Signal(9), &b"begun\n"[..]));
         only_two_are_left(&manager, &id).await;
 
-        // Nor does one whose caller goes away.
-        {
-            let run = manager.exec_wait(&id, endless, ExecLimits::default());
-            tokio::pin!(run);
-            loop {
-                tokio::select! {
-                    biased;
-                    done = &mut run => panic!("it ended: {done:?}"),
-                    count = processes(&manager, &id) => if count == 3 { break },
-                }
-            }
-            // It has been started; the runtime writes its number down at about the same time.
-            let _not_yet = tokio::time::timeout(Duration::from_millis(300), &mut run).await;
+        // Nor does one whose caller goes away once it runs.
+        let begun = world.dir.join("rootfs/opt/begun");
+        std::fs::remove_file(&begun).unwrap();
+        let limits = ExecLimits { timeout: LONG * 2, ..ExecLimits::default() };
+        tokio::select! {
+            done = manager.exec_wait(&id, endless, limits) => panic!("it ended: {done:?}"),
+            () = until("the command runs", || begun.exists()) => {}
         }
         only_two_are_left(&manager, &id).await;
         manager.delete(&id, true).await.unwrap();

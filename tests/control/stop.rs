@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use oci_minidump::control::{ExitStatus, StartRequest, State};
+use oci_minidump::control::{ExitStatus, StartRequest, State, StopOptions};
 use oci_minidump::error::ErrorKind;
 
 use crate::support::manager_world::{LONG, ManagerWorld};
@@ -13,7 +13,6 @@ const KILLED: ExitStatus = ExitStatus::Signal(9);
 #[tokio::test]
 async fn a_container_that_ignores_sigterm_is_killed_after_a_while() {
     let mut world = ManagerWorld::new("deaf", "crun");
-    world.settings.stop_timeout = Duration::from_millis(300);
     let manager = world.open().await;
     let (id, bundle) =
         (world.id("a"), world.script("b", "trap '' TERM; echo ready; while :; do sleep 1; done"));
@@ -23,6 +22,16 @@ async fn a_container_that_ignores_sigterm_is_killed_after_a_while() {
     manager.stop(&id, false).await.unwrap();
     let early = manager.wait(&id, Some(Duration::from_millis(1))).await.unwrap_err();
     assert_eq!(early.kind(), ErrorKind::Timeout);
+    let at_once = StopOptions { force: false, timeout: Some(Duration::ZERO) };
+    manager.stop_with(&id, at_once).await.unwrap();
+    assert_eq!(manager.wait(&id, Some(LONG)).await.unwrap(), KILLED);
+    world.nothing_is_left(&manager).await;
+    drop(manager);
+    // The same by the settings.
+    world.settings.stop_timeout = Duration::from_millis(300);
+    let manager = world.open().await;
+    world.start(&manager, &id, &bundle).await;
+    manager.stop(&id, false).await.unwrap();
     assert_eq!(manager.wait(&id, Some(LONG)).await.unwrap(), KILLED);
     world.nothing_is_left(&manager).await;
 }
