@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::daemon::{end, left, pid, world};
+use crate::daemon::{end, left, pid, start, world};
 use crate::plugins::gone;
 use crate::specs::with;
 use crate::storage::attached;
@@ -35,6 +35,10 @@ fn a_daemon_killed_at_any_moment_of_a_start_leaves_nothing() {
         let method = format!("{}.startContainerFromDobbySpec", PLUGIN);
         json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string()
     };
+    let (whole_id, begin) = (world.id("whole"), std::time::Instant::now());
+    start(&world, &whole_id, &greedy(&world));
+    let whole = begin.elapsed();
+    end(&world, &whole_id);
     let requests: Vec<_> = (0..16).map(|n| (n, world.id(&format!("any-{n}")))).collect();
     let requests: Vec<_> = requests.into_iter().map(|(n, id)| (n, request(&id), id)).collect();
     for (n, request, id) in requests {
@@ -42,7 +46,8 @@ fn a_daemon_killed_at_any_moment_of_a_start_leaves_nothing() {
         let head =
             format!("POST /jsonrpc HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {}\r\n\r\n", request.len());
         std::io::Write::write_all(&mut stream, (head + &request).as_bytes()).unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(4 * n));
+        // From the beginning of a start to a moment after its end.
+        std::thread::sleep(whole * n / 13);
         world.end(rustix::process::Signal::KILL);
         world.start();
         let state = || world.call("getContainerState", &json!({"containerId": id}));
