@@ -89,7 +89,7 @@ fn half_a_header_is_not_waited_for_for_ever() {
     client.send(b"POST /jsonrpc HTTP/1.1\r\nHost: loc");
     let mut good = world.tcp();
     assert_eq!(good.request("POST", "/jsonrpc", &[], LIST).status, 200, "others are served meanwhile");
-    assert!(client.is_closed(), "the server gives up after 5 s, before this client's 20 s");
+    assert!(client.is_closed(), "the server gives up after 5 s, before this client loses patience");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::exits::lives;
 use crate::support::daemon_world::DaemonWorld;
+use crate::support::wire::PATIENCE;
 
 /// Both files of a log together, in bytes.
 fn size(world: &DaemonWorld, id: &str) -> u64 {
@@ -27,7 +28,7 @@ fn start(world: &DaemonWorld, id: &str, script: &str) {
 }
 
 fn wait_for_end(world: &DaemonWorld, id: &str) {
-    world.done("waitContainer", &json!({"containerId": id, "timeout": 60_000}));
+    world.done("waitContainer", &json!({"containerId": id, "timeout": PATIENCE.as_millis()}));
 }
 
 /// Ten writers of 6 MB each, as fast as they can.
@@ -57,13 +58,9 @@ fn a_flood_never_exceeds_the_limit_with_or_without_a_daemon() {
     }
 }
 
-/// Numbered lines, in `rounds` of a hundred.
-fn numbers(rounds: u32) -> String {
-    format!(
-        "i=0; while [ $i -lt {rounds} ]; do j=0; while [ $j -lt 100 ]; do echo $((i*100+j)); j=$((j+1)); done; \
-         i=$((i+1)); sleep 0.02; done"
-    )
-}
+/// Numbered lines, a hundred at a time, until there is a file `/stop`; then how many there are.
+const NUMBERS: &str = "i=0; while ! test -e /stop; do j=0; while [ $j -lt 100 ]; do echo $i; i=$((i+1)); j=$((j+1)); done; \
+                       sleep 0.02; done; echo all $i";
 
 /// The monitor that reads a container's output.
 fn reader(world: &DaemonWorld, id: &str) -> Option<i32> {
@@ -83,9 +80,9 @@ fn reader(world: &DaemonWorld, id: &str) -> Option<i32> {
 
 #[test]
 fn nothing_is_lost_when_the_monitor_and_daemons_are_killed() {
-    let mut world = DaemonWorld::new();
+    let mut world = DaemonWorld::with(&["--log-limit", "100000000"]);
     let id = world.id("numbers");
-    start(&world, &id, &numbers(100));
+    start(&world, &id, NUMBERS);
     let lines = |world: &DaemonWorld| log(world, &id).lines().count();
     let end_reader = |world: &DaemonWorld| {
         world.until("a monitor reads", || reader(world, &id).is_some());
@@ -105,11 +102,16 @@ fn nothing_is_lost_when_the_monitor_and_daemons_are_killed() {
         }
         world.start();
     }
+    fs::write(world.path("rootfs/stop"), "").unwrap();
     wait_for_end(&world, &id);
-    let expected: String = (0..10_000).map(|number| format!("{number}\n")).collect();
     // This monitor is not the container's parent and does not hold back its end.
-    world.until("all is read", || lines(&world) >= 10_000);
-    assert!(log(&world, &id) == expected, "{} lines", lines(&world));
+    world.until("all is read", || {
+        log(&world, &id).lines().last().is_some_and(|line| line.starts_with("all "))
+    });
+    let log = log(&world, &id);
+    let count: u32 = log.trim_end().rsplit(' ').next().unwrap().parse().unwrap();
+    let expected: String = (0..count).map(|number| format!("{number}\n")).collect();
+    assert!(log == format!("{expected}all {count}\n"), "{} of {count} lines", log.lines().count() - 1);
 }
 
 fn kill_reader(world: &DaemonWorld, id: &str) {

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::support::host::daemon_program;
 use crate::support::test_dir::test_dir;
-use crate::support::wire::{Answer, Http, Ws};
+use crate::support::wire::{Answer, Http, PATIENCE, Ws};
 
 /// The plugin's name in methods.
 pub(crate) const PLUGIN: &str = "org.rdk.OCIContainer.1";
@@ -176,7 +176,7 @@ impl DaemonWorld {
     pub(crate) fn until(&self, what: &str, mut fact: impl FnMut() -> bool) {
         let begin = Instant::now();
         while !fact() {
-            assert!(begin.elapsed() < Duration::from_secs(20), "never: {what}\n{}", self.log());
+            assert!(begin.elapsed() < PATIENCE, "never: {what}\n{}", self.log());
             std::thread::sleep(Duration::from_millis(10));
         }
     }

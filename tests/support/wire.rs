@@ -9,7 +9,7 @@ use serde_json::Value;
 use tungstenite::{ClientRequestBuilder, Message, WebSocket};
 
 /// How long an answer may take before a test fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Both kinds of sockets.
 pub(crate) trait Socket: Read + Write {
