@@ -14,8 +14,10 @@ use crate::plugins::required;
 use crate::specs::with;
 use crate::support::daemon_world::DaemonWorld;
 
-/// How long a connection may take that must not come about; others take no time.
-const PATIENCE: Duration = Duration::from_millis(700);
+/// How long a connection may take that must not come about.
+pub(crate) const SHORT: Duration = Duration::from_millis(700);
+/// How long one may take that must come about, before another one is tried.
+pub(crate) const LONG: Duration = Duration::from_secs(20);
 pub(crate) const GATEWAY: &str = "100.64.11.1";
 
 /// Starts a container on the bridge that runs a script and goes on.
@@ -44,12 +46,30 @@ pub(crate) fn inside<T: Send>(world: &DaemonWorld, id: &str, work: impl FnOnce()
     std::thread::scope(|scope| scope.spawn(there).join().unwrap())
 }
 
-/// What a server says, if it can be reached.
-pub(crate) fn heard(address: &str) -> Option<String> {
-    let mut stream = TcpStream::connect_timeout(&address.parse().unwrap(), PATIENCE).ok()?;
+/// What a server says, if it can be reached within a time.
+fn heard(address: &str, patience: Duration) -> Option<String> {
+    let mut stream = TcpStream::connect_timeout(&address.parse().unwrap(), patience).ok()?;
+    stream.set_read_timeout(Some(patience)).unwrap();
     let mut said = String::new();
     stream.read_to_string(&mut said).ok()?;
     Some(said)
+}
+
+/// From here, nothing must be heard of a server; what is, if something is.
+pub(crate) fn heard_in_vain(address: &str) -> Option<String> {
+    heard(address, SHORT)
+}
+
+/// Waits until a container hears this from a server, which may be away for a moment after each caller.
+pub(crate) fn reaches(world: &DaemonWorld, id: &str, address: &str, expected: &str) {
+    world.until(&format!("{id} hears {expected:?} from {address}"), || {
+        inside(world, id, || heard(address, LONG)).as_deref() == Some(expected)
+    });
+}
+
+/// A container hears nothing from a server.
+pub(crate) fn does_not_reach(world: &DaemonWorld, id: &str, address: &str) {
+    assert_eq!(inside(world, id, || heard_in_vain(address)), None, "{id} reaches {address}");
 }
 
 /// A server in this network that says where each caller is.
@@ -69,7 +89,7 @@ pub(crate) fn server(word: &str, port: u16) -> String {
 
 /// Waits until a container's server answers the host.
 pub(crate) fn ready(world: &DaemonWorld, address: &str, word: &str) {
-    world.until("the container's server answers", || heard(address).as_deref() == Some(word));
+    world.until("the container's server answers", || heard(address, LONG).as_deref() == Some(word));
 }
 
 #[test]
@@ -80,16 +100,15 @@ fn containers_do_not_reach_each_other_unasked() {
     connected(&world, &first, &server("first", 3333), &json!({}));
     connected(&world, &second, "", &json!({}));
     ready(&world, "100.64.11.2:3333", "first\n");
-    let reached = inside(&world, &second, || heard("100.64.11.2:3333"));
-    assert_eq!(reached, None, "another container's port");
+    does_not_reach(&world, &second, "100.64.11.2:3333");
     // Nor through the host, whatever routes the container gives itself.
     inside(&world, &second, || ip("route add 100.64.11.2/32 via 100.64.11.1"));
-    assert_eq!(inside(&world, &second, || heard("100.64.11.2:3333")), None);
-    assert_eq!(inside(&world, &second, || heard("203.0.113.1:8080")).unwrap(), "from 203.0.113.2\n");
+    does_not_reach(&world, &second, "100.64.11.2:3333");
+    reaches(&world, &second, "203.0.113.1:8080", "from 203.0.113.2\n");
     // On the bridge itself, its frames get to the host only.
     let arp = inside(&world, &second, || {
         ip("route del 100.64.11.2/32");
-        let _none = heard("100.64.11.2:3333");
+        let _none = heard_in_vain("100.64.11.2:3333");
         let output =
             std::process::Command::new("ip").args(["neigh", "show", "100.64.11.2"]).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
@@ -108,10 +127,9 @@ fn the_hosts_ports_are_closed_to_containers() {
     serve("0.0.0.0:7357");
     connected(&world, &id, "", &json!({}));
     for address in [GATEWAY, "203.0.113.2", "127.0.0.1"] {
-        let reached = inside(&world, &id, || heard(&format!("{address}:7357")));
-        assert_eq!(reached, None, "{address}");
+        does_not_reach(&world, &id, &format!("{address}:7357"));
     }
-    assert_eq!(inside(&world, &id, || heard("203.0.113.1:8080")).unwrap(), "from 203.0.113.2\n");
+    reaches(&world, &id, "203.0.113.1:8080", "from 203.0.113.2\n");
     end(&world, &id);
     assert_eq!(set_up("100.64.11."), (0, false), "{}", world.log());
     outside.end();
@@ -132,7 +150,7 @@ fn a_container_cannot_use_the_address_of_another() {
     connected(&world, &first, "", &json!({}));
     connected(&world, &second, "", &json!({"portForwarding": port}));
     let host = UdpSocket::bind("127.0.0.1:7357").unwrap();
-    host.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    host.set_read_timeout(Some(LONG)).unwrap();
     inside(&world, &first, || {
         send("0.0.0.0", "own address");
         ip("addr add 100.64.11.3/32 dev eth0");

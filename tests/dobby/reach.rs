@@ -3,23 +3,19 @@
 
 use std::net::UdpSocket;
 use std::process::Command;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::daemon::{end, start, world};
-use crate::isolation::{GATEWAY, connected, heard, inside, ready, serve, server};
+use crate::isolation::{
+    GATEWAY, LONG, SHORT, connected, does_not_reach, heard_in_vain, inside, reaches, ready, serve, server,
+};
 use crate::nat::{Outside, ip, set_up};
-use crate::plugins::{said, says};
+use crate::plugins::says;
 use crate::specs::with;
 use crate::support::daemon_world::DaemonWorld;
-
-/// Waits until a container reaches a server of another, which is away for a moment after each caller.
-fn reaches(world: &DaemonWorld, id: &str, address: &str, expected: &str) {
-    world.until(&format!("{address} is reached"), || {
-        inside(world, id, || heard(address)).as_deref() == Some(expected)
-    });
-}
 
 fn delete(world: &DaemonWorld, id: &str) {
     world.done("deleteContainer", &json!({"containerId": id, "force": true}));
@@ -36,11 +32,12 @@ fn a_container_reaches_the_ports_of_the_host_that_it_names() {
     let ports = json!({"localhostMasquerade": true, "containerToHost": [{"port": 7357, "protocol": "tcp"}]});
     connected(&world, &id, "", &json!({"portForwarding": ports}));
     connected(&world, &other, "", &json!({}));
-    let answer = Some("host, 100.64.11.2".to_owned());
-    assert_eq!(inside(&world, &id, || heard("100.64.11.1:7357")), answer);
-    assert_eq!(inside(&world, &id, || heard("127.0.0.1:7357")), answer, "localhostMasquerade");
+    // The other one by localhostMasquerade.
+    for address in ["100.64.11.1:7357", "127.0.0.1:7357"] {
+        reaches(&world, &id, address, "host, 100.64.11.2");
+    }
     for (who, address) in [(&id, "100.64.11.1:7358"), (&id, "127.0.0.1:7358"), (&other, "100.64.11.1:7357")] {
-        assert_eq!(inside(&world, who, || heard(address)), None, "{address}");
+        does_not_reach(&world, who, address);
     }
     // The address of loopback itself is not a way in, whatever routes the container gives itself.
     let sneaked = inside(&world, &other, || {
@@ -48,7 +45,7 @@ fn a_container_reaches_the_ports_of_the_host_that_it_names() {
         ip("route del local 127.0.0.0/8 dev lo table local");
         ip("route del local 127.0.0.1 dev lo table local");
         ip("route add 127.0.0.1/32 via 100.64.11.1 src 100.64.11.3");
-        [heard("127.0.0.1:7357"), heard("127.0.0.1:7358")]
+        ["127.0.0.1:7357", "127.0.0.1:7358"].map(heard_in_vain)
     });
     assert_eq!(sneaked, [None, None]);
     delete(&world, &id);
@@ -65,14 +62,15 @@ fn the_grant_of_a_container_goes_with_it() {
     serve("127.0.0.1:7357");
     let data = json!({"portForwarding": {"containerToHost": [{"port": 7357}]}});
     connected(&world, &id, "", &data);
-    assert!(inside(&world, &id, || heard("100.64.11.1:7357")).is_some());
+    reaches(&world, &id, "100.64.11.1:7357", "host, 100.64.11.2");
     // A daemon that is killed leaves the rules as they are, and the next one keeps them.
     world.end(Signal::KILL);
     world.start();
-    assert!(inside(&world, &id, || heard("100.64.11.1:7357")).is_some(), "{}", world.log());
+    reaches(&world, &id, "100.64.11.1:7357", "host, 100.64.11.2");
     delete(&world, &id);
     connected(&world, &next, "", &json!({}));
-    assert_eq!(inside(&world, &next, || heard("100.64.11.1:7357")), None, "it has the same address");
+    // It has the same address.
+    does_not_reach(&world, &next, "100.64.11.1:7357");
     end(&world, &next);
     outside.end();
 }
@@ -101,14 +99,14 @@ fn containers_share_the_ports_that_both_name() {
         reaches(&world, &client, address, "open\n");
     }
     for address in ["100.64.11.2:8001", "100.64.11.2:8002", "100.64.11.1:8002"] {
-        assert_eq!(inside(&world, &client, || heard(address)), None, "{address}");
+        does_not_reach(&world, &client, address);
     }
     for address in ["100.64.11.1:8001", "100.64.11.2:8001"] {
-        assert_eq!(inside(&world, &stranger, || heard(address)), None, "{address}");
+        does_not_reach(&world, &stranger, address);
     }
     // The port goes with the container that serves it.
     delete(&world, &serves);
-    assert_eq!(inside(&world, &client, || heard("100.64.11.1:8001")), None);
+    does_not_reach(&world, &client, "100.64.11.1:8001");
     delete(&world, &client);
     end(&world, &stranger);
     outside.end();
@@ -147,13 +145,13 @@ fn the_administrator_chooses_addresses_and_interfaces() {
     let id = world.id("chosen");
     connected(&world, &id, "ip -4 -o addr show dev eth0 | tr -s ' ' | cut -d ' ' -f 4;", &json!({}));
     says(&world, &id, "10.213.7.2/24\n");
-    assert_eq!(inside(&world, &id, || heard("203.0.113.1:8080")).as_deref(), Some("from 203.0.113.2\n"));
+    reaches(&world, &id, "203.0.113.1:8080", "from 203.0.113.2\n");
     end(&world, &id);
 
     let (elsewhere, _dir) = world_with(&json!({"network": {"externalInterfaces": "absent0"}}));
     let id = elsewhere.id("elsewhere");
     connected(&elsewhere, &id, "", &json!({}));
-    assert_eq!(inside(&elsewhere, &id, || heard("203.0.113.1:8080")), None);
+    does_not_reach(&elsewhere, &id, "203.0.113.1:8080");
     end(&elsewhere, &id);
 
     let (wrong, _dir) = world_with(&json!({"network": {"addressRange": "10.213.7.9"}}));
@@ -181,16 +179,16 @@ fn names_are_answered_by_the_hosts_own_server() {
     start(&world, &id, &with(&json!({"network": "nat", "args": ["sh", "-c", format!("{script} sleep 60")]})));
     says(&world, &id, &format!("nameserver {GATEWAY}\n"));
     connected(&world, &without, script, &json!({}));
-    let ask = || {
+    let ask = |patience: Duration| {
         let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-        socket.set_read_timeout(Some(std::time::Duration::from_millis(700))).unwrap();
+        socket.set_read_timeout(Some(patience)).unwrap();
         socket.send_to(b"query", (GATEWAY, 53)).unwrap();
         let mut answer = [0; 16];
         socket.recv(&mut answer).is_ok_and(|length| &answer[..length] == b"query")
     };
-    assert!(inside(&world, &id, ask), "{}", world.log());
-    assert!(!inside(&world, &without, ask), "it did not ask for dnsmasq");
-    assert_eq!(said(&world, &without), std::fs::read_to_string("/etc/resolv.conf").unwrap());
+    assert!(inside(&world, &id, || ask(LONG)), "{}", world.log());
+    assert!(!inside(&world, &without, || ask(SHORT)), "it did not ask for dnsmasq");
+    says(&world, &without, &std::fs::read_to_string("/etc/resolv.conf").unwrap());
     delete(&world, &id);
     end(&world, &without);
     outside.end();
@@ -229,10 +227,8 @@ fn containers_have_ipv6_and_are_as_confined_there() {
     assert!(address(&old, "-6").is_empty());
     ready(&world, "[2080:d0bb:1e::6440:b03]:8001", "six\n");
     ready(&world, "[2080:d0bb:1e::6440:b03]:8002", "closed\n");
-    let reached = |id: &str, place: &str| inside(&world, id, || heard(place));
     let gateway = "[2080:d0bb:1e::6440:b01]";
-    let own = Some("host, 2080:d0bb:1e::6440:b04".to_owned());
-    assert_eq!(reached(&only, &format!("{gateway}:7357")), own, "{}", world.log());
+    reaches(&world, &only, &format!("{gateway}:7357"), "host, 2080:d0bb:1e::6440:b04");
     reaches(&world, &only, &format!("{gateway}:8001"), "six\n");
     for (id, place) in [
         (&only, format!("{gateway}:7358")),
@@ -240,7 +236,7 @@ fn containers_have_ipv6_and_are_as_confined_there() {
         (&only, "[2080:d0bb:1e::6440:b03]:8001".to_owned()),
         (&only, "[2080:d0bb:1e::6440:b03]:8002".to_owned()),
     ] {
-        assert_eq!(reached(id, &place), None, "{place}");
+        does_not_reach(&world, id, &place);
     }
     world.end(Signal::TERM);
     world.start();
