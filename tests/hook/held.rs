@@ -4,8 +4,10 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::support::hook_world::{Bundle, PREFIX, SOURCE};
+use crate::support::host::PATIENCE;
 use crate::support::test_dir::test_dir;
 
 /// A container between create and start, as far as the hook can see.
@@ -28,8 +30,10 @@ impl Held {
         let pid = held.pid().to_string();
         // The shell becomes `sleep` when all that is done.
         let is_ready = || fs::read_to_string(format!("/proc/{pid}/comm")).unwrap() == "sleep\n";
+        let begin = Instant::now();
         while namespace(&pid) == ours || !is_ready() {
-            std::thread::sleep(std::time::Duration::from_micros(200));
+            assert!(begin.elapsed() < PATIENCE, "it has no mount namespace of its own");
+            std::thread::sleep(Duration::from_micros(200));
         }
         held
     }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, channel};
 
 use serde_json::Value;
 
@@ -11,25 +12,29 @@ use crate::images::whole_dump;
 use crate::notify::{idle, program};
 use crate::running::{Going, start};
 use crate::support::hook_world::{HookWorld, SOURCE};
-use crate::support::host::wait_until;
+use crate::support::host::{PATIENCE, wait_until};
 use crate::support::test_runtimes::runtimes;
 
 /// `sweep --watch --json`, ended with the test.
 struct Watch {
     child: Child,
-    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+    lines: Receiver<String>,
 }
 
 impl Watch {
     fn new(world: &HookWorld) -> Self {
         let mut child = start(world, &["sweep", "--watch", "--json"]);
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (stdout, (sender, lines)) = (BufReader::new(child.stdout.take().unwrap()), channel());
+        // It ends with the child.
+        std::thread::spawn(move || {
+            stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
         Self { child, lines }
     }
 
     /// The container and the dumps of the next line.
     fn next(&mut self) -> (String, Vec<String>) {
-        let line: Value = serde_json::from_str(&self.lines.next().unwrap().unwrap()).unwrap();
+        let line: Value = serde_json::from_str(&self.lines.recv_timeout(PATIENCE).unwrap()).unwrap();
         let dumps =
             line["dumps"].as_array().unwrap().iter().map(|dump| dump["path"].as_str().unwrap().to_owned());
         (line["container"].as_str().unwrap().to_owned(), dumps.collect())

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::exits::lives;
 use crate::support::daemon_world::DaemonWorld;
-use crate::support::wire::PATIENCE;
+use crate::support::host::PATIENCE;
 
 /// Both files of a log together, in bytes.
 fn size(world: &DaemonWorld, id: &str) -> u64 {

@@ -10,9 +10,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::support::daemon_world::{DaemonWorld, PLUGIN};
-use crate::support::host::daemon_program;
+use crate::support::host::{PATIENCE, daemon_program};
 use crate::support::syscall_gate::SyscallGate;
-use crate::support::wire::PATIENCE;
 
 /// A daemon in `dir` whose sockets systemd hands over: `handed`, and those in `more`. Its first client is there.
 fn activated(dir: &tempfile::TempDir, more: &[&str], options: &[&str]) -> (std::process::Child, UnixStream) {

@@ -13,9 +13,9 @@ use nix::sched::{CloneFlags, unshare};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::host::daemon_program;
+use crate::support::host::{PATIENCE, daemon_program};
 use crate::support::test_dir::test_dir;
-use crate::support::wire::{Answer, Http, PATIENCE, Ws};
+use crate::support::wire::{Answer, Http, Ws};
 
 /// The plugin's name in methods.
 pub(crate) const PLUGIN: &str = "org.rdk.OCIContainer.1";

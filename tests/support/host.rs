@@ -6,6 +6,10 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// How long something may take that must come about, before a test fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The hook under test: the one of this build, or the static one that `scripts/test` names.
 pub(crate) fn hook_program() -> PathBuf {
@@ -43,15 +47,13 @@ pub(crate) fn away_from_the_host(command: &Command) -> Command {
     away
 }
 
-/// Waits for what comes in a moment.
+/// Waits for what comes in a moment, on a slow machine in many.
 pub(crate) fn wait_until(done: impl Fn() -> bool) {
-    for _ in 0..6000 {
-        if done() {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(5));
+    let begin = Instant::now();
+    while !done() {
+        assert!(begin.elapsed() < PATIENCE, "waited in vain");
+        std::thread::sleep(Duration::from_millis(5));
     }
-    panic!("waited in vain");
 }
 
 /// Runs a host program that must succeed.

@@ -11,8 +11,7 @@ use nix::pty::{Winsize, openpty};
 use nix::sys::termios::{Termios, tcgetattr};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// How long something may take to be seen.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::support::host::PATIENCE;
 
 /// A terminal with a program.
 pub(crate) struct Pty {

@@ -8,8 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tungstenite::{ClientRequestBuilder, Message, WebSocket};
 
-/// How long an answer may take before a test fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+use crate::support::host::PATIENCE;
 
 /// Both kinds of sockets.
 pub(crate) trait Socket: Read + Write {
