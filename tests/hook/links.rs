@@ -74,8 +74,8 @@ impl<F: ImageFiles> ImageFiles for Counted<F> {
     }
 }
 
-fn harvest(files: &mut impl ImageFiles, to: &Path, deadline: Deadline) -> Result<Taken> {
-    let admin = Admin::default();
+fn harvest(world: &HookWorld, files: &mut impl ImageFiles, to: &Path, deadline: Deadline) -> Result<Taken> {
+    let admin = Admin::load(&world.path("settings.toml"))?;
     let (owner, if_attached, detach_timeout) = (Owner::default(), IfAttached::Refuse, Duration::ZERO);
     let (destination, mount, admin) = (to, None, &admin);
     let job = Job { destination, mount, owner, admin, if_attached, detach_timeout, deadline };
@@ -98,9 +98,9 @@ fn every_file_is_judged_once_however_many_names_it_has() {
     let file = open(&path);
     let (user, kernel) = (world.path("user"), world.path("kernel"));
     let mut files = Counted::new(UserSpace::open(&file).unwrap());
-    check(&mut files, &user);
+    check(&world, &mut files, &user);
     let mut files = Counted::new(Mounted::open(&file, &path, false).unwrap());
-    check(&mut files, &kernel);
+    check(&world, &mut files, &kernel);
     drop(files);
     // What counts on the whole: the system calls, of which there used to be several for each name.
     let counts = world.path("counts");
@@ -115,8 +115,8 @@ fn every_file_is_judged_once_however_many_names_it_has() {
     assert!(total < 50_000, "{table}");
 }
 
-fn check(files: &mut Counted<impl ImageFiles>, to: &Path) {
-    let taken = harvest(files, to, Deadline::NONE).unwrap();
+fn check(world: &HookWorld, files: &mut Counted<impl ImageFiles>, to: &Path) {
+    let taken = harvest(world, files, to, Deadline::NONE).unwrap();
     assert_eq!((taken.dumps.len(), taken.skipped.len()), (DUMPS, 0));
     assert_eq!((files.heads, files.copies), (DUMPS, DUMPS));
     let mut last: Vec<u8> = crate::support::host::files_in(to)
@@ -143,8 +143,8 @@ fn a_deadline_that_has_passed_ends_the_looking() {
     let file = open(&path);
     let to = world.dumps_dir();
     let past = Deadline::after(Duration::ZERO);
-    let user = harvest(&mut UserSpace::open(&file).unwrap(), &to, past).unwrap_err();
-    let kernel = harvest(&mut Mounted::open(&file, &path, false).unwrap(), &to, past).unwrap_err();
+    let user = harvest(&world, &mut UserSpace::open(&file).unwrap(), &to, past).unwrap_err();
+    let kernel = harvest(&world, &mut Mounted::open(&file, &path, false).unwrap(), &to, past).unwrap_err();
     assert_eq!([user.kind(), kernel.kind()], [ErrorKind::Timeout; 2]);
     assert!(!to.exists());
     fs::remove_file(path).unwrap();
@@ -187,8 +187,8 @@ fn a_copy_ends_at_its_deadline_and_leaves_nothing_half_made() {
     let to = world.dumps_dir();
     let files = UserSpace::open(&open(&path)).unwrap();
     let mut files = Endless { files, copies: 0, place: to.clone() };
-    let error = harvest(&mut files, &to, Deadline::after(Duration::from_millis(50))).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Timeout, "{}", error.report());
+    let error = harvest(&world, &mut files, &to, Deadline::after(Duration::from_secs(2))).unwrap_err();
+    assert_eq!((error.kind(), files.copies), (ErrorKind::Timeout, 2), "{}", error.report());
     assert!(fs::read(world.dump()).unwrap() == whole_dump(SIZE));
     fs::remove_file(path).unwrap();
 }
