@@ -2,6 +2,8 @@
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::process::Signal;
 use serde_json::json;
@@ -100,6 +102,9 @@ fn a_signal_to_run_stops_the_container_and_another_kills_it() {
     assert_eq!(state(&world, &id), "gone");
 }
 
+/// What a pipe holds, in bytes: of more, the client has taken some.
+const PIPE: u64 = 65_536;
+
 /// The memory that the daemon has taken, in KiB.
 fn memory(world: &DaemonWorld) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", world.pid())).unwrap();
@@ -122,24 +127,27 @@ fn a_container_that_never_reads_holds_nothing_up() {
         let before = memory(&world);
         let mut attach = verb(&world, &["attach", &id]);
         let mut child = attach.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-        let mut stdin = child.stdin.take().unwrap();
+        let (mut stdin, written) = (child.stdin.take().unwrap(), Arc::new(AtomicU64::new(0)));
+        let counted = Arc::clone(&written);
         let writer = std::thread::spawn(move || {
-            let mut written = 0_u64;
             while let Ok(count) = stdin.write(&[b'x'; 4096]) {
-                written += count as u64;
+                counted.fetch_add(count as u64, Ordering::Relaxed);
             }
-            written
         });
-        for _ in 0..50 {
+        let written = || written.load(Ordering::Relaxed);
+        let (mut last, mut looks) = (0, 0);
+        world.until("no more goes in, or more than the daemon may hold", || {
             assert_eq!(state(&world, &id), "Running");
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
+            looks = if last == written() { looks + 1 } else { 0 };
+            last = written();
+            last > PIPE && looks == 50 || last > 4 << 20
+        });
         assert!(memory(&world) < before + 2048, "from {before} to {} KiB", memory(&world));
         world.done("deleteContainer", &json!({"containerId": id, "force": true}));
         assert_eq!(child.wait().unwrap().code(), Some(137));
         // A terminal throws away what is too long for a line; a pipe does not.
-        let written = writer.join().unwrap();
-        assert!(options == "-it" || written < 1_000_000, "{written} bytes were under way");
+        writer.join().unwrap();
+        assert!(options == "-it" || written() < 1_000_000, "{} bytes were under way", written());
     }
 }
 

@@ -1,7 +1,6 @@
 //! Every method of the plugin on real containers.
 
 use std::process::Command;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -356,11 +355,18 @@ fn a_call_that_changes_something_is_carried_out_though_its_client_has_gone() {
     // And a waiting call neither holds the daemon nor survives its client.
     let mut ws = world.ws();
     ws.send(
-        &json!({"id": 2, "method": format!("{PLUGIN}.waitContainer"), "params": {"containerId": id}})
+        &json!({"id": 1, "method": format!("{PLUGIN}.waitContainer"), "params": {"containerId": id}})
             .to_string(),
     );
+    crate::waits::has_no_answer(&mut ws);
+    let sockets = || {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", world.pid())).unwrap().flatten();
+        let links = open.flat_map(|fd| std::fs::read_link(fd.path()));
+        links.filter(|link| link.to_string_lossy().starts_with("socket:")).count()
+    };
+    let connected = sockets();
     drop(ws);
-    std::thread::sleep(Duration::from_millis(50));
+    world.until("its connection is closed", || sockets() < connected);
     assert_eq!(state(), "Running");
     world.done("deleteContainer", &json!({"containerId": id, "force": true}));
 }

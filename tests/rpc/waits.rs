@@ -45,7 +45,8 @@ fn waiting(world: &DaemonWorld, id: &str) -> Ws {
     ws
 }
 
-fn has_no_answer(ws: &mut Ws) {
+/// What a client has sent is under way, and not answered.
+pub(crate) fn has_no_answer(ws: &mut Ws) {
     ws.send(&json!({"id": 2, "method": format!("{PLUGIN}.versions")}).to_string());
     let answer: Value = serde_json::from_str(&ws.text()).unwrap();
     assert_eq!(answer["id"], 2, "{answer}");
