@@ -27,6 +27,12 @@ pub(crate) fn tmpfs(place: &str) {
     mount(Some("tmpfs"), place, Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
 }
 
+/// Gives this thread mounts of its own without what the host's hook and daemon know of dumps and images.
+pub(crate) fn leave_the_hosts_dumps() {
+    leave_the_hosts_mounts();
+    tmpfs("/var/lib");
+}
+
 #[test]
 fn a_bundle_has_the_network_of_its_plugin() {
     let world = world();

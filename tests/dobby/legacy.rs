@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
+use crate::bundles::leave_the_hosts_dumps;
 use crate::daemon::{end, start, world};
 use crate::plugins::says;
 use crate::specs::with;
@@ -35,6 +36,7 @@ fn records_of_the_logging_library_are_in_the_log() {
 /// The logging library and the crash handler each have a descriptor.
 #[test]
 fn two_plugins_hand_over_a_descriptor_each() {
+    leave_the_hosts_dumps();
     let world = world();
     let dumps = world.path("dumps");
     fs::create_dir_all(&dumps).unwrap();

@@ -8,11 +8,11 @@ use minidump::{Minidump, MinidumpException};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::bundles::tmpfs;
+use crate::bundles::leave_the_hosts_dumps;
 use crate::daemon::{left, start, world};
 use crate::plugins::{WAYS, Way, bundle, gone, required, said, says};
 use crate::specs::with;
-use crate::support::daemon_world::{DaemonWorld, PLUGIN, leave_the_hosts_mounts};
+use crate::support::daemon_world::{DaemonWorld, PLUGIN};
 use crate::support::programs::crasher;
 use crate::support::wire::Ws;
 
@@ -71,6 +71,7 @@ fn events(ws: &mut Ws, id: &str, count: usize) -> Vec<String> {
 
 #[test]
 fn a_crash_reaches_the_host_by_a_descriptor() {
+    leave_the_hosts_dumps();
     for runtime in ["crun", "runc"] {
         let world = DaemonWorld::with(&["--dobby-settings", "/nonexistent", "--runtime", runtime]);
         for way in WAYS {
@@ -93,6 +94,7 @@ fn a_crash_reaches_the_host_by_a_descriptor() {
 
 #[test]
 fn only_dumps_leave_the_container() {
+    leave_the_hosts_dumps();
     let world = world();
     for (way, script, said_of_it) in [
         (Way::Spec, "echo $BREAKPAD_FD", ""),
@@ -115,6 +117,7 @@ fn only_dumps_leave_the_container() {
 
 #[test]
 fn a_container_cannot_fill_the_host() {
+    leave_the_hosts_dumps();
     let world = world();
     let id = world.id("large");
     let script = "printf MDMP >&3; yes 2>/dev/null | head -c 80000000 >&3 || echo full; sleep 60";
@@ -131,8 +134,7 @@ fn a_container_cannot_fill_the_host() {
 
 #[test]
 fn a_dump_whose_destination_is_none_goes_elsewhere() {
-    leave_the_hosts_mounts();
-    tmpfs("/var/lib");
+    leave_the_hosts_dumps();
     let world = world();
     let id = world.id("elsewhere");
     fs::write(world.path("dumps"), "no directory").unwrap();
@@ -147,8 +149,7 @@ fn a_dump_whose_destination_is_none_goes_elsewhere() {
 
 #[test]
 fn a_dump_that_nobody_can_take_stays_with_the_daemon() {
-    leave_the_hosts_mounts();
-    tmpfs("/var/lib");
+    leave_the_hosts_dumps();
     fs::write("/var/lib/oci-minidump", "no directory").unwrap();
     let mut world = world();
     let id = world.id("nowhere");
@@ -170,6 +171,7 @@ fn a_dump_that_nobody_can_take_stays_with_the_daemon() {
 
 #[test]
 fn a_dump_outlives_the_daemon() {
+    leave_the_hosts_dumps();
     let mut world = world();
     for way in WAYS {
         let (id, go) = (world.id(&format!("next-{way:?}")), world.path("rootfs/go/now"));
@@ -192,6 +194,7 @@ fn a_dump_outlives_the_daemon() {
 
 #[test]
 fn dumps_of_a_crash_are_harvested_before_the_restart() {
+    leave_the_hosts_dumps();
     let world = DaemonWorld::with(&["--dobby-settings", "/nonexistent"]);
     let path = json!({"image": world.path("dump.img"), "containerSource": "/opt/minidumps",
         "hostDestination": world.path("dumps")});

@@ -10,11 +10,12 @@ use nix::sched::{CloneFlags, unshare};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use crate::bundles::tmpfs;
 use crate::daemon::{end, left, start, world};
 use crate::plugins::{Way, required};
 use crate::specs::with;
 use crate::start::{SLEEP_TEST, cgroups, memory};
-use crate::support::daemon_world::DaemonWorld;
+use crate::support::daemon_world::{DaemonWorld, leave_the_hosts_mounts};
 
 /// A host outside, at 203.0.113.1, which knows no way back to the containers' addresses.
 pub(crate) struct Outside {
@@ -123,7 +124,7 @@ fn containers_reach_the_outside_under_the_hosts_address() {
     world.start();
     world.until("the next daemon took all down", || left(&world).is_empty());
     assert_eq!(set_up("100.64.11.0/24"), (0, false), "{}", world.log());
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let mounts = std::fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
     assert!(!mounts.contains(world.dir.path().to_str().unwrap()), "{mounts}");
     drop(world);
     outside.end();
@@ -131,12 +132,17 @@ fn containers_reach_the_outside_under_the_hosts_address() {
 
 #[test]
 fn the_example_that_everybody_tries_first_runs_with_its_limits() {
+    // It names a file in `/tmp`.
+    leave_the_hosts_mounts();
+    tmpfs("/tmp");
     let outside = Outside::new();
     let world = world();
-    let answer = world.tcp().request("POST", "/jsonrpc/", &[], SLEEP_TEST).json();
+    let id = world.id("SleepTest");
+    let request = SLEEP_TEST.replace("SleepTest", &id);
+    let answer = world.tcp().request("POST", "/jsonrpc/", &[], &request).json();
     assert_eq!(answer["result"]["success"], true, "{answer}");
     assert!(answer["result"]["descriptor"].as_i64().unwrap() > 0, "{answer}");
-    let pid = u32::try_from(crate::daemon::pid(&world, "SleepTest")).unwrap();
+    let pid = u32::try_from(crate::daemon::pid(&world, &id)).unwrap();
     let text = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap();
     world.until("it sleeps", || text("cmdline") == "sleep\x0060\0");
     assert_eq!(text("uid_map").split_whitespace().collect::<Vec<_>>(), ["0", "1000", "1"]);
@@ -152,9 +158,8 @@ fn the_example_that_everybody_tries_first_runs_with_its_limits() {
     let address = inside(&["ip", "-4", "-o", "addr", "show", "dev", "eth0", "up"]);
     assert!(address.contains("100.64.11.2/24"), "{address}");
     assert!(inside(&["ip", "route"]).contains("default via 100.64.11.1"));
-    end(&world, "SleepTest");
+    end(&world, &id);
     assert!(std::path::Path::new("/tmp/container.log").exists());
-    std::fs::remove_file("/tmp/container.log").unwrap();
     outside.end();
 }
 

@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::bundles::tmpfs;
+use crate::bundles::leave_the_hosts_dumps;
 use crate::daemon::{end, left};
 use crate::plugins::bundle;
 use crate::shapes::{FLAGS, give};
-use crate::support::daemon_world::{DaemonWorld, PLUGIN, leave_the_hosts_mounts};
+use crate::support::daemon_world::{DaemonWorld, PLUGIN};
 use crate::support::syscall_gate::SyscallGate;
 
 const APP: u32 = 30_490;
@@ -48,8 +48,7 @@ fn dumps() -> Vec<String> {
 
 #[test]
 fn dumps_of_an_apps_own_bundle_reach_the_host_and_only_where_they_may() {
-    leave_the_hosts_mounts();
-    tmpfs("/var/lib");
+    leave_the_hosts_dumps();
     for runtime in ["crun", "runc"] {
         let flags = [&FLAGS[..], &["--runtime", runtime]].concat();
         let world = DaemonWorld::with(&flags);
@@ -96,7 +95,7 @@ fn a_mount_that_a_killed_daemon_has_left_is_taken_away() {
     let dir = make(&world, &id, "sleep 60", &json!({"destinationPath": DUMPS}));
     let place = world.path("state").join(&id).join("rootfs");
     let mounted = || {
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let mounts = fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
         mounts.lines().filter(|line| line.contains(place.to_str().unwrap())).count()
     };
     let gate = SyscallGate::behind(&world, 1, "mount", &place);

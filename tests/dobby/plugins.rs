@@ -87,7 +87,7 @@ pub(crate) fn says(world: &DaemonWorld, id: &str, expected: &str) {
 pub(crate) fn gone(world: &DaemonWorld, id: &str) {
     end(world, id);
     assert!(world.runtime_list().is_empty());
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let mounts = fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
     assert!(!mounts.contains(world.dir.path().to_str().unwrap()), "{mounts}");
 }
 

@@ -83,7 +83,7 @@ impl Drop for Container {
             command.arg("--root").arg(self.dir.join("runtime")).args(["delete", "--force", &self.id]);
             eprintln!("{:?}: {:?}", self.id, command.status());
         }
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let mounts = fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
         if mounts.contains(&format!(" {}/", self.dir.display())) {
             eprintln!("{} is kept: something is mounted in it", self.dir.display());
         } else {

@@ -60,7 +60,7 @@ fn an_image_is_made_kept_and_given_to_the_containers_user() {
             way.start(&world, &id, script, &plugins);
             says(&world, &id, &format!("{expected}rw,nosuid,nodev,noexec,relatime\n"));
             assert_eq!(attached(&world).len(), 1);
-            let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+            let mounts = fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
             let place = world.path("state").join(&id);
             assert!(!mounts.contains(place.to_str().unwrap()), "the host sees the image: {mounts}");
             all_gone(&world, &id);
@@ -154,7 +154,7 @@ fn a_daemon_killed_in_the_middle_of_a_start_leaves_no_mount() {
     world.start();
     world.until("all is taken away", || left(&world).is_empty());
     world.until("so is the image", || !image.exists() && attached(&world).is_empty());
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let mounts = fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
     assert!(!mounts.contains(world.dir.path().to_str().unwrap()), "{mounts}");
 }
 

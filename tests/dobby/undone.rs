@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
+use crate::bundles::leave_the_hosts_dumps;
 use crate::daemon::{end, left, pid, start, world};
 use crate::plugins::gone;
 use crate::specs::with;
@@ -29,6 +30,7 @@ fn greedy(world: &DaemonWorld) -> Value {
 
 #[test]
 fn a_daemon_killed_at_any_moment_of_a_start_leaves_nothing() {
+    leave_the_hosts_dumps();
     let mut world = world();
     let request = |id: &str| {
         let params = json!({"containerId": id, "dobbySpec": greedy(&world)});
@@ -59,7 +61,7 @@ fn a_daemon_killed_at_any_moment_of_a_start_leaves_nothing() {
             end(&world, &id);
         }
         assert!(world.runtime_list().is_empty(), "{n}: {}", world.log());
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let mounts = fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
         assert!(!mounts.contains(world.dir.path().to_str().unwrap()), "{n}: {mounts}\n{}", world.log());
         world.until("its images are free", || attached(&world).is_empty());
         assert!(!world.path("data.img").exists(), "{n}: {}", world.log());
@@ -69,6 +71,7 @@ fn a_daemon_killed_at_any_moment_of_a_start_leaves_nothing() {
 
 #[test]
 fn what_the_first_plugins_did_is_undone_when_the_last_one_fails() {
+    leave_the_hosts_dumps();
     let world = world();
     let id = world.id("last");
     let mut spec = greedy(&world);
