@@ -13,7 +13,7 @@ use nix::sched::{CloneFlags, unshare};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::host::{PATIENCE, daemon_program};
+use crate::support::host::{PATIENCE, daemon_program, ended, unmount_below};
 use crate::support::test_dir::test_dir;
 use crate::support::wire::{Answer, Http, Ws};
 
@@ -24,6 +24,8 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// Gives this thread, and what it starts, mounts of its own.
 pub(crate) fn leave_the_hosts_mounts() {
+    // That is done once for all tests, and not in the mounts of one.
+    crate::support::cgroup_hugetlb::mount_what_crun_wants();
     unshare(CloneFlags::CLONE_NEWNS).unwrap();
     let flags = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     mount(None::<&str>, "/", None::<&str>, flags, None::<&str>).unwrap();
@@ -136,10 +138,10 @@ impl DaemonWorld {
 
     /// Ends the daemon by a signal and gives its exit status.
     pub(crate) fn end(&mut self, signal: rustix::process::Signal) -> Option<i32> {
-        let mut daemon = self.daemon.take()?;
+        let daemon = self.daemon.take()?;
         let pid = rustix::process::Pid::from_child(&daemon);
         rustix::process::kill_process(pid, signal).unwrap();
-        daemon.wait().unwrap().code()
+        ended(daemon).expect("the daemon did not end").code()
     }
 
     /// Starts the daemon anew, with another value of a flag that it was given.
@@ -159,7 +161,7 @@ impl DaemonWorld {
 
     /// Waits for the end of a daemon that was asked to end, and gives its exit status.
     pub(crate) fn join(&mut self) -> Option<i32> {
-        self.daemon.take()?.wait().unwrap().code()
+        ended(self.daemon.take()?).expect("the daemon did not end").code()
     }
 
     /// The daemon's process id.
@@ -295,13 +297,23 @@ impl DaemonWorld {
 }
 
 impl Drop for DaemonWorld {
+    /// Also after a failure: no daemon, no container and no mount stays.
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        let is_failed = std::thread::panicking();
+        if is_failed {
             eprintln!("--- log of the daemon ---\n{}", self.log());
         }
-        if self.daemon.is_some() {
-            let _gone = self.end(rustix::process::Signal::TERM);
+        let mut has_ended = true;
+        if let Some(daemon) = self.daemon.take() {
+            let pid = rustix::process::Pid::from_child(&daemon);
+            let _gone = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+            has_ended = ended(daemon).is_some();
         }
         self.sweep();
+        if !unmount_below(self.dir.path()) {
+            eprintln!("{} is kept: something is mounted in it", self.dir.path().display());
+            self.dir.disable_cleanup(true);
+        }
+        assert!(has_ended || is_failed, "the daemon did not end");
     }
 }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::json;
 
 use crate::support::cgroup_hugetlb::mount_what_crun_wants;
-use crate::support::host::{files_in, hook_program, mounts_below};
+use crate::support::host::{files_in, hook_program, unmount_below};
 use crate::support::programs::kernel_without;
 use crate::support::run::Run;
 use crate::support::test_dir::test_dir;
@@ -214,10 +214,7 @@ impl HookWorld {
     /// Removes the world's directory. The clean-up that podman leaves to conmon may mount its storage once more in between.
     fn remove(&self) {
         for attempt in 0..200 {
-            for path in mounts_below(&self.dir).iter().rev() {
-                let _gone = Command::new("umount").arg("--lazy").arg(path).output();
-            }
-            if !mounts_below(&self.dir).is_empty() {
+            if !unmount_below(&self.dir) {
                 // What is mounted there is not removed: the test says what is left.
                 return;
             }

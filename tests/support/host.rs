@@ -5,7 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 /// How long something may take that must come about, before a test fails.
@@ -56,6 +56,20 @@ pub(crate) fn wait_until(done: impl Fn() -> bool) {
     }
 }
 
+/// Waits for the end of a process; one that does not end is killed, and `None` comes back.
+pub(crate) fn ended(mut child: Child) -> Option<ExitStatus> {
+    let begin = Instant::now();
+    while begin.elapsed() < PATIENCE {
+        if let Some(status) = child.try_wait().unwrap() {
+            return Some(status);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    None
+}
+
 /// Runs a host program that must succeed.
 pub(crate) fn command(program: &str, arguments: &[&OsStr]) -> String {
     let output = Command::new(program).args(arguments).output().unwrap();
@@ -94,4 +108,12 @@ pub(crate) fn files_below(dir: &Path) -> Vec<PathBuf> {
 pub(crate) fn mounts_below(dir: &Path) -> Vec<PathBuf> {
     let mounts = oci_minidump::proc::mountinfo::own().unwrap_or_else(|error| panic!("{}", error.report()));
     mounts.into_iter().map(|mount| mount.point).filter(|point| point.starts_with(dir)).collect()
+}
+
+/// Takes away what is mounted in a directory, through which nothing must be removed. Whether nothing is left.
+pub(crate) fn unmount_below(dir: &Path) -> bool {
+    for path in mounts_below(dir).iter().rev() {
+        let _gone = Command::new("umount").arg("--lazy").arg(path).output();
+    }
+    mounts_below(dir).is_empty()
 }
