@@ -1,6 +1,6 @@
 //! `attachContainer`: a container's output from now on, and its input and terminal, as frames of the same WebSocket.
 //!
-//! Beyond the seed. Parameters: `containerId`; `stream`, the number that the client gives the stream and that stands in its
+//! Not in Thunder's plugin. Parameters: `containerId`; `stream`, the number that the client gives the stream and that stands in its
 //! frames; `readOnly`, for the output only; `terminal`, an object with the `rows` and `columns` of the client's window, which
 //! the container's terminal gets if it has one. Result, once the container has ended for good: `exitCode` or `signal`; `lost`,
 //! how many bytes of output the client missed; `success`. A client that goes away leaves the container as it is.

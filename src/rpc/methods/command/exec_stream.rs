@@ -1,6 +1,6 @@
 //! `execStream`: runs a command in a running container with its input and output as frames of the same WebSocket.
 //!
-//! Beyond the seed. Parameters: `containerId`; `command` and `options` as of `runCommand`; `stream`, the number that the
+//! Not in Thunder's plugin. Parameters: `containerId`; `command` and `options` as of `runCommand`; `stream`, the number that the
 //! client gives the stream and that stands in its frames; `terminal`, an object with the `rows` and `columns` of the window,
 //! for a terminal instead of three pipes; `timeout` in milliseconds, after which the command is killed. Result, at the end:
 //! `exitCode` or `signal`, `timedOut`, `success`. A client that goes away takes its command with it.

@@ -1,6 +1,6 @@
 //! `runCommand`: runs a command in a running container to its end and gives its exit code and output.
 //!
-//! Beyond the seed. Parameters: `containerId`; `command`, split as by `executeCommand`, or an array of words; `options`
+//! Not in Thunder's plugin. Parameters: `containerId`; `command`, split as by `executeCommand`, or an array of words; `options`
 //! as there; `timeout` in milliseconds (default 30 s), after which the command is killed; `bytes` of each of stdout and
 //! stderr that are kept (default and at most 256 KiB); `encoding` (`text` or `base64`). Result: `exitCode` or `signal`,
 //! `stdout`, `stderr`, `truncated`, `timedOut`, `success`.

@@ -1,6 +1,6 @@
 //! `runContainer`: starts a container from an OCI bundle with its client attached from the first byte on.
 //!
-//! Beyond the seed. Parameters: those of `startContainer`, and `stream` and `readOnly` of `attachContainer`. Result as of that
+//! Not in Thunder's plugin. Parameters: those of `startContainer`, and `stream` and `readOnly` of `attachContainer`. Result as of that
 //! one, once the container has ended for good. A start that has begun is carried out, and a container goes on, whether or not
 //! the client waits for it.
 

@@ -1,6 +1,6 @@
 //! `deleteContainer`: removes a container with all its state, and answers when it is gone.
 //!
-//! Beyond the seed, which names the method and leaves it open: `containerId`, and `force` (boolean) to stop a
+//! RDK names the method, and says no more of it: `containerId`, and `force` (boolean) to stop a
 //! running container first; without it a running container is left alone and the call fails.
 
 use crate::control::Manager;

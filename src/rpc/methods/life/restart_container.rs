@@ -1,6 +1,6 @@
 //! `restartContainer`: stops a container and starts it again as it was; answers when it runs again.
 //!
-//! Beyond the seed. Parameters: `containerId`, and `timeout` in milliseconds until SIGKILL. A daemon that ends meanwhile
+//! Not in Thunder's plugin. Parameters: `containerId`, and `timeout` in milliseconds until SIGKILL. A daemon that ends meanwhile
 //! leaves the rest to the next one.
 
 use serde_json::json;

@@ -1,6 +1,6 @@
 //! `signalContainer`: sends a signal to the first process of a container.
 //!
-//! Beyond the seed. `signal` is a name, with or without `SIG`, or a number in text. SIGKILL is a forced stop; any other signal
+//! Not in Thunder's plugin. `signal` is a name, with or without `SIG`, or a number in text. SIGKILL is a forced stop; any other signal
 //! promises nothing.
 
 use crate::control::{Manager, Signal};

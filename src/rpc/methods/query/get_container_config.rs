@@ -1,6 +1,6 @@
 //! `getContainerConfig`: gives the `config.json` that the runtime got for a container.
 //!
-//! Beyond the seed: the bundle's configuration with all that was added to it, secrets in the environment included.
+//! Not in Thunder's plugin: the bundle's configuration with all that was added to it, secrets in the environment included.
 
 use serde_json::json;
 

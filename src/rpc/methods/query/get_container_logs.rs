@@ -1,6 +1,6 @@
 //! `getContainerLogs`: gives the end of a container's output; also of one that has ended.
 //!
-//! Beyond the seed. Parameters: `containerId`, `bytes` (at most, default 64 KiB, up to 256 KiB), `from` (the place to
+//! Not in Thunder's plugin. Parameters: `containerId`, `bytes` (at most, default 64 KiB, up to 256 KiB), `from` (the place to
 //! read from; the end when absent), or `sinceTime` (from the first line of this time on), `timestamps` (whether times are
 //! wanted), `encoding` (`text` or `base64`). Result: `containerId` as sent, `log`, `next` (the place of what follows, as
 //! long as the same daemon answers), `end` (the place behind the last byte), `cut` (true when `log` begins within a line

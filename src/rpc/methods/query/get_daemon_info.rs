@@ -1,6 +1,6 @@
 //! `getDaemonInfo`: what the daemon is, where it keeps things, and what it cannot do at the moment.
 //!
-//! Beyond the seed. Times are in seconds.
+//! Not in Thunder's plugin. Times are in seconds.
 
 use serde_json::json;
 

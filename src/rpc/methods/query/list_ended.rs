@@ -1,6 +1,6 @@
 //! `listEnded`: lists the last containers that have ended, the newest first.
 //!
-//! Beyond the seed. `time` is that of the end in milliseconds since 1970, null when it is not known. Each id comes once, and
+//! Not in Thunder's plugin. `time` is that of the end in milliseconds since 1970, null when it is not known. Each id comes once, and
 //! only if there is not a container of it now.
 
 use serde_json::{Value, json};

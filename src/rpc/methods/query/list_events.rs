@@ -1,6 +1,6 @@
 //! `listEvents`: lists what happened, the oldest first.
 //!
-//! Beyond the seed. Parameters: `since`, the number of the last event that the client saw, or `sinceTime` in milliseconds since
+//! Not in Thunder's plugin. Parameters: `since`, the number of the last event that the client saw, or `sinceTime` in milliseconds since
 //! 1970; without both, all that is kept. Each event has its name, its parameters as they were sent, and when that was.
 
 use serde_json::{Value, json};

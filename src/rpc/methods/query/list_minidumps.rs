@@ -1,6 +1,6 @@
 //! `listMinidumps`: lists the newest dumps that were brought to this host, of all containers or of one.
 //!
-//! Beyond the seed. Each entry is what `oci-minidump-hook list --json` says of a dump: container, program, signal, place, and
+//! Not in Thunder's plugin. Each entry is what `oci-minidump-hook list --json` says of a dump: container, program, signal, place, and
 //! its crash record if there is one.
 
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! `listSummaries`: all containers, each with where it stands.
 //!
-//! Beyond the seed. `age` is in milliseconds since the last start or restart, `restarts` counts those in a row; null when that is
+//! Not in Thunder's plugin. `age` is in milliseconds since the last start or restart, `restarts` counts those in a row; null when that is
 //! not known, or the container is not restarted.
 
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! `waitContainer`: waits until a container is gone and gives the exit status of its last run, or until it runs.
 //!
-//! Beyond the seed. One that is restarted is not gone. Parameters: `containerId`, `timeout` in milliseconds (absent: as long as it takes), and `state`
+//! Not in Thunder's plugin. One that is restarted is not gone. Parameters: `containerId`, `timeout` in milliseconds (absent: as long as it takes), and `state`
 //! (`stopped`, or `started`: the container need not be there yet). Result: `containerId` as sent, then `exitCode` or
 //! `signal` (both null when the exit status is unknown), or the `descriptor` of one that runs; `success`.
 
