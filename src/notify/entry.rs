@@ -36,6 +36,8 @@ pub struct Entry {
     pub ran: bool,
     /// Whether it was posted.
     pub posted: bool,
+    /// What is left to be posted since the program has run, which may have taken the dump away.
+    pub document: Option<String>,
     /// How often it was tried.
     pub attempts: u32,
     /// How long it has waited.

@@ -123,7 +123,8 @@ impl Working<'_> {
             return self.finish(&entry, Fate::Gone);
         };
         let place = dump.look();
-        if place == Place::Gone {
+        let is_needed = entry.document.is_none() || entry.is_done(&self.admin.notify);
+        if place == Place::Gone && is_needed {
             log::debug!("{} has gone before it was handed over", dump.path.display());
             return self.finish(&entry, Fate::Gone);
         }
@@ -139,11 +140,13 @@ impl Working<'_> {
         }
         entry.attempts += 1;
         self.save(&entry);
-        if place == Place::Away {
+        if place == Place::Away && is_needed {
             let what = "its directory is not there, or another one is";
             return self.after(Error::new(ErrorKind::NotFound, what), entry, &dump);
         }
-        mark::end_at(&dump.path);
+        if place == Place::Taken {
+            mark::end_at(&dump.path);
+        }
         match self.hand_over(&mut entry, &dump) {
             Ok(()) => self.finish(&entry, Fate::Done),
             Err(error) => self.after(error, entry, &dump),
@@ -174,7 +177,8 @@ impl Working<'_> {
         let time = notify.deadline.duration();
         // Before the program moves the dump.
         let webhook = notify.webhook.as_ref().filter(|_| !entry.posted);
-        let webhook = webhook.map(|webhook| (webhook, dump.document()));
+        let document = || entry.document.clone().map_or_else(|| dump.document(), String::into_bytes);
+        let webhook = webhook.map(|webhook| (webhook, document()));
         let mut outcome = Ok(());
         if let Some(exec) = notify.exec.as_ref().filter(|_| !entry.ran) {
             let Dump { path: dump_path, container, name, .. } = dump;
@@ -185,7 +189,8 @@ impl Working<'_> {
                 Ok(said) => {
                     log::info!("{} has taken {path}: {said}", exec.program().display());
                     entry.ran = true;
-                    if notify.webhook.is_some() {
+                    if let Some((_, document)) = &webhook {
+                        entry.document = String::from_utf8(document.clone()).ok();
                         self.save(entry);
                     }
                 }

@@ -165,9 +165,16 @@ fn a_listener_that_is_silent_or_away_holds_nothing_up_for_longer_than_the_deadli
 
 #[test]
 fn of_a_program_and_a_socket_each_is_tried_until_it_succeeds_itself() {
+    for does in ["echo $1 >> calls", "echo $1 >> calls; rm $1"] {
+        each_is_tried(does);
+    }
+}
+
+/// The program `does` this with the dump, and the first post fails.
+fn each_is_tried(does: &str) {
     let world = HookWorld::new("crun");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let upload = program(&world, "echo $1 >> calls");
+    let upload = program(&world, does);
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let exec = format!("exec = [{upload:?}, \"{{path}}\"]");
     world.settings(&format!("[notify]\n{exec}\nwebhook = {url:?}\nretry = \"0s\"\n"));
