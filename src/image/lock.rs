@@ -212,7 +212,8 @@ fn lock(file: &File, path: &Path, deadline: Instant) -> Result<()> {
     }
 }
 
-fn same_file(file: &File, path: &Path) -> Result<bool> {
+/// Whether the name still is that of the file.
+pub(super) fn same_file(file: &File, path: &Path) -> Result<bool> {
     let ours = file.metadata().tried(|| format!("cannot inspect the image {}", path.display()))?;
     match std::fs::symlink_metadata(path) {
         Ok(named) => Ok((named.dev(), named.ino()) == (ours.dev(), ours.ino())),

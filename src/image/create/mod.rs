@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::host;
-use crate::image::lock::LockedImage;
+use crate::image::lock::{LockedImage, same_file};
 use crate::image::loopback::LoopDevice;
 use crate::image::superblock::LABEL;
 use crate::image::temporary;
@@ -110,11 +110,22 @@ impl NewImage {
     }
 
     fn zeros(path: &Path, size: u64) -> Result<Self> {
-        let image = Self::unnamed(path)?;
-        let what = || format!("cannot write the image {}", path.display());
-        rustix::fs::flock(&image.file, FlockOperation::NonBlockingLockExclusive).tried(what)?;
-        image.file.set_len(size).tried(what)?;
+        let image = Self::unnamed(path)?.locked()?;
+        image.file.set_len(size).tried(|| format!("cannot write the image {}", path.display()))?;
         Ok(image)
+    }
+
+    fn locked(mut self) -> Result<Self> {
+        let locked = rustix::fs::flock(&self.file, FlockOperation::NonBlockingLockExclusive);
+        if let Some(temporary) = self.temporary.take() {
+            // Until it is locked, another start may take it for one that was left behind, and remove it.
+            if locked == Err(Errno::WOULDBLOCK) || !same_file(&self.file, &temporary)? {
+                return Err(made_at_once(&self.path));
+            }
+            self.temporary = Some(temporary);
+        }
+        locked.tried(|| format!("cannot lock the image {}", self.path.display()))?;
+        Ok(self)
     }
 
     fn unnamed(path: &Path) -> Result<Self> {
@@ -162,11 +173,7 @@ impl NewImage {
             }
         };
         match result {
-            Err(Errno::EXIST) => Err(Error::new(
-                ErrorKind::Busy,
-                format!("another process made the image {} at the same moment", self.path.display()),
-            )
-            .advise("give every container an image of its own")),
+            Err(Errno::EXIST) => Err(made_at_once(&self.path)),
             other => {
                 other.tried(|| format!("cannot name the image {}", self.path.display()))?;
                 self.temporary = None;
@@ -184,6 +191,11 @@ impl Drop for NewImage {
             let _stays = std::fs::remove_file(temporary);
         }
     }
+}
+
+fn made_at_once(path: &Path) -> Error {
+    let what = format!("another process made the image {} at the same moment", path.display());
+    Error::new(ErrorKind::Busy, what).advise("give every container an image of its own")
 }
 
 fn parent(path: &Path) -> &Path {
@@ -234,4 +246,26 @@ pub fn run_mke2fs(file: &File, size: u64, hash_seed: &str, environment: &[(&str,
         return Ok(());
     }
     Err(Error::new(ErrorKind::System, format!("mke2fs failed: {}", outcome.output_tail)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_temporary_file_that_another_start_has_replaced_is_left_to_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, temporary) = (dir.path().join("a.img"), dir.path().join(".a.img.new"));
+        let make = || {
+            let file = File::create_new(&temporary).unwrap();
+            NewImage { file, path: path.clone(), temporary: Some(temporary.clone()) }
+        };
+        let ours = make();
+        remove_stale(&temporary).unwrap();
+        let other = make().locked().unwrap();
+        assert_eq!(ours.locked().unwrap_err().kind(), ErrorKind::Busy);
+        assert!(temporary.exists());
+        other.publish().unwrap();
+        assert!(path.exists() && !temporary.exists());
+    }
 }
