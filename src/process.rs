@@ -52,7 +52,7 @@ pub fn apart<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().spawn_scoped(scope, work);
         let thread = thread.tried(|| "cannot start a thread")?;
-        thread.join().map_err(|_| Error::new(ErrorKind::System, "the mounting thread died"))?
+        thread.join().map_err(|_| Error::new(ErrorKind::System, "a thread ended before its work"))?
     })
 }
 

@@ -32,3 +32,16 @@ impl Tasks {
         self.closing.send_replace(true);
     }
 }
+
+/// Does work that the kernel may hold up, in a thread of its own. Not one of tokio's: it panics when there can be none.
+///
+/// # Errors
+/// The kernel's, when there is no room for a thread, or it ended before its work.
+pub(crate) async fn in_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> std::io::Result<T> {
+    let (sender, done) = tokio::sync::oneshot::channel();
+    // Its caller may not wait any more.
+    std::thread::Builder::new().spawn(move || drop(sender.send(work())))?;
+    done.await.map_err(std::io::Error::other)
+}

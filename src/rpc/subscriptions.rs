@@ -10,6 +10,8 @@ use crate::rpc::errors::Fault;
 use crate::rpc::identity::Target;
 use crate::rpc::params::Params;
 
+/// The longest name of an event, and prefix of its notifications.
+const MAX_NAME_BYTES: usize = 1024;
 /// The most subscriptions of one connection.
 const MAX_SUBSCRIPTIONS: usize = 64;
 
@@ -38,13 +40,21 @@ struct Registration {
 impl Registration {
     /// Reads the parameters of `register` and `unregister`: `event`, in `id` the prefix of the notifications, and `since`.
     fn read(source: Target, params: &Params, serial: usize) -> Result<Self, Fault> {
-        let text = |name| match params.get(name) {
-            Some(Value::String(text)) => text.clone(),
-            Some(other) => other.to_string(),
-            None => String::new(),
+        let text = |name| {
+            let text = match params.get(name) {
+                Some(Value::String(text)) => text.clone(),
+                Some(other) => other.to_string(),
+                None => String::new(),
+            };
+            // It is sent again with each event.
+            if text.len() > MAX_NAME_BYTES {
+                let what = format!("parameter {name} is longer than {MAX_NAME_BYTES} bytes");
+                return Err(Fault::parameter(what));
+            }
+            Ok(text)
         };
         let since = params.count("since", u64::MAX)?;
-        Ok(Self { source, event: text("event"), prefix: text("id"), since, serial })
+        Ok(Self { source, event: text("event")?, prefix: text("id")?, since, serial })
     }
 
     fn is_same(&self, other: &Self) -> bool {
@@ -212,6 +222,16 @@ mod tests {
 
     fn params(text: &str) -> Params {
         Params::new(serde_json::from_str(text).unwrap())
+    }
+
+    /// They are sent again with each event.
+    #[test]
+    fn names_that_are_too_long_are_refused() {
+        let read = |length: usize| {
+            let text = json!({"event": "onContainerStarted", "id": "x".repeat(length)}).to_string();
+            Registration::read(Target::Plugin, &params(&text), 0)
+        };
+        assert!(read(MAX_NAME_BYTES).is_ok() && read(MAX_NAME_BYTES + 1).is_err());
     }
 
     #[test]

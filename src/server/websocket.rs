@@ -194,7 +194,8 @@ impl Session {
                 Ok(change) = self.changes.recv() => {
                     say(socket, self.subscriptions.state_messages(&change)).await
                 }
-                () = sleep_until(silent_since + IDLE_TIME) => {
+                // While it waits for its calls, nothing that it sends is read.
+                () = sleep_until(silent_since + IDLE_TIME), if self.calls < MAX_CALLS => {
                     silent_since = Instant::now();
                     if std::mem::replace(&mut pinged, true) { return close(CloseCode::Away, "silent for too long") }
                     flow(socket.send(Message::Ping(Vec::new().into())).await)

@@ -139,6 +139,22 @@ fn what_was_in_the_pipe_when_the_monitor_was_killed_is_in_the_log() {
     assert!(log(&world, &id) == format!("ready\n{expected}"), "{}", log(&world, &id));
 }
 
+#[test]
+fn what_a_container_writes_while_it_stops_is_read_though_the_monitor_was_killed() {
+    let world = DaemonWorld::new();
+    let id = world.id("last-words");
+    let words = "while ! test -e /go; do sleep 0.01; done; seq 40000; echo all; exit 0";
+    start(&world, &id, &format!("trap '{words}' TERM; echo ready; while :; do sleep 0.01; done"));
+    world.until("it is ready", || log(&world, &id) == "ready\n");
+    assert!(world.cli(&["stop", "--time", "600", &id]).status.success());
+    kill_reader(&world, &id);
+    world.until("another monitor reads", || reader(&world, &id).is_some());
+    fs::write(world.path("rootfs/go"), "").unwrap();
+    wait_for_end(&world, &id);
+    let log = log(&world, &id);
+    assert!(log.ends_with("\n40000\nall\n"), "{} bytes", log.len());
+}
+
 /// There is nothing to read of a container that has closed its output, so that no monitor stays for it.
 #[test]
 fn monitors_are_not_started_again_and_again_for_a_container_that_has_closed_its_output() {

@@ -11,7 +11,8 @@ use crate::control::events::replay::Replay;
 use crate::control::model::event::{Event, Origin};
 use crate::control::model::id::ContainerId;
 use crate::control::model::state::{ExitStatus, State};
-use crate::error::{self, Error, ErrorKind};
+use crate::control::tasks::in_thread;
+use crate::error::{self, Tried};
 
 /// How many events a slow subscriber may lag behind.
 const MAX_LAG: usize = 1024;
@@ -116,10 +117,7 @@ impl EventBus {
             let sent = self.lock();
             (sent.journal.past(), sent.journal.next())
         };
-        let read = tokio::task::spawn_blocking(move || see(&mut past, next)).await;
-        read.map_err(|error| {
-            Error::new(ErrorKind::System, "cannot read the journal of events").caused_by(error)
-        })
+        in_thread(move || see(&mut past, next)).await.tried(|| "cannot read the journal of events")
     }
 
     /// How the last container of this id ended, if its end is still known.

@@ -19,7 +19,6 @@ use crate::control::events::replay::REPLAY_TIME;
 use crate::control::model::event::{Event, Origin};
 use crate::control::model::id::ContainerId;
 use crate::control::model::state::State;
-use crate::control::phase::Phase;
 use crate::control::state::container_dir::discard;
 use crate::control::state::saved_state::SavedState;
 use crate::control::tasks::Tasks;
@@ -175,7 +174,7 @@ impl Keeper {
             Self::SavedState(container) => {
                 let Some(container) = container.upgrade() else { return };
                 let _change = container.change.lock().await;
-                let Phase::Running(init) = container.phase() else { return };
+                let Some(init) = container.init() else { return };
                 let saved = SavedState { start_unannounced: false, ..container.saved_state(Some(&init)) };
                 if let Err(error) = container.dir.save(&saved) {
                     log::warn!("container {}: {}", container.id, error.report());

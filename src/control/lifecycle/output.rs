@@ -6,7 +6,6 @@ use crate::control::container::Container;
 use crate::control::lifecycle::context::Context;
 use crate::control::model::request::Stdin;
 use crate::control::output::reader;
-use crate::control::phase::Phase;
 
 /// The way to the input of a container that runs: from the monitor that has it, if it is not known yet.
 pub(crate) async fn input(ctx: &Context, container: &Container) -> Option<OwnedFd> {
@@ -78,7 +77,7 @@ pub(crate) async fn read_on(ctx: &Context) {
         monitor.ended().await;
         for container in ctx.registry.all() {
             // The next launch brings its reader along.
-            if matches!(container.phase(), Phase::Running(_)) {
+            if container.init().is_some() {
                 read(ctx, &container).await;
             }
         }

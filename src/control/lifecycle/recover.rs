@@ -143,10 +143,14 @@ fn announce_missed_state(ctx: &Context, container: &Container) {
     }
 }
 
+fn read_output(ctx: &Arc<Context>, container: &Arc<Container>) {
+    let (shared, adopted) = (Arc::clone(ctx), Arc::clone(container));
+    ctx.tasks.spawn(async move { output::read(&shared, &adopted).await });
+}
+
 fn adopt(ctx: &Arc<Context>, container: Arc<Container>, init: Process) {
     log::info!("container {} is adopted", container.id);
-    let (shared, adopted) = (Arc::clone(ctx), Arc::clone(&container));
-    ctx.tasks.spawn(async move { output::read(&shared, &adopted).await });
+    read_output(ctx, &container);
     let init = Arc::new(init);
     cleanup::transition(&container, Phase::Running(Arc::clone(&init)));
     let is_woken = hibernate::recover(ctx, &container, &init);
@@ -175,6 +179,8 @@ async fn finish_start(ctx: Arc<Context>, container: Arc<Container>) {
     match find_init(&ctx, &container).await {
         Ok(init) => {
             let init = launch::mark_running(&container, init);
+            // The monitor of that launch may have ended with the daemon before.
+            read_output(&ctx, &container);
             launch::announce_running(&ctx, &container);
             supervisor::supervise(&ctx, Arc::clone(&container), init);
         }

@@ -30,7 +30,7 @@ use crate::control::registry::no_container;
 use crate::control::settings::Settings;
 use crate::control::state::lock::StateLock;
 use crate::control::stats;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, Tried};
 
 /// A handle to all containers; a clone costs a reference count. `Send` and `Sync`, as are all its futures.
 /// When the last clone is dropped, the background work ends and the state directory is free for the next one;
@@ -57,8 +57,12 @@ impl Manager {
     ///
     /// # Errors
     /// [`ErrorKind::Busy`] when another daemon holds the state directory.
-    pub async fn open(settings: Settings) -> Result<Self> {
+    pub async fn open(mut settings: Settings) -> Result<Self> {
         let lock = StateLock::take(&settings.state_dir).await?;
+        // Runtimes note where a bundle really is, and by that we know our containers.
+        let what = || format!("cannot resolve {}", settings.state_dir.display());
+        let state_dir = std::fs::canonicalize(&settings.state_dir).tried(what)?;
+        settings.state_dir = state_dir;
         let logs = LogStore::open(&settings);
         let ctx = Arc::new(Context::new(settings, logs, lock));
         reaper::adopt_orphans()?;

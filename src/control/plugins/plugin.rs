@@ -13,8 +13,9 @@ use crate::control::model::id::ContainerId;
 use crate::control::model::state::ExitStatus;
 use crate::control::plugins::data;
 use crate::control::state::container_dir::ContainerDir;
+use crate::control::tasks::in_thread;
 use crate::dobby::schema::{self, Schema};
-use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::error::{Result, Tried};
 
 /// PluginFuture that may wait: for a program, or for a thread that the kernel may hold up.
 pub(crate) type PluginFuture<'a, T = ()> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
@@ -116,10 +117,7 @@ impl Passed {
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| {
-        Error::new(ErrorKind::System, "the work of a plugin was interrupted").caused_by(error)
-    })?
+    in_thread(work).await.tried(|| "cannot do the work of a plugin in a thread")?
 }
 
 /// Takes away what is mounted on `place`, if anything is.

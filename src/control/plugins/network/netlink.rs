@@ -8,7 +8,8 @@ use std::path::Path;
 use nix::sched::{CloneFlags, setns};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with};
 
-use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::error::{Result, Tried};
+use crate::process::apart;
 
 // linux/rtnetlink.h, linux/netlink.h.
 const NEW_LINK: u16 = 16;
@@ -219,8 +220,7 @@ pub(crate) fn within<T: Send>(place: &Path, work: impl FnOnce() -> T + Send) -> 
             .tried(|| format!("cannot enter the network {}", place.display()))?;
         Ok(work())
     };
-    let done = std::thread::scope(|scope| scope.spawn(there).join());
-    done.unwrap_or_else(|_| Err(Error::new(ErrorKind::System, "the work in a network was interrupted")))
+    apart(there)
 }
 
 fn link_header(family: u8, index: u32) -> Vec<u8> {
