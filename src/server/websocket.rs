@@ -194,10 +194,11 @@ impl Session {
                 Ok(change) = self.changes.recv() => {
                     say(socket, self.subscriptions.state_messages(&change)).await
                 }
-                // While it waits for its calls, nothing that it sends is read.
-                () = sleep_until(silent_since + IDLE_TIME), if self.calls < MAX_CALLS => {
+                () = sleep_until(silent_since + IDLE_TIME) => {
                     silent_since = Instant::now();
-                    if std::mem::replace(&mut pinged, true) { return close(CloseCode::Away, "silent for too long") }
+                    // While nothing that it sends is read, its silence says nothing; a ping finds out whether it is gone.
+                    let is_read = self.calls < MAX_CALLS;
+                    if std::mem::replace(&mut pinged, true) && is_read { return close(CloseCode::Away, "silent for too long") }
                     flow(socket.send(Message::Ping(Vec::new().into())).await)
                 }
             };

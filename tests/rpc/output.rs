@@ -84,21 +84,15 @@ fn nothing_is_lost_when_the_monitor_and_daemons_are_killed() {
     let id = world.id("numbers");
     start(&world, &id, NUMBERS);
     let lines = |world: &DaemonWorld| log(world, &id).lines().count();
-    let end_reader = |world: &DaemonWorld| {
-        world.until("a monitor reads", || reader(world, &id).is_some());
-        let monitor = reader(world, &id).unwrap();
-        kill_process(Pid::from_raw(monitor).unwrap(), Signal::KILL).unwrap();
-        world.until("it is dead", || !lives(monitor));
-    };
     for is_monitor_first in [true, false, true] {
         let goal = lines(&world) + 500;
         world.until("it writes", || lines(&world) >= goal);
         if is_monitor_first {
-            end_reader(&world);
+            kill_reader(&world, &id);
         }
         world.end(Signal::KILL);
         if !is_monitor_first {
-            end_reader(&world);
+            kill_reader(&world, &id);
         }
         world.start();
     }
