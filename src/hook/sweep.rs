@@ -3,12 +3,12 @@
 //! Poststop never comes when a runtime is killed, when a start fails behind our hook, or when the power goes. What was
 //! prepared is then known from the records, or, after a reboot, from the images themselves.
 
-use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::deadline::Deadline;
@@ -181,8 +181,10 @@ fn images_in(dir: &Path, sweep: &mut Sweep) -> Vec<PathBuf> {
 /// Whether a file says that it is an image of ours, or cannot be read: then what follows says so.
 fn is_image_of_ours(path: &Path) -> bool {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = rustix::fs::open(path, flags, Mode::empty()).map(File::from);
-    file.is_ok_and(|file| inspect(&file).map_or(true, Condition::is_ours))
+    match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(file) => inspect(&file.into()).map_or(true, Condition::is_ours),
+        Err(error) => error != Errno::NOENT,
+    }
 }
 
 /// Harvests an image that no record has led to; and whose it was, if it says so.

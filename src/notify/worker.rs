@@ -123,8 +123,9 @@ impl Working<'_> {
             return self.finish(&entry, Fate::Gone);
         };
         let place = dump.look();
-        let is_needed = entry.document.is_none() || entry.is_done(&self.admin.notify);
-        if place == Place::Gone && is_needed {
+        // What is left to be posted may be known without it.
+        let needs_file = entry.document.is_none() || entry.is_done(&self.admin.notify);
+        if place == Place::Gone && needs_file {
             log::debug!("{} has gone before it was handed over", dump.path.display());
             return self.finish(&entry, Fate::Gone);
         }
@@ -140,7 +141,7 @@ impl Working<'_> {
         }
         entry.attempts += 1;
         self.save(&entry);
-        if place == Place::Away && is_needed {
+        if place == Place::Away && needs_file {
             let what = "its directory is not there, or another one is";
             return self.after(Error::new(ErrorKind::NotFound, what), entry, &dump);
         }

@@ -86,6 +86,9 @@ fn a_full_destination_keeps_the_image_and_shows_nothing_half_made() {
                 let size = if path.ends_with("a.dmp") { 300_000 } else { 400_000 };
                 assert_eq!(fs::metadata(&path).unwrap().len(), size, "{}", path.display());
             }
+            let swept = world.hook(&["sweep"]).expect(1);
+            let said = "0 images harvested, 0 in use, 1 failed";
+            assert!(swept.stdout().contains(said), "{}", swept.story());
             command("mount", &["-o".as_ref(), "remount,size=4m".as_ref(), dir.as_ref()]);
         });
         command("umount", &[dir.as_ref()]);
